@@ -1,0 +1,1 @@
+//! All that touches LLVM: index a module, extract one function, optimise, emit an object.

@@ -1,0 +1,1 @@
+//! Live memory of a JIT: reserve, write, publish, slots, stubs and registration.

@@ -1,0 +1,1 @@
+//! An execution engine for LLVM IR that acts as a linker.

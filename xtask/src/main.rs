@@ -1,0 +1,2 @@
+//! Set-up, demo, tests, corpus and benchmarks.
+fn main() {}
