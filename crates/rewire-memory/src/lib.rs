@@ -1,1 +1,30 @@
-//! Live memory of a JIT: reserve, write, publish, slots, stubs and registration.
+//! Live memory of the engine: reserve, write, slots and stubs, entry from compiled code, unwind
+//! registration. The unsafe of the project lives here, behind safe types.
+//!
+//! - [`CodeMemory`] is one reserved range near libc, cut into regions of one protection each.
+//!   No page of it is ever writable and executable, and no page changes its protection once it
+//!   is in use: what can't be written through its own mapping is written through
+//!   `/proc/self/mem`.
+//! - [`Slots`] gives each function a slot and a stub: the stub's address is the function's
+//!   canonical address, and a store to the slot retargets every call.
+//! - [`entry`] is what a fresh slot leads to: it saves all registers, moves to a stack of the
+//!   engine's, and calls the engine.
+//! - [`unwind`] answers the unwinder for code that was published.
+//! - [`fault`] turns a crash of LLVM into an error message.
+
+pub mod entry;
+mod error;
+pub mod fault;
+mod maps;
+mod memory;
+mod region;
+mod slots;
+mod stack;
+pub mod unwind;
+mod writer;
+
+pub use error::MemoryError;
+pub use maps::{MapCount, count_maps};
+pub use memory::{CodeMemory, RegionKind, Reserved, Usage};
+pub use rewire_object::ExecAddr;
+pub use slots::{SlotId, Slots};

@@ -1,0 +1,228 @@
+// From an extracted module to an object: IR passes, slot calls, code generation.
+
+#include "index.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Analysis/CGSCCPassManager.h"
+#include "llvm/Analysis/LoopAnalysisManager.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/CodeGen/MachineModuleInfo.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/Transforms/IPO/AlwaysInliner.h"
+#include <mutex>
+
+using namespace llvm;
+
+extern "C" {
+void LLVMInitializeX86TargetInfo(void);
+void LLVMInitializeX86Target(void);
+void LLVMInitializeX86TargetMC(void);
+void LLVMInitializeX86AsmPrinter(void);
+void LLVMInitializeX86AsmParser(void);
+}
+
+namespace {
+
+// The new pass manager's state for one level. Making it costs more than running it over a small
+// function, so it is made once; what it remembers of a module is dropped after each.
+struct Optimiser {
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager groups;
+  ModuleAnalysisManager modules;
+  PassBuilder builder;
+  ModulePassManager passes;
+
+  Optimiser(TargetMachine &machine, OptimizationLevel level) : builder(&machine) {
+    builder.registerModuleAnalyses(modules);
+    builder.registerCGSCCAnalyses(groups);
+    builder.registerFunctionAnalyses(functions);
+    builder.registerLoopAnalyses(loops);
+    builder.crossRegisterProxies(loops, functions, groups, modules);
+    if (level == OptimizationLevel::O0)
+      passes.addPass(AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));
+    else
+      passes = builder.buildPerModuleDefaultPipeline(level);
+  }
+
+  void run(Module &module) {
+    passes.run(module, modules);
+    modules.clear();
+    groups.clear();
+    functions.clear();
+    loops.clear();
+  }
+};
+
+const Target *hostTarget(const Triple &triple, std::string &error) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+  });
+  return TargetRegistry::lookupTarget(triple, error);
+}
+
+} // namespace
+
+struct RewireCodegen {
+  unsigned level;
+  std::unique_ptr<TargetMachine> machine;
+  SmallVector<char, 0> buffer;
+  raw_svector_ostream stream{buffer};
+  legacy::PassManager passes;
+  std::unique_ptr<Optimiser> optimiser;
+  std::unique_ptr<TargetLibraryInfoImpl> library;
+};
+
+RewireCodegen *rewire_codegen_new(unsigned level, char **error) {
+  Triple triple(sys::getProcessTriple());
+  std::string message;
+  const Target *target = hostTarget(triple, message);
+  if (!target) {
+    *error = rewire_message(message);
+    return nullptr;
+  }
+  TargetOptions options;
+  options.DataSections = true;
+  options.FunctionSections = false;
+  options.UseInitArray = true;
+  const CodeGenOptLevel levels[] = {CodeGenOptLevel::None, CodeGenOptLevel::Less,
+                                    CodeGenOptLevel::Default, CodeGenOptLevel::Aggressive};
+  auto codegen = std::make_unique<RewireCodegen>();
+  codegen->level = level;
+  codegen->machine.reset(target->createTargetMachine(
+      triple, "x86-64", "", options, Reloc::PIC_, CodeModel::Small, levels[level], false));
+  codegen->library = std::make_unique<TargetLibraryInfoImpl>(triple);
+  codegen->passes.add(new TargetLibraryInfoWrapperPass(*codegen->library));
+  if (!codegen->machine ||
+      codegen->machine->addPassesToEmitFile(codegen->passes, codegen->stream, nullptr,
+                                            CodeGenFileType::ObjectFile, true)) {
+    *error = rewire_message("LLVM has no code generator for " + triple.str());
+    return nullptr;
+  }
+  return codegen.release();
+}
+
+void rewire_codegen_free(RewireCodegen *codegen) { delete codegen; }
+
+char *rewire_codegen_data_layout(const RewireCodegen *codegen) {
+  return rewire_message(codegen->machine->createDataLayout().getStringRepresentation());
+}
+
+char *rewire_codegen_triple(const RewireCodegen *codegen) {
+  return rewire_message(codegen->machine->getTargetTriple().str());
+}
+
+void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
+  Module &M = *unwrap(module);
+  if (codegen->level == 0) {
+    bool inlines = false;
+    for (const Function &function : M)
+      inlines |= function.hasAvailableExternallyLinkage();
+    if (!inlines)
+      return;
+  }
+  if (!codegen->optimiser) {
+    const OptimizationLevel levels[] = {OptimizationLevel::O0, OptimizationLevel::O1,
+                                        OptimizationLevel::O2, OptimizationLevel::O3};
+    codegen->optimiser = std::make_unique<Optimiser>(*codegen->machine, levels[codegen->level]);
+  }
+  codegen->optimiser->run(M);
+}
+
+namespace {
+
+// The function that a call names, through a cast or an alias that stayed.
+Function *namedCallee(const CallBase &call) {
+  if (call.isInlineAsm())
+    return nullptr;
+  auto *function = dyn_cast<Function>(call.getCalledOperand()->stripPointerCasts());
+  return function && !function->isIntrinsic() ? function : nullptr;
+}
+
+// What the declaration said of the call has to be said by the call once it has no declaration,
+// and what the call promised of memory must go: it would let code generation move the load of
+// the slot across other calls.
+void moveAttributes(CallBase &call, const Function &callee) {
+  LLVMContext &context = call.getContext();
+  AttributeList own = call.getAttributes(), declared = callee.getAttributes();
+  AttrBuilder function(context, own.getFnAttrs());
+  function.merge(AttrBuilder(context, declared.getFnAttrs()));
+  function.removeAttribute(Attribute::Memory)
+      .removeAttribute(Attribute::Speculatable)
+      .removeAttribute(Attribute::WillReturn)
+      .removeAttribute(Attribute::NoCallback)
+      .removeAttribute(Attribute::NoSync);
+  AttrBuilder result(context, declared.getRetAttrs());
+  result.merge(AttrBuilder(context, own.getRetAttrs()));
+  SmallVector<AttributeSet, 8> parameters;
+  for (unsigned i = 0, n = call.arg_size(); i < n; ++i) {
+    AttrBuilder parameter(context, declared.getParamAttrs(i));
+    parameter.merge(AttrBuilder(context, own.getParamAttrs(i)));
+    parameters.push_back(AttributeSet::get(context, parameter));
+  }
+  call.setAttributes(AttributeList::get(context, AttributeSet::get(context, function),
+                                        AttributeSet::get(context, result), parameters));
+}
+
+GlobalVariable *slotOf(const Function &callee) {
+  Module &M = const_cast<Module &>(*callee.getParent());
+  StringRef base = callee.getName();
+  base.consume_back(".rewire.self");
+  std::string name = (base + ".rewire.slot").str();
+  if (GlobalVariable *known = M.getNamedGlobal(name))
+    return known;
+  auto *slot = new GlobalVariable(M, PointerType::get(M.getContext(), 0), false,
+                                  GlobalValue::ExternalLinkage, nullptr, name);
+  slot->setVisibility(GlobalValue::HiddenVisibility);
+  slot->setDSOLocal(true);
+  return slot;
+}
+
+} // namespace
+
+void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
+  Module &M = *unwrap(module);
+  SmallVector<std::pair<CallBase *, Function *>, 32> calls;
+  for (Function &function : M) {
+    if (function.isDeclaration() || function.hasAvailableExternallyLinkage())
+      continue;
+    for (Instruction &instruction : instructions(function))
+      if (auto *call = dyn_cast<CallBase>(&instruction))
+        if (Function *callee = namedCallee(*call))
+          calls.push_back({call, callee});
+  }
+  for (auto [call, callee] : calls) {
+    LibFunc known;
+    // Code generation has instructions for some functions of the C library and finds them by
+    // their declarations.
+    if (codegen->level > 0 && codegen->library->getLibFunc(*callee, known) &&
+        TargetLibraryInfo(*codegen->library).hasOptimizedCodeGen(known) &&
+        !callee->isDSOLocal() && !call->isNoBuiltin())
+      continue;
+    moveAttributes(*call, *callee);
+    GlobalVariable *slot = slotOf(*callee);
+    auto *target = new LoadInst(slot->getValueType(), slot, "", /*isVolatile=*/false,
+                                Align(8), call->getIterator());
+    call->setCalledOperand(target);
+  }
+}
+
+void rewire_emit(RewireCodegen *codegen, LLVMModuleRef module, const char **bytes,
+                 size_t *length) {
+  codegen->buffer.clear();
+  codegen->passes.run(*unwrap(module));
+  *bytes = codegen->buffer.data();
+  *length = codegen->buffer.size();
+}

@@ -1,0 +1,381 @@
+// Cloning one function out of its module.
+//
+// What is extracted for a function depends on that function and what it names: globals are
+// declared in the new module when the clone first names them. Variables without memory come along
+// with their values, and what those name; the linker keeps the first copy of each.
+
+#include "index.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+#include "llvm/Transforms/Utils/ValueMapper.h"
+
+using namespace llvm;
+
+namespace {
+
+// The attributes of a declaration that say how it is called. All others state what some body
+// does, and the body may change.
+const Attribute::AttrKind kAbiParameter[] = {
+    Attribute::ZExt,      Attribute::SExt,       Attribute::InReg,
+    Attribute::ByVal,     Attribute::ByRef,      Attribute::StructRet,
+    Attribute::Nest,      Attribute::InAlloca,   Attribute::Preallocated,
+    Attribute::SwiftSelf, Attribute::SwiftError, Attribute::SwiftAsync,
+    Attribute::Alignment, Attribute::StackAlignment, Attribute::ElementType,
+};
+
+// The same of functions. Strings name target features and conventions.
+const Attribute::AttrKind kAbiFunction[] = {Attribute::ReturnsTwice, Attribute::NoCfCheck,
+                                            Attribute::StrictFP, Attribute::NoBuiltin};
+const char *const kAbiFunctionStrings[] = {"no_caller_saved_registers",
+                                           "no_callee_saved_registers", "thunk"};
+
+AttributeSet keepParameter(LLVMContext &context, AttributeSet from) {
+  if (!from.hasAttributes())
+    return from;
+  AttrBuilder kept(context);
+  for (Attribute::AttrKind kind : kAbiParameter)
+    if (from.hasAttribute(kind))
+      kept.addAttribute(from.getAttribute(kind));
+  return AttributeSet::get(context, kept);
+}
+
+AttributeList keepAbi(LLVMContext &context, AttributeList from, unsigned parameters) {
+  AttrBuilder function(context);
+  for (Attribute::AttrKind kind : kAbiFunction)
+    if (from.hasFnAttr(kind))
+      function.addAttribute(kind);
+  for (const char *name : kAbiFunctionStrings)
+    if (from.hasFnAttr(name))
+      function.addAttribute(from.getFnAttr(name));
+  SmallVector<AttributeSet, 8> each;
+  for (unsigned i = 0; i < parameters; ++i)
+    each.push_back(keepParameter(context, from.getParamAttrs(i)));
+  return AttributeList::get(context, AttributeSet::get(context, function),
+                            keepParameter(context, from.getRetAttrs()), each);
+}
+
+class Extractor final : public ValueMaterializer {
+public:
+  Extractor(RewireIndex &index, const uint8_t *states, bool fold)
+      : index(index), states(states), fold(fold), source(index.module),
+        target(std::make_unique<Module>("", source.getContext())) {
+    target->setDataLayout(source.getDataLayout());
+    target->setTargetTriple(source.getTargetTriple());
+    copyFlags();
+  }
+
+  bool run(ArrayRef<size_t> roots, std::string &error) {
+    this->error = &error;
+    for (size_t ordinal : roots)
+      if (auto *function = dyn_cast<Function>(index.globals[ordinal]))
+        functions.insert(function);
+    // Functions whose blocks' addresses leave them belong together; the list grows as it is read.
+    for (size_t i = 0; i < functions.size(); ++i)
+      if (!read(*functions[i]) || !findPartners(*functions[i]))
+        return false;
+    for (Function *function : functions)
+      declareBody(*function);
+    for (size_t ordinal : roots)
+      if (auto *variable = dyn_cast<GlobalVariable>(index.globals[ordinal]))
+        bring(*variable);
+    // Where one function's code holds addresses of another's blocks, the other is cloned first,
+    // so that the blocks can be named.
+    for (Function *function : functions)
+      if (!clone(*function))
+        return false;
+    for (GlobalVariable *variable : tables)
+      MapValue(variable, values, RF_None, nullptr, this);
+    return finish();
+  }
+
+  std::unique_ptr<Module> take() { return std::move(target); }
+
+  Value *materialize(Value *value) override {
+    auto *global = dyn_cast<GlobalValue>(value);
+    if (!global || global->getParent() != &source)
+      return nullptr;
+    if (auto *function = dyn_cast<Function>(global))
+      return declare(*function);
+    if (auto *variable = dyn_cast<GlobalVariable>(global))
+      return bring(*variable);
+    return follow(*global);
+  }
+
+private:
+  RewireIndex &index;
+  const uint8_t *states;
+  bool fold;
+  Module &source;
+  std::unique_ptr<Module> target;
+  ValueToValueMapTy values;
+  std::string *error = nullptr;
+  // The definitions to clone.
+  SetVector<Function *, SmallVector<Function *, 4>> functions;
+  DenseMap<Function *, Function *> bodies;
+  SmallPtrSet<Function *, 4> cloned;
+  // Variables that hold addresses of the functions' blocks.
+  SetVector<GlobalVariable *, SmallVector<GlobalVariable *, 4>> tables;
+  // Variables whose values are still to be mapped: old and new.
+  SmallVector<std::pair<GlobalVariable *, GlobalVariable *>, 16> pending;
+  // Functions that callers must inline: old and new.
+  SmallVector<std::pair<Function *, Function *>, 4> inlined;
+  bool failed = false;
+
+  uint8_t state(const GlobalValue &global) const {
+    auto found = index.ordinals.find(&global);
+    return found == index.ordinals.end() ? 0 : states[found->second];
+  }
+
+  bool fail(const Twine &message) {
+    if (!failed)
+      *error = message.str();
+    failed = true;
+    return false;
+  }
+
+  bool read(Function &function) {
+    char *message = nullptr;
+    if (!rewire_materialize(wrap(&function), &message))
+      return true;
+    fail(message);
+    LLVMDisposeMessage(message);
+    return false;
+  }
+
+  // Everything but "PIE Level", which would allow models of thread-local storage that only fit
+  // the main program.
+  void copyFlags() {
+    if (!index.has_flags) {
+      index.has_flags = true;
+      if (NamedMDNode *flags = source.getModuleFlagsMetadata())
+        for (MDNode *flag : flags->operands()) {
+          auto *name = flag->getNumOperands() > 1 ? dyn_cast<MDString>(flag->getOperand(1))
+                                                  : nullptr;
+          if (name && name->getString() != "PIE Level")
+            index.flags.push_back(flag);
+        }
+    }
+    if (index.flags.empty())
+      return;
+    NamedMDNode *flags = target->getOrInsertModuleFlagsMetadata();
+    for (MDNode *flag : index.flags)
+      flags->addOperand(flag);
+  }
+
+  std::string nameOf(const GlobalValue &global) const {
+    if (!global.hasLocalLinkage() && global.hasName())
+      return global.getName().str();
+    StringRef name = global.getName();
+    name.consume_front("\1");
+    return (name + ".rewire." + Twine(index.ordinals.lookup(&global))).str();
+  }
+
+  // Follows the addresses of a function's blocks to the variables and functions that hold them.
+  bool findPartners(Function &function) {
+    SmallVector<const Constant *, 8> work;
+    SmallPtrSet<const Constant *, 8> seen;
+    for (BasicBlock &block : function)
+      if (block.hasAddressTaken())
+        if (BlockAddress *address = BlockAddress::lookup(&block))
+          work.push_back(address);
+    while (!work.empty()) {
+      const Constant *constant = work.pop_back_val();
+      if (!seen.insert(constant).second)
+        continue;
+      for (const User *user : constant->users()) {
+        if (auto *instruction = dyn_cast<Instruction>(user)) {
+          auto *holder = const_cast<Function *>(instruction->getFunction());
+          if (holder && holder->getParent() == &source && holder != &function)
+            functions.insert(holder);
+        } else if (auto *variable = dyn_cast<GlobalVariable>(user)) {
+          tables.insert(const_cast<GlobalVariable *>(variable));
+        } else if (auto *outer = dyn_cast<Constant>(user)) {
+          work.push_back(outer);
+        }
+      }
+    }
+    return true;
+  }
+
+  // The function that will hold the body. The body's own mentions of the function go elsewhere
+  // (declare), so that the optimiser learns nothing from the body about its calls of itself.
+  void declareBody(Function &function) {
+    Function *body = Function::Create(function.getFunctionType(), GlobalValue::ExternalLinkage,
+                                      function.getAddressSpace(), nameOf(function), target.get());
+    bodies[&function] = body;
+  }
+
+  bool clone(Function &function) {
+    if (!cloned.insert(&function).second)
+      return true;
+    if (functions.size() > 1)
+      for (const Instruction &instruction : instructions(function))
+        for (const Use &operand : instruction.operands())
+          if (auto *address = dyn_cast<BlockAddress>(operand))
+            if (functions.contains(address->getFunction()) && !clone(*address->getFunction()))
+              return false;
+    Function *body = bodies[&function];
+    cloneInto(*body, function);
+    body->setLinkage(GlobalValue::ExternalLinkage);
+    body->setVisibility(GlobalValue::DefaultVisibility);
+    body->setDSOLocal(false);
+    body->setComdat(nullptr);
+    body->setSection("");
+    return true;
+  }
+
+  // The body of `from`, with every frame describable and nothing that ties it to its module.
+  void cloneInto(Function &to, const Function &from) {
+    auto argument = to.arg_begin();
+    for (const Argument &original : from.args()) {
+      argument->setName(original.getName());
+      values[&original] = &*argument++;
+    }
+    SmallVector<ReturnInst *, 8> returns;
+    CloneFunctionInto(&to, &from, values, CloneFunctionChangeType::DifferentModule, returns, "",
+                      nullptr, nullptr, this);
+    to.setCallingConv(from.getCallingConv());
+    if (!to.hasUWTable())
+      to.setUWTableKind(UWTableKind::Default);
+  }
+
+  Value *declare(Function &function) {
+    if (function.isIntrinsic()) {
+      Function *same = Function::Create(function.getFunctionType(), GlobalValue::ExternalLinkage,
+                                        function.getAddressSpace(), function.getName(),
+                                        target.get());
+      same->setAttributes(function.getAttributes());
+      return same;
+    }
+    std::string name = nameOf(function);
+    // A group's functions mention each other and themselves by these names; the suffix keeps the
+    // mention apart from the body.
+    if (bodies.count(&function))
+      name += ".rewire.self";
+    bool weak = function.hasExternalWeakLinkage();
+    Function *declaration = Function::Create(
+        function.getFunctionType(),
+        weak ? GlobalValue::ExternalWeakLinkage : GlobalValue::ExternalLinkage,
+        function.getAddressSpace(), name, target.get());
+    declaration->setCallingConv(function.getCallingConv());
+    declaration->setAttributes(
+        keepAbi(source.getContext(), function.getAttributes(), function.arg_size()));
+    if (!weak && (state(function) & REWIRE_ELECTED))
+      declaration->setDSOLocal(true);
+    if (function.hasFnAttribute(Attribute::AlwaysInline) && !function.isDeclaration() &&
+        !bodies.count(&function))
+      inlined.push_back({&function, declaration});
+    return declaration;
+  }
+
+  Value *bring(GlobalVariable &variable) {
+    if (Value *known = values.lookup(&variable))
+      return known;
+    uint8_t known = state(variable);
+    bool elected = known & REWIRE_ELECTED;
+    bool with_value = elected && !(known & REWIRE_PLACED) && variable.hasInitializer();
+    bool fold_only = elected && (known & REWIRE_PLACED) && fold && variable.isConstant() &&
+                     variable.hasDefinitiveInitializer() && !variable.isThreadLocal();
+    GlobalValue::LinkageTypes linkage =
+        with_value                            ? definedAs(variable)
+        : fold_only                           ? GlobalValue::AvailableExternallyLinkage
+        : variable.hasExternalWeakLinkage()   ? GlobalValue::ExternalWeakLinkage
+                                              : GlobalValue::ExternalLinkage;
+    auto *copy = new GlobalVariable(*target, variable.getValueType(), variable.isConstant(),
+                                    linkage, nullptr, nameOf(variable), nullptr,
+                                    GlobalValue::NotThreadLocal, variable.getAddressSpace());
+    copy->setAlignment(variable.getAlign());
+    copy->setUnnamedAddr(GlobalValue::UnnamedAddr::None);
+    if (variable.isThreadLocal())
+      // One way to find a variable, whoever defines it; another model would need its definition
+      // in the program's static block.
+      copy->setThreadLocalMode(GlobalVariable::GeneralDynamicTLSModel);
+    else if (elected)
+      copy->setDSOLocal(true);
+    values[&variable] = copy;
+    if (with_value) {
+      copy->setSection(variable.getSection());
+      copy->setAttributes(variable.getAttributes());
+    }
+    if (with_value || fold_only)
+      pending.push_back({&variable, copy});
+    return copy;
+  }
+
+  // A weak value stays weak, so that nobody folds it; all else is plain.
+  static GlobalValue::LinkageTypes definedAs(const GlobalVariable &variable) {
+    return variable.isInterposable() ? GlobalValue::WeakAnyLinkage : GlobalValue::ExternalLinkage;
+  }
+
+  // An alias that its module defines is what it stands for; another is a name to resolve.
+  Value *follow(GlobalValue &global) {
+    if (auto *alias = dyn_cast<GlobalAlias>(&global))
+      if (state(global) & REWIRE_ELECTED)
+        return MapValue(alias->getAliasee(), values, RF_None, nullptr, this);
+    bool local = state(global) & REWIRE_ELECTED;
+    GlobalValue *declaration;
+    if (auto *type = dyn_cast<FunctionType>(global.getValueType()))
+      declaration = Function::Create(type, GlobalValue::ExternalLinkage,
+                                     global.getAddressSpace(), nameOf(global), target.get());
+    else
+      declaration = new GlobalVariable(
+          *target, global.getValueType(), false, GlobalValue::ExternalLinkage, nullptr,
+          nameOf(global), nullptr,
+          global.isThreadLocal() ? GlobalVariable::GeneralDynamicTLSModel
+                                 : GlobalVariable::NotThreadLocal,
+          global.getAddressSpace());
+    if (local && !global.isThreadLocal())
+      declaration->setDSOLocal(true);
+    return declaration;
+  }
+
+  bool finish() {
+    while (!failed && (!pending.empty() || !inlined.empty())) {
+      if (!pending.empty()) {
+        auto [from, to] = pending.pop_back_val();
+        to->setInitializer(MapValue(from->getInitializer(), values, RF_None, nullptr, this));
+        continue;
+      }
+      auto [from, to] = inlined.pop_back_val();
+      if (!read(*from))
+        return false;
+      // It is there to be inlined; whoever takes its address gets the one in the ledger.
+      cloneInto(*to, *from);
+      to->setLinkage(GlobalValue::AvailableExternallyLinkage);
+      to->setVisibility(GlobalValue::DefaultVisibility);
+      to->setDSOLocal(false);
+      to->setComdat(nullptr);
+    }
+    return !failed;
+  }
+};
+
+} // namespace
+
+bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
+                    const uint8_t *states, bool fold, LLVMModuleRef *out, char **error) {
+  std::string message;
+  Extractor extractor(*index, states, fold);
+  if (!extractor.run(ArrayRef<size_t>(roots, root_count), message)) {
+    *error = rewire_message(message);
+    return true;
+  }
+  *out = wrap(extractor.take().release());
+  return false;
+}
+
+LLVMModuleRef rewire_extract_asm(RewireIndex *index) {
+  Module &source = index->module;
+  if (source.getModuleInlineAsm().empty())
+    return nullptr;
+  auto *target = new Module("", source.getContext());
+  target->setDataLayout(source.getDataLayout());
+  target->setTargetTriple(source.getTargetTriple());
+  target->setModuleInlineAsm(source.getModuleInlineAsm());
+  return wrap(target);
+}

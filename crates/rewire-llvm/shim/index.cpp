@@ -1,0 +1,156 @@
+// Numbering the globals of a module, and what the C API can't say about them.
+
+#include "index.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/DebugInfo.h"
+#include "llvm/IR/GVMaterializer.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+
+void rewire_strip_debug(LLVMModuleRef module) {
+  Module &M = *unwrap(module);
+  // A lazily read module gives up the rest as its bodies are read; stripping it as a whole would
+  // walk them all.
+  if (GVMaterializer *materializer = M.getMaterializer())
+    materializer->setStripDebugInfo();
+  else
+    StripDebugInfo(M);
+}
+
+RewireIndex *rewire_index_new(LLVMModuleRef module) {
+  Module &M = *unwrap(module);
+  auto *index = new RewireIndex(M);
+  auto add = [&](GlobalValue &global) {
+    index->ordinals[&global] = index->globals.size();
+    index->globals.push_back(&global);
+  };
+  index->ordinals.reserve(M.size() + M.global_size() + M.alias_size() + M.ifunc_size());
+  for (Function &function : M)
+    add(function);
+  for (GlobalVariable &variable : M.globals())
+    add(variable);
+  for (GlobalAlias &alias : M.aliases())
+    add(alias);
+  for (GlobalIFunc &ifunc : M.ifuncs())
+    add(ifunc);
+  return index;
+}
+
+void rewire_index_free(RewireIndex *index) { delete index; }
+
+size_t rewire_index_len(const RewireIndex *index) { return index->globals.size(); }
+
+LLVMValueRef rewire_index_get(const RewireIndex *index, size_t ordinal) {
+  return wrap(index->globals[ordinal]);
+}
+
+uint64_t rewire_variable_align(LLVMValueRef variable) {
+  auto *GV = unwrap<GlobalVariable>(variable);
+  return GV->getDataLayout().getPreferredAlign(GV).value();
+}
+
+bool rewire_alias_target(const RewireIndex *index, LLVMValueRef alias, size_t *ordinal,
+                         int64_t *offset) {
+  const DataLayout &layout = index->module.getDataLayout();
+  auto *global = unwrap<GlobalValue>(alias);
+  const Constant *target = isa<GlobalIFunc>(global) ? cast<GlobalIFunc>(global)->getResolver()
+                                                    : cast<GlobalAlias>(global)->getAliasee();
+  APInt sum(layout.getIndexSizeInBits(0), 0);
+  const Value *base = target->stripAndAccumulateConstantOffsets(layout, sum, true);
+  // An alias of an alias is followed by the caller, one step at a time.
+  auto *object = dyn_cast<GlobalValue>(base);
+  if (!object)
+    return true;
+  auto found = index->ordinals.find(object);
+  if (found == index->ordinals.end())
+    return true;
+  *ordinal = found->second;
+  *offset = sum.getSExtValue();
+  return false;
+}
+
+void rewire_structors(const RewireIndex *index, const char *list,
+                      void (*entry)(void *, uint32_t, size_t, bool, size_t), void *data) {
+  GlobalVariable *variable = index->module.getNamedGlobal(list);
+  if (!variable || !variable->hasInitializer())
+    return;
+  auto *array = dyn_cast<ConstantArray>(variable->getInitializer());
+  if (!array)
+    return;
+  for (const Use &element : array->operands()) {
+    auto *fields = dyn_cast<ConstantStruct>(element);
+    if (!fields || fields->getNumOperands() < 2)
+      continue;
+    auto *priority = dyn_cast<ConstantInt>(fields->getOperand(0));
+    auto *function = dyn_cast<GlobalValue>(fields->getOperand(1)->stripPointerCasts());
+    if (!priority || !function)
+      continue;
+    const GlobalValue *associated = nullptr;
+    if (fields->getNumOperands() > 2)
+      associated = dyn_cast<GlobalValue>(fields->getOperand(2)->stripPointerCasts());
+    auto found = index->ordinals.find(function);
+    if (found == index->ordinals.end())
+      continue;
+    auto other = index->ordinals.find(associated);
+    bool has_other = associated && other != index->ordinals.end();
+    entry(data, uint32_t(priority->getLimitedValue(UINT32_MAX)), found->second, has_other,
+          has_other ? other->second : 0);
+  }
+}
+
+void rewire_used(const RewireIndex *index, void (*entry)(void *, size_t), void *data) {
+  for (bool compiler : {false, true}) {
+    SmallVector<GlobalValue *, 16> used;
+    collectUsedGlobalVariables(index->module, used, compiler);
+    for (GlobalValue *global : used) {
+      auto found = index->ordinals.find(global);
+      if (found != index->ordinals.end())
+        entry(data, found->second);
+    }
+  }
+}
+
+const char *rewire_comdat(LLVMValueRef global, size_t *length) {
+  const Comdat *comdat = unwrap<GlobalValue>(global)->getComdat();
+  if (!comdat) {
+    *length = 0;
+    return "";
+  }
+  StringRef name = comdat->getName();
+  *length = name.size();
+  return name.data();
+}
+
+bool rewire_materialize(LLVMValueRef function, char **error) {
+  Function &F = *unwrap<Function>(function);
+  if (!F.isMaterializable())
+    return false;
+  if (Error failure = F.materialize()) {
+    *error = rewire_message(toString(std::move(failure)));
+    return true;
+  }
+  std::string text;
+  raw_string_ostream stream(text);
+  if (verifyFunction(F, &stream)) {
+    *error = rewire_message(text);
+    return true;
+  }
+  return false;
+}
+
+bool rewire_materialize_all(LLVMModuleRef module, char **error) {
+  Module &M = *unwrap(module);
+  if (Error failure = M.materializeAll()) {
+    *error = rewire_message(toString(std::move(failure)));
+    return true;
+  }
+  std::string text;
+  raw_string_ostream stream(text);
+  if (verifyModule(M, &stream)) {
+    *error = rewire_message(text);
+    return true;
+  }
+  return false;
+}

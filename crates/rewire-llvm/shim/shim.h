@@ -1,0 +1,88 @@
+// The C interface of the shim: what LLVM's C API lacks and Rewire needs.
+//
+// Rules of the border. No exception crosses it (LLVM is built without them). A `char *` that is
+// returned or stored is owned by the caller and freed with LLVMDisposeMessage. A function that
+// can fail returns true on failure and then stores such a message. Nothing here is
+// synchronised: an object and its LLVMContext belong to one thread at a time.
+#ifndef REWIRE_SHIM_H
+#define REWIRE_SHIM_H
+
+#include <llvm-c/Core.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// The globals of one module, numbered: functions, variables, aliases, ifuncs, each in module
+// order. Two copies of a module that were read from the same bytes number them alike.
+typedef struct RewireIndex RewireIndex;
+
+// What the engine knows of a global, one byte for each ordinal.
+enum {
+  // The definition in this module is the one that the name stands for.
+  REWIRE_ELECTED = 1,
+  // The variable has memory already.
+  REWIRE_PLACED = 2,
+};
+
+// Takes debug information out of the module, bodies that aren't read yet included.
+void rewire_strip_debug(LLVMModuleRef module);
+
+// Numbers the globals. The module must outlive the index.
+RewireIndex *rewire_index_new(LLVMModuleRef module);
+void rewire_index_free(RewireIndex *index);
+size_t rewire_index_len(const RewireIndex *index);
+LLVMValueRef rewire_index_get(const RewireIndex *index, size_t ordinal);
+
+// Alignment in bytes that codegen gives a variable, and whether its value may be folded.
+uint64_t rewire_variable_align(LLVMValueRef variable);
+// The object that an alias or ifunc stands for: its ordinal and the offset in bytes. True when
+// it is no constant offset from one object.
+bool rewire_alias_target(const RewireIndex *index, LLVMValueRef alias, size_t *ordinal,
+                         int64_t *offset);
+// The entries of llvm.global_ctors (or llvm.global_dtors), in order: calls `entry` for each.
+void rewire_structors(const RewireIndex *index, const char *list,
+                      void (*entry)(void *data, uint32_t priority, size_t ordinal,
+                                    bool has_associated, size_t associated),
+                      void *data);
+// The members of llvm.used and llvm.compiler.used.
+void rewire_used(const RewireIndex *index, void (*entry)(void *data, size_t ordinal),
+                 void *data);
+// The COMDAT of a global (empty when none): a pointer into the module.
+const char *rewire_comdat(LLVMValueRef global, size_t *length);
+
+// Reads, where it isn't read yet, and verifies the body of a function.
+bool rewire_materialize(LLVMValueRef function, char **error);
+// Reads and verifies everything.
+bool rewire_materialize_all(LLVMModuleRef module, char **error);
+
+// Clones the root definitions, with the variables that have to come along, into a fresh module
+// of the same context. `states` has a byte for each ordinal. `fold` also gives the values of
+// placed constants to the optimiser.
+bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
+                    const uint8_t *states, bool fold, LLVMModuleRef *out, char **error);
+// A module with nothing but the module-level assembly; null when there is none.
+LLVMModuleRef rewire_extract_asm(RewireIndex *index);
+
+// A TargetMachine with a code generation pipeline that is used again for each module.
+typedef struct RewireCodegen RewireCodegen;
+// `level`: 0 to 3.
+RewireCodegen *rewire_codegen_new(unsigned level, char **error);
+void rewire_codegen_free(RewireCodegen *codegen);
+// The host's data layout and triple.
+char *rewire_codegen_data_layout(const RewireCodegen *codegen);
+char *rewire_codegen_triple(const RewireCodegen *codegen);
+// Inlines what has to be inlined, then runs the IR pipeline of the level.
+void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module);
+// Turns direct calls into calls through slots.
+void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module);
+// Emits an ELF object; the bytes belong to `codegen` and stand until the next call.
+void rewire_emit(RewireCodegen *codegen, LLVMModuleRef module, const char **bytes,
+                 size_t *length);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

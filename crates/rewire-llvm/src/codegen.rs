@@ -1,0 +1,145 @@
+//! From an extracted module to an object.
+
+use std::ffi::CString;
+use std::ptr;
+use std::sync::OnceLock;
+
+use crate::diagnostics::take_message;
+use crate::error::LlvmError;
+use crate::ffi;
+use crate::module::Extracted;
+
+/// How much work goes into code: LLVM's levels, IR passes included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// No IR passes, the fast instruction selector.
+    O0,
+    /// Cheap passes.
+    O1,
+    /// The usual ones.
+    O2,
+    /// All.
+    O3,
+}
+
+impl Level {
+    /// `0` to `3`.
+    #[must_use]
+    pub const fn digit(self) -> char {
+        match self {
+            Self::O0 => '0',
+            Self::O1 => '1',
+            Self::O2 => '2',
+            Self::O3 => '3',
+        }
+    }
+}
+
+/// A code generator: a target machine and its pipelines, made once and used again for each
+/// function, whatever context it comes from. Making one costs about 100 us; each thread keeps one
+/// for each level it uses.
+#[derive(Debug)]
+pub struct Codegen {
+    raw: *mut ffi::RewireCodegen,
+    level: Level,
+}
+
+// SAFETY: it refers to nothing outside of itself between calls.
+unsafe impl Send for Codegen {}
+
+impl Drop for Codegen {
+    fn drop(&mut self) {
+        // SAFETY: it is ours.
+        unsafe { ffi::rewire_codegen_free(self.raw) };
+    }
+}
+
+impl Codegen {
+    /// Makes a code generator for the host.
+    ///
+    /// # Errors
+    ///
+    /// LLVM was built without support for this machine.
+    pub fn new(level: Level) -> Result<Self, LlvmError> {
+        let mut message = ptr::null_mut();
+        // SAFETY: the shim stores a message of ours to free when it returns null.
+        let (raw, reason) = unsafe {
+            let raw = ffi::rewire_codegen_new(level as u32, &raw mut message);
+            (raw, take_message(message))
+        };
+        if raw.is_null() {
+            return Err(LlvmError::NoTarget { reason });
+        }
+        Ok(Self { raw, level })
+    }
+
+    /// The level it was made for.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Inlines what has to be inlined and runs the IR passes of the level.
+    pub fn optimise(&mut self, module: &mut Extracted<'_>) {
+        // SAFETY: both are valid, and we hold them alone.
+        unsafe { ffi::rewire_optimise(self.raw, module.module_ref()) };
+    }
+
+    /// Turns each direct call into a call through its callee's slot, then generates code: the
+    /// bytes of a relocatable ELF object, which stand until the next call.
+    ///
+    /// # Errors
+    ///
+    /// What code generation can't do: inline assembly for another machine, say.
+    pub fn emit(&mut self, module: Extracted<'_>) -> Result<&[u8], LlvmError> {
+        let (mut bytes, mut length) = (ptr::null(), 0);
+        // SAFETY: both are valid, and we hold them alone.
+        unsafe {
+            ffi::rewire_slot_calls(self.raw, module.module_ref());
+            ffi::rewire_emit(
+                self.raw,
+                module.module_ref(),
+                &raw mut bytes,
+                &raw mut length,
+            );
+        }
+        if let Some(reason) = module.take_diagnostics() {
+            return Err(LlvmError::Codegen {
+                module: module.source_name().clone(),
+                reason,
+            });
+        }
+        // SAFETY: the buffer belongs to the code generator and stands until its next use, for
+        // which `self` has to be borrowed anew.
+        Ok(unsafe { std::slice::from_raw_parts(bytes.cast(), length) })
+    }
+}
+
+/// The host's triple and data layout.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) triple: CString,
+    pub(crate) data_layout: CString,
+}
+
+impl Host {
+    pub(crate) fn get() -> Result<&'static Self, LlvmError> {
+        static HOST: OnceLock<Result<Host, LlvmError>> = OnceLock::new();
+        HOST.get_or_init(|| {
+            let codegen = Codegen::new(Level::O0)?;
+            // SAFETY: the code generator is valid, and the strings are ours.
+            let (triple, layout) = unsafe {
+                (
+                    take_message(ffi::rewire_codegen_triple(codegen.raw)),
+                    take_message(ffi::rewire_codegen_data_layout(codegen.raw)),
+                )
+            };
+            Ok(Self {
+                triple: CString::new(triple).unwrap_or_default(),
+                data_layout: CString::new(layout).unwrap_or_default(),
+            })
+        })
+        .as_ref()
+        .map_err(Clone::clone)
+    }
+}

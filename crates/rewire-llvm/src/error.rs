@@ -1,0 +1,56 @@
+//! What can go wrong on LLVM's side.
+
+use std::sync::Arc;
+
+/// An error of reading, extracting or compiling IR. Each names the module it is about.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LlvmError {
+    /// The bytes are no IR that LLVM can read.
+    #[error("{module}: {reason}")]
+    Malformed {
+        /// The module's name.
+        module: Arc<str>,
+        /// What LLVM said.
+        reason: String,
+    },
+    /// The IR was read and breaks a rule of the language.
+    #[error("{module}: rejected by LLVM's verifier: {reason}")]
+    Invalid {
+        /// The module's name.
+        module: Arc<str>,
+        /// What the verifier said.
+        reason: String,
+    },
+    /// The IR is for another kind of machine.
+    #[error("{module}: it is for {found}, and this machine is {host}")]
+    OtherTarget {
+        /// The module's name.
+        module: Arc<str>,
+        /// The module's triple or data layout.
+        found: String,
+        /// That of the host.
+        host: String,
+    },
+    /// A body could not be read or verified when it was first needed.
+    #[error("{module}: {reason}")]
+    Body {
+        /// The module's name.
+        module: Arc<str>,
+        /// What LLVM said.
+        reason: String,
+    },
+    /// Code generation reported an error.
+    #[error("{module}: LLVM cannot generate code: {reason}")]
+    Codegen {
+        /// The module's name.
+        module: Arc<str>,
+        /// What LLVM said.
+        reason: String,
+    },
+    /// LLVM has no code generator for this machine.
+    #[error("LLVM cannot generate code for this machine: {reason}")]
+    NoTarget {
+        /// What LLVM said.
+        reason: String,
+    },
+}

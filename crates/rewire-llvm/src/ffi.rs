@@ -1,0 +1,72 @@
+//! The shim's C interface (`shim/shim.h`), as Rust sees it.
+
+use libc::{c_char, c_int, c_uint, c_void};
+use llvm_sys::prelude::{LLVMModuleRef, LLVMValueRef};
+
+/// The numbered globals of a module.
+#[repr(C)]
+pub(crate) struct RewireIndex {
+    _opaque: [u8; 0],
+}
+
+/// A target machine and its pipelines.
+#[repr(C)]
+pub(crate) struct RewireCodegen {
+    _opaque: [u8; 0],
+}
+
+pub(crate) type StructorEntry =
+    extern "C" fn(data: *mut c_void, priority: u32, ordinal: usize, has: bool, other: usize);
+pub(crate) type UsedEntry = extern "C" fn(data: *mut c_void, ordinal: usize);
+
+unsafe extern "C" {
+    pub(crate) fn rewire_strip_debug(module: LLVMModuleRef);
+    pub(crate) fn rewire_index_new(module: LLVMModuleRef) -> *mut RewireIndex;
+    pub(crate) fn rewire_index_free(index: *mut RewireIndex);
+    pub(crate) fn rewire_index_len(index: *const RewireIndex) -> usize;
+    pub(crate) fn rewire_index_get(index: *const RewireIndex, ordinal: usize) -> LLVMValueRef;
+    pub(crate) fn rewire_variable_align(variable: LLVMValueRef) -> u64;
+    pub(crate) fn rewire_alias_target(
+        index: *const RewireIndex,
+        alias: LLVMValueRef,
+        ordinal: *mut usize,
+        offset: *mut i64,
+    ) -> bool;
+    pub(crate) fn rewire_structors(
+        index: *const RewireIndex,
+        list: *const c_char,
+        entry: StructorEntry,
+        data: *mut c_void,
+    );
+    pub(crate) fn rewire_used(index: *const RewireIndex, entry: UsedEntry, data: *mut c_void);
+    pub(crate) fn rewire_comdat(global: LLVMValueRef, length: *mut usize) -> *const c_char;
+    pub(crate) fn rewire_materialize_all(module: LLVMModuleRef, error: *mut *mut c_char) -> bool;
+    pub(crate) fn rewire_extract(
+        index: *mut RewireIndex,
+        roots: *const usize,
+        root_count: usize,
+        states: *const u8,
+        fold: bool,
+        out: *mut LLVMModuleRef,
+        error: *mut *mut c_char,
+    ) -> bool;
+    pub(crate) fn rewire_extract_asm(index: *mut RewireIndex) -> LLVMModuleRef;
+    pub(crate) fn rewire_codegen_new(level: c_uint, error: *mut *mut c_char)
+    -> *mut RewireCodegen;
+    pub(crate) fn rewire_codegen_free(codegen: *mut RewireCodegen);
+    pub(crate) fn rewire_codegen_data_layout(codegen: *const RewireCodegen) -> *mut c_char;
+    pub(crate) fn rewire_codegen_triple(codegen: *const RewireCodegen) -> *mut c_char;
+    pub(crate) fn rewire_optimise(codegen: *mut RewireCodegen, module: LLVMModuleRef);
+    pub(crate) fn rewire_slot_calls(codegen: *mut RewireCodegen, module: LLVMModuleRef);
+    pub(crate) fn rewire_emit(
+        codegen: *mut RewireCodegen,
+        module: LLVMModuleRef,
+        bytes: *mut *const c_char,
+        length: *mut usize,
+    );
+}
+
+/// LLVM's truth values.
+pub(crate) fn is_true(value: c_int) -> bool {
+    value != 0
+}

@@ -1,0 +1,419 @@
+//! A module in a context of its own.
+
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::Arc;
+
+use llvm_sys::bit_reader::LLVMGetBitcodeModuleInContext2;
+use llvm_sys::bit_writer::LLVMWriteBitcodeToMemoryBuffer;
+use llvm_sys::core::{
+    LLVMContextCreate, LLVMContextDispose, LLVMCreateMemoryBufferWithMemoryRange,
+    LLVMCreateMemoryBufferWithMemoryRangeCopy, LLVMDisposeMemoryBuffer, LLVMDisposeModule,
+    LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDataLayoutStr, LLVMGetModuleInlineAsm,
+    LLVMGetTarget, LLVMSetDataLayout, LLVMSetTarget,
+};
+use llvm_sys::ir_reader::LLVMParseIRInContext2;
+use llvm_sys::prelude::{LLVMContextRef, LLVMMemoryBufferRef, LLVMModuleRef, LLVMValueRef};
+
+use crate::codegen::Host;
+use crate::diagnostics::{Diagnostics, take_message};
+use crate::error::LlvmError;
+use crate::ffi;
+use crate::index::{self, ModuleIndex};
+
+/// The number of a global in its module; the same in every copy of the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ordinal(u32);
+
+impl Ordinal {
+    /// The ordinal with this number.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Its place in [`ModuleIndex::globals`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What the engine knows of a global when it has something extracted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GlobalState {
+    /// This module's definition is the one that the name stands for.
+    pub elected: bool,
+    /// The variable has memory already, so that its value need not come along.
+    pub placed: bool,
+}
+
+impl GlobalState {
+    /// The byte that [`Module::extract`] takes.
+    #[must_use]
+    pub const fn to_byte(self) -> u8 {
+        self.elected as u8 | (self.placed as u8) << 1
+    }
+}
+
+/// IR as it was read from somewhere: bitcode, or text.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What messages call it, a path mostly.
+    pub name: Arc<str>,
+    /// The bytes. Modules read from bitcode refer to them.
+    pub bytes: Arc<[u8]>,
+}
+
+impl Source {
+    /// Whether these are bitcode's magic numbers (LLVM Bitcode File Format, "Magic Numbers" and
+    /// "Wrapper Magic Number"), rather than what can only be text.
+    #[must_use]
+    pub fn is_bitcode(&self) -> bool {
+        self.bytes.starts_with(b"BC\xC0\xDE") || self.bytes.starts_with(b"\xDE\xC0\x17\x0B")
+    }
+}
+
+/// A module, the `LLVMContext` it lives in, and the numbers of its globals.
+///
+/// One thread works on it at a time; it may move between threads.
+#[derive(Debug)]
+pub struct Module {
+    name: Arc<str>,
+    index: *mut ffi::RewireIndex,
+    module: LLVMModuleRef,
+    context: LLVMContextRef,
+    // Dropped after the context that reports to it and the module that reads from it.
+    diagnostics: Diagnostics,
+    _bytes: Arc<[u8]>,
+}
+
+// SAFETY: a module, its context and its index refer to nothing outside of themselves but the
+// shared immutable bytes, so they can be used from any thread, by one at a time.
+unsafe impl Send for Module {}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        // SAFETY: these are ours, and the index refers to the module, which refers to the context.
+        unsafe {
+            if !self.index.is_null() {
+                ffi::rewire_index_free(self.index);
+            }
+            if !self.module.is_null() {
+                LLVMDisposeModule(self.module);
+            }
+            LLVMContextDispose(self.context);
+        }
+    }
+}
+
+impl Module {
+    /// Reads IR. Of bitcode, bodies are read when they are extracted; text is read and verified
+    /// as a whole. Debug information is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no IR, IR that breaks a rule, IR for another kind of machine.
+    pub fn read(source: &Source) -> Result<Self, LlvmError> {
+        // SAFETY: a fresh context; `Module` disposes of it.
+        let context = unsafe { LLVMContextCreate() };
+        let mut module = Self {
+            name: source.name.clone(),
+            index: ptr::null_mut(),
+            module: ptr::null_mut(),
+            context,
+            diagnostics: Diagnostics::install(context),
+            _bytes: source.bytes.clone(),
+        };
+        if source.is_bitcode() {
+            module.read_bitcode(&source.bytes)?;
+        } else {
+            module.read_text(&source.bytes)?;
+        }
+        module.check_target()?;
+        // SAFETY: the module was just read.
+        unsafe {
+            ffi::rewire_strip_debug(module.module);
+            module.index = ffi::rewire_index_new(module.module);
+        }
+        Ok(module)
+    }
+
+    fn malformed(&self, reason: String) -> LlvmError {
+        LlvmError::Malformed {
+            module: self.name.clone(),
+            reason: if reason.is_empty() {
+                "LLVM cannot read it".to_owned()
+            } else {
+                reason
+            },
+        }
+    }
+
+    fn read_bitcode(&mut self, bytes: &[u8]) -> Result<(), LlvmError> {
+        // SAFETY: the bytes live as long as the module: it holds a share of them. The buffer
+        // becomes the module's when reading succeeds, and stays ours when it fails.
+        unsafe {
+            let buffer = LLVMCreateMemoryBufferWithMemoryRange(
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                c"bitcode".as_ptr(),
+                0,
+            );
+            let failed =
+                LLVMGetBitcodeModuleInContext2(self.context, buffer, &raw mut self.module);
+            if ffi::is_true(failed) {
+                self.module = ptr::null_mut();
+                LLVMDisposeMemoryBuffer(buffer);
+                return Err(self.malformed(self.diagnostics.take().unwrap_or_default()));
+            }
+        }
+        match self.diagnostics.take() {
+            Some(reason) => Err(self.malformed(reason)),
+            None => Ok(()),
+        }
+    }
+
+    fn read_text(&mut self, bytes: &[u8]) -> Result<(), LlvmError> {
+        let mut message = ptr::null_mut();
+        // SAFETY: the buffer is a copy with the final zero that the parser needs, and ours to free.
+        unsafe {
+            let buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                c"text".as_ptr(),
+            );
+            let failed = LLVMParseIRInContext2(
+                self.context,
+                buffer,
+                &raw mut self.module,
+                &raw mut message,
+            );
+            LLVMDisposeMemoryBuffer(buffer);
+            let reason = take_message(message);
+            if ffi::is_true(failed) {
+                self.module = ptr::null_mut();
+                return Err(self.malformed(reason));
+            }
+        }
+        self.verify_all()
+    }
+
+    /// Reads every body that isn't read yet, and verifies the module.
+    ///
+    /// # Errors
+    ///
+    /// Bodies that can't be read or that break a rule.
+    pub fn verify_all(&self) -> Result<(), LlvmError> {
+        let mut message = ptr::null_mut();
+        // SAFETY: the module is valid; a message is ours to free.
+        let (failed, reason) = unsafe {
+            let failed = ffi::rewire_materialize_all(self.module, &raw mut message);
+            (failed, take_message(message))
+        };
+        if failed {
+            self.diagnostics.take();
+            return Err(LlvmError::Invalid {
+                module: self.name.clone(),
+                reason,
+            });
+        }
+        Ok(())
+    }
+
+    /// IR without a triple or layout is taken for the host's; other machines' is refused.
+    fn check_target(&self) -> Result<(), LlvmError> {
+        let host = Host::get()?;
+        // SAFETY: the module is valid, and LLVM returns C strings that live in it.
+        unsafe {
+            let triple = std::ffi::CStr::from_ptr(LLVMGetTarget(self.module)).to_string_lossy();
+            if triple.is_empty() {
+                LLVMSetTarget(self.module, host.triple.as_ptr());
+            } else if !is_host_triple(&triple) {
+                return Err(LlvmError::OtherTarget {
+                    module: self.name.clone(),
+                    found: triple.into_owned(),
+                    host: host.triple.to_string_lossy().into_owned(),
+                });
+            }
+            let layout = std::ffi::CStr::from_ptr(LLVMGetDataLayoutStr(self.module));
+            if layout.is_empty() {
+                LLVMSetDataLayout(self.module, host.data_layout.as_ptr());
+            } else if layout != host.data_layout.as_c_str() {
+                return Err(LlvmError::OtherTarget {
+                    module: self.name.clone(),
+                    found: format!("the data layout \"{}\"", layout.to_string_lossy()),
+                    host: format!("\"{}\"", host.data_layout.to_string_lossy()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What messages call it.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What the module defines and declares. Costs O(globals).
+    ///
+    /// # Errors
+    ///
+    /// A name that is not UTF-8.
+    pub fn index(&self) -> Result<ModuleIndex, LlvmError> {
+        index::read(self)
+    }
+
+    /// The module as bitcode, from which copies can be read. Reads all bodies.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::verify_all`].
+    pub fn to_bitcode(&self) -> Result<Source, LlvmError> {
+        self.verify_all()?;
+        // SAFETY: the module is valid, and the buffer is ours.
+        let bytes = unsafe {
+            let buffer: LLVMMemoryBufferRef = LLVMWriteBitcodeToMemoryBuffer(self.module);
+            let start = LLVMGetBufferStart(buffer).cast::<u8>();
+            let bytes = std::slice::from_raw_parts(start, LLVMGetBufferSize(buffer)).into();
+            LLVMDisposeMemoryBuffer(buffer);
+            bytes
+        };
+        Ok(Source {
+            name: self.name.clone(),
+            bytes,
+        })
+    }
+
+    /// Clones the root definitions, the variables without memory that they name, and what those
+    /// name, into a module of the same context. Costs what the clones cost, whatever the size of
+    /// the module.
+    ///
+    /// `states` has a byte for each global ([`GlobalState::to_byte`]). With `fold`, values of
+    /// constants that have memory already are shown to the optimiser.
+    ///
+    /// # Errors
+    ///
+    /// A body that can't be read, or that breaks a rule.
+    pub fn extract(
+        &mut self,
+        roots: &[Ordinal],
+        states: &[u8],
+        fold: bool,
+    ) -> Result<Extracted<'_>, LlvmError> {
+        assert_eq!(states.len(), self.len(), "a state for each global");
+        let roots: Vec<usize> = roots.iter().map(|root| root.index()).collect();
+        assert!(roots.iter().all(|root| *root < self.len()));
+        let (mut module, mut message) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the index is valid, and the slices have the lengths that go with them.
+        let (failed, reason) = unsafe {
+            let failed = ffi::rewire_extract(
+                self.index,
+                roots.as_ptr(),
+                roots.len(),
+                states.as_ptr(),
+                fold,
+                &raw mut module,
+                &raw mut message,
+            );
+            (failed, take_message(message))
+        };
+        let said = self.diagnostics.take();
+        if failed || said.is_some() {
+            if !module.is_null() {
+                // SAFETY: it was made by the shim for us and nobody else knows it.
+                unsafe { LLVMDisposeModule(module) };
+            }
+            return Err(LlvmError::Body {
+                module: self.name.clone(),
+                reason: if reason.is_empty() {
+                    said.unwrap_or_default()
+                } else {
+                    reason
+                },
+            });
+        }
+        Ok(Extracted {
+            module,
+            source: self,
+            _context: PhantomData,
+        })
+    }
+
+    /// A module with nothing but the module-level assembly.
+    #[must_use]
+    pub fn extract_assembly(&mut self) -> Option<Extracted<'_>> {
+        // SAFETY: the index is valid.
+        let module = unsafe { ffi::rewire_extract_asm(self.index) };
+        (!module.is_null()).then_some(Extracted {
+            module,
+            source: self,
+            _context: PhantomData,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        // SAFETY: the index is valid.
+        unsafe { ffi::rewire_index_len(self.index) }
+    }
+
+    pub(crate) fn global_ref(&self, ordinal: usize) -> LLVMValueRef {
+        assert!(ordinal < self.len());
+        // SAFETY: the ordinal is in range.
+        unsafe { ffi::rewire_index_get(self.index, ordinal) }
+    }
+
+    pub(crate) fn index_ref(&self) -> *const ffi::RewireIndex {
+        self.index
+    }
+
+    pub(crate) fn module_ref(&self) -> LLVMModuleRef {
+        self.module
+    }
+
+    pub(crate) fn has_assembly(&self) -> bool {
+        let mut length = 0;
+        // SAFETY: the module is valid, and LLVM stores the length.
+        unsafe { LLVMGetModuleInlineAsm(self.module, &raw mut length) };
+        length > 0
+    }
+}
+
+/// Whether code for this triple runs in this process.
+fn is_host_triple(triple: &str) -> bool {
+    let mut parts = triple.split('-');
+    let arch = parts.next().unwrap_or_default();
+    matches!(arch, "x86_64" | "amd64" | "x86_64h")
+        && triple.contains("linux")
+        && !triple.ends_with("x32")
+}
+
+/// A small module in the context of the [`Module`] that it was extracted from.
+#[derive(Debug)]
+pub struct Extracted<'m> {
+    module: LLVMModuleRef,
+    source: &'m Module,
+    _context: PhantomData<&'m mut Module>,
+}
+
+impl Extracted<'_> {
+    pub(crate) fn module_ref(&self) -> LLVMModuleRef {
+        self.module
+    }
+
+    pub(crate) fn source_name(&self) -> &Arc<str> {
+        &self.source.name
+    }
+
+    pub(crate) fn take_diagnostics(&self) -> Option<String> {
+        self.source.diagnostics.take()
+    }
+}
+
+impl Drop for Extracted<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, and its context lives.
+        unsafe { LLVMDisposeModule(self.module) };
+    }
+}

@@ -1,0 +1,86 @@
+//! How an extracted module names globals, and how the linker reads the names back.
+//!
+//! | symbol | meaning |
+//! |---|---|
+//! | `NAME` | the global of that name, wherever it is defined |
+//! | `NAME.rewire.N` | the local or unnamed global with ordinal N of the unit (NAME for people) |
+//! | either, then `.rewire.slot` | the word that holds the function's current entry |
+//! | either, then `.rewire.self` | the function, as its own body names it: never the body |
+
+use crate::module::Ordinal;
+
+/// What a symbol of an emitted object stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meaning<'a> {
+    /// Which global.
+    pub global: GlobalRef<'a>,
+    /// Which aspect of it.
+    pub aspect: Aspect,
+}
+
+/// Which global a symbol names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GlobalRef<'a> {
+    /// By its name, to be looked up.
+    Named(&'a str),
+    /// A local of the object's own unit.
+    Local(Ordinal),
+}
+
+/// Which aspect of a global a symbol names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aspect {
+    /// Its address, or its definition where the object defines the symbol.
+    Itself,
+    /// Its address, named by its own body.
+    FromItself,
+    /// The address of its slot.
+    Slot,
+}
+
+const MARK: &str = ".rewire.";
+
+/// Reads the name of a symbol.
+///
+/// ```
+/// use rewire_llvm::names::{Aspect, GlobalRef, meaning};
+/// assert_eq!(meaning("printf.rewire.slot").aspect, Aspect::Slot);
+/// assert_eq!(meaning("printf.rewire.slot").global, GlobalRef::Named("printf"));
+/// assert!(matches!(meaning("table.rewire.12").global, GlobalRef::Local(o) if o.index() == 12));
+/// ```
+#[must_use]
+pub fn meaning(symbol: &str) -> Meaning<'_> {
+    let (base, aspect) = if let Some(base) = symbol.strip_suffix(".rewire.slot") {
+        (base, Aspect::Slot)
+    } else if let Some(base) = symbol.strip_suffix(".rewire.self") {
+        (base, Aspect::FromItself)
+    } else {
+        (symbol, Aspect::Itself)
+    };
+    let local = base.rfind(MARK).and_then(|at| {
+        let digits = &base[at + MARK.len()..];
+        let ordinal: u32 = digits.parse().ok()?;
+        Some(GlobalRef::Local(Ordinal::new(ordinal)))
+    });
+    Meaning {
+        global: local.unwrap_or(GlobalRef::Named(base)),
+        aspect,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        let at = |symbol| meaning(symbol);
+        assert_eq!(at("f").global, GlobalRef::Named("f"));
+        assert_eq!(at("f.rewire.x").global, GlobalRef::Named("f.rewire.x"));
+        let local = at(".rewire.7.rewire.slot");
+        assert_eq!(local.global, GlobalRef::Local(Ordinal::new(7)));
+        assert_eq!(local.aspect, Aspect::Slot);
+        assert_eq!(at("f.rewire.self").aspect, Aspect::FromItself);
+        assert_eq!(at("f.rewire.self").global, GlobalRef::Named("f"));
+    }
+}

@@ -1,0 +1,226 @@
+//! The way from compiled code into the engine.
+//!
+//! A fresh slot leads to the second half of its stub, which calls here. Whatever calling
+//! convention the caller and the callee have agreed on, nothing that it passes or preserves may
+//! change, so all of it is saved: the general registers that compiled Rust may change, and the
+//! vector state at full width (`xsavec`; x87, SSE, AVX and AVX-512 with its masks; Intel SDM
+//! vol. 1, chapter 13). Then the engine works on a stack of its own ([`mod@crate::entry`] uses
+//! less than 4 KiB of the caller's), and in the end this returns to the stub, or, when the engine
+//! says so, goes somewhere else instead.
+
+use std::arch::global_asm;
+use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rewire_object::ExecAddr;
+
+use crate::stack;
+
+/// A call of a function whose slot leads to the engine.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstCall {
+    /// Where the stub's call returns to; [`Slots::of_first_call`](crate::Slots::of_first_call)
+    /// tells the slot.
+    pub stub: ExecAddr,
+    /// Where the call of the function returns to: in its caller, unless that jumped.
+    pub caller: ExecAddr,
+}
+
+/// What the engine does on a first call. It returns the address to go to instead of the stub's
+/// slot, or `None` once the slot leads somewhere.
+pub type Handler = fn(FirstCall) -> Option<ExecAddr>;
+
+static HANDLER: OnceLock<Handler> = OnceLock::new();
+
+/// Sets what first calls do, for the whole process, and returns the address that fresh slots
+/// have to lead to. The first handler stays.
+///
+/// The handler must not unwind.
+pub fn install(handler: Handler) -> ExecAddr {
+    HANDLER.get_or_init(|| {
+        choose_save();
+        handler
+    });
+    ExecAddr::new(rewire_entry as *const () as u64)
+}
+
+unsafe extern "C" {
+    fn rewire_entry();
+}
+
+/// How vectors are saved: 0 `fxsave`, 1 `xsave`, 2 `xsavec`.
+static SAVE_BY: AtomicU32 = AtomicU32::new(0);
+/// Bytes of the save area.
+static SAVE_SIZE: AtomicU32 = AtomicU32::new(512 + 64);
+/// Which components, as in XCR0.
+static SAVE_MASK: AtomicU32 = AtomicU32::new(0);
+/// The state that the engine works in: round to nearest, no trap (psABI, section 3.2.1).
+static DEFAULT_MXCSR: u32 = 0x1f80;
+static DEFAULT_X87: u16 = 0x037f;
+
+/// x87, SSE, AVX, and AVX-512's masks and upper registers.
+const COMPONENTS: u32 = 0b1110_0111;
+
+fn choose_save() {
+    let features = __cpuid(1).ecx;
+    const OSXSAVE: u32 = 1 << 27;
+    if features & OSXSAVE == 0 {
+        return;
+    }
+    // SAFETY: the processor and the system support it, as the feature bit says.
+    let mask = unsafe { xcr0() } as u32 & COMPONENTS;
+    let compacts = __cpuid_count(0xd, 1).eax & 2 != 0;
+    // The legacy region and the header.
+    let mut size = 576;
+    for component in 2..8 {
+        if mask & (1 << component) == 0 {
+            continue;
+        }
+        let about = __cpuid_count(0xd, component);
+        size = if compacts {
+            let aligned = about.ecx & 2 != 0;
+            let at = if aligned { (size + 63) & !63 } else { size };
+            at + about.eax
+        } else {
+            size.max(about.ebx + about.eax)
+        };
+    }
+    SAVE_MASK.store(mask, Ordering::Relaxed);
+    SAVE_SIZE.store(size, Ordering::Relaxed);
+    SAVE_BY.store(if compacts { 2 } else { 1 }, Ordering::Release);
+}
+
+#[target_feature(enable = "xsave")]
+fn xcr0() -> u64 {
+    // SAFETY: register 0 exists wherever `xsave` does.
+    unsafe { _xgetbv(0) }
+}
+
+extern "C" fn first_call(stub: u64, caller: u64) -> u64 {
+    let call = FirstCall {
+        stub: ExecAddr::new(stub),
+        caller: ExecAddr::new(caller),
+    };
+    match HANDLER.get().and_then(|handler| handler(call)) {
+        Some(target) => target.get(),
+        None => 0,
+    }
+}
+
+// On entry: the stack holds where the stub's call returns to, then where the function's caller
+// wants to be returned to. The frame is found through %rbp, so that the unwinder passes from the
+// engine's stack to the caller's.
+global_asm!(
+    ".text",
+    ".p2align 4",
+    ".local rewire_entry",
+    ".type rewire_entry, @function",
+    "rewire_entry:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset rbp, -16",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "push rbx",
+    ".cfi_offset rbx, -24",
+    "push rax",
+    "push rcx",
+    "push rdx",
+    "push rsi",
+    "push rdi",
+    "push r8",
+    "push r9",
+    "push r10",
+    "push r11",
+    "mov ebx, dword ptr [rip + {save_size}]",
+    "sub rsp, rbx",
+    "and rsp, -64",
+    "mov rbx, rsp",
+    // The header has to be zero where xsave doesn't write it.
+    "xor eax, eax",
+    "mov qword ptr [rbx + 512], rax",
+    "mov qword ptr [rbx + 520], rax",
+    "mov qword ptr [rbx + 528], rax",
+    "mov qword ptr [rbx + 536], rax",
+    "mov qword ptr [rbx + 544], rax",
+    "mov qword ptr [rbx + 552], rax",
+    "mov qword ptr [rbx + 560], rax",
+    "mov qword ptr [rbx + 568], rax",
+    "xor edx, edx",
+    "mov eax, dword ptr [rip + {save_mask}]",
+    "mov ecx, dword ptr [rip + {save_by}]",
+    "cmp ecx, 1",
+    "ja 2f",
+    "je 3f",
+    "fxsave64 [rbx]",
+    "jmp 4f",
+    "2: xsavec64 [rbx]",
+    "jmp 4f",
+    "3: xsave64 [rbx]",
+    "4:",
+    "ldmxcsr dword ptr [rip + {mxcsr}]",
+    "fldcw word ptr [rip + {x87}]",
+    "mov rdi, rsp",
+    "call {enter}",
+    "test rax, rax",
+    "jz 5f",
+    "mov rsp, rax",
+    "5:",
+    "mov rdi, qword ptr [rbp + 8]",
+    "mov rsi, qword ptr [rbp + 16]",
+    "call {first_call}",
+    "mov rsp, rbx",
+    // Somewhere else than back to the stub.
+    "test rax, rax",
+    "jz 6f",
+    "mov qword ptr [rbp + 8], rax",
+    "6:",
+    "call {leave}",
+    "xor edx, edx",
+    "mov eax, dword ptr [rip + {save_mask}]",
+    "cmp dword ptr [rip + {save_by}], 0",
+    "je 7f",
+    "xrstor64 [rbx]",
+    "jmp 8f",
+    "7: fxrstor64 [rbx]",
+    "8:",
+    "lea rsp, [rbp - 80]",
+    "pop r11",
+    "pop r10",
+    "pop r9",
+    "pop r8",
+    "pop rdi",
+    "pop rsi",
+    "pop rdx",
+    "pop rcx",
+    "pop rax",
+    "pop rbx",
+    ".cfi_restore rbx",
+    "pop rbp",
+    ".cfi_def_cfa rsp, 8",
+    ".cfi_restore rbp",
+    "ret",
+    ".cfi_endproc",
+    ".size rewire_entry, . - rewire_entry",
+    save_size = sym SAVE_SIZE,
+    save_mask = sym SAVE_MASK,
+    save_by = sym SAVE_BY,
+    mxcsr = sym DEFAULT_MXCSR,
+    x87 = sym DEFAULT_X87,
+    enter = sym stack::enter,
+    leave = sym stack::leave,
+    first_call = sym first_call,
+);
+
+/// Holds the engine's shared stacks still while the process forks; dropping it, in the parent and
+/// in the child, lets go.
+#[must_use]
+pub fn hold_for_fork() -> impl Drop {
+    struct Hold(#[expect(dead_code, reason = "held, not read")] std::sync::MutexGuard<'static, Vec<usize>>);
+    impl Drop for Hold {
+        fn drop(&mut self) {}
+    }
+    Hold(stack::lock_for_fork())
+}

@@ -1,0 +1,206 @@
+//! Turns a crash inside LLVM into an error message and an exit code.
+//!
+//! LLVM trusts its input: of bitcode files with flipped bits, one in twelve makes it crash. A
+//! crash can't be undone, because LLVM's state is lost, but it need not look like the program's:
+//! while a [`CrashGuard`] stands on a thread, a fatal signal raised on that thread prints the
+//! guard's message and ends the process with the guard's code. At all other times, and on all
+//! other threads, signals do what the program wants of them.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::Mutex;
+
+const SIGNALS: [i32; 6] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGABRT,
+    libc::SIGTRAP,
+];
+
+/// What a thread says when it crashes.
+struct Crash {
+    message: String,
+    code: i32,
+}
+
+thread_local! {
+    static CRASH: Cell<*const Crash> = const { Cell::new(ptr::null()) };
+}
+
+/// The dispositions that ours replaced, while any guard stands.
+struct Installed {
+    guards: usize,
+    before: [libc::sigaction; SIGNALS.len()],
+}
+
+// SAFETY: plain data; the handlers' addresses in it are never called through it by us alone.
+unsafe impl Send for Installed {}
+
+static INSTALLED: Mutex<Option<Installed>> = Mutex::new(None);
+
+/// While it stands, a crash of this thread is reported as `message` and ends the process.
+#[derive(Debug)]
+pub struct CrashGuard {
+    before: *const Crash,
+    crash: *mut Crash,
+    stack: Option<libc::stack_t>,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl CrashGuard {
+    /// Stands guard. The message is written as it is, to standard error.
+    #[must_use]
+    pub fn new(message: String, code: i32) -> Self {
+        let crash = Box::into_raw(Box::new(Crash { message, code }));
+        let before = CRASH.replace(crash);
+        let stack = if before.is_null() {
+            install();
+            use_alternate_stack()
+        } else {
+            None
+        };
+        Self {
+            before,
+            crash,
+            stack,
+            _not_send: PhantomData,
+        }
+    }
+}
+
+impl Drop for CrashGuard {
+    fn drop(&mut self) {
+        CRASH.set(self.before);
+        // SAFETY: made by `new`, and nobody refers to it any more.
+        drop(unsafe { Box::from_raw(self.crash) });
+        if self.before.is_null() {
+            if let Some(stack) = &self.stack {
+                // SAFETY: it is what the thread had before.
+                unsafe { libc::sigaltstack(stack, ptr::null_mut()) };
+            }
+            uninstall();
+        }
+    }
+}
+
+fn install() {
+    let mut installed = INSTALLED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(installed) = installed.as_mut() {
+        installed.guards += 1;
+        return;
+    }
+    // SAFETY: zeroed bytes are a valid `sigaction`; the handler has the type that SA_SIGINFO asks.
+    unsafe {
+        let mut before: [libc::sigaction; SIGNALS.len()] = std::mem::zeroed();
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_signal as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+        for (signal, before) in SIGNALS.iter().zip(&mut before) {
+            libc::sigaction(*signal, &raw const action, before);
+        }
+        *installed = Some(Installed { guards: 1, before });
+    }
+}
+
+fn uninstall() {
+    let mut installed = INSTALLED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(state) = installed.as_mut() else {
+        return;
+    };
+    state.guards -= 1;
+    if state.guards > 0 {
+        return;
+    }
+    for (signal, before) in SIGNALS.iter().zip(&state.before) {
+        // SAFETY: as in `install`.
+        unsafe {
+            let mut now: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(*signal, before, &raw mut now);
+            if now.sa_sigaction != on_signal as *const () as usize {
+                // The program set its own on another thread meanwhile; that stays.
+                libc::sigaction(*signal, &raw const now, ptr::null_mut());
+            }
+        }
+    }
+    *installed = None;
+}
+
+/// A crash may be an overflow of the stack, so the handler needs another; `None` when the thread
+/// has one already.
+fn use_alternate_stack() -> Option<libc::stack_t> {
+    const SIZE: usize = 64 << 10;
+    thread_local! {
+        static STACK: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+    }
+    // SAFETY: zeroed bytes are a valid `stack_t`; the new stack lives as long as the thread.
+    unsafe {
+        let mut before: libc::stack_t = std::mem::zeroed();
+        libc::sigaltstack(ptr::null(), &raw mut before);
+        if before.ss_flags & libc::SS_DISABLE == 0 {
+            return None;
+        }
+        let mut memory = STACK.take().unwrap_or_else(|| vec![0; SIZE].into());
+        let stack = libc::stack_t {
+            ss_sp: memory.as_mut_ptr().cast(),
+            ss_flags: 0,
+            ss_size: SIZE,
+        };
+        STACK.set(Some(memory));
+        libc::sigaltstack(&raw const stack, ptr::null_mut());
+        Some(before)
+    }
+}
+
+extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let crash = CRASH.get();
+    if !crash.is_null() {
+        // SAFETY: the guard that set it still stands: it is on this thread's stack.
+        let crash = unsafe { &*crash };
+        // SAFETY: both calls are safe in a signal handler (signal-safety(7)).
+        unsafe {
+            libc::write(2, crash.message.as_ptr().cast(), crash.message.len());
+            libc::_exit(crash.code);
+        }
+    }
+    pass_on(signal, info, context);
+}
+
+/// Another thread's signal: what the program wants of it.
+fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let before = {
+        let installed = INSTALLED.try_lock();
+        let place = SIGNALS.iter().position(|one| *one == signal);
+        match (installed, place) {
+            (Ok(installed), Some(place)) => installed.as_ref().map(|state| state.before[place]),
+            // The dispositions are being put back: the fault comes again and meets them.
+            _ => return,
+        }
+    };
+    let Some(before) = before else { return };
+    match before.sa_sigaction {
+        libc::SIG_DFL => {
+            // SAFETY: as in `install`. The fault, or the raised signal, comes again.
+            unsafe {
+                libc::sigaction(signal, &raw const before, ptr::null_mut());
+                libc::raise(signal);
+            }
+        }
+        libc::SIG_IGN => {}
+        handler => {
+            // SAFETY: the program installed a handler of the type that its flags say.
+            unsafe {
+                if before.sa_flags & libc::SA_SIGINFO != 0 {
+                    let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) =
+                        std::mem::transmute(handler);
+                    handler(signal, info, context);
+                } else {
+                    let handler: extern "C" fn(i32) = std::mem::transmute(handler);
+                    handler(signal);
+                }
+            }
+        }
+    }
+}

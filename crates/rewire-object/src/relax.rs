@@ -1,0 +1,268 @@
+//! Rewriting loads of an address from the GOT into instructions that do without (psABI section
+//! B.2, "Optimize GOTPCRELX Relocations").
+//!
+//! Whether a load can be rewritten decides whether the GOT needs an entry, so the layout and the
+//! fix-up must come to the same answer. Both ask [`plan`], and it looks at nothing but the
+//! object's own bytes and what the layout found out about the symbol.
+
+use crate::reloc::RelocKind;
+
+/// What is certain about a symbol's address before anything is placed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Nearness {
+    /// Within a signed 32-bit displacement from every place where this object can lie.
+    pub(crate) near: bool,
+    /// Known, and equal to a sign-extended 32-bit number.
+    pub(crate) immediate: bool,
+}
+
+/// What an instruction is rewritten to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rewrite {
+    /// `mov foo@GOTPCREL(%rip), %r` -> `lea foo(%rip), %r`
+    Lea,
+    /// `call *foo@GOTPCREL(%rip)` -> `addr32 call foo`
+    Call,
+    /// `jmp *foo@GOTPCREL(%rip)` -> `jmp foo; nop`
+    Jump,
+    /// `mov`, `test` or an arithmetic instruction -> the same with an immediate operand.
+    Immediate {
+        /// Prefix bytes before the opcode: 0, 1 (REX) or 2 (REX2).
+        prefix: u8,
+        /// The new opcode.
+        opcode: u8,
+        /// The new ModRM byte.
+        modrm: u8,
+    },
+}
+
+const OPCODE_MOV: u8 = 0x8b;
+const OPCODE_TEST: u8 = 0x85;
+const OPCODE_GROUP5: u8 = 0xff;
+const MODRM_CALL_RIP: u8 = 0x15;
+const MODRM_JMP_RIP: u8 = 0x25;
+
+/// How to rewrite the instruction that the field at `offset` of a section's bytes belongs to;
+/// `None` if it stays as it is and needs a GOT entry.
+pub(crate) fn plan(
+    kind: RelocKind,
+    bytes: &[u8],
+    offset: u64,
+    addend: i64,
+    symbol: Nearness,
+) -> Option<Rewrite> {
+    let prefix = match kind {
+        RelocKind::GotPcRelX => 0,
+        RelocKind::RexGotPcRelX => 1,
+        RelocKind::Code4GotPcRelX => 2,
+        _ => return None,
+    };
+    // Another addend would mean a part of the entry, or bytes after the field.
+    if addend != -4 || !(symbol.near || symbol.immediate) {
+        return None;
+    }
+    let field = usize::try_from(offset).ok()?;
+    let before = bytes.get(field.checked_sub(2 + prefix)?..field)?;
+    let (prefixes, instruction) = before.split_at_checked(prefix)?;
+    let (&[opcode, modrm], true) = (instruction, prefixes_match(prefixes)) else {
+        return None;
+    };
+    if prefix == 0 && symbol.near && opcode == OPCODE_GROUP5 {
+        return match modrm {
+            MODRM_CALL_RIP => Some(Rewrite::Call),
+            MODRM_JMP_RIP => Some(Rewrite::Jump),
+            _ => None,
+        };
+    }
+    // The rest must address relative to the instruction pointer: mod 00, r/m 101.
+    if modrm & 0xc7 != 0x05 {
+        return None;
+    }
+    if opcode == OPCODE_MOV && symbol.near {
+        return Some(Rewrite::Lea);
+    }
+    if !symbol.immediate {
+        return None;
+    }
+    let register = (modrm >> 3) & 7;
+    let (opcode, extension) = match opcode {
+        OPCODE_MOV => (0xc7, 0),
+        OPCODE_TEST => (0xf7, 0),
+        // add, or, adc, sbb, and, sub, xor, cmp: the operation's number is in bits 3 to 5 of
+        // the one opcode, and in ModRM's register field with the other.
+        op if op & 0xc7 == 0x03 => (0x81, op >> 3),
+        _ => return None,
+    };
+    Some(Rewrite::Immediate {
+        prefix: prefix as u8,
+        opcode,
+        modrm: 0xc0 | extension << 3 | register,
+    })
+}
+
+fn prefixes_match(prefixes: &[u8]) -> bool {
+    match prefixes {
+        [] => true,
+        [rex] => rex & 0xf0 == 0x40,
+        // Bit 7 of the payload selects another opcode map.
+        [0xd5, payload] => payload & 0x80 == 0,
+        _ => false,
+    }
+}
+
+/// Rewrites the instruction around the field at `offset` of `bytes`, for the symbol's address
+/// `target` and the field's address `place`. The error is a value that didn't fit.
+pub(crate) fn apply(
+    rewrite: Rewrite,
+    bytes: &mut [u8],
+    offset: usize,
+    target: u64,
+    place: u64,
+) -> Result<(), i64> {
+    let distance = |addend: i64| -> Result<[u8; 4], i64> {
+        let value = (target.wrapping_sub(place) as i64).wrapping_add(addend);
+        i32::try_from(value)
+            .map(i32::to_le_bytes)
+            .map_err(|_| value)
+    };
+    let mut put = |at: Option<usize>, new: &[u8]| {
+        // `plan` has seen the bytes before the field, and the parser the field.
+        if let Some(old) = at.and_then(|at| bytes.get_mut(at..at.checked_add(new.len())?)) {
+            old.copy_from_slice(new);
+        }
+    };
+    match rewrite {
+        Rewrite::Lea => {
+            let field = distance(-4)?;
+            put(offset.checked_sub(2), &[0x8d]);
+            put(Some(offset), &field);
+        }
+        Rewrite::Call => {
+            let field = distance(-4)?;
+            put(offset.checked_sub(2), &[0x67, 0xe8]);
+            put(Some(offset), &field);
+        }
+        Rewrite::Jump => {
+            // The field moves down by one, and the instruction ends one byte earlier.
+            let field = distance(-3)?;
+            put(offset.checked_sub(2), &[0xe9]);
+            put(offset.checked_sub(1), &field);
+            put(offset.checked_add(3), &[0x90]);
+        }
+        Rewrite::Immediate {
+            prefix,
+            opcode,
+            modrm,
+        } => {
+            let value = i32::try_from(target as i64).map_err(|_| target as i64)?;
+            put(offset.checked_sub(2), &[opcode, modrm]);
+            put(Some(offset), &value.to_le_bytes());
+            // The register was in ModRM's register field, extended by the prefix's R bits; now
+            // it is in the r/m field, extended by the B bits.
+            if let Some(bits) = offset
+                .checked_sub(3)
+                .and_then(|at| bytes.get_mut(at))
+                .filter(|_| prefix > 0)
+            {
+                let (r, b) = if prefix == 1 {
+                    (0x04, 0x01)
+                } else {
+                    (0x44, 0x11)
+                };
+                *bits = (*bits & !(r | b)) | ((*bits & r) >> 2);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEAR: Nearness = Nearness {
+        near: true,
+        immediate: false,
+    };
+    const LOW: Nearness = Nearness {
+        near: false,
+        immediate: true,
+    };
+
+    /// Rewrites `code`, whose field is at its end, at address 0x1000.
+    fn rewrite(kind: RelocKind, code: &[u8], symbol: Nearness, target: u64) -> Option<Vec<u8>> {
+        let field = code.len();
+        let mut bytes = [code, &[0; 4]].concat();
+        let plan = plan(kind, &bytes, field as u64, -4, symbol)?;
+        apply(plan, &mut bytes, field, target, 0x1000 + field as u64).unwrap();
+        Some(bytes)
+    }
+
+    #[test]
+    fn near_targets() {
+        use RelocKind::{Code4GotPcRelX, GotPcRelX, RexGotPcRelX};
+        // The next instruction is at 0x1006 without a prefix, at 0x1007 with one.
+        assert_eq!(
+            rewrite(GotPcRelX, &[0xff, 0x15], NEAR, 0x2006),
+            Some(vec![0x67, 0xe8, 0, 0x10, 0, 0])
+        );
+        // jmp rel32 ends at 0x1005.
+        assert_eq!(
+            rewrite(GotPcRelX, &[0xff, 0x25], NEAR, 0x2005),
+            Some(vec![0xe9, 0, 0x10, 0, 0, 0x90])
+        );
+        assert_eq!(
+            rewrite(RexGotPcRelX, &[0x4c, 0x8b, 0x3d], NEAR, 0x2007),
+            Some(vec![0x4c, 0x8d, 0x3d, 0, 0x10, 0, 0])
+        );
+        assert_eq!(
+            rewrite(Code4GotPcRelX, &[0xd5, 0x48, 0x8b, 0x05], NEAR, 0x2008),
+            Some(vec![0xd5, 0x48, 0x8d, 0x05, 0, 0x10, 0, 0])
+        );
+    }
+
+    #[test]
+    fn immediates() {
+        use RelocKind::{Code4GotPcRelX, GotPcRelX, RexGotPcRelX};
+        // test %r15, foo -> test $foo, %r15
+        assert_eq!(
+            rewrite(RexGotPcRelX, &[0x4c, 0x85, 0x3d], LOW, 0x1234),
+            Some(vec![0x49, 0xf7, 0xc7, 0x34, 0x12, 0, 0])
+        );
+        // cmp foo, %rcx -> cmp $foo, %rcx
+        assert_eq!(
+            rewrite(RexGotPcRelX, &[0x48, 0x3b, 0x0d], LOW, 0x1234),
+            Some(vec![0x48, 0x81, 0xf9, 0x34, 0x12, 0, 0])
+        );
+        // sub foo, %eax
+        assert_eq!(
+            rewrite(GotPcRelX, &[0x2b, 0x05], LOW, 0x1234),
+            Some(vec![0x81, 0xe8, 0x34, 0x12, 0, 0])
+        );
+        // mov foo, %r8
+        assert_eq!(
+            rewrite(RexGotPcRelX, &[0x4c, 0x8b, 0x05], LOW, 0x1234),
+            Some(vec![0x49, 0xc7, 0xc0, 0x34, 0x12, 0, 0])
+        );
+        // add foo, %r25: REX2 with R4 and R3 set becomes one with B4 and B3
+        assert_eq!(
+            rewrite(Code4GotPcRelX, &[0xd5, 0x4c, 0x03, 0x0d], LOW, 0x1234),
+            Some(vec![0xd5, 0x19, 0x81, 0xc1, 0x34, 0x12, 0, 0])
+        );
+    }
+
+    #[test]
+    fn what_must_stay() {
+        use RelocKind::{GotPcRel, GotPcRelX, RexGotPcRelX};
+        let far = Nearness::default();
+        assert_eq!(rewrite(GotPcRelX, &[0xff, 0x15], far, 0), None);
+        assert_eq!(rewrite(GotPcRelX, &[0xff, 0x15], LOW, 0), None);
+        assert_eq!(rewrite(GotPcRel, &[0xff, 0x15], NEAR, 0), None);
+        // push, an arithmetic instruction without an immediate, no room for the prefix, mod 01
+        assert_eq!(rewrite(GotPcRelX, &[0xff, 0x35], NEAR, 0), None);
+        assert_eq!(rewrite(RexGotPcRelX, &[0x48, 0x3b, 0x0d], NEAR, 0), None);
+        assert_eq!(rewrite(RexGotPcRelX, &[0x8b, 0x05], NEAR, 0), None);
+        assert_eq!(rewrite(RexGotPcRelX, &[0x48, 0x8b, 0x45], NEAR, 0), None);
+        assert_eq!(plan(GotPcRelX, &[0xff, 0x15, 0, 0, 0, 0], 2, 0, NEAR), None);
+    }
+}

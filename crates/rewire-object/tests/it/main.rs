@@ -1,0 +1,9 @@
+//! Tests over objects that `clang-22` assembles; one binary for all.
+
+mod discard;
+mod kinds;
+mod malformed;
+mod parsing;
+mod relaxing;
+mod support;
+mod thread;

@@ -1,0 +1,101 @@
+//! Loads from the GOT that can do without, and those that can't.
+
+use rewire_object::{Binding, GotKind, Image, Layout, parse};
+
+use crate::support::{
+    CODE, READ_ONLY, assemble, at, bind, link_graph, number, placement, signed32,
+};
+
+const SOURCE: &str = "movq f@GOTPCREL(%rip), %rax\ncall *f@GOTPCREL(%rip)\njmp *f@GOTPCREL(%rip)\n\
+                      cmpq f@GOTPCREL(%rip), %r9";
+
+fn built(binding: Binding) -> (Vec<u8>, Vec<u8>, usize) {
+    let bytes = assemble(SOURCE);
+    let graph = parse("t", &bytes).unwrap();
+    let (image, layout) = link_graph(&graph, &[("f", binding)], &[]).unwrap();
+    (image.code, image.read_only, layout.got_entries().count())
+}
+
+#[test]
+fn near_functions_are_reached_directly() {
+    let f = CODE + 0x1000;
+    let (code, read_only, entries) = built(at(f));
+    assert_eq!(code[..3], [0x48, 0x8d, 0x05]);
+    assert_eq!(signed32(&code, 3), 0x1000 - 7);
+    assert_eq!(code[7..9], [0x67, 0xe8]);
+    assert_eq!(signed32(&code, 9), 0x1000 - 13);
+    assert_eq!(code[13], 0xe9);
+    assert_eq!(signed32(&code, 14), 0x1000 - 18);
+    assert_eq!(code[18], 0x90);
+    // The comparison has no near form and keeps the entry.
+    assert_eq!(code[19..22], [0x4c, 0x3b, 0x0d]);
+    assert_eq!(signed32(&code, 22), (READ_ONLY - CODE) as i64 - 26);
+    assert_eq!((entries, number(&read_only, 0, 8)), (1, f));
+}
+
+#[test]
+fn far_and_null_functions_are_not() {
+    for (binding, value) in [
+        (at(0x1234_5678_9abc_def0), 0x1234_5678_9abc_def0),
+        // In reach of the code where it lies now, but not of all the range.
+        (
+            at(CODE - (1 << 31) + (1 << 20)),
+            CODE - (1 << 31) + (1 << 20),
+        ),
+        (Binding::Null, 0),
+    ] {
+        let (code, read_only, entries) = built(binding);
+        let original = [0x48, 0x8b, 0x05];
+        assert_eq!(code[..3], original);
+        assert_eq!(code[7..9], [0xff, 0x15]);
+        assert_eq!(code[13..15], [0xff, 0x25]);
+        assert_eq!((entries, number(&read_only, 0, 8)), (1, value));
+    }
+}
+
+#[test]
+fn low_addresses_become_immediates() {
+    let (code, read_only, entries) = built(at(0x40_1000));
+    // call and jmp have no immediate form here; they keep the entry.
+    assert_eq!(code[..7], [0x48, 0xc7, 0xc0, 0, 0x10, 0x40, 0]);
+    assert_eq!(code[19..26], [0x49, 0x81, 0xf9, 0, 0x10, 0x40, 0]);
+    assert_eq!((entries, number(&read_only, 0, 8)), (1, 0x40_1000));
+}
+
+#[test]
+fn own_symbols_are_near_if_the_reach_is_small() {
+    let bytes = assemble("movq f@GOTPCREL(%rip), %rax\n.globl f\nf: ret");
+    let graph = parse("t", &bytes).unwrap();
+    let bindings = bind(&graph, &[]);
+    for (log, entries, opcode) in [(30, 0, 0x8d), (33, 1, 0x8b)] {
+        let start = rewire_object::ExecAddr::new(CODE);
+        let layout = Layout::new(&graph, &bindings, |_| false, start..start + (1 << log)).unwrap();
+        let got: Vec<_> = layout.got_entries().collect();
+        assert_eq!(got.len(), entries);
+        assert!(got.iter().all(|entry| entry.kind == GotKind::Address));
+        let mut image = Image::default();
+        rewire_object::link(&graph, &bindings, &layout, &placement(), &mut image).unwrap();
+        assert_eq!(image.code[1], opcode);
+    }
+}
+
+#[test]
+fn what_the_layout_took_for_granted_is_checked() {
+    let bytes = assemble(".p2align 6\nf: ret");
+    let graph = parse("t", &bytes).unwrap();
+    let bindings = bind(&graph, &[]);
+    let start = rewire_object::ExecAddr::new(CODE);
+    let layout = Layout::new(&graph, &bindings, |_| false, start..start + 4096).unwrap();
+    let mut image = Image::default();
+    for (code, fine) in [
+        (CODE, true),
+        (CODE + 8, false),
+        (CODE + 4096, false),
+        (0, false),
+    ] {
+        let mut placement = placement();
+        placement.code = rewire_object::ExecAddr::new(code);
+        let result = rewire_object::link(&graph, &bindings, &layout, &placement, &mut image);
+        assert_eq!(result.is_ok(), fine, "{result:?}");
+    }
+}
