@@ -128,7 +128,9 @@ private:
 
   uint8_t state(const GlobalValue &global) const {
     auto found = index.ordinals.find(&global);
-    return found == index.ordinals.end() ? 0 : states[found->second];
+    return found == index.ordinals.end()
+               ? 0
+               : __atomic_load_n(&states[found->second], __ATOMIC_RELAXED);
   }
 
   bool fail(const Twine &message) {
