@@ -106,6 +106,14 @@ impl Unit {
         result
     }
 
+    /// Frees the IR of a unit that held one body and nothing else, once that is compiled.
+    pub(crate) fn forget_if_done(&self) {
+        let definitions = self.index.globals.iter().filter(|one| one.is_definition);
+        if definitions.count() == 1 {
+            lock(&self.modules.free).clear();
+        }
+    }
+
     /// Everything but the roots looks placed.
     fn states_for_only(&self, roots: &[Ordinal]) -> Vec<AtomicU8> {
         let placed = GlobalState {

@@ -211,4 +211,45 @@ impl Ledger {
         };
         unit.set_state(elected.ordinal, state);
     }
+
+    /// Enters a module that brings a new body for a function, whose entry leads to the new
+    /// definition from now on. Nothing changes when there is an error.
+    pub(crate) fn begin_replacement(
+        &mut self,
+        id: EntryId,
+        source: Source,
+        module: Module,
+        index: ModuleIndex,
+    ) -> (Arc<Unit>, Ordinal) {
+        let unit_id = UnitId(self.units.len() as u32);
+        let name = self.entry(id).name.clone();
+        let mut entries = Vec::with_capacity(index.globals.len());
+        let mut elected = Vec::new();
+        let mut body = Ordinal::new(0);
+        for (place, global) in index.globals.iter().enumerate() {
+            let ordinal = Ordinal::new(place as u32);
+            if global.is_definition && global.name == name {
+                body = ordinal;
+                entries.push(Some(id));
+            } else {
+                entries.push(self.enter(ordinal, global, &mut elected));
+            }
+        }
+        let unit = Arc::new(Unit::new(unit_id, source, module, index, entries));
+        self.units.push(unit.clone());
+        for one in &elected {
+            self.elect(&unit, one);
+        }
+        let entry = self.entry_mut(id);
+        entry.is_being_replaced = true;
+        entry.definition = Definition::Ir(unit_id, body);
+        unit.set_state(
+            body,
+            GlobalState {
+                elected: true,
+                placed: false,
+            },
+        );
+        (unit, body)
+    }
 }

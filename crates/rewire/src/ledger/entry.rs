@@ -108,6 +108,8 @@ pub(crate) struct Entry {
     pub(crate) users: Vec<UseRef>,
     /// It was called through the engine's first-call path.
     pub(crate) called: bool,
+    /// A thread is giving it a new body.
+    pub(crate) is_being_replaced: bool,
     /// Bytes of the variable; 0 for all else.
     pub(crate) size: u64,
 }
@@ -125,6 +127,7 @@ impl Entry {
             slot: None,
             users: Vec::new(),
             called: false,
+            is_being_replaced: false,
             size: 0,
         }
     }

@@ -21,6 +21,7 @@ use rewire_object::{Bindings, Image, Layout, Placement, Segment, SymbolId};
 use rustc_hash::FxHashSet;
 
 pub(crate) use gather::enter_host;
+pub(crate) use resolve::Parsed;
 
 use crate::core::Core;
 use crate::error::Error;
@@ -29,7 +30,7 @@ use crate::report::Phase;
 use crate::unit::Unit;
 use bind::Binder;
 use gather::Needs;
-use resolve::Parsed;
+
 
 /// An object to be linked.
 #[derive(Debug)]
@@ -150,8 +151,8 @@ fn stage<'m>(
             image: Image::default(),
         });
     }
-    for (parsed, one) in batch.iter().zip(&mut staged.0) {
-        one.reserve(core, parsed)?;
+    for one in &mut staged.0 {
+        one.reserve(core)?;
     }
     binder.locate(core, batch, &mut staged.0)?;
     for (parsed, one) in batch.iter().zip(&mut staged.0) {
@@ -179,9 +180,9 @@ impl Drop for Undo<'_> {
 }
 
 impl<'m> Staged<'m> {
-    fn reserve(&mut self, core: &'m Core, parsed: &Parsed<'_>) -> Result<(), Error> {
-        // The pieces of a named section lie together, so their segment starts where the section
-        // does: nothing comes before it.
+    fn reserve(&mut self, core: &'m Core) -> Result<(), Error> {
+        // One after the other, so that the pieces of a named section, which come first in their
+        // batch and hold nothing else, lie together.
         let mut place = |segment| -> Result<ExecAddr, Error> {
             let extent = self.layout.extent(segment);
             let taken =
@@ -196,7 +197,6 @@ impl<'m> Staged<'m> {
             read_only: place(Segment::ReadOnly)?,
             data: place(Segment::Data)?,
         };
-        let _ = parsed;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rewire_llvm::names::{self, Aspect, GlobalRef};
-use rewire_object::{LinkGraph, Symbol, SymbolBinding, SymbolId, SymbolPlace};
+use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolPlace};
 
 use super::{Object, Origin};
 use crate::error::Error;
@@ -30,9 +30,16 @@ pub(crate) struct Parsed<'a> {
 impl<'a> Parsed<'a> {
     /// Parses; the symbols get their meanings later.
     pub(crate) fn new(object: &'a Object) -> Result<Self, Error> {
+        let mut graph = rewire_object::parse(&object.unit.name, &object.bytes)?;
+        if let Some(name) = &object.section {
+            // Pieces lie together only in one segment, whatever each was declared as.
+            for section in graph.sections.iter_mut().filter(|one| one.name == &**name) {
+                section.segment = Segment::Data;
+            }
+        }
         Ok(Self {
             object,
-            graph: rewire_object::parse(&object.unit.name, &object.bytes)?,
+            graph,
             meanings: Vec::new(),
         })
     }

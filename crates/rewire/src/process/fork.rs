@@ -1,0 +1,65 @@
+//! A program that forks while other threads compile: the child has one thread, so nothing may be
+//! half done at that moment.
+//!
+//! Whoever works in the engine holds a gate open; `fork` waits until all have left. The engine's
+//! locks are only taken by those who passed the gate, so the child finds them free.
+
+use std::cell::{Cell, RefCell};
+use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use rewire_memory::entry::{self, StacksHeld};
+
+static GATE: RwLock<()> = RwLock::new(());
+
+thread_local! {
+    /// How many times this thread has entered the engine, one within the other.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+}
+
+struct Held {
+    _gate: Option<RwLockWriteGuard<'static, ()>>,
+    _stacks: StacksHeld,
+}
+
+/// While it stands, no thread forks.
+pub(crate) struct NoFork {
+    _gate: Option<RwLockReadGuard<'static, ()>>,
+}
+
+/// Enters the engine: keeps others from forking until it is dropped.
+pub(crate) fn hold_off() -> NoFork {
+    let depth = DEPTH.get();
+    DEPTH.set(depth + 1);
+    let gate = (depth == 0).then(|| GATE.read().unwrap_or_else(PoisonError::into_inner));
+    NoFork { _gate: gate }
+}
+
+impl Drop for NoFork {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
+/// Has the C library call us around each fork, from now on.
+pub(crate) fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the handlers are functions that live as long as the process.
+        unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
+    });
+}
+
+extern "C" fn before() {
+    // A fork from within the engine (in an indirect function's resolver) can't wait for itself.
+    let gate = (DEPTH.get() == 0).then(|| GATE.write().unwrap_or_else(PoisonError::into_inner));
+    let held = Held {
+        _gate: gate,
+        _stacks: entry::hold_for_fork(),
+    };
+    HELD.with_borrow_mut(|place| *place = Some(held));
+}
+
+extern "C" fn after() {
+    HELD.with_borrow_mut(|place| *place = None);
+}
