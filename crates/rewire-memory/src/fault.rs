@@ -86,6 +86,20 @@ impl Drop for CrashGuard {
     }
 }
 
+/// Ends the process as a crash would, for an error that LLVM itself does not survive: with the
+/// guard's message and `reason`. Returns when no guard stands on this thread.
+pub fn end_by(reason: &str) {
+    let crash = CRASH.get();
+    if crash.is_null() {
+        return;
+    }
+    // SAFETY: the guard that set it still stands: it is on this thread's stack.
+    let crash = unsafe { &*crash };
+    eprint!("{}  {reason}\n", crash.message);
+    // SAFETY: it ends the process.
+    unsafe { libc::_exit(crash.code) };
+}
+
 fn install() {
     let mut installed = INSTALLED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(installed) = installed.as_mut() {

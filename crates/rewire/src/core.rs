@@ -43,6 +43,9 @@ impl std::fmt::Debug for Core {
 impl Core {
     pub(crate) fn new(options: Options) -> Result<Arc<Self>, Error> {
         let memory = Arc::new(CodeMemory::reserve()?);
+        if options.guard_crashes {
+            rewire_llvm::set_fatal_error_hook(rewire_memory::fault::end_by);
+        }
         let entry = entry::install(first_call::handle);
         let slots = Slots::new(memory.clone(), entry);
         let unwind = UnwindTable::new(memory.reach())

@@ -32,8 +32,6 @@ pub use observe::{LinkObserver, LinkRecord, RecordedUse};
 pub use options::{Level, OptLevel, Options};
 pub use report::Report;
 pub use rewire_llvm::Linkage;
-pub use rewire_llvm::set_fatal_error_hook;
-pub use rewire_memory::fault::CrashGuard;
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};
 pub use state::{FunctionState, User};
