@@ -4,7 +4,9 @@
 //! Whoever works in the engine holds a gate open; `fork` waits until all have left. The engine's
 //! locks are only taken by those who passed the gate, so the child finds them free.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rewire_memory::entry::{self, StacksHeld};
@@ -14,8 +16,10 @@ static GATE: RwLock<()> = RwLock::new(());
 thread_local! {
     /// How many times this thread has entered the engine, one within the other.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
+
+/// What a fork under way holds. Only the thread that forks touches it between the two handlers.
+static HELD: AtomicPtr<Held> = AtomicPtr::new(ptr::null_mut());
 
 struct Held {
     _gate: Option<RwLockWriteGuard<'static, ()>>,
@@ -57,9 +61,13 @@ extern "C" fn before() {
         _gate: gate,
         _stacks: entry::hold_for_fork(),
     };
-    HELD.with_borrow_mut(|place| *place = Some(held));
+    HELD.store(Box::into_raw(Box::new(held)), Ordering::Release);
 }
 
 extern "C" fn after() {
-    HELD.with_borrow_mut(|place| *place = None);
+    let held = HELD.swap(ptr::null_mut(), Ordering::Acquire);
+    if !held.is_null() {
+        // SAFETY: `before` made it, and the swap made it ours alone.
+        drop(unsafe { Box::from_raw(held) });
+    }
 }
