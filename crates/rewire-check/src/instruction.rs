@@ -137,6 +137,28 @@ fn read_prefix(bytes: &[u8]) -> Option<Prefix> {
     }
 }
 
+/// Whether a rewriting left the prefixes as they were. Only where the operand becomes an immediate
+/// may the bits that extend register numbers change, for the register moves from ModRM's `reg` to
+/// its `r/m`; everywhere else even bits that the processor ignores are no business of a linker.
+pub(crate) fn keeps_prefixes(old: &[u8], new: &[u8], prefixes: usize, after: &Instruction) -> bool {
+    let free = match (after.operand, prefixes) {
+        // R and B of REX
+        (Operand::Number(_), 1) => 0x05,
+        // R4, B4, R3 and B3 of REX2
+        (Operand::Number(_), 2) => 0x55,
+        _ => 0,
+    };
+    let (old, new) = (old.get(..prefixes), new.get(..prefixes));
+    let (Some(old), Some(new)) = (old, new) else {
+        return false;
+    };
+    // The first byte of REX2 is no bit field.
+    let last = prefixes.saturating_sub(1);
+    let mask = |at: usize| if at == last { !free } else { 0xff };
+    let mut pairs = old.iter().zip(new).enumerate();
+    pairs.all(|(at, (old, new))| old & mask(at) == new & mask(at))
+}
+
 /// How the instruction whose displacement comes right after `before` uses what is at the
 /// displacement's end.
 pub(crate) fn use_by_displacement(before: &[u8], width: usize) -> UseKind {

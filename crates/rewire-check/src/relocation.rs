@@ -378,7 +378,9 @@ impl Checker<'_> {
         let address = site.start.wrapping_add(from as u64);
         Some(Change {
             before: instruction::decode(old, prefixes, address)?,
-            after: instruction::decode(new, prefixes, address),
+            // Prefixes that change in a way that no rewriting asks for make it another one.
+            after: instruction::decode(new, prefixes, address)
+                .filter(|after| instruction::keeps_prefixes(old, new, prefixes, after)),
             window,
         })
     }

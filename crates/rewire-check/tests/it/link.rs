@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
@@ -296,10 +297,29 @@ impl Link {
         symbols.find(|s| s.name() == Ok(name)).unwrap().index().0
     }
 
+    pub(crate) fn symbol_or_zero(&self, name: &str) -> usize {
+        let object = ElfFile64::<LittleEndian>::parse(&self.object[..]).unwrap();
+        let mut symbols = object.symbols();
+        let found = symbols.find(|s| s.name() == Ok(name));
+        found.map_or(0, |symbol| symbol.index().0)
+    }
+
     /// The ELF index of a section of the object.
     pub(crate) fn section(&self, name: &str) -> usize {
         let object = ElfFile64::<LittleEndian>::parse(&self.object[..]).unwrap();
         object.section_by_name(name).unwrap().index().0
+    }
+
+    /// The addresses of the sections whose bytes the file has.
+    pub(crate) fn section_ranges(&self) -> Vec<Range<u64>> {
+        let object = ElfFile64::<LittleEndian>::parse(&self.object[..]).unwrap();
+        let range = |(index, start): (&usize, &u64)| {
+            let section = object
+                .section_by_index(object::SectionIndex(*index))
+                .unwrap();
+            *start..*start + section.data().unwrap().len() as u64
+        };
+        self.sections.iter().map(range).collect()
     }
 
     pub(crate) fn byte(&mut self, address: u64) -> &mut u8 {
