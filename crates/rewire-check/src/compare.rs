@@ -38,15 +38,13 @@ pub(crate) fn check(linked: &Linked<'_>) -> Result<Outcome, CheckError> {
     let mut outcome = Outcome::default();
     let taken = check_places(&placed, &mut outcome.differences);
     let mut election = Election::default();
-    let mut got = None;
     for (section, start) in &placed {
-        got = got.or_else(|| got_base::given(&object, &symbols, section));
         election.add(&symbols, &memory, section, *start);
     }
     let checker = Checker {
         memory: &memory,
         symbols: &symbols,
-        got: got.or_else(|| election.winner()),
+        got: got_base::given(&object, linked).or_else(|| election.winner()),
         taken,
     };
     for (section, start) in &placed {
@@ -145,7 +143,7 @@ fn check_section(checker: &Checker<'_>, section: &Section<'_>, start: u64, outco
             bytes,
             relocation,
             rule,
-            dead: dead.iter().any(|range| range.contains(&relocation.offset)),
+            dead: is_in(&dead, relocation.offset),
         };
         let verdict = checker.check(&site);
         if let Some(part) = accounted.get_mut(verdict.accounted) {
@@ -186,6 +184,14 @@ fn dead_frames(symbols: &Symbols<'_>, section: &Section<'_>) -> Vec<Range<u64>> 
         .collect();
     gone.sort_unstable();
     frames::dead(section.data, |offset| gone.binary_search(&offset).is_ok())
+}
+
+/// Whether one of the ranges, which are in order and apart, holds the offset.
+fn is_in(ranges: &[Range<u64>], offset: u64) -> bool {
+    let next = ranges.partition_point(|range| range.end <= offset);
+    ranges
+        .get(next)
+        .is_some_and(|range| range.contains(&offset))
 }
 
 /// Every byte that isn't accounted for must be the object's; a run of others is one difference.

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::formula::{self, Compute};
+use crate::linked::{Linked, Meaning};
 use crate::memory::Memory;
-use crate::object::{Object, Section};
+use crate::object::{Object, Place, Section};
 use crate::symbols::{Stands, Symbols};
 
 /// Collects what each relocation says.
@@ -61,11 +62,12 @@ impl Election {
 }
 
 /// The address that the caller gave to `_GLOBAL_OFFSET_TABLE_`.
-pub(crate) fn given(object: &Object<'_>, symbols: &Symbols<'_>, user: &Section<'_>) -> Option<u64> {
-    let name = |symbol: &crate::object::Symbol<'_>| symbol.name == "_GLOBAL_OFFSET_TABLE_";
-    let symbol = object.symbols.iter().position(name)?;
-    match symbols.stands(symbol, user) {
-        Stands::Address { address, .. } => Some(address),
-        _ => None,
-    }
+pub(crate) fn given(object: &Object<'_>, linked: &Linked<'_>) -> Option<u64> {
+    linked.symbols.iter().find_map(|(index, meaning)| {
+        let symbol = object.symbols.get(*index)?;
+        match meaning {
+            Meaning::Address { address, .. } if symbol.place == Place::GotBase => Some(*address),
+            _ => None,
+        }
+    })
 }

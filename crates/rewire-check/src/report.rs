@@ -76,7 +76,8 @@ pub enum UseKind {
     GotCall,
     /// Any other instruction or datum that leads to the symbol's GOT entry.
     GotLoad,
-    /// The symbol's address: computed by `lea`, or standing in an instruction or in data.
+    /// The symbol's address: computed by `lea`, or standing in data or in an instruction, be it
+    /// as its immediate operand or as an absolute displacement (`table(,%rax,8)`).
     Address,
     /// An instruction reads or writes memory at the symbol.
     Data,
