@@ -1,6 +1,7 @@
 //! Set-up, demo, tests, corpus and benchmarks.
 #![deny(unsafe_code)]
 
+mod corpus;
 mod error;
 mod paths;
 mod process;
@@ -27,11 +28,14 @@ struct Cli {
 enum Task {
     /// Look for LLVM 22, clang 22 and what else is needed, and install what is missing.
     Setup,
+    /// Build the real programs (Lua, SQLite, bzip2) to bitcode and natively, in target/corpus.
+    Corpus,
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Task::Setup => setup::ensure(true).map(|()| true),
+        Task::Corpus => build_corpus().map(|()| true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -41,4 +45,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn build_corpus() -> error::Result<()> {
+    setup::ensure(false)?;
+    corpus::build(&corpus::PROGRAMS)?;
+    corpus::show();
+    Ok(())
 }
