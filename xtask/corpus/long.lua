@@ -39,4 +39,4 @@ local function text(n)
   return hash
 end
 
-print(sieve(2000000), queens(9), fib(32), text(300000))
+print(sieve(2000000), queens(10), fib(33), text(400000))

@@ -18,7 +18,7 @@ print(string.byte("ABC", 1, -1), string.char(72, 105), ("x"):byte(10))
 print(string.pack("<i4", 100):byte(1, -1), string.unpack("<i4", string.pack("<i4", -2)))
 for k, v in string.gmatch("a=1, b=2", "(%w+)=(%w+)") do io.write(k, v, ";") end
 print(("%bxy"):len(), ("f(a(b)c)d"):match("%b()"), ("THE (quick) fox"):find("%((%a+)%)"))
-print(("abc"):gsub("%w", { a = "1", b = true }), ("abc"):gsub("", "-"))
+print(("abc"):gsub("%w", { a = "1", b = false }), ("abc"):gsub("", "-"))
 print(utf8.char(228, 8364, 128512), utf8.len("äöü"), #utf8.char(8364))
 for _, c in utf8.codes("aé€") do io.write(c, " ") end
 print()
@@ -112,7 +112,7 @@ print((function(...) return select("#", ...), ... end)(1, nil, 3))
 section("load and environments")
 local env = { print = print, x = 5 }
 load("x = x + 1; print(x)", "chunk", "t", env)()
-print(env.x, load(function() return nil end))
+print(env.x, type(load(function() return nil end)))
 local dumped = string.dump(function(n) return n * 2 end)
 print(load(dumped, "d", "b")(21))
 

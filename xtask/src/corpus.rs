@@ -45,7 +45,7 @@ const LEVELS: [(&str, &[&str]); 3] = [
 /// The native builds. Line tables do not change the code; callgrind tells functions of one name
 /// apart by their files.
 const NATIVE: [(&str, &[&str]); 2] = [
-    ("native.O0", &["-O0", "-gline-tables-only"]),
+    ("native.O0", &["-O0", "-gline-tables-only", "-gdwarf-4"]),
     ("native.O2", &["-O2"]),
 ];
 

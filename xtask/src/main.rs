@@ -1,11 +1,16 @@
 //! Set-up, demo, tests, corpus and benchmarks.
 #![deny(unsafe_code)]
 
+mod callgrind;
 mod corpus;
 mod error;
+mod matrix;
 mod paths;
 mod process;
+mod rewire;
 mod setup;
+mod tally;
+mod test;
 mod wait;
 
 use std::process::ExitCode;
@@ -30,11 +35,14 @@ enum Task {
     Setup,
     /// Build the real programs (Lua, SQLite, bzip2) to bitcode and natively, in target/corpus.
     Corpus,
+    /// Run everything that must pass: formatting, clippy, all tests, and the corpus against native.
+    Test(test::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Task::Setup => setup::ensure(true).map(|()| true),
+        Task::Test(options) => test::run(&options),
         Task::Corpus => build_corpus().map(|()| true),
     };
     match result {
