@@ -4,10 +4,14 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::error::{Context, Error, Result};
 use crate::paths::{self, shown};
-use crate::process::{command, output_of};
+use crate::process::Job;
+
+/// Valgrind is some fifty times slower than the program alone.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// How many distinct functions of its own `program` enters when it runs with `args`.
 ///
@@ -17,18 +21,16 @@ pub(crate) fn functions_entered<A: AsRef<OsStr>>(program: &Path, args: &[A]) -> 
     let dir = paths::target().join("tmp");
     fs::create_dir_all(&dir).context(|| format!("make {}", shown(&dir)))?;
     let out = dir.join(format!("callgrind-{}.out", std::process::id()));
-    let mut valgrind = command("valgrind");
-    valgrind
-        .args([
-            "--tool=callgrind",
-            "--compress-strings=no",
-            "--compress-pos=no",
-        ])
+    let job = Job::new("valgrind")
+        .args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no"])
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
         .args(args);
-    output_of(&mut valgrind)?;
-    let text = fs::read(&out).context(|| format!("read {}", shown(&out)))?;
+    // The exit code is the program's, and may be any.
+    let outcome = job.capture(LIMIT)?;
+    let text = fs::read(&out).context(|| {
+        format!("count with `{}` ({})\n{}", job.line(), outcome.ended, outcome.stderr.trim_end())
+    })?;
     let _ = fs::remove_file(&out);
     let count = count(&String::from_utf8_lossy(&text), &program.to_string_lossy());
     if count == 0 {

@@ -202,15 +202,15 @@ fn program_matrix(rewire: &Rewire, program: Program, tally: &mut Tally) -> Resul
                 cell(
                     &format!("{bitcode} {mode} {level}"),
                     &options,
-                    &[file.clone()],
+                    std::slice::from_ref(&file),
                 );
             }
         }
     }
     // As a build system would hand it over: one file for each source, and unoptimised by clang.
-    cell("separate files", &[], &program.units("O0")?);
+    cell("O0, separate files", &[], &program.units("O0")?);
     cell(
-        "separate files --eager -O0",
+        "O2, separate files --eager -O0",
         &["--eager", "-O0"],
         &program.units("O2")?,
     );

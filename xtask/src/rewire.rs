@@ -19,19 +19,32 @@ pub(crate) struct Rewire {
 
 impl Rewire {
     /// Has cargo build the program.
-    pub(crate) fn build(release: bool) -> Result<Self> {
+    fn build(release: bool) -> Result<Self> {
         let mut cargo = command("cargo");
         cargo.args(["build", "--quiet", "-p", "rewire-cli"]);
         if release {
             cargo.arg("--release");
         }
         run(&mut cargo)?;
-        let program = paths::target()
-            .join(if release { "release" } else { "debug" })
-            .join("rewire");
-        if !program.exists() {
-            return Err(Error::new(format!("cargo built no {}", shown(&program))));
+        Self::at(
+            paths::target()
+                .join(if release { "release" } else { "debug" })
+                .join("rewire"),
+        )
+    }
+
+    /// The program at `given`, else a new build.
+    pub(crate) fn given_or_built(given: Option<&Path>, release: bool) -> Result<Self> {
+        match given {
+            Some(path) => Self::at(path.to_path_buf()),
+            None => Self::build(release),
         }
+    }
+
+    /// A program that is built already.
+    fn at(program: PathBuf) -> Result<Self> {
+        let program = fs::canonicalize(&program)
+            .context(|| format!("find the program {}", shown(&program)))?;
         let mut rewire = Self {
             program,
             no_cache: true,

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: formatting, lints, all tests, and the corpus against native.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use crate::error::{Context, Result};
@@ -22,6 +23,9 @@ pub(crate) struct Options {
     /// overflow checks are worth the time.
     #[arg(long)]
     release: bool,
+    /// Run the corpus with this program instead of building one.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "release")]
+    rewire: Option<PathBuf>,
 }
 
 /// Tests everything; whether all passed.
@@ -46,16 +50,17 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         }
     }
     if !options.quick
-        && let Err(error) = the_corpus(options.release, &mut tally)
+        && let Err(error) = the_corpus(options, &mut tally)
     {
         tally.fail("the corpus", &error.to_string());
     }
     Ok(tally.close())
 }
 
-fn the_corpus(release: bool, tally: &mut Tally) -> Result<()> {
+fn the_corpus(options: &Options, tally: &mut Tally) -> Result<()> {
     corpus::build(&corpus::PROGRAMS)?;
-    matrix::run(&Rewire::build(release)?, tally);
+    let rewire = Rewire::given_or_built(options.rewire.as_deref(), options.release)?;
+    matrix::run(&rewire, tally);
     Ok(())
 }
 
