@@ -18,7 +18,7 @@ define linkonce_odr i32 @once_odr() {
 define weak_odr i32 @weak_odr() {
   ret i32 3
 }
-define linkonce_odr i32 @group() comdat {
+define linkonce_odr i32 @group() noinline comdat {
   %v = load i32, ptr @group.local
   %n = add i32 %v, 1
   store i32 %n, ptr @group.local
