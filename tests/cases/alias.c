@@ -18,6 +18,8 @@ int main(void) {
     visible = 9;
     printf("%d %d\n", stored, *address_of_visible());
     printf("%d %d %d\n", front == front_again, front == impl, address_of_front() == impl);
-    printf("%d\n", &visible == &stored && address_of_visible() == &stored);
+    // Through a volatile: the front end folds a comparison of two different names.
+    int *volatile by_alias = &visible, *volatile by_name = &stored;
+    printf("%d %d\n", by_alias == by_name, address_of_visible() == by_name);
     return 0;
 }
