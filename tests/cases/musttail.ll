@@ -70,11 +70,11 @@ done:
 more:
   %m = sub i32 %n, 1
   %acc1 = add i32 %acc, 3
-  %r = musttail call tailcc i32 @tail_b(i32 %m, i32 %acc1, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6)
+  %r = musttail call tailcc i32 @tail_b(i32 %m, i32 %acc1, i32 1, i32 2, i32 3, i32 6)
   ret i32 %r
 }
-define tailcc i32 @tail_b(i32 %n, i32 %acc, i32 %a, i32 %b, i32 %c, i32 %d, i32 %e, i32 %f) {
-  %acc1 = add i32 %acc, %f
+define tailcc i32 @tail_b(i32 %n, i32 %acc, i32 %a, i32 %b, i32 %c, i32 %d) {
+  %acc1 = add i32 %acc, %d
   %r = musttail call tailcc i32 @tail_a(i32 %n, i32 %acc1)
   ret i32 %r
 }
