@@ -4,7 +4,7 @@
 // NOT-COMPILED: never000 never500 never999
 #include <stdio.h>
 
-#define F(n) __attribute__((noinline)) static int f##n(int x) { return x * 3 + 1##n; }
+#define F(n) __attribute__((noinline)) static int f##n(int x) { return (int)((unsigned)x * 3 + 1##n); }
 #define N(n) int never##n(int x) { return missing_function_of_the_case(x) + 1##n; }
 #define CALL(n) x = f##n(x);
 #define POINT(n) f##n,

@@ -46,8 +46,8 @@ int main(void) {
     printf("%f %f\n", m[0], m[1]);
     v4d x = {1, 2, 3, 4}, y = {0.5, 0.25, 0, -1}, z = memory4(&x, &y);
     printf("%f %f %f %f\n", z[0], z[1], z[2], z[3]);
-    v16c text = shuffle((v16c) "fedcba987654321");
-    printf("%.15s\n", (char *)&text + 1);
+    v16c text = shuffle((v16c){0, '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'});
+    printf("%.15s\n", (char *)&text);
     a = eight(a, a, a, a, a, a, a, a, a, a);
     printf("%d %d\n", a[0], a[3]);
     printf("%d\n", __builtin_cpu_supports("avx2") ? wide(7) : wide_plain(7));
