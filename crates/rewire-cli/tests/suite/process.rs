@@ -26,7 +26,7 @@ impl fmt::Display for Ending {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
-            Self::TimedOut => write!(f, "no end within {} s", LIMIT.as_secs()),
+            Self::TimedOut => f.write_str("no end within the limit of time"),
         }
     }
 }
@@ -84,6 +84,10 @@ enum Event {
 
 /// Runs `command` to its end, in a process group of its own, which is killed when `LIMIT` is over.
 pub(crate) fn run(command: &mut Command, stdin: &[u8]) -> Result<Outcome, String> {
+    run_within(LIMIT, command, stdin)
+}
+
+fn run_within(limit: Duration, command: &mut Command, stdin: &[u8]) -> Result<Outcome, String> {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -110,7 +114,7 @@ pub(crate) fn run(command: &mut Command, stdin: &[u8]) -> Result<Outcome, String
         sender.send(Event::Ended(ending))
     });
 
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit;
     let mut outcome = Outcome {
         ending: Ending::TimedOut,
         stdout: Vec::new(),
@@ -196,4 +200,20 @@ pub(crate) fn make_bitcode(source: &Path, flags: &[String], to: &Path) -> Result
         .arg("-o")
         .arg(to);
     build(&mut command)
+}
+
+/// Tests of the runner itself.
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn a_hanging_program_is_killed() -> Result<(), String> {
+        // The inner process keeps the pipes open after the outer one is gone.
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo begun; sleep 1000 & exec sleep 1000"]);
+        let outcome = run_within(Duration::from_millis(500), &mut command, b"")?;
+        if outcome.ending == Ending::TimedOut {
+            return Ok(());
+        }
+        Err(outcome.to_string())
+    }
 }
