@@ -1,2 +1,63 @@
 //! Set-up, demo, tests, corpus and benchmarks.
-fn main() {}
+#![deny(unsafe_code)]
+
+mod callgrind;
+mod corpus;
+mod error;
+mod matrix;
+mod paths;
+mod process;
+mod rewire;
+mod setup;
+mod tally;
+mod test;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything around building Rewire. Each command does its own set-up first.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_version_flag = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Look for LLVM 22, clang 22 and what else is needed, and install what is missing.
+    Setup,
+    /// Build the real programs (Lua, SQLite, bzip2) to bitcode and natively, in target/corpus.
+    Corpus,
+    /// Run everything that must pass: formatting, clippy, all tests, and the corpus against native.
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Task::Setup => setup::ensure(true).map(|()| true),
+        Task::Test(options) => test::run(&options),
+        Task::Corpus => build_corpus().map(|()| true),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build_corpus() -> error::Result<()> {
+    setup::ensure(false)?;
+    corpus::build(&corpus::PROGRAMS)?;
+    corpus::show();
+    Ok(())
+}

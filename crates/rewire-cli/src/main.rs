@@ -1,2 +1,46 @@
-//! The `rewire` program.
-fn main() {}
+//! The `rewire` program: runs LLVM IR, each function compiled when it is first called.
+//!
+//! A thin layer over the `rewire` library: it reads the command line ([`args`]), turns files into
+//! IR ([`input`]), finds libraries ([`libraries`]), and reports ([`report`]).
+//!
+//! It has no `main` of Rust's, because the program that it runs has to find the process as a
+//! native one would: SIGPIPE at its default, no handlers, no alternate stack.
+#![no_main]
+
+mod args;
+mod dump;
+mod input;
+mod libraries;
+mod message;
+mod report;
+mod run;
+
+use std::ffi::{CStr, OsString, c_char, c_int};
+use std::os::unix::ffi::OsStringExt;
+
+/// Where the process starts.
+///
+/// # Safety
+///
+/// The C library calls it, once, with what it promises to pass.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn main(
+    argc: c_int,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+) -> c_int {
+    let started = report::process_start();
+    let argc = usize::try_from(argc).unwrap_or(0);
+    // SAFETY: there are `argc` pointers to C strings.
+    let arguments = unsafe {
+        let pointers = std::slice::from_raw_parts(argv, argc);
+        let strings = pointers.iter().map(|one| CStr::from_ptr(*one));
+        strings.map(|one| OsString::from_vec(one.to_bytes().to_vec()))
+    };
+    let code = match args::parse(arguments) {
+        Ok(args::Command::Run(run)) => run::run(&run, started, envp),
+        Err(code) => code,
+    };
+    // SAFETY: it runs what the program registered and ends the process.
+    unsafe { libc::exit(code) }
+}

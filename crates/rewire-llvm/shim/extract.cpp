@@ -128,7 +128,9 @@ private:
 
   uint8_t state(const GlobalValue &global) const {
     auto found = index.ordinals.find(&global);
-    return found == index.ordinals.end() ? 0 : states[found->second];
+    return found == index.ordinals.end()
+               ? 0
+               : __atomic_load_n(&states[found->second], __ATOMIC_RELAXED);
   }
 
   bool fail(const Twine &message) {
@@ -175,8 +177,14 @@ private:
     return (name + ".rewire." + Twine(index.ordinals.lookup(&global))).str();
   }
 
-  // Follows the addresses of a function's blocks to the variables and functions that hold them.
+  // Follows the addresses of a function's blocks to the variables and functions that hold them,
+  // and the addresses of others' blocks that it holds to those others.
   bool findPartners(Function &function) {
+    for (const Instruction &instruction : instructions(function))
+      for (const Use &operand : instruction.operands())
+        if (auto *address = dyn_cast<BlockAddress>(operand))
+          if (address->getFunction() != &function)
+            functions.insert(address->getFunction());
     SmallVector<const Constant *, 8> work;
     SmallPtrSet<const Constant *, 8> seen;
     for (BasicBlock &block : function)
@@ -267,8 +275,10 @@ private:
         keepAbi(source.getContext(), function.getAttributes(), function.arg_size()));
     if (!weak && (state(function) & REWIRE_ELECTED))
       declaration->setDSOLocal(true);
+    // An available_externally body is never elected, and there to be inlined.
+    bool usable = (state(function) & REWIRE_ELECTED) || function.hasAvailableExternallyLinkage();
     if (function.hasFnAttribute(Attribute::AlwaysInline) && !function.isDeclaration() &&
-        !bodies.count(&function))
+        usable && !bodies.count(&function))
       inlined.push_back({&function, declaration});
     return declaration;
   }

@@ -59,7 +59,8 @@ bool rewire_materialize(LLVMValueRef function, char **error);
 bool rewire_materialize_all(LLVMModuleRef module, char **error);
 
 // Clones the root definitions, with the variables that have to come along, into a fresh module
-// of the same context. `states` has a byte for each ordinal. `fold` also gives the values of
+// of the same context. `states` has a byte for each ordinal, which other
+// threads may change meanwhile. `fold` also gives the values of
 // placed constants to the optimiser.
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
                     const uint8_t *states, bool fold, LLVMModuleRef *out, char **error);

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
 
 use llvm_sys::bit_reader::LLVMGetBitcodeModuleInContext2;
 use llvm_sys::bit_writer::LLVMWriteBitcodeToMemoryBuffer;
@@ -290,7 +291,9 @@ impl Module {
     /// name, into a module of the same context. Costs what the clones cost, whatever the size of
     /// the module.
     ///
-    /// `states` has a byte for each global ([`GlobalState::to_byte`]). With `fold`, values of
+    /// `states` has a byte for each global ([`GlobalState::to_byte`]), which others may change
+    /// meanwhile: each is read at most once or twice, and the linker copes with either answer.
+    /// With `fold`, values of
     /// constants that have memory already are shown to the optimiser.
     ///
     /// # Errors
@@ -299,7 +302,7 @@ impl Module {
     pub fn extract(
         &mut self,
         roots: &[Ordinal],
-        states: &[u8],
+        states: &[AtomicU8],
         fold: bool,
     ) -> Result<Extracted<'_>, LlvmError> {
         assert_eq!(states.len(), self.len(), "a state for each global");
@@ -312,7 +315,7 @@ impl Module {
                 self.index,
                 roots.as_ptr(),
                 roots.len(),
-                states.as_ptr(),
+                states.as_ptr().cast(),
                 fold,
                 &raw mut module,
                 &raw mut message,

@@ -216,11 +216,15 @@ global_asm!(
 
 /// Holds the engine's shared stacks still while the process forks; dropping it, in the parent and
 /// in the child, lets go.
+#[derive(Debug)]
 #[must_use]
-pub fn hold_for_fork() -> impl Drop {
-    struct Hold(#[expect(dead_code, reason = "held, not read")] std::sync::MutexGuard<'static, Vec<usize>>);
-    impl Drop for Hold {
-        fn drop(&mut self) {}
+pub struct StacksHeld {
+    _free: std::sync::MutexGuard<'static, Vec<usize>>,
+}
+
+/// Waits until no thread takes or gives back a stack, and keeps it so.
+pub fn hold_for_fork() -> StacksHeld {
+    StacksHeld {
+        _free: stack::lock_for_fork(),
     }
-    Hold(stack::lock_for_fork())
 }

@@ -46,7 +46,7 @@ static INSTALLED: Mutex<Option<Installed>> = Mutex::new(None);
 pub struct CrashGuard {
     before: *const Crash,
     crash: *mut Crash,
-    stack: Option<libc::stack_t>,
+    stack: Option<AlternateStack>,
     _not_send: PhantomData<*const ()>,
 }
 
@@ -58,7 +58,7 @@ impl CrashGuard {
         let before = CRASH.replace(crash);
         let stack = if before.is_null() {
             install();
-            use_alternate_stack()
+            AlternateStack::new()
         } else {
             None
         };
@@ -77,13 +77,24 @@ impl Drop for CrashGuard {
         // SAFETY: made by `new`, and nobody refers to it any more.
         drop(unsafe { Box::from_raw(self.crash) });
         if self.before.is_null() {
-            if let Some(stack) = &self.stack {
-                // SAFETY: it is what the thread had before.
-                unsafe { libc::sigaltstack(stack, ptr::null_mut()) };
-            }
+            drop(self.stack.take());
             uninstall();
         }
     }
+}
+
+/// Ends the process as a crash would, for an error that LLVM itself does not survive: with the
+/// guard's message and `reason`. Returns when no guard stands on this thread.
+pub fn end_by(reason: &str) {
+    let crash = CRASH.get();
+    if crash.is_null() {
+        return;
+    }
+    // SAFETY: the guard that set it still stands: it is on this thread's stack.
+    let crash = unsafe { &*crash };
+    eprint!("{}  {reason}\n", crash.message);
+    // SAFETY: it ends the process.
+    unsafe { libc::_exit(crash.code) };
 }
 
 fn install() {
@@ -128,29 +139,48 @@ fn uninstall() {
     *installed = None;
 }
 
-/// A crash may be an overflow of the stack, so the handler needs another; `None` when the thread
-/// has one already.
-fn use_alternate_stack() -> Option<libc::stack_t> {
-    const SIZE: usize = 64 << 10;
-    thread_local! {
-        static STACK: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
-    }
-    // SAFETY: zeroed bytes are a valid `stack_t`; the new stack lives as long as the thread.
-    unsafe {
-        let mut before: libc::stack_t = std::mem::zeroed();
-        libc::sigaltstack(ptr::null(), &raw mut before);
-        if before.ss_flags & libc::SS_DISABLE == 0 {
-            return None;
+/// A stack for the handler, because a crash may be an overflow of the thread's own.
+#[derive(Debug)]
+struct AlternateStack {
+    memory: Vec<u8>,
+    before: libc::stack_t,
+}
+
+/// Stacks that no guard uses. Not one for each thread: a guard may stand while a thread, or the
+/// process, is ending, when its thread-local variables are gone.
+static STACKS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+impl AlternateStack {
+    /// `None` when the thread has one already.
+    fn new() -> Option<Self> {
+        const SIZE: usize = 64 << 10;
+        // SAFETY: zeroed bytes are a valid `stack_t`; the new stack lives until `drop` has put
+        // back the former state.
+        unsafe {
+            let mut before: libc::stack_t = std::mem::zeroed();
+            libc::sigaltstack(ptr::null(), &raw mut before);
+            if before.ss_flags & libc::SS_DISABLE == 0 {
+                return None;
+            }
+            let free = STACKS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+            let mut memory = free.unwrap_or_else(|| vec![0; SIZE]);
+            let stack = libc::stack_t {
+                ss_sp: memory.as_mut_ptr().cast(),
+                ss_flags: 0,
+                ss_size: SIZE,
+            };
+            libc::sigaltstack(&raw const stack, ptr::null_mut());
+            Some(Self { memory, before })
         }
-        let mut memory = STACK.take().unwrap_or_else(|| vec![0; SIZE].into());
-        let stack = libc::stack_t {
-            ss_sp: memory.as_mut_ptr().cast(),
-            ss_flags: 0,
-            ss_size: SIZE,
-        };
-        STACK.set(Some(memory));
-        libc::sigaltstack(&raw const stack, ptr::null_mut());
-        Some(before)
+    }
+}
+
+impl Drop for AlternateStack {
+    fn drop(&mut self) {
+        // SAFETY: it is what the thread had before.
+        unsafe { libc::sigaltstack(&raw const self.before, ptr::null_mut()) };
+        let memory = std::mem::take(&mut self.memory);
+        STACKS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(memory);
     }
 }
 

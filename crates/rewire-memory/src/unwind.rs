@@ -33,6 +33,21 @@ struct Record {
     description: AtomicU64,
 }
 
+impl Record {
+    /// The description is stored last, so that whoever sees it sees the rest.
+    fn set(&self, range: Range<u64>, description: u64) {
+        self.start.store(range.start, Ordering::Relaxed);
+        self.end.store(range.end, Ordering::Relaxed);
+        self.description.store(description, Ordering::Release);
+    }
+
+    fn contains(&self, address: u64) -> bool {
+        self.description.load(Ordering::Acquire) != 0
+            && self.start.load(Ordering::Relaxed) <= address
+            && address < self.end.load(Ordering::Relaxed)
+    }
+}
+
 const FIRST_CHUNK: usize = 1024;
 const CHUNKS: usize = 22;
 
@@ -41,6 +56,8 @@ const CHUNKS: usize = 22;
 #[derive(Debug)]
 struct Index {
     range: Range<u64>,
+    /// The stubs, whose description doesn't come in the order of addresses.
+    stubs: Record,
     /// Chunk k has `FIRST_CHUNK << k` records.
     chunks: [AtomicPtr<Record>; CHUNKS],
     len: AtomicUsize,
@@ -61,6 +78,9 @@ impl Index {
     }
 
     fn find(&self, address: u64) -> Option<&Record> {
+        if self.stubs.contains(address) {
+            return Some(&self.stubs);
+        }
         let (mut low, mut high) = (0, self.len.load(Ordering::Acquire));
         while low < high {
             let middle = low.midpoint(high);
@@ -90,9 +110,7 @@ impl Index {
         let Some(record) = self.record(len) else {
             return false;
         };
-        record.start.store(range.start, Ordering::Relaxed);
-        record.end.store(range.end, Ordering::Relaxed);
-        record.description.store(description, Ordering::Relaxed);
+        record.set(range, description);
         self.len.store(len + 1, Ordering::Release);
         true
     }
@@ -117,6 +135,7 @@ impl UnwindTable {
         // bytes this way.
         let index = Box::leak(Box::new(Index {
             range: range.start.get()..range.end.get(),
+            stubs: Record::default(),
             chunks: [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS],
             len: AtomicUsize::new(0),
             live: AtomicU64::new(1),
@@ -137,26 +156,17 @@ impl UnwindTable {
     /// `address`, for code above all that was entered before. Malformed rest is left out.
     pub fn register(&self, section: &[u8], address: ExecAddr) {
         let _writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let frame = EhFrame::new(section, LittleEndian);
-        let bases = BaseAddresses::default().set_eh_frame(address.get());
-        let mut entries = frame.entries(&bases);
-        let mut found: Vec<(u64, u64, u64)> = Vec::with_capacity(4);
-        while let Ok(Some(entry)) = entries.next() {
-            let CieOrFde::Fde(partial) = entry else {
-                continue;
-            };
-            let Ok(fde) = partial.parse(EhFrame::cie_from_offset) else {
-                continue;
-            };
-            let start = fde.initial_address();
-            if start == 0 || fde.len() == 0 {
-                continue;
-            }
-            found.push((start, start + fde.len(), address.get() + fde.offset() as u64));
-        }
+        let mut found = descriptions(section, address);
         found.sort_unstable();
         for (start, end, description) in found {
             self.index.push(start..end, description);
+        }
+    }
+
+    /// Enters the description of the stubs, made by [`stub_frames`] and placed at `address`.
+    pub fn register_stubs(&self, section: &[u8], address: ExecAddr) {
+        for (start, end, description) in descriptions(section, address) {
+            self.index.stubs.set(start..end, description);
         }
     }
 
@@ -171,6 +181,28 @@ impl UnwindTable {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Start, end and address of each frame description in a section at `address`.
+fn descriptions(section: &[u8], address: ExecAddr) -> Vec<(u64, u64, u64)> {
+    let frame = EhFrame::new(section, LittleEndian);
+    let bases = BaseAddresses::default().set_eh_frame(address.get());
+    let mut entries = frame.entries(&bases);
+    let mut found = Vec::with_capacity(4);
+    while let Ok(Some(entry)) = entries.next() {
+        let CieOrFde::Fde(partial) = entry else {
+            continue;
+        };
+        let Ok(fde) = partial.parse(EhFrame::cie_from_offset) else {
+            continue;
+        };
+        let start = fde.initial_address();
+        // 0 marks code that was discarded.
+        if start != 0 && fde.len() != 0 {
+            found.push((start, start + fde.len(), address.get() + fde.offset() as u64));
+        }
+    }
+    found
 }
 
 impl Drop for UnwindTable {

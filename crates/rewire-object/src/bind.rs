@@ -17,6 +17,15 @@ pub enum Binding {
     /// ([`SectionRole::describes_bodies`](crate::graph::SectionRole::describes_bodies)) mean
     /// the body.
     Canonical(ExecAddr),
+    /// A function outside of the engine's memory: whoever takes its address gets `address`,
+    /// and a direct call (`PLT32`) may go to `call`, which leads to the same function from
+    /// nearby (psABI, section 5.2, "Procedure Linkage Table").
+    Foreign {
+        /// The function's own address.
+        address: ExecAddr,
+        /// Where a direct call goes.
+        call: ExecAddr,
+    },
     /// Its address is null: an `extern_weak` symbol that nothing defines. A `PLT32` call of it
     /// (always behind a test for null) leads to a jump to address 0.
     Null,

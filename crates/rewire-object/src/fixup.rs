@@ -115,6 +115,8 @@ struct Target {
     /// The address of the object's own definition where that differs; its module if it is
     /// thread-local.
     other: u64,
+    /// Where a direct call of it goes.
+    call: u64,
     /// The address of its GOT entry, or 0.
     entry: u64,
     state: State,
@@ -187,9 +189,15 @@ impl<'a, 'data> Fixer<'a, 'data> {
             Binding::Own => (own, own),
             Binding::Address(address) => (address.get(), address.get()),
             Binding::Canonical(address) => (address.get(), own),
+            Binding::Foreign { address, .. } => (address.get(), address.get()),
             Binding::Thread { module, offset } => (offset, module),
             Binding::ThreadOffset(offset) => (offset as u64, 0),
             Binding::Null | Binding::Unbound => (0, 0),
+        };
+        let call = match binding {
+            Binding::Foreign { call, .. } => call.get(),
+            Binding::Null => self.null_jump,
+            _ => value,
         };
         let body_state = match binding {
             // A resolver function has a body like any other.
@@ -206,6 +214,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
         Target {
             value,
             other,
+            call,
             entry,
             state,
             body_state,
@@ -261,7 +270,12 @@ impl<'a, 'data> Fixer<'a, 'data> {
                 } else {
                     0
                 };
-                target.value.wrapping_add(a).wrapping_sub(base)
+                let s = if relocation.kind == RelocKind::Plt32 {
+                    target.call
+                } else {
+                    target.value
+                };
+                s.wrapping_add(a).wrapping_sub(base)
             } else {
                 match self.evaluate(section, relocation, target, p, &mut frames, bytes)? {
                     Some(value) => value,
@@ -310,7 +324,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
             Formula::Absolute => s.wrapping_add(a),
             Formula::PcRelative => {
                 let s = match (state, relocation.kind) {
-                    (State::Null, RelocKind::Plt32) => self.null_jump,
+                    (State::Null, RelocKind::Plt32) => target.call,
                     _ => s,
                 };
                 s.wrapping_add(a).wrapping_sub(p)

@@ -286,7 +286,9 @@ impl Layout {
             immediate: false,
         };
         let of = |(id, binding)| match binding {
-            Binding::Address(address) | Binding::Canonical(address) => known(address.get()),
+            Binding::Address(address)
+            | Binding::Canonical(address)
+            | Binding::Foreign { address, .. } => known(address.get()),
             Binding::Own => match graph.symbol(id).map(|symbol| symbol.place) {
                 Some(SymbolPlace::Absolute(value)) => known(value),
                 Some(SymbolPlace::GotBase) => own(true),

@@ -36,7 +36,7 @@ pub(crate) fn state(
 ) -> State {
     match binding {
         Binding::Own => own_state(graph, symbol, placed),
-        Binding::Address(_) | Binding::Canonical(_) => State::Address,
+        Binding::Address(_) | Binding::Canonical(_) | Binding::Foreign { .. } => State::Address,
         Binding::Null => State::Null,
         Binding::Thread { .. } => State::Thread,
         Binding::ThreadOffset(_) => State::ThreadOffset,

@@ -1,1 +1,46 @@
 //! An execution engine for LLVM IR that acts as a linker.
+//!
+//! An [`Engine`] takes IR, and compiles and links each function when it is first called, at a
+//! cost that doesn't grow with what is loaded. It keeps, for each name, who defines it, who uses
+//! it and where it is now, so that a function can be replaced while the program runs and every
+//! caller follows.
+//!
+//! The way of a function: `unit` (IR that was added) → `ledger` (its name) → `first_call` →
+//! `compile` → `link` → `ledger` again, and a store to its slot.
+
+mod compile;
+mod core;
+mod engine;
+mod error;
+mod first_call;
+mod host;
+mod ledger;
+mod link;
+mod observe;
+mod options;
+mod process;
+mod replace;
+mod report;
+mod state;
+mod sync;
+mod unit;
+
+pub use engine::Engine;
+pub use error::Error;
+pub use ledger::{EntryKind, Generation, UseAspect};
+pub use observe::{LinkObserver, LinkRecord, RecordedUse};
+pub use options::{Level, OptLevel, Options};
+pub use report::Report;
+pub use rewire_llvm::Linkage;
+pub use rewire_memory::{ExecAddr, MapCount, count_maps};
+pub use rewire_object::{Binding, RelocKind};
+pub use state::{FunctionState, User};
+pub use unit::UnitId;
+
+/// The exit code for bad input that is found while loading.
+pub const EXIT_LOAD: i32 = 65;
+/// The exit code when a function could not be compiled or resolved as it was called.
+pub const EXIT_COMPILE: i32 = 70;
+
+// Any program that uses the engine answers the unwinder for compiled code.
+rewire_memory::answer_unwinder!();

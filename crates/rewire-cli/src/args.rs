@@ -1,0 +1,226 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use rewire::{Level, OptLevel};
+
+/// Exit code for wrong usage, or for an option that is not there yet.
+pub(crate) const EXIT_USAGE: i32 = 2;
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Run(Box<Run>),
+}
+
+/// Runs LLVM IR: a function is compiled and linked when it is first called.
+#[derive(Debug, Parser)]
+#[command(name = "rewire", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Sub,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    Run(Box<Run>),
+    /// Type definitions and calls, one after the other (not there yet).
+    #[command(disable_help_flag = true)]
+    Repl(Rest),
+    /// What would be loaded: units, functions, who calls whom (not there yet).
+    #[command(disable_help_flag = true)]
+    Inspect(Rest),
+    /// Look after compiled code that was kept (not there yet).
+    #[command(disable_help_flag = true)]
+    Cache(Rest),
+    /// Write completions for a shell (not there yet).
+    #[command(disable_help_flag = true)]
+    Completions(Rest),
+}
+
+#[derive(Debug, clap::Args)]
+struct Rest {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<OsString>,
+}
+
+/// Load every FILE and call `main(argc, argv, envp)`.
+///
+/// Constructors run before it, destructors and `atexit` functions after it. The exit code is the
+/// program's own; 65 if the input is bad, 70 if a function could not be compiled or resolved when
+/// it was first called.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  clang-22 -O2 -c -emit-llvm hello.c
+  rewire run hello.bc -- an argument
+
+FILEs are LLVM IR (.bc, .ll; `-` reads it from standard input) and C sources (.c), which the
+installed clang turns into IR. argv[0] is the first FILE.")]
+pub(crate) struct Run {
+    /// What to load.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Arguments of the program.
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) arguments: Vec<OsString>,
+
+    /// Compile everything before `main`, rather than each function when it is called.
+    #[arg(long)]
+    pub(crate) eager: bool,
+
+    /// How hard LLVM works on each function, IR passes included.
+    #[arg(short = 'O', value_name = "LEVEL", default_value = "auto")]
+    pub(crate) level: LevelName,
+
+    /// Start with the function NAME.
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub(crate) entry: String,
+
+    /// Load the shared library libNAME.so.
+    #[arg(short = 'l', value_name = "NAME")]
+    pub(crate) libraries: Vec<String>,
+
+    /// Look for libraries in DIR first.
+    #[arg(short = 'L', value_name = "DIR")]
+    pub(crate) library_paths: Vec<PathBuf>,
+
+    /// After the program ended, write what was done: a table on standard error, or JSON in FILE.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub(crate) report: Option<Option<PathBuf>>,
+
+    /// Say more.
+    #[arg(short = 'v', long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Say only what went wrong.
+    #[arg(short = 'q', long)]
+    pub(crate) quiet: bool,
+
+    /// When to colour messages.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+
+    /// Write every linked object to DIR, for the link checker.
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) dump_links: Option<PathBuf>,
+
+    /// IR whose functions may be inlined, and which is not otherwise linked (not there yet).
+    #[arg(long, value_name = "FILE")]
+    inline_from: Vec<PathBuf>,
+
+    /// Load FILE as code that will not be replaced (not there yet).
+    #[arg(long, value_name = "FILE")]
+    frozen: Vec<PathBuf>,
+
+    /// Where compiled code is kept (not there yet).
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+
+    /// Keep no compiled code; so it is for now.
+    #[arg(long)]
+    no_cache: bool,
+
+    /// Compile threads (not there yet).
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+
+    /// Reload what changed whenever a FILE changes (not there yet).
+    #[arg(long)]
+    watch: bool,
+
+    /// Register code with the debugger (not there yet).
+    #[arg(long, num_args = 0..=1, require_equals = true, value_name = "WHEN")]
+    gdb: Option<Option<String>>,
+
+    /// Write perf's map and jitdump (not there yet).
+    #[arg(long)]
+    perf: bool,
+
+    /// Write a timeline in the Trace Event format (not there yet).
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+}
+
+/// The levels by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LevelName {
+    /// A good choice; for now, level 0.
+    Auto,
+    /// No IR passes, fast code generation.
+    #[value(name = "0")]
+    Zero,
+    /// Cheap passes.
+    #[value(name = "1")]
+    One,
+    /// The usual passes.
+    #[value(name = "2")]
+    Two,
+    /// All passes.
+    #[value(name = "3")]
+    Three,
+}
+
+impl LevelName {
+    pub(crate) fn level(self) -> OptLevel {
+        match self {
+            Self::Auto => OptLevel::Auto,
+            Self::Zero => OptLevel::Fixed(Level::O0),
+            Self::One => OptLevel::Fixed(Level::O1),
+            Self::Two => OptLevel::Fixed(Level::O2),
+            Self::Three => OptLevel::Fixed(Level::O3),
+        }
+    }
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Reads the command line. An error has been printed already; it is the exit code.
+pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, i32> {
+    let arguments = Arguments::try_parse_from(arguments).map_err(|error| {
+        let _ = error.print();
+        error.exit_code()
+    })?;
+    match arguments.command {
+        Sub::Run(run) => match run.first_absent_option() {
+            Some(option) => Err(absent(option)),
+            None => Ok(Command::Run(run)),
+        },
+        Sub::Repl(_) => Err(absent("repl")),
+        Sub::Inspect(_) => Err(absent("inspect")),
+        Sub::Cache(_) => Err(absent("cache")),
+        Sub::Completions(_) => Err(absent("completions")),
+    }
+}
+
+fn absent(what: &str) -> i32 {
+    eprintln!("error: {what} is not there yet");
+    EXIT_USAGE
+}
+
+impl Run {
+    fn first_absent_option(&self) -> Option<&'static str> {
+        let asked = [
+            (!self.inline_from.is_empty(), "--inline-from"),
+            (!self.frozen.is_empty(), "--frozen"),
+            (self.cache.is_some(), "--cache"),
+            (self.threads.is_some(), "--threads"),
+            (self.watch, "--watch"),
+            (self.gdb.is_some(), "--gdb"),
+            (self.perf, "--perf"),
+            (self.trace.is_some(), "--trace"),
+        ];
+        asked.into_iter().find(|one| one.0).map(|one| one.1)
+    }
+}

@@ -1,0 +1,170 @@
+//! What each FILE is, and how it becomes IR.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rewire::{Engine, Error, Level, OptLevel};
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Ir,
+    C,
+    SharedLibrary,
+    /// Something that rewire will take, but doesn't take yet.
+    Absent(&'static str),
+}
+
+/// Why a file could not be loaded.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// It is bad input.
+    Bad(Error),
+    /// Clang refused it, or there is no clang; clang's own message came first.
+    Source { what: String, help: Option<String> },
+    /// Its kind is not there yet.
+    Absent(String),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::Bad(error)
+    }
+}
+
+/// Loads one FILE of the command line.
+pub(crate) fn load(engine: &Engine, path: &Path, level: OptLevel) -> Result<(), Problem> {
+    if path.as_os_str() == "-" {
+        let bytes = read_all(io::stdin().lock(), path)?;
+        engine.add_ir("standard input", &bytes)?;
+        return Ok(());
+    }
+    match kind(path)? {
+        Kind::Ir => engine.add_file(path).map(|_| ())?,
+        Kind::C => {
+            let bytes = compile_c(path, level)?;
+            engine.add_ir(&path.to_string_lossy(), &bytes)?;
+        }
+        Kind::SharedLibrary => {
+            // The loader searches its own path for names without a slash.
+            let here = if path.components().count() == 1 {
+                Path::new(".").join(path)
+            } else {
+                path.to_owned()
+            };
+            engine.load_library(&here.to_string_lossy())?;
+        }
+        Kind::Absent(what) => {
+            return Err(Problem::Absent(format!("{}: {what}", path.display())));
+        }
+    }
+    Ok(())
+}
+
+fn read_all(mut from: impl Read, path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes)
+        .map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(bytes)
+}
+
+/// By extension, else by magic number.
+fn kind(path: &Path) -> Result<Kind, Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.contains(".so.") {
+        return Ok(Kind::SharedLibrary);
+    }
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    Ok(match &*extension {
+        "bc" | "ll" => Kind::Ir,
+        "c" => Kind::C,
+        "so" => Kind::SharedLibrary,
+        "o" => Kind::Absent("object files are not there yet"),
+        "a" => Kind::Absent("archives are not there yet"),
+        "cc" | "cpp" | "cxx" | "C" => Kind::Absent("C++ sources are not there yet"),
+        "rs" => Kind::Absent("Rust sources are not there yet"),
+        _ => by_magic(path)?,
+    })
+}
+
+fn by_magic(path: &Path) -> Result<Kind, Error> {
+    let unreadable = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut start = [0; 18];
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut filled = 0;
+    while filled < start.len() {
+        match file.read(&mut start[filled..]).map_err(unreadable)? {
+            0 => break,
+            more => filled += more,
+        }
+    }
+    const SHARED_OBJECT: u8 = 3;
+    Ok(if start.starts_with(b"\x7fELF") && start[16] == SHARED_OBJECT {
+        Kind::SharedLibrary
+    } else if start.starts_with(b"\x7fELF") {
+        Kind::Absent("object files are not there yet")
+    } else if start.starts_with(b"!<arch>\n") {
+        Kind::Absent("archives are not there yet")
+    } else {
+        Kind::Ir
+    })
+}
+
+/// Where Debian's clang 22 is, by preference.
+const CLANGS: [&str; 2] = ["clang-22", "/usr/lib/llvm-22/bin/clang"];
+
+/// Has clang turn a source into bitcode that isn't optimised yet: the engine does that, for
+/// each function that is called.
+fn compile_c(path: &Path, level: OptLevel) -> Result<Vec<u8>, Problem> {
+    let flags: &[&str] = match level {
+        OptLevel::Auto | OptLevel::Fixed(Level::O0) => &["-O0"],
+        _ => &["-O2", "-Xclang", "-disable-llvm-passes"],
+    };
+    for clang in CLANGS {
+        let child = Command::new(clang)
+            .args(flags)
+            .args(["-c", "-emit-llvm", "-o", "-", "-x", "c"])
+            .arg(as_file(path))
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output();
+        let output = match child {
+            Ok(output) => output,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                return Err(Problem::Source {
+                    what: format!("cannot run {clang}: {error}"),
+                    help: None,
+                });
+            }
+        };
+        if !output.status.success() {
+            return Err(Problem::Source {
+                what: format!("{}: clang refused it", path.display()),
+                help: None,
+            });
+        }
+        return Ok(output.stdout);
+    }
+    Err(Problem::Source {
+        what: format!("{}: there is no clang 22 to compile it", path.display()),
+        help: Some("apt install clang-22".to_owned()),
+    })
+}
+
+/// A path that no program takes for an option.
+fn as_file(path: &Path) -> PathBuf {
+    if path.is_absolute() {
+        path.to_owned()
+    } else {
+        Path::new(".").join(path)
+    }
+}

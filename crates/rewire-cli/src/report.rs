@@ -1,0 +1,182 @@
+//! What was done, as a table or as JSON.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rewire::{Engine, Report};
+use serde::Serialize;
+
+/// About when the process started: now, less the processor time that it has used. The kernel's
+/// own record counts in hundredths of a second.
+pub(crate) fn process_start() -> Instant {
+    let now = Instant::now();
+    // SAFETY: the call fills in plain data.
+    let used = unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time);
+        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+    };
+    now.checked_sub(used).unwrap_or(now)
+}
+
+/// Where the report goes, and what it has to know.
+struct Pending {
+    engine: Engine,
+    to: Option<PathBuf>,
+    started: Instant,
+    to_main: Option<Duration>,
+}
+
+static PENDING: Mutex<Option<Pending>> = Mutex::new(None);
+
+/// Has the report written when the process exits, after everything that the program registered.
+pub(crate) fn at_exit(engine: &Engine, to: Option<PathBuf>, started: Instant) {
+    set(Some(Pending {
+        engine: engine.clone(),
+        to,
+        started,
+        to_main: None,
+    }));
+    // SAFETY: the handler lives as long as the process.
+    unsafe { libc::atexit(write_pending) };
+    engine.at_failure(|| write_pending());
+}
+
+fn set(pending: Option<Pending>) {
+    *PENDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = pending;
+}
+
+/// Notes that the program's main function is about to be called.
+pub(crate) fn main_begins() {
+    let mut pending = PENDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(pending) = pending.as_mut() {
+        pending.to_main = Some(pending.started.elapsed());
+    }
+}
+
+extern "C" fn write_pending() {
+    let pending = PENDING
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .take();
+    let Some(pending) = pending else { return };
+    let total = pending.started.elapsed();
+    let report = Summary::new(&pending.engine.report(), pending.to_main, total);
+    match &pending.to {
+        Some(path) => report.write_json(path),
+        None => eprint!("{}", report.table()),
+    }
+}
+
+/// The report's JSON.
+#[derive(Debug, Serialize)]
+struct Summary {
+    functions_defined: u64,
+    functions_called: u64,
+    functions_compiled: u64,
+    compiled_by_tier: BTreeMap<String, u64>,
+    functions_replaced: u64,
+    definitions_retired: u64,
+    definitions_freed: u64,
+    relocations_applied: u64,
+    code_bytes: u64,
+    data_bytes: u64,
+    memory_maps: u64,
+    cache_hits: u64,
+    cache_misses: u64,
+    ms: Milliseconds,
+}
+
+/// Disjoint phases, summed over threads; then two that are not.
+#[derive(Debug, Serialize)]
+struct Milliseconds {
+    load: f64,
+    index: f64,
+    extract: f64,
+    optimise: f64,
+    codegen: f64,
+    link: f64,
+    publish: f64,
+    to_main: f64,
+    total: f64,
+}
+
+impl Summary {
+    fn new(report: &Report, to_main: Option<Duration>, total: Duration) -> Self {
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        let tier = format!("O{}", report.level);
+        Self {
+            functions_defined: report.functions_defined,
+            functions_called: report.functions_called,
+            functions_compiled: report.functions_compiled,
+            compiled_by_tier: BTreeMap::from([(tier, report.functions_compiled)]),
+            functions_replaced: report.functions_replaced,
+            definitions_retired: report.definitions_retired,
+            definitions_freed: report.definitions_freed,
+            relocations_applied: report.relocations_applied,
+            code_bytes: report.code_bytes,
+            data_bytes: report.data_bytes,
+            memory_maps: report.memory_maps,
+            cache_hits: 0,
+            cache_misses: 0,
+            ms: Milliseconds {
+                load: ms(report.load),
+                index: ms(report.index),
+                extract: ms(report.extract),
+                optimise: ms(report.optimise),
+                codegen: ms(report.codegen),
+                link: ms(report.link),
+                publish: ms(report.publish),
+                to_main: ms(to_main.unwrap_or(total)),
+                total: ms(total),
+            },
+        }
+    }
+
+    fn write_json(&self, path: &Path) {
+        let written = serde_json::to_string_pretty(self)
+            .map_err(std::io::Error::from)
+            .and_then(|json| fs::write(path, json + "\n"));
+        if let Err(error) = written {
+            crate::message::error(
+                &format!("cannot write the report to {}: {error}", path.display()),
+                None,
+            );
+        }
+    }
+
+    fn table(&self) -> String {
+        let ms = &self.ms;
+        let counts = [
+            ("functions defined", self.functions_defined),
+            ("functions called", self.functions_called),
+            ("functions compiled", self.functions_compiled),
+            ("relocations applied", self.relocations_applied),
+            ("bytes of code", self.code_bytes),
+            ("bytes of data", self.data_bytes),
+            ("memory maps", self.memory_maps),
+        ];
+        let times = [
+            ("load", ms.load),
+            ("index", ms.index),
+            ("extract", ms.extract),
+            ("optimise", ms.optimise),
+            ("codegen", ms.codegen),
+            ("link", ms.link),
+            ("publish", ms.publish),
+            ("until main", ms.to_main),
+            ("total", ms.total),
+        ];
+        let mut table = String::new();
+        for (what, count) in counts {
+            table.push_str(&format!("{what:<20} {count:>12}\n"));
+        }
+        for (what, time) in times {
+            table.push_str(&format!("{what:<20} {time:>12.2} ms\n"));
+        }
+        table
+    }
+}

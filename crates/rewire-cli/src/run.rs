@@ -1,0 +1,112 @@
+//! `rewire run`.
+
+use std::ffi::{CString, OsString, c_char};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rewire::{Engine, Error, LinkObserver, Options};
+
+use crate::args::{EXIT_USAGE, Run};
+use crate::dump::Dump;
+use crate::input::{self, Problem};
+use crate::{libraries, message, report};
+
+/// Runs the program and returns its exit code.
+pub(crate) fn run(run: &Run, started: Instant, envp: *const *const c_char) -> i32 {
+    message::set_color(run.color);
+    start_log(run);
+    match prepare(run, started) {
+        Ok(engine) => start(&engine, run, envp),
+        Err(Problem::Bad(error)) => {
+            message::engine_error(&error);
+            rewire::EXIT_LOAD
+        }
+        Err(Problem::Source { what, help }) => {
+            message::error(&what, help.as_deref());
+            rewire::EXIT_LOAD
+        }
+        Err(Problem::Absent(what)) => {
+            message::error(&what, None);
+            EXIT_USAGE
+        }
+    }
+}
+
+/// The log costs nothing unless somebody asked for it.
+fn start_log(run: &Run) {
+    let wanted = match (std::env::var("REWIRE_LOG"), run.verbose, run.quiet) {
+        (Ok(filter), _, _) => filter,
+        (Err(_), 0, _) | (Err(_), _, true) => return,
+        (Err(_), 1, _) => "info".to_owned(),
+        (Err(_), _, _) => "debug".to_owned(),
+    };
+    let filter = tracing_subscriber::EnvFilter::new(wanted);
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
+    let observer = run.dump_links.as_deref().map(|directory| -> Arc<dyn LinkObserver> {
+        Arc::new(Dump::new(directory))
+    });
+    let level = run.level.level();
+    let engine = Engine::new(Options {
+        level,
+        guard_crashes: true,
+        observer,
+    })?;
+    if let Some(to) = &run.report {
+        report::at_exit(&engine, to.clone(), started);
+    }
+    for library in &run.libraries {
+        libraries::load(&engine, library, &run.library_paths)?;
+    }
+    for file in &run.files {
+        input::load(&engine, file, level)?;
+    }
+    engine.finish_loading()?;
+    engine.check_main(&run.entry)?;
+    if run.eager {
+        engine.compile_all()?;
+    }
+    Ok(engine)
+}
+
+fn start(engine: &Engine, run: &Run, envp: *const *const c_char) -> i32 {
+    let Ok((argc, argv)) = arguments(run) else {
+        message::error("an argument contains a zero byte", None);
+        return EXIT_USAGE;
+    };
+    report::main_begins();
+    // SAFETY: the arguments are never freed, and the environment is the process's own.
+    match unsafe { engine.run_main(&run.entry, argc, argv, envp) } {
+        Ok(code) => code,
+        Err(error @ Error::Unknown { .. }) => {
+            message::engine_error(&error);
+            rewire::EXIT_LOAD
+        }
+        Err(error) => {
+            message::engine_error(&error);
+            rewire::EXIT_COMPILE
+        }
+    }
+}
+
+/// The program's own `argc` and `argv`, which live as long as the process.
+fn arguments(run: &Run) -> Result<(i32, *const *const c_char), std::ffi::NulError> {
+    let first: Option<OsString> = run.files.first().map(|file| file.as_os_str().to_owned());
+    let all = first.iter().chain(&run.arguments);
+    let strings: Vec<CString> = all
+        .map(|one| CString::new(one.as_bytes()))
+        .collect::<Result<_, _>>()?;
+    let argc = strings.len() as i32;
+    let mut pointers: Vec<*const c_char> = strings
+        .into_iter()
+        .map(|one| one.into_raw().cast_const())
+        .collect();
+    pointers.push(std::ptr::null());
+    Ok((argc, Box::leak(pointers.into_boxed_slice()).as_ptr()))
+}

@@ -1,0 +1,122 @@
+//! What all parts of an engine share.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use rewire_llvm::{Codegen, Level};
+use rewire_memory::unwind::UnwindTable;
+use rewire_memory::{CodeMemory, RegionKind, Slots, entry};
+
+use crate::error::Error;
+use crate::first_call;
+use crate::ledger::{Definition, EntryKind, Ledger, State};
+use crate::observe::LinkObserver;
+use crate::options::Options;
+use crate::process::thread_local::ThreadLocals;
+use crate::process::{Process, fork};
+use crate::report::Timings;
+use crate::sync::lock;
+
+pub(crate) struct Core {
+    pub(crate) memory: Arc<CodeMemory>,
+    pub(crate) slots: Slots,
+    ledger: Mutex<Ledger>,
+    /// A definition went from pending to something else.
+    pub(crate) changed: Condvar,
+    pub(crate) unwind: UnwindTable,
+    codegens: Mutex<Vec<Codegen>>,
+    pub(crate) level: Level,
+    pub(crate) guard_crashes: bool,
+    pub(crate) observer: Option<Arc<dyn LinkObserver>>,
+    pub(crate) timings: Timings,
+    pub(crate) thread_locals: ThreadLocals,
+    pub(crate) process: Process,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core")
+            .field("memory", &self.memory)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    pub(crate) fn new(options: Options) -> Result<Arc<Self>, Error> {
+        let memory = Arc::new(CodeMemory::reserve()?);
+        if options.guard_crashes {
+            rewire_llvm::set_fatal_error_hook(rewire_memory::fault::end_by);
+        }
+        let entry = entry::install(first_call::handle);
+        let slots = Slots::new(memory.clone(), entry);
+        let unwind = UnwindTable::new(memory.reach())
+            .ok_or_else(|| Error::Internal("there are too many engines".to_owned()))?;
+        let core = Arc::new(Self {
+            slots,
+            ledger: Mutex::new(Ledger::new()),
+            changed: Condvar::new(),
+            unwind,
+            codegens: Mutex::new(Vec::new()),
+            level: options.level.level(),
+            guard_crashes: options.guard_crashes,
+            observer: options.observer,
+            timings: Timings::default(),
+            thread_locals: ThreadLocals::default(),
+            process: Process::default(),
+            memory,
+        });
+        core.describe_stubs()?;
+        core.place_dso_handle()?;
+        first_call::register(&core);
+        fork::prepare();
+        Ok(core)
+    }
+
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
+    }
+
+    /// Lends a code generator: of those that are free, or a new one.
+    pub(crate) fn with_codegen<R>(
+        &self,
+        work: impl FnOnce(&mut Codegen) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let free = lock(&self.codegens).pop();
+        let mut codegen = match free {
+            Some(codegen) => codegen,
+            None => Codegen::new(self.level)?,
+        };
+        let result = work(&mut codegen);
+        lock(&self.codegens).push(codegen);
+        result
+    }
+
+    /// Unwinding passes through a stub when its function is called for the first time. The
+    /// description lies in read-only memory; stubs lie above all code, and are entered in a
+    /// table of their own.
+    fn describe_stubs(&self) -> Result<(), Error> {
+        let stubs = self.slots.stub_range();
+        let size = rewire_memory::unwind::stub_frames(stubs.start, stubs.clone()).len();
+        let mut memory = self.memory.allocate(RegionKind::ReadOnly, size as u64, 8)?;
+        let frames = rewire_memory::unwind::stub_frames(memory.start(), stubs);
+        memory.write(&frames)?;
+        let at = memory.keep().start;
+        self.unwind.register_stubs(&frames, at);
+        Ok(())
+    }
+
+    /// What libraries that the program is linked with statically take for the program's own
+    /// object (Itanium C++ ABI, section 3.3.6.3): any address that is unique to it.
+    fn place_dso_handle(&self) -> Result<(), Error> {
+        let mut memory = self.memory.allocate(RegionKind::Data, 8, 8)?;
+        let start = memory.start();
+        memory.write(&start.get().to_le_bytes())?;
+        memory.keep();
+        let mut ledger = self.ledger();
+        let id = ledger.find_or_enter(&Arc::from("__dso_handle"));
+        let entry = ledger.entry_mut(id);
+        entry.definition = Definition::Engine;
+        entry.kind = EntryKind::Data;
+        entry.state = State::Present(start);
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! What can go wrong, as a caller of the engine sees it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rewire_llvm::LlvmError;
+use rewire_memory::MemoryError;
+use rewire_object::{LinkError, ObjectError};
+
+/// An error of the engine. Each says what is wrong and where; [`Error::help`] says what to do,
+/// where there is something to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// LLVM refused a module, or could not compile a function.
+    #[error("{0}")]
+    Llvm(#[from] LlvmError),
+    /// One function could not be compiled.
+    #[error("cannot compile {function}: {source}")]
+    Compile {
+        /// The function.
+        function: Arc<str>,
+        /// Why.
+        source: LlvmError,
+    },
+    /// An object could not be read.
+    #[error("{0}")]
+    Object(#[from] ObjectError),
+    /// An object could not be linked.
+    #[error("{0}")]
+    Link(#[from] LinkError),
+    /// No memory for code or data.
+    #[error("{0}")]
+    Memory(#[from] MemoryError),
+    /// Two units define one name.
+    #[error("{name} is defined in {first} and in {second}")]
+    Duplicate {
+        /// The name.
+        name: Arc<str>,
+        /// The unit that was first.
+        first: Arc<str>,
+        /// The other one.
+        second: Arc<str>,
+    },
+    /// Nothing defines a variable that code refers to.
+    #[error("{unit}: {name} is used and nothing defines it")]
+    MissingData {
+        /// The unit that refers to it.
+        unit: Arc<str>,
+        /// The variable.
+        name: Arc<str>,
+    },
+    /// A function was called, or asked for, that nothing defines.
+    #[error("{name} is called and nothing defines it")]
+    MissingFunction {
+        /// The function.
+        name: Arc<str>,
+    },
+    /// A name was asked for that the engine doesn't know.
+    #[error("nothing defines {name}")]
+    Unknown {
+        /// The name.
+        name: Arc<str>,
+    },
+    /// The function to start with doesn't look like one.
+    #[error("{name} has the type {found}, which is not that of a main function")]
+    Signature {
+        /// The function.
+        name: Arc<str>,
+        /// Its type.
+        found: Arc<str>,
+    },
+    /// What was given to replace a function doesn't fit it.
+    #[error("{name} cannot be replaced: {reason}")]
+    Replace {
+        /// The function.
+        name: Arc<str>,
+        /// Why.
+        reason: String,
+    },
+    /// An alias, or an indirect function, that doesn't lead to a place in one object.
+    #[error("{unit}: {name} is no constant offset from one definition")]
+    Alias {
+        /// The unit that defines it.
+        unit: Arc<str>,
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// Variables in one named section that can't lie together.
+    #[error("{unit}: section {section}: {reason}")]
+    Section {
+        /// The unit.
+        unit: Arc<str>,
+        /// The section.
+        section: Arc<str>,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A shared library could not be loaded.
+    #[error("cannot load the library {name}: {reason}")]
+    Library {
+        /// What was asked for.
+        name: String,
+        /// What the loader said.
+        reason: String,
+    },
+    /// The engine itself failed at something; it goes on.
+    #[error("internal error: {0}")]
+    Internal(String),
+    /// The same error again: the definition failed before.
+    #[error("{0}")]
+    Again(Arc<Error>),
+}
+
+impl Error {
+    /// What to do about it, where there is something to do.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Llvm(LlvmError::OtherTarget { .. }) => {
+                "compile it for x86_64-unknown-linux-gnu, or leave the triple out".to_owned()
+            }
+            Self::Llvm(LlvmError::Malformed { .. }) => {
+                "give bitcode or text of LLVM 22 or earlier, such as clang -c -emit-llvm makes"
+                    .to_owned()
+            }
+            Self::Duplicate { name, .. } => {
+                format!("load only one of them, or make {name} static in one")
+            }
+            Self::MissingData { name, .. } | Self::MissingFunction { name } => {
+                format!("load the file, or the library (-l), that defines {name}")
+            }
+            Self::Signature { .. } => {
+                "it has to return i32 or void and to take nothing, (i32, ptr) or (i32, ptr, ptr)"
+                    .to_owned()
+            }
+            Self::Again(error) => return error.help(),
+            _ => return None,
+        })
+    }
+}

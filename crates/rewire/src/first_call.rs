@@ -1,0 +1,122 @@
+//! What happens when compiled code calls a function for the first time.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+use rewire_memory::entry::FirstCall;
+use rewire_memory::{ExecAddr, unwind};
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::host;
+use crate::ledger::EntryId;
+use crate::process::fork;
+use crate::process::quiet::Quiet;
+
+/// The engines of the process. First calls find theirs by the address of the stub.
+static ENGINES: RwLock<Vec<Weak<Core>>> = RwLock::new(Vec::new());
+
+pub(crate) fn register(core: &Arc<Core>) {
+    let mut engines = ENGINES.write().unwrap_or_else(PoisonError::into_inner);
+    engines.retain(|engine| engine.strong_count() > 0);
+    engines.push(Arc::downgrade(core));
+}
+
+/// The engines that there are.
+pub(crate) fn engines() -> Vec<Arc<Core>> {
+    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
+    engines.iter().filter_map(Weak::upgrade).collect()
+}
+
+fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
+    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
+    let mut live = engines.iter().filter_map(Weak::upgrade);
+    live.find(|core| core.slots.stub_range().contains(&stub))
+}
+
+/// Called on a stack of the engine's, with all registers saved. Returns where to go instead, or
+/// `None` once the slot leads to the function.
+pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
+    let quiet = Quiet::new();
+    let inside = fork::hold_off();
+    let core = engine_of(call.stub)?;
+    let result = catch_unwind(AssertUnwindSafe(|| provide(&core, call)));
+    let (function, error) = match result {
+        Ok(Ok(target)) => return target,
+        Ok(Err((function, error))) => (function, error),
+        Err(_) => (None, Error::Internal("a panic; its message is above".to_owned())),
+    };
+    drop(inside);
+    drop(quiet);
+    fail(&core, call, function, &error)
+}
+
+type Failed = (Option<EntryId>, Error);
+
+fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
+    let function = core
+        .slots
+        .of_first_call(call.stub)
+        .and_then(|slot| core.ledger().of_slot(slot));
+    let Some(id) = function else {
+        return Err((None, Error::Internal("a stub belongs to no function".to_owned())));
+    };
+    note_call(core, id);
+    let address = core.provide(id).map_err(|error| (Some(id), error))?;
+    let ledger = core.ledger();
+    let entry = ledger.entry(id);
+    match entry.slot {
+        // Back to the stub, which jumps through the slot.
+        Some(slot) if !core.slots.is_fresh(slot) => Ok(None),
+        _ => Ok(Some(address)),
+    }
+}
+
+fn note_call(core: &Core, id: EntryId) {
+    let mut ledger = core.ledger();
+    let is_ours = ledger.entry(id).is_replaceable();
+    let entry = ledger.entry_mut(id);
+    if is_ours && !entry.called {
+        entry.called = true;
+        ledger.counts.functions_called += 1;
+    }
+}
+
+/// The caller can't be told, so the process ends: with the error, and who called whom.
+fn fail(core: &Core, call: FirstCall, function: Option<EntryId>, error: &Error) -> ! {
+    let mut message = format!("error: {error}\n");
+    if let Some(id) = function {
+        let ledger = core.ledger();
+        message.push_str(&format!(
+            "  in the first call of {}\n",
+            ledger.entry(id).label()
+        ));
+    }
+    for name in callers(core, call) {
+        message.push_str(&format!("  called by {name}\n"));
+    }
+    if let Some(help) = error.help() {
+        message.push_str(&format!("help: {help}\n"));
+    }
+    core.process.fail(&message)
+}
+
+/// The functions that led to a call, innermost first.
+fn callers(core: &Core, call: FirstCall) -> Vec<String> {
+    const MOST: usize = 64;
+    const SHOWN: usize = 16;
+    let frames = unwind::backtrace(MOST);
+    // The engine's own frames come before the caller's; a call without a frame starts afresh.
+    let from = frames.iter().position(|frame| *frame == call.caller);
+    let alone = [call.caller];
+    let frames = from.map_or(&alone[..], |from| &frames[from..]);
+    let ledger = core.ledger();
+    let names = frames.iter().map_while(|frame| {
+        let inside = frame.checked_add_signed(-1)?;
+        match ledger.definition_at(inside) {
+            Some((_, defined)) => Some(ledger.entry(defined.entry).label().to_owned()),
+            None => host::describe(inside),
+        }
+    });
+    names.take(SHOWN).collect()
+}

@@ -1,0 +1,110 @@
+//! Names of the host process: its program, the libraries it has loaded, and what the engine
+//! supplies because no library has it.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+
+use rewire_memory::ExecAddr;
+
+use crate::process::supplied;
+
+/// What the host has under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostSymbol {
+    /// A function, or data.
+    Address(ExecAddr),
+    /// A thread-local variable, as `__tls_get_addr` takes it.
+    Thread { module: u64, offset: u64 },
+}
+
+/// Looks a name up as the dynamic loader does for a program. May run code of libraries (the
+/// resolvers of indirect functions), so no lock is held.
+pub(crate) fn find(name: &str, thread_local: bool) -> Option<HostSymbol> {
+    if let Some(address) = supplied::instead_of_host(name) {
+        return Some(HostSymbol::Address(address));
+    }
+    let c_name = CString::new(name).ok()?;
+    // SAFETY: the name is a C string.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c_name.as_ptr()) };
+    if found.is_null() {
+        return supplied::where_host_has_none(name).map(HostSymbol::Address);
+    }
+    let address = ExecAddr::new(found as u64);
+    if thread_local {
+        return thread_place(address);
+    }
+    Some(HostSymbol::Address(address))
+}
+
+/// In which module's thread-local block an address of this thread lies. The loader tells blocks'
+/// starts; which symbol's block it is follows from the address.
+fn thread_place(address: ExecAddr) -> Option<HostSymbol> {
+    struct Search {
+        address: u64,
+        found: Option<HostSymbol>,
+    }
+    extern "C" fn visit(
+        info: *mut libc::dl_phdr_info,
+        _size: libc::size_t,
+        data: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the loader passes a valid entry, and `data` is what went in below.
+        let (info, search) = unsafe { (&*info, &mut *data.cast::<Search>()) };
+        // SAFETY: the loader says how many headers there are.
+        let headers =
+            unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+        let size = headers
+            .iter()
+            .find(|header| header.p_type == libc::PT_TLS)
+            .map_or(0, |header| header.p_memsz);
+        let start = info.dlpi_tls_data as u64;
+        if start != 0 && (start..start + size).contains(&search.address) {
+            search.found = Some(HostSymbol::Thread {
+                module: info.dlpi_tls_modid as u64,
+                offset: search.address - start,
+            });
+            return 1;
+        }
+        0
+    }
+    let mut search = Search {
+        address: address.get(),
+        found: None,
+    };
+    // SAFETY: the callback fits, and the data outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
+    search.found
+}
+
+/// The host's name for a place in it, for messages.
+pub(crate) fn describe(address: ExecAddr) -> Option<String> {
+    // SAFETY: the structure is plain data that `dladdr` fills in; its strings live as long as
+    // their library.
+    unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        if libc::dladdr(address.get() as *const c_void, &raw mut info) == 0
+            || info.dli_sname.is_null()
+        {
+            return None;
+        }
+        Some(CStr::from_ptr(info.dli_sname).to_string_lossy().into_owned())
+    }
+}
+
+/// Makes a shared library's names known to the process, as for a program linked with it.
+pub(crate) fn load_library(path: &str) -> Result<(), String> {
+    let Ok(c_path) = CString::new(path) else {
+        return Err("the name contains a zero byte".to_owned());
+    };
+    // SAFETY: constructors of the library run; that is what loading it means.
+    unsafe {
+        if libc::dlopen(c_path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_GLOBAL).is_null() {
+            let reason = libc::dlerror();
+            return Err(if reason.is_null() {
+                "unknown reason".to_owned()
+            } else {
+                CStr::from_ptr(reason).to_string_lossy().into_owned()
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! Entering a unit's names: which of several definitions of a name is the one.
+//!
+//! As a static linker decides (gABI, "Symbol Table"): a strong definition beats a common one,
+//! which beats a weak one; of common ones the largest; of weak ones the first; two strong ones
+//! are an error. The first COMDAT group of a name counts, and later ones are left out whole.
+
+use std::sync::Arc;
+
+use rewire_llvm::{Global, GlobalKind, GlobalState, Linkage, Module, ModuleIndex, Ordinal, Source};
+
+use super::{Definition, Entry, EntryId, EntryKind, Ledger, State};
+use crate::error::Error;
+use crate::unit::{Unit, UnitId};
+
+/// How much a definition weighs against others of its name.
+fn rank(linkage: Linkage) -> u8 {
+    match linkage {
+        Linkage::Weak | Linkage::LinkOnce => 1,
+        Linkage::Common => 2,
+        _ => 3,
+    }
+}
+
+fn kind_of(global: &Global) -> EntryKind {
+    match global.kind {
+        GlobalKind::Function | GlobalKind::Ifunc { .. } => EntryKind::Function,
+        GlobalKind::Variable {
+            thread_local: true, ..
+        } => EntryKind::ThreadLocal,
+        GlobalKind::Variable { .. } => EntryKind::Data,
+        // What it stands for tells.
+        GlobalKind::Alias { .. } | GlobalKind::Intrinsic => EntryKind::Unknown,
+    }
+}
+
+fn size_of(global: &Global) -> u64 {
+    match global.kind {
+        GlobalKind::Variable { size, .. } => size,
+        _ => 0,
+    }
+}
+
+/// A definition that won.
+struct Elected {
+    ordinal: Ordinal,
+    entry: EntryId,
+}
+
+impl Ledger {
+    /// Enters the names of a module. Nothing changes when there is an error. Costs O(globals).
+    pub(crate) fn add_unit(
+        &mut self,
+        source: Source,
+        module: Module,
+        index: ModuleIndex,
+    ) -> Result<Arc<Unit>, Error> {
+        let id = UnitId(self.units.len() as u32);
+        self.check_duplicates(&source.name, &index)?;
+        let mut entries = Vec::with_capacity(index.globals.len());
+        let mut elected = Vec::new();
+        for (place, global) in index.globals.iter().enumerate() {
+            let ordinal = Ordinal::new(place as u32);
+            let entry = self.enter(ordinal, global, &mut elected);
+            entries.push(entry);
+        }
+        for comdat in index.globals.iter().filter_map(|global| global.comdat.as_ref()) {
+            self.comdats.entry(comdat.clone()).or_insert(id);
+        }
+        let unit = Arc::new(Unit::new(id, source, module, index, entries));
+        self.units.push(unit.clone());
+        for one in &elected {
+            self.elect(&unit, one);
+        }
+        Ok(unit)
+    }
+
+    fn is_left_out(&self, global: &Global) -> bool {
+        global
+            .comdat
+            .as_ref()
+            .is_some_and(|comdat| self.comdats.contains_key(comdat))
+    }
+
+    fn check_duplicates(&self, unit: &Arc<str>, index: &ModuleIndex) -> Result<(), Error> {
+        for global in &index.globals {
+            let is_strong = global.is_definition
+                && global.linkage != Linkage::Local
+                && global.kind != GlobalKind::Intrinsic
+                && rank(global.linkage) == 3
+                && !self.is_left_out(global);
+            if !is_strong {
+                continue;
+            }
+            let Some(known) = self.find(&global.name).map(|id| self.entry(id)) else {
+                continue;
+            };
+            if rank(known.linkage) == 3
+                && let Some(first) = self.defining_unit(known)
+            {
+                return Err(Error::Duplicate {
+                    name: global.name.clone(),
+                    first,
+                    second: unit.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn defining_unit(&self, entry: &Entry) -> Option<Arc<str>> {
+        match entry.definition {
+            Definition::Ir(unit, _) | Definition::Assembly(unit) => {
+                Some(self.unit(unit).name.clone())
+            }
+            Definition::Alias(to, _) | Definition::Ifunc(to) => self.defining_unit(self.entry(to)),
+            Definition::None | Definition::Engine => None,
+        }
+    }
+
+    fn enter(
+        &mut self,
+        ordinal: Ordinal,
+        global: &Global,
+        elected: &mut Vec<Elected>,
+    ) -> Option<EntryId> {
+        if global.kind == GlobalKind::Intrinsic {
+            return None;
+        }
+        let entry = if global.linkage == Linkage::Local || global.name.is_empty() {
+            let entry = self.add(Entry::new(global.name.clone()));
+            elected.push(Elected { ordinal, entry });
+            entry
+        } else {
+            let entry = self.find_or_enter(&global.name);
+            if global.is_definition && !self.is_left_out(global) && self.wins(entry, global) {
+                elected.push(Elected { ordinal, entry });
+            } else {
+                self.describe(entry, global);
+            }
+            entry
+        };
+        Some(entry)
+    }
+
+    /// A declaration says what a name is as long as nothing better does.
+    fn describe(&mut self, entry: EntryId, global: &Global) {
+        let known = self.entry_mut(entry);
+        if known.type_name.is_none() {
+            known.type_name = Some(global.type_name.clone());
+            known.linkage = global.linkage;
+        }
+        if known.kind == EntryKind::Unknown {
+            known.kind = kind_of(global);
+        }
+    }
+
+    fn wins(&self, entry: EntryId, global: &Global) -> bool {
+        let known = self.entry(entry);
+        match known.definition {
+            Definition::None | Definition::Engine => {
+                // The host's data stays where it is: others use it already.
+                known.kind == EntryKind::Function || !known.is_present()
+            }
+            _ if !matches!(known.state, State::Absent) => false,
+            _ if global.linkage == Linkage::Common && known.linkage == Linkage::Common => {
+                size_of(global) > known.size
+            }
+            _ => rank(global.linkage) > rank(known.linkage),
+        }
+    }
+
+    /// Makes a definition the one of its name.
+    fn elect(&mut self, unit: &Arc<Unit>, elected: &Elected) {
+        let global = &unit.index.globals[elected.ordinal.index()];
+        let definition = match global.kind {
+            GlobalKind::Alias {
+                target: Some((target, offset)),
+            } => unit
+                .entry(target)
+                .map(|target| Definition::Alias(target, offset)),
+            GlobalKind::Ifunc {
+                resolver: Some(resolver),
+            } => unit.entry(resolver).map(Definition::Ifunc),
+            _ => None,
+        };
+        let definition = definition.unwrap_or(Definition::Ir(unit.id, elected.ordinal));
+        let before = std::mem::replace(&mut self.entry_mut(elected.entry).definition, definition);
+        if let Definition::Ir(loser, ordinal) = before
+            && loser != unit.id
+        {
+            self.unit(loser).set_state(ordinal, GlobalState::default());
+        }
+        let aliased = match definition {
+            Definition::Alias(to, _) => self.entry(to).kind,
+            _ => kind_of(global),
+        };
+        let is_code = global.type_name.ends_with(')');
+        let entry = self.entry_mut(elected.entry);
+        entry.type_name = Some(global.type_name.clone());
+        entry.linkage = global.linkage;
+        entry.size = size_of(global);
+        entry.state = State::Absent;
+        entry.kind = match (aliased, is_code) {
+            (EntryKind::Unknown, true) => EntryKind::Function,
+            (EntryKind::Unknown, false) => EntryKind::Data,
+            (kind, _) => kind,
+        };
+        let state = GlobalState {
+            elected: true,
+            placed: false,
+        };
+        unit.set_state(elected.ordinal, state);
+    }
+
+    /// Enters a module that brings a new body for a function, whose entry leads to the new
+    /// definition from now on. Nothing changes when there is an error.
+    pub(crate) fn begin_replacement(
+        &mut self,
+        id: EntryId,
+        source: Source,
+        module: Module,
+        index: ModuleIndex,
+    ) -> (Arc<Unit>, Ordinal) {
+        let unit_id = UnitId(self.units.len() as u32);
+        let name = self.entry(id).name.clone();
+        let mut entries = Vec::with_capacity(index.globals.len());
+        let mut elected = Vec::new();
+        let mut body = Ordinal::new(0);
+        for (place, global) in index.globals.iter().enumerate() {
+            let ordinal = Ordinal::new(place as u32);
+            if global.is_definition && global.name == name {
+                body = ordinal;
+                entries.push(Some(id));
+            } else {
+                entries.push(self.enter(ordinal, global, &mut elected));
+            }
+        }
+        let unit = Arc::new(Unit::new(unit_id, source, module, index, entries));
+        self.units.push(unit.clone());
+        for one in &elected {
+            self.elect(&unit, one);
+        }
+        let entry = self.entry_mut(id);
+        entry.is_being_replaced = true;
+        entry.definition = Definition::Ir(unit_id, body);
+        unit.set_state(
+            body,
+            GlobalState {
+                elected: true,
+                placed: false,
+            },
+        );
+        (unit, body)
+    }
+}

@@ -1,0 +1,156 @@
+//! What the ledger knows of one name.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rewire_llvm::{Linkage, Ordinal};
+use rewire_memory::{ExecAddr, SlotId};
+
+use super::uses::UseRef;
+use crate::error::Error;
+use crate::unit::UnitId;
+
+/// The number of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct EntryId(pub(crate) u32);
+
+impl EntryId {
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Which body of a function is in force: 0 before anything was linked, then counted up by one
+/// for each definition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub(crate) u32);
+
+impl Generation {
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What kind of thing a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// Something that can be called.
+    Function,
+    /// Something that has an address and bytes.
+    Data,
+    /// A variable that each thread has its own of.
+    ThreadLocal,
+    /// Only an object's symbol table or assembly has named it so far.
+    Unknown,
+}
+
+/// Where a name's definition comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Definition {
+    /// Nothing that was loaded defines it; the host process may.
+    None,
+    /// A global of a unit's IR.
+    Ir(UnitId, Ordinal),
+    /// Another name for a place in what another entry stands for.
+    Alias(EntryId, i64),
+    /// A function that a resolver chooses when it is first called.
+    Ifunc(EntryId),
+    /// Module-level assembly of a unit.
+    Assembly(UnitId),
+    /// The engine itself.
+    Engine,
+}
+
+/// How far a definition has come.
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    /// Nothing has been made of it.
+    Absent,
+    /// A thread is compiling it, or looks it up.
+    Pending,
+    /// It is in memory.
+    Present(ExecAddr),
+    /// It is a thread-local variable: module and offset as `__tls_get_addr` takes them.
+    PerThread {
+        /// The module's number.
+        module: u64,
+        /// Bytes.
+        offset: u64,
+    },
+    /// It could not be made, and why.
+    Failed(Arc<Error>),
+}
+
+/// One name for its whole life.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// As the linker sees it; empty for unnamed locals.
+    pub(crate) name: Arc<str>,
+    /// Its type as IR writes it, once something has said so.
+    pub(crate) type_name: Option<Arc<str>>,
+    /// Of the elected definition, else of a declaration.
+    pub(crate) linkage: Linkage,
+    pub(crate) kind: EntryKind,
+    pub(crate) definition: Definition,
+    pub(crate) generation: Generation,
+    pub(crate) state: State,
+    /// The slot, and with it the stub, once somebody has named the function.
+    pub(crate) slot: Option<SlotId>,
+    /// Every place that depends on it.
+    pub(crate) users: Vec<UseRef>,
+    /// It was called through the engine's first-call path.
+    pub(crate) called: bool,
+    /// A thread is giving it a new body.
+    pub(crate) is_being_replaced: bool,
+    /// Bytes of the variable; 0 for all else.
+    pub(crate) size: u64,
+}
+
+impl Entry {
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            type_name: None,
+            linkage: Linkage::External,
+            kind: EntryKind::Unknown,
+            definition: Definition::None,
+            generation: Generation::default(),
+            state: State::Absent,
+            slot: None,
+            users: Vec::new(),
+            called: false,
+            is_being_replaced: false,
+            size: 0,
+        }
+    }
+
+    pub(crate) fn is_present(&self) -> bool {
+        matches!(self.state, State::Present(_) | State::PerThread { .. })
+    }
+
+    /// Whether its address is its slot's stub: what it leads to may change.
+    pub(crate) fn is_replaceable(&self) -> bool {
+        match self.definition {
+            Definition::Ir(..) => self.kind == EntryKind::Function,
+            Definition::Ifunc(_) => true,
+            _ => false,
+        }
+    }
+
+    /// What messages call it.
+    pub(crate) fn label(&self) -> &str {
+        if self.name.is_empty() {
+            "(unnamed)"
+        } else {
+            &self.name
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What has to be at hand before an object can be linked: data of other units that has no memory
+//! yet, and names of the host process.
+//!
+//! Both are found without the ledger's lock, because LLVM or the dynamic loader work meanwhile.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rewire_llvm::Ordinal;
+use rewire_object::{SymbolId, SymbolPlace};
+use rustc_hash::FxHashSet;
+
+use super::resolve::Parsed;
+use super::{Object, Origin};
+use crate::core::Core;
+use crate::error::Error;
+use crate::host::{self, HostSymbol};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, UseAspect};
+use crate::unit::{Unit, UnitId};
+
+/// What is missing.
+#[derive(Debug, Default)]
+pub(crate) struct Needs {
+    /// Variables to be extracted.
+    data: Vec<(UnitId, Ordinal)>,
+    /// Names to be asked of the host.
+    host: Vec<(EntryId, Arc<str>, bool)>,
+}
+
+impl Needs {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.data.is_empty() && self.host.is_empty()
+    }
+
+    /// What the batch refers to and neither holds nor finds in memory. `absent` are the names
+    /// that the host was asked for already and doesn't have.
+    pub(crate) fn find(
+        ledger: &Ledger,
+        batch: &[Parsed<'_>],
+        absent: &FxHashSet<EntryId>,
+    ) -> Self {
+        let mut needs = Self::default();
+        let mut seen: FxHashSet<EntryId> = HashSet::default();
+        for parsed in batch {
+            for meaning in parsed.meanings.iter().flatten() {
+                if meaning.is_owner {
+                    seen.insert(meaning.entry);
+                }
+            }
+        }
+        for parsed in batch {
+            for id in parsed.graph.referenced_symbols(|_| false) {
+                let Some(meaning) = parsed.meaning(id) else {
+                    continue;
+                };
+                if meaning.is_owner || meaning.aspect == UseAspect::Slot {
+                    continue;
+                }
+                let (target, _) = ledger.target(meaning.entry);
+                if seen.insert(target) && !absent.contains(&target) {
+                    needs.add(ledger, target);
+                }
+            }
+        }
+        needs
+    }
+
+    fn add(&mut self, ledger: &Ledger, id: EntryId) {
+        let entry = ledger.entry(id);
+        if entry.is_present() {
+            return;
+        }
+        match entry.definition {
+            Definition::Ir(unit, ordinal) if entry.kind != EntryKind::Function => {
+                self.data.push((unit, ordinal));
+            }
+            Definition::None => {
+                let thread_local = entry.kind == EntryKind::ThreadLocal;
+                self.host.push((id, entry.name.clone(), thread_local));
+            }
+            _ => {}
+        }
+    }
+
+    /// Extracts the variables, unit by unit.
+    pub(crate) fn extract(&self, core: &Core) -> Result<Vec<Object>, Error> {
+        let mut data = self.data.clone();
+        data.sort_unstable();
+        data.chunk_by(|one, next| one.0 == next.0)
+            .map(|chunk| {
+                let unit = core.ledger().unit(chunk[0].0).clone();
+                let roots: Vec<Ordinal> = chunk.iter().map(|(_, ordinal)| *ordinal).collect();
+                core.compile_data(&unit, &roots)
+            })
+            .collect()
+    }
+
+    /// Asks the host; what it has enters the ledger, what it doesn't have, `absent`.
+    pub(crate) fn ask_host(&self, core: &Core, absent: &mut FxHashSet<EntryId>) {
+        let found: Vec<_> = self
+            .host
+            .iter()
+            .map(|(id, name, thread_local)| (*id, host::find(name, *thread_local)))
+            .collect();
+        let mut ledger = core.ledger();
+        for (id, symbol) in found {
+            let Some(symbol) = symbol else {
+                absent.insert(id);
+                continue;
+            };
+            let entry = ledger.entry(id);
+            if entry.is_present() || entry.definition != Definition::None {
+                continue;
+            }
+            enter_host(core, &mut ledger, id, symbol);
+        }
+    }
+}
+
+/// Enters what the host has of a name.
+pub(crate) fn enter_host(core: &Core, ledger: &mut Ledger, id: EntryId, symbol: HostSymbol) {
+    let state = match symbol {
+        HostSymbol::Address(address) => State::Present(address),
+        HostSymbol::Thread { module, offset } => State::PerThread { module, offset },
+    };
+    let entry = ledger.entry_mut(id);
+    entry.state = state.clone();
+    if let (Some(slot), State::Present(address)) = (entry.slot, state) {
+        core.slots.retarget(slot, address);
+    }
+}
+
+/// Whether the object defines the symbol.
+pub(crate) fn is_defined(parsed: &Parsed<'_>, id: SymbolId) -> bool {
+    parsed
+        .graph
+        .symbol(id)
+        .is_some_and(|symbol| symbol.place != SymbolPlace::Undefined)
+}
+
+impl Core {
+    /// Variables of a unit, with what their values name, as an object.
+    fn compile_data(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<Object, Error> {
+        let bytes = self.emit(unit, roots, false)?;
+        Ok(Object {
+            unit: unit.clone(),
+            bytes,
+            origin: Origin::Ir,
+            section: None,
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! From object bytes to code that runs.
+//!
+//! ```text
+//! Object --parse--> [resolve] --gather--> batch --bind, lay out, fix up--> write --> publish
+//! ```
+//!
+//! Objects are linked in batches: an object, and what it refers to that has no memory yet. From
+//! the moment that everything is at hand until it is published, the ledger is locked, so that
+//! others see all of it or nothing, and an error leaves nothing behind.
+
+mod bind;
+mod gather;
+mod publish;
+mod resolve;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rewire_memory::{ExecAddr, RegionKind, Reserved};
+use rewire_object::{Bindings, Image, Layout, Placement, Segment, SymbolId};
+use rustc_hash::FxHashSet;
+
+pub(crate) use gather::enter_host;
+pub(crate) use resolve::Parsed;
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::ledger::{EntryId, Ledger};
+use crate::report::Phase;
+use crate::unit::Unit;
+use bind::Binder;
+use gather::Needs;
+
+
+/// An object to be linked.
+#[derive(Debug)]
+pub(crate) struct Object {
+    /// The unit whose names it knows.
+    pub(crate) unit: Arc<Unit>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) origin: Origin,
+    /// The named section that it holds a piece of; the pieces of one batch lie together.
+    pub(crate) section: Option<Arc<str>>,
+}
+
+/// What an object was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Definitions that are in the ledger.
+    Ir,
+    /// Module-level assembly, whose names the ledger learns now.
+    Assembly,
+}
+
+/// Where a linked object's definitions are.
+#[derive(Debug, Default)]
+pub(crate) struct Linked {
+    /// The definitions that now stand for their names.
+    pub(crate) defined: Vec<(EntryId, ExecAddr)>,
+    /// Where the pieces of named sections lie, in order.
+    pub(crate) pieces: Vec<(Arc<str>, ExecAddr, u64)>,
+}
+
+/// Links objects with whatever they need, and publishes them.
+///
+/// Functions whose entries `replace` names get their new bodies; of all else that has memory
+/// already, the first copy stays.
+pub(crate) fn link(
+    core: &Core,
+    objects: &[Object],
+    replace: Option<EntryId>,
+) -> Result<Linked, Error> {
+    let timer = core.timings.start(Phase::Link);
+    let batch = parse_all(objects)?;
+    timer.stop();
+    complete(core, batch, replace, &mut HashSet::default())
+}
+
+fn parse_all(objects: &[Object]) -> Result<Vec<Parsed<'_>>, Error> {
+    objects.iter().map(Parsed::new).collect()
+}
+
+/// Adds to the batch until nothing is missing, then links it.
+fn complete(
+    core: &Core,
+    mut batch: Vec<Parsed<'_>>,
+    replace: Option<EntryId>,
+    absent: &mut FxHashSet<EntryId>,
+) -> Result<Linked, Error> {
+    let timer = core.timings.start(Phase::Link);
+    let mut ledger = core.ledger();
+    for parsed in &mut batch {
+        parsed.resolve(&mut ledger)?;
+    }
+    let needs = Needs::find(&ledger, &batch, absent);
+    if needs.is_empty() {
+        let staged = stage(core, &mut ledger, &batch, replace, absent)?;
+        timer.stop();
+        return publish::publish(core, ledger, &batch, staged, replace);
+    }
+    drop(ledger);
+    timer.stop();
+    needs.ask_host(core, absent);
+    let more = needs.extract(core)?;
+    let mut batch: Vec<Parsed<'_>> = batch;
+    batch.extend(parse_all(&more)?);
+    complete(core, batch, replace, absent)
+}
+
+/// One object with its place and its bytes, not yet seen by anybody.
+pub(crate) struct Staged<'m> {
+    pub(crate) bindings: Bindings,
+    pub(crate) layout: Layout,
+    pub(crate) placement: Placement,
+    /// The definitions that will stand for their names, and where.
+    pub(crate) definitions: Vec<bind::Definition>,
+    pub(crate) memory: Vec<Reserved<'m>>,
+    pub(crate) image: Image,
+}
+
+/// Gives each object memory and fixes it up there. On an error, all memory is given back.
+fn stage<'m>(
+    core: &'m Core,
+    ledger: &mut Ledger,
+    batch: &[Parsed<'_>],
+    replace: Option<EntryId>,
+    absent: &FxHashSet<EntryId>,
+) -> Result<Vec<Staged<'m>>, Error> {
+    let mut binder = Binder::new(core, absent, replace);
+    binder.find_owners(ledger, batch);
+    let mut staged = Undo(Vec::with_capacity(batch.len()));
+    for (place, parsed) in batch.iter().enumerate() {
+        let bindings = binder.bind(ledger, batch, place)?;
+        let discarded = binder.discarded(place);
+        let layout = Layout::new(
+            &parsed.graph,
+            &bindings,
+            |section| discarded.contains(&section),
+            core.memory.reach(),
+        )?;
+        staged.0.push(Staged {
+            bindings,
+            layout,
+            placement: Placement {
+                code: ExecAddr::NULL,
+                read_only: ExecAddr::NULL,
+                data: ExecAddr::NULL,
+            },
+            definitions: Vec::new(),
+            memory: Vec::new(),
+            image: Image::default(),
+        });
+    }
+    for one in &mut staged.0 {
+        one.reserve(core)?;
+    }
+    binder.locate(core, batch, &mut staged.0)?;
+    for (parsed, one) in batch.iter().zip(&mut staged.0) {
+        rewire_object::link(
+            &parsed.graph,
+            &one.bindings,
+            &one.layout,
+            &one.placement,
+            &mut one.image,
+        )?;
+        one.write()?;
+    }
+    Ok(std::mem::take(&mut staged.0))
+}
+
+/// Gives memory back in the reverse order of taking it.
+struct Undo<'m>(Vec<Staged<'m>>);
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        while let Some(mut one) = self.0.pop() {
+            while one.memory.pop().is_some() {}
+        }
+    }
+}
+
+impl<'m> Staged<'m> {
+    fn reserve(&mut self, core: &'m Core) -> Result<(), Error> {
+        // One after the other, so that the pieces of a named section, which come first in their
+        // batch and hold nothing else, lie together.
+        let mut place = |segment| -> Result<ExecAddr, Error> {
+            let extent = self.layout.extent(segment);
+            let taken =
+                core.memory
+                    .allocate(RegionKind::of(segment), extent.size, extent.align)?;
+            let start = taken.start();
+            self.memory.push(taken);
+            Ok(start)
+        };
+        self.placement = Placement {
+            code: place(Segment::Code)?,
+            read_only: place(Segment::ReadOnly)?,
+            data: place(Segment::Data)?,
+        };
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), Error> {
+        let images = [&self.image.code, &self.image.read_only, &self.image.data];
+        for (memory, bytes) in self.memory.iter_mut().zip(images) {
+            if !bytes.is_empty() {
+                memory.write(bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the object's definition of a symbol lies.
+    fn address(&self, symbol: SymbolId) -> Option<ExecAddr> {
+        let (segment, offset) = self.layout.symbol_offset(symbol)?;
+        Some(self.placement.segment(segment) + offset)
+    }
+}

@@ -1,0 +1,186 @@
+//! Makes linked objects visible: all at once, and the slots last.
+
+use std::sync::{Arc, MutexGuard};
+
+use rewire_memory::ExecAddr;
+use rewire_object::{SectionRole, Segment};
+
+use super::bind::DefinitionKind;
+use super::resolve::Parsed;
+use super::{Linked, Staged};
+use crate::core::Core;
+use crate::error::Error;
+use crate::ledger::{Block, Defined, EntryId, Generation, Ledger, State, Use, UseAspect};
+use crate::observe::LinkRecord;
+use crate::report::Phase;
+
+/// Registers the unwind tables, enters definitions and uses, and stores the slots.
+pub(crate) fn publish(
+    core: &Core,
+    mut ledger: MutexGuard<'_, Ledger>,
+    batch: &[Parsed<'_>],
+    staged: Vec<Staged<'_>>,
+    replace: Option<EntryId>,
+) -> Result<Linked, Error> {
+    let timer = core.timings.start(Phase::Publish);
+    let mut linked = Linked::default();
+    let mut records = Vec::new();
+    for (parsed, mut one) in batch.iter().zip(staged) {
+        for memory in std::mem::take(&mut one.memory) {
+            memory.keep();
+        }
+        register_frames(core, parsed, &one);
+        if let Some(module) = thread_module(&one) {
+            let extent = one.layout.thread_extent();
+            let image = std::mem::take(&mut one.image.thread);
+            core.thread_locals
+                .set_image(module, image, extent.size, extent.align);
+        }
+        note_piece(parsed, &one, &mut linked);
+        let block = block_of(&ledger, parsed, &one);
+        if core.observer.is_some() {
+            records.push(LinkRecord::new(core, &ledger, parsed, &one, &block));
+        }
+        ledger.counts.relocations_applied += one.image.applied;
+        if let Some(replaced) = replace {
+            retire(&mut ledger, replaced, &one);
+        }
+        ledger.add_block(block);
+        for definition in &one.definitions {
+            linked.defined.push((definition.entry, definition.start));
+            let state = match definition.kind {
+                DefinitionKind::Thread { module, offset } => State::PerThread { module, offset },
+                _ => State::Present(definition.start),
+            };
+            ledger.set_present(definition.entry, state);
+            let entry = ledger.entry_mut(definition.entry);
+            entry.generation = Generation(entry.generation.get() + 1);
+            if definition.kind == DefinitionKind::Body {
+                ledger.counts.functions_compiled += 1;
+            }
+        }
+    }
+    for (entry, address) in &linked.defined {
+        if let Some(slot) = ledger.entry(*entry).slot {
+            core.slots.retarget(slot, *address);
+        }
+    }
+    drop(ledger);
+    core.changed.notify_all();
+    timer.stop();
+    if let Some(observer) = &core.observer {
+        for record in &records {
+            observer.linked(record);
+        }
+    }
+    Ok(linked)
+}
+
+/// The former body of a replaced function no longer uses anything: it stays in memory, because
+/// threads may be in it, but nobody new enters it.
+fn retire(ledger: &mut Ledger, replaced: EntryId, one: &Staged<'_>) {
+    let is_here = one.definitions.iter().any(|one| one.entry == replaced);
+    let State::Present(former) = ledger.entry(replaced).state else {
+        return;
+    };
+    if !is_here {
+        return;
+    }
+    if let Some((block, defined)) = ledger.definition_at(former) {
+        let bytes = defined.start..defined.start + defined.size;
+        ledger.forget_uses(block, &bytes);
+        ledger.counts.definitions_retired += 1;
+    }
+}
+
+fn register_frames(core: &Core, parsed: &Parsed<'_>, one: &Staged<'_>) {
+    for (id, section) in parsed.graph.section_ids() {
+        if section.role != SectionRole::EhFrame {
+            continue;
+        }
+        let Some((segment, offset)) = one.layout.section_offset(id) else {
+            continue;
+        };
+        let start = offset as usize;
+        let bytes = one
+            .image
+            .read_only
+            .get(start..start + section.data.len())
+            .unwrap_or_default();
+        core.unwind
+            .register(bytes, one.placement.segment(segment) + offset);
+    }
+}
+
+fn thread_module(one: &Staged<'_>) -> Option<u64> {
+    let mut definitions = one.definitions.iter();
+    definitions.find_map(|definition| match definition.kind {
+        DefinitionKind::Thread { module, .. } => Some(module),
+        _ => None,
+    })
+}
+
+/// Notes where the object's piece of a named section went.
+fn note_piece(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
+    let Some(name) = &parsed.object.section else {
+        return;
+    };
+    for (id, section) in parsed.graph.section_ids() {
+        if section.name == &**name
+            && let Some((segment, offset)) = one.layout.section_offset(id)
+        {
+            let start = one.placement.segment(segment) + offset;
+            linked.pieces.push((Arc::clone(name), start, section.size));
+        }
+    }
+}
+
+fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
+    let mut uses = Vec::new();
+    for site in rewire_object::sites(&parsed.graph, &one.layout, &one.placement) {
+        let Some(meaning) = parsed.meaning(site.symbol) else {
+            continue;
+        };
+        let describes = parsed
+            .graph
+            .section(site.section)
+            .is_some_and(|section| section.role.describes_bodies());
+        // What describes a body comes and goes with it.
+        if describes && parsed.object.is_own(meaning.entry, one) {
+            continue;
+        }
+        let (target, _) = match meaning.aspect {
+            UseAspect::Slot | UseAspect::Address => ledger.target(meaning.entry),
+        };
+        uses.push(Use::new(
+            target,
+            site.at,
+            site.kind,
+            meaning.aspect,
+            site.symbol.0,
+        ));
+    }
+    let code_size = one.layout.extent(Segment::Code).size;
+    let code: std::ops::Range<ExecAddr> =
+        one.placement.code..one.placement.code + code_size;
+    let definitions = one.definitions.iter().filter_map(|definition| {
+        (!matches!(definition.kind, DefinitionKind::Thread { .. })).then_some(Defined {
+            entry: definition.entry,
+            start: definition.start,
+            size: definition.size,
+        })
+    });
+    Block {
+        code,
+        definitions: definitions.collect(),
+        uses,
+    }
+}
+
+impl super::Object {
+    fn is_own(&self, entry: EntryId, one: &Staged<'_>) -> bool {
+        one.definitions
+            .iter()
+            .any(|definition| definition.entry == entry)
+    }
+}

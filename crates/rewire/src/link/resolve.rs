@@ -1,0 +1,176 @@
+//! What the symbols of an object mean to the ledger.
+
+use std::sync::Arc;
+
+use rewire_llvm::names::{self, Aspect, GlobalRef};
+use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolPlace};
+
+use super::{Object, Origin};
+use crate::error::Error;
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, UseAspect};
+use crate::unit::Unit;
+
+/// What a symbol means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meaning {
+    pub(crate) entry: EntryId,
+    pub(crate) aspect: UseAspect,
+    /// The object holds the definition that the entry stands for.
+    pub(crate) is_owner: bool,
+}
+
+/// An object, parsed, with the meaning of each symbol; `None` for those that concern nobody else.
+#[derive(Debug)]
+pub(crate) struct Parsed<'a> {
+    pub(crate) object: &'a Object,
+    pub(crate) graph: LinkGraph<'a>,
+    pub(crate) meanings: Vec<Option<Meaning>>,
+}
+
+impl<'a> Parsed<'a> {
+    /// Parses; the symbols get their meanings later.
+    pub(crate) fn new(object: &'a Object) -> Result<Self, Error> {
+        let mut graph = rewire_object::parse(&object.unit.name, &object.bytes)?;
+        if let Some(name) = &object.section {
+            // Pieces lie together only in one segment, whatever each was declared as.
+            for section in graph.sections.iter_mut().filter(|one| one.name == &**name) {
+                section.segment = Segment::Data;
+            }
+        }
+        Ok(Self {
+            object,
+            graph,
+            meanings: Vec::new(),
+        })
+    }
+
+    pub(crate) fn meaning(&self, symbol: SymbolId) -> Option<Meaning> {
+        self.meanings.get(symbol.index()).copied().flatten()
+    }
+
+    /// Asks the ledger for the meaning of each symbol, if that wasn't done yet.
+    pub(crate) fn resolve(&mut self, ledger: &mut Ledger) -> Result<(), Error> {
+        if !self.meanings.is_empty() {
+            return Ok(());
+        }
+        let mut meanings = Vec::with_capacity(self.graph.symbols.len());
+        for (_, symbol) in self.graph.symbol_ids() {
+            meanings.push(meaning_of(ledger, self.object, symbol)?);
+        }
+        self.meanings = meanings;
+        Ok(())
+    }
+}
+
+fn meaning_of(
+    ledger: &mut Ledger,
+    object: &Object,
+    symbol: &Symbol<'_>,
+) -> Result<Option<Meaning>, Error> {
+    if symbol.name.is_empty() || symbol.place == SymbolPlace::GotBase {
+        return Ok(None);
+    }
+    let unit = &object.unit;
+    if symbol.place != SymbolPlace::Undefined {
+        return match object.origin {
+            Origin::Ir => Ok(own_meaning(ledger, unit, symbol)),
+            Origin::Assembly => assembly_meaning(ledger, unit, symbol),
+        };
+    }
+    let meant = names::meaning(symbol.name);
+    let entry = match meant.global {
+        GlobalRef::Local(ordinal) => match unit.entry(ordinal) {
+            Some(entry) => entry,
+            None => return Ok(None),
+        },
+        GlobalRef::Named(name) => match unit.local(name) {
+            Some(local) => local,
+            None => named(ledger, name),
+        },
+    };
+    let aspect = match meant.aspect {
+        Aspect::Slot => UseAspect::Slot,
+        Aspect::Itself | Aspect::FromItself => UseAspect::Address,
+    };
+    Ok(Some(Meaning {
+        entry,
+        aspect,
+        is_owner: false,
+    }))
+}
+
+fn named(ledger: &mut Ledger, name: &str) -> EntryId {
+    match ledger.find(name) {
+        Some(entry) => entry,
+        None => ledger.find_or_enter(&Arc::from(name)),
+    }
+}
+
+/// A symbol that an object made of IR defines.
+fn own_meaning(ledger: &Ledger, unit: &Unit, symbol: &Symbol<'_>) -> Option<Meaning> {
+    if symbol.binding == SymbolBinding::Local {
+        return None;
+    }
+    let entry = match names::meaning(symbol.name).global {
+        GlobalRef::Local(ordinal) => unit.entry(ordinal)?,
+        // What code generation made up (`DW.ref.*`) is nobody else's.
+        GlobalRef::Named(name) => ledger.find(name)?,
+    };
+    let is_owner =
+        matches!(ledger.entry(entry).definition, Definition::Ir(owner, _) if owner == unit.id);
+    Some(Meaning {
+        entry,
+        aspect: UseAspect::Address,
+        is_owner,
+    })
+}
+
+/// A symbol that module-level assembly defines: its name enters the ledger now.
+fn assembly_meaning(
+    ledger: &mut Ledger,
+    unit: &Unit,
+    symbol: &Symbol<'_>,
+) -> Result<Option<Meaning>, Error> {
+    let entry = if symbol.binding == SymbolBinding::Local {
+        // Others see it only where the unit's IR declares the name.
+        match ledger.find(symbol.name) {
+            Some(entry) if unit.entries.contains(&Some(entry)) => entry,
+            _ => return Ok(None),
+        }
+    } else {
+        named(ledger, symbol.name)
+    };
+    let known = ledger.entry(entry);
+    match known.definition {
+        Definition::None | Definition::Engine => {}
+        Definition::Assembly(owner) if owner == unit.id => {}
+        _ if symbol.binding == SymbolBinding::Weak => {
+            return Ok(Some(Meaning {
+                entry,
+                aspect: UseAspect::Address,
+                is_owner: false,
+            }));
+        }
+        _ => {
+            return Err(Error::Duplicate {
+                name: known.name.clone(),
+                first: "IR".into(),
+                second: unit.name.clone(),
+            });
+        }
+    }
+    let entry_state = ledger.entry_mut(entry);
+    entry_state.definition = Definition::Assembly(unit.id);
+    if entry_state.kind == EntryKind::Unknown {
+        entry_state.kind = match symbol.kind {
+            rewire_object::SymbolKind::Func => EntryKind::Function,
+            rewire_object::SymbolKind::Tls => EntryKind::ThreadLocal,
+            _ => EntryKind::Data,
+        };
+    }
+    Ok(Some(Meaning {
+        entry,
+        aspect: UseAspect::Address,
+        is_owner: true,
+    }))
+}

@@ -1,0 +1,49 @@
+//! What a client chooses when it makes an engine.
+
+use std::sync::Arc;
+
+pub use rewire_llvm::Level;
+
+use crate::observe::LinkObserver;
+
+/// How hard LLVM works on each function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OptLevel {
+    /// The engine's choice. For now that is level 0: it starts soonest.
+    #[default]
+    Auto,
+    /// One level for all, IR passes included.
+    Fixed(Level),
+}
+
+impl OptLevel {
+    pub(crate) fn level(self) -> Level {
+        match self {
+            Self::Auto => Level::O0,
+            Self::Fixed(level) => level,
+        }
+    }
+}
+
+/// The choices. [`Options::default`] suits a program; all fields can be set.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// How hard LLVM works.
+    pub level: OptLevel,
+    /// A crash of LLVM while it compiles a function ends the process with code 70 and a message,
+    /// rather than by a signal. It sets signal handlers while LLVM works, so it is for programs,
+    /// not for libraries.
+    pub guard_crashes: bool,
+    /// Told of everything that was linked; for checks.
+    pub observer: Option<Arc<dyn LinkObserver>>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("level", &self.level)
+            .field("guard_crashes", &self.guard_crashes)
+            .field("observer", &self.observer.is_some())
+            .finish()
+    }
+}

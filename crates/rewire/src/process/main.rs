@@ -1,0 +1,135 @@
+//! Running a loaded program: constructors, its main function, and destructors at exit.
+
+use std::ffi::c_char;
+use std::sync::{Arc, Mutex};
+
+use rewire_memory::ExecAddr;
+
+use super::structors::{self, Arguments, When};
+use crate::core::Core;
+use crate::error::Error;
+use crate::ledger::{EntryKind, State};
+use crate::sync::lock;
+
+/// The forms that a main function can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signature {
+    Returns { status: bool },
+}
+
+impl Signature {
+    /// Reads a type as IR writes it. How many parameters it takes doesn't matter to the call.
+    fn parse(type_name: &str) -> Option<Self> {
+        let (result, rest) = type_name.split_once(" (")?;
+        let parameters = rest.strip_suffix(')')?;
+        let status = match result {
+            "i32" => true,
+            "void" => false,
+            _ => return None,
+        };
+        matches!(parameters, "" | "i32, ptr" | "i32, ptr, ptr").then_some(Self::Returns { status })
+    }
+}
+
+/// A main function that was found and fits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Main {
+    address: ExecAddr,
+    signature: Signature,
+}
+
+/// Finds the function to start with. Compiles nothing.
+pub(crate) fn find(core: &Core, name: &str) -> Result<Main, Error> {
+    let mut ledger = core.ledger();
+    let unknown = || Error::Unknown { name: name.into() };
+    let id = ledger.find(name).ok_or_else(unknown)?;
+    let (target, _) = ledger.target(id);
+    let entry = ledger.entry(target);
+    let is_defined = entry.is_replaceable() || matches!(entry.state, State::Present(_));
+    if !is_defined || entry.definition == crate::ledger::Definition::None {
+        return Err(unknown());
+    }
+    let found: Arc<str> = entry.type_name.clone().unwrap_or_else(|| "unknown".into());
+    let signature = match (entry.kind, Signature::parse(&found)) {
+        (EntryKind::Function, Some(signature)) => signature,
+        _ => {
+            return Err(Error::Signature {
+                name: name.into(),
+                found,
+            });
+        }
+    };
+    let address = ledger.canonical(target, &core.slots)?;
+    Ok(Main { address, signature })
+}
+
+/// The engine whose destructors run when the process ends.
+static AT_EXIT: Mutex<Option<(Arc<Core>, SendArguments)>> = Mutex::new(None);
+
+#[derive(Clone, Copy)]
+struct SendArguments(Arguments);
+
+// SAFETY: the pointers are those that the process got at its start, valid as long as it lives.
+unsafe impl Send for SendArguments {}
+
+/// Runs constructors and the main function; the process's exit runs the destructors, after the
+/// functions that the program registered with `atexit`.
+///
+/// # Safety
+///
+/// `argv` and `envp` are arrays of C strings that end with null and live as long as the process.
+pub(crate) unsafe fn run(
+    core: &Arc<Core>,
+    main: Main,
+    argc: i32,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+) -> Result<i32, Error> {
+    let arguments = Arguments { argc, argv, envp };
+    *lock(&AT_EXIT) = Some((core.clone(), SendArguments(arguments)));
+    // SAFETY: the handler lives as long as the process.
+    unsafe { libc::atexit(run_destructors) };
+    structors::run(core, When::Before, arguments)?;
+    let address = main.address.get();
+    // SAFETY: the function's type was compared with the ledger's; a function that takes fewer
+    // arguments ignores the rest (psABI, section 3.2.3).
+    unsafe {
+        type Status =
+            extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char) -> i32;
+        type Nothing = extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char);
+        Ok(match main.signature {
+            Signature::Returns { status: true } => {
+                std::mem::transmute::<u64, Status>(address)(argc, argv, envp)
+            }
+            Signature::Returns { status: false } => {
+                std::mem::transmute::<u64, Nothing>(address)(argc, argv, envp);
+                0
+            }
+        })
+    }
+}
+
+extern "C" fn run_destructors() {
+    let Some((core, SendArguments(arguments))) = lock(&AT_EXIT).take() else {
+        return;
+    };
+    if let Err(error) = structors::run(&core, When::After, arguments) {
+        core.process.fail(&format!("error: {error}\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_are_read() {
+        let status = |status| Some(Signature::Returns { status });
+        assert_eq!(Signature::parse("i32 ()"), status(true));
+        assert_eq!(Signature::parse("void (i32, ptr)"), status(false));
+        assert_eq!(Signature::parse("i32 (i32, ptr, ptr)"), status(true));
+        for odd in ["i64 ()", "i32 (ptr)", "i32 (...)", "double (i32, ptr)", "[4 x i8]"] {
+            assert_eq!(Signature::parse(odd), None, "{odd}");
+        }
+    }
+}

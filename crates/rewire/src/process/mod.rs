@@ -1,0 +1,43 @@
+//! What makes compiled code a program: constructors and destructors, thread-local variables,
+//! what a C library's static part supplies, named sections, forks, and the way it ends.
+
+pub(crate) mod fork;
+mod main;
+pub(crate) mod quiet;
+pub(crate) mod sections;
+mod structors;
+pub(crate) mod supplied;
+pub(crate) mod thread_local;
+
+pub(crate) use main::{find as find_main, run as run_main};
+
+use std::sync::Mutex;
+
+use crate::sync::lock;
+
+/// What an engine remembers of the program that runs in it.
+#[derive(Default)]
+pub(crate) struct Process {
+    pub(crate) structors: Mutex<structors::Structors>,
+    /// Called before the process ends because a function could not be compiled.
+    at_failure: Mutex<Option<Box<dyn FnMut() + Send>>>,
+}
+
+impl Process {
+    pub(crate) fn set_at_failure(&self, hook: Box<dyn FnMut() + Send>) {
+        *lock(&self.at_failure) = Some(hook);
+    }
+
+    /// Ends the process with a message and the code for what failed at run time. The program's
+    /// own output comes first; its destructors don't run, for it is in the middle of something.
+    pub(crate) fn fail(&self, message: &str) -> ! {
+        // SAFETY: flushing all of C's streams is always possible.
+        unsafe { libc::fflush(std::ptr::null_mut()) };
+        eprint!("{message}");
+        if let Some(mut hook) = lock(&self.at_failure).take() {
+            hook();
+        }
+        // SAFETY: it ends the process.
+        unsafe { libc::_exit(crate::EXIT_COMPILE) }
+    }
+}

@@ -1,0 +1,63 @@
+//! Keeps the program's own affairs out of the engine while the engine works on one of its
+//! threads, and the engine's traces out of the program.
+
+use std::marker::PhantomData;
+use std::ptr;
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: libc::c_int, old: *mut libc::c_int) -> libc::c_int;
+}
+
+const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
+
+/// While it stands on a thread: no cancellation, and no signal but those that the engine's own
+/// instructions raise. When it is dropped, both are as before, and so is `errno`.
+#[derive(Debug)]
+pub(crate) struct Quiet {
+    errno: i32,
+    cancel: libc::c_int,
+    mask: libc::sigset_t,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Quiet {
+    pub(crate) fn new() -> Self {
+        // SAFETY: these calls change this thread's own settings and fill in plain data.
+        unsafe {
+            let errno = *libc::__errno_location();
+            let mut cancel = 0;
+            pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut cancel);
+            let mut held: libc::sigset_t = std::mem::zeroed();
+            let mut mask: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut held);
+            for signal in [
+                libc::SIGSEGV,
+                libc::SIGBUS,
+                libc::SIGILL,
+                libc::SIGFPE,
+                libc::SIGABRT,
+                libc::SIGTRAP,
+            ] {
+                libc::sigdelset(&raw mut held, signal);
+            }
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const held, &raw mut mask);
+            Self {
+                errno,
+                cancel,
+                mask,
+                _not_send: PhantomData,
+            }
+        }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // SAFETY: as in `new`.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, ptr::null_mut());
+            pthread_setcancelstate(self.cancel, ptr::null_mut());
+            *libc::__errno_location() = self.errno;
+        }
+    }
+}

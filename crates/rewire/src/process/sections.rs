@@ -1,0 +1,185 @@
+//! What has to be in memory before the program starts: variables in sections with names of their
+//! own, which the program walks from `__start_NAME` to `__stop_NAME`, tables of constructors,
+//! variables marked as used, and module-level assembly.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rewire_llvm::{GlobalKind, Ordinal};
+use rewire_memory::ExecAddr;
+
+use super::structors::When;
+use crate::core::Core;
+use crate::error::Error;
+use crate::ledger::{Definition, EntryKind, State};
+use crate::link::{self, Linked, Object, Origin};
+use crate::sync::lock;
+use crate::unit::Unit;
+
+/// Places what the units need at load, in the order of the units.
+pub(crate) fn place(core: &Arc<Core>, units: &[Arc<Unit>]) -> Result<(), Error> {
+    for unit in units.iter().filter(|unit| unit.index.has_assembly) {
+        if let Some(object) = core.emit_assembly(unit)? {
+            link::link(core, &[object], None)?;
+        }
+    }
+    for (section, pieces) in named_sections(core, units) {
+        place_section(core, &section, &pieces)?;
+    }
+    for unit in units {
+        let roots = used(core, unit);
+        if !roots.is_empty() {
+            let object = object(core, unit, &roots, None)?;
+            link::link(core, &[object], None)?;
+        }
+        let elected = |structor: &rewire_llvm::Structor| {
+            structor
+                .associated
+                .is_none_or(|ordinal| is_elected(core, unit, ordinal))
+        };
+        lock(&core.process.structors).plan_unit(unit, elected);
+    }
+    Ok(())
+}
+
+fn object(
+    core: &Core,
+    unit: &Arc<Unit>,
+    roots: &[Ordinal],
+    section: Option<Arc<str>>,
+) -> Result<Object, Error> {
+    Ok(Object {
+        unit: unit.clone(),
+        bytes: core.emit(unit, roots, section.is_some())?,
+        origin: Origin::Ir,
+        section,
+    })
+}
+
+fn is_elected(core: &Core, unit: &Unit, ordinal: Ordinal) -> bool {
+    let ledger = core.ledger();
+    unit.entry(ordinal)
+        .is_some_and(|id| ledger.entry(id).definition == Definition::Ir(unit.id, ordinal))
+}
+
+fn used(core: &Core, unit: &Unit) -> Vec<Ordinal> {
+    let ledger = core.ledger();
+    let is_unplaced = |ordinal: &Ordinal| {
+        unit.entry(*ordinal).is_some_and(|id| {
+            let entry = ledger.entry(id);
+            entry.definition == Definition::Ir(unit.id, *ordinal)
+                && entry.kind == EntryKind::Data
+                && matches!(entry.state, State::Absent)
+        })
+    };
+    unit.index.used.iter().copied().filter(is_unplaced).collect()
+}
+
+type Pieces = Vec<(Arc<Unit>, Vec<Ordinal>)>;
+
+/// The sections that have to be placed whole, with the variables of each unit in them.
+fn named_sections(core: &Core, units: &[Arc<Unit>]) -> BTreeMap<Arc<str>, Pieces> {
+    let mut sections: BTreeMap<Arc<str>, Pieces> = BTreeMap::new();
+    for unit in units {
+        for (place, global) in unit.index.globals.iter().enumerate() {
+            let ordinal = Ordinal::new(place as u32);
+            let GlobalKind::Variable { section, .. } = &global.kind else {
+                continue;
+            };
+            if !global.is_definition || !is_whole(section) || !is_elected(core, unit, ordinal) {
+                continue;
+            }
+            let pieces = sections.entry(Arc::from(&**section)).or_default();
+            match pieces.last_mut() {
+                Some((last, ordinals)) if last.id == unit.id => ordinals.push(ordinal),
+                _ => pieces.push((unit.clone(), vec![ordinal])),
+            }
+        }
+    }
+    sections
+}
+
+/// Whether a section is more than a place for its variables: its name is an identifier, so that
+/// `__start_NAME` can be written in C, or it is a table that the C library walks.
+fn is_whole(section: &str) -> bool {
+    let mut bytes = section.bytes();
+    let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    let is_identifier =
+        bytes.next().is_some_and(starts) && bytes.all(|byte| starts(byte) || byte.is_ascii_digit());
+    is_identifier || array_of(section).is_some()
+}
+
+/// Which table a section is a piece of, and the priority that its name states.
+fn array_of(section: &str) -> Option<(When, Option<u32>)> {
+    let tables = [
+        (".preinit_array", When::Before),
+        (".init_array", When::Before),
+        (".fini_array", When::After),
+    ];
+    tables.into_iter().find_map(|(table, when)| {
+        let rest = section.strip_prefix(table)?;
+        match rest.strip_prefix('.') {
+            None if rest.is_empty() => {
+                let priority = (table == ".preinit_array").then_some(0);
+                Some((when, priority))
+            }
+            Some(number) => Some((when, number.parse().ok())),
+            None => None,
+        }
+    })
+}
+
+fn place_section(core: &Arc<Core>, section: &Arc<str>, pieces: &Pieces) -> Result<(), Error> {
+    let objects = pieces.iter().map(|(unit, roots)| {
+        object(core, unit, roots, Some(section.clone()))
+    });
+    let objects: Vec<Object> = objects.collect::<Result<_, _>>()?;
+    let linked = link::link(core, &objects, None)?;
+    match array_of(section) {
+        Some((when, priority)) => {
+            let members = members(core, &linked);
+            lock(&core.process.structors).plan_array(when, priority, &members);
+        }
+        None => bound_section(core, section, &linked),
+    }
+    Ok(())
+}
+
+/// Enters `__start_NAME` and `__stop_NAME`.
+fn bound_section(core: &Core, section: &Arc<str>, linked: &Linked) {
+    let starts = linked.pieces.iter().map(|(_, start, _)| *start);
+    let ends = linked.pieces.iter().map(|(_, start, size)| *start + *size);
+    let (Some(start), Some(end)) = (starts.min(), ends.max()) else {
+        return;
+    };
+    let mut ledger = core.ledger();
+    for (prefix, address) in [("__start_", start), ("__stop_", end)] {
+        let id = ledger.find_or_enter(&Arc::from(format!("{prefix}{section}")));
+        let entry = ledger.entry_mut(id);
+        if entry.definition == Definition::None {
+            entry.definition = Definition::Engine;
+            entry.kind = EntryKind::Data;
+            entry.state = State::Present(address);
+        }
+    }
+}
+
+/// The addresses that a table of constructors holds.
+fn members(core: &Core, linked: &Linked) -> Vec<ExecAddr> {
+    let pieces = linked.pieces.iter();
+    let bytes = pieces.filter_map(|(_, start, size)| {
+        core.memory.read_bytes(*start, usize::try_from(*size).ok()?)
+    });
+    let words = bytes.flat_map(|bytes| {
+        let words = bytes.chunks_exact(8).map(|word| {
+            let mut eight = [0; 8];
+            eight.copy_from_slice(word);
+            ExecAddr::new(u64::from_le_bytes(eight))
+        });
+        words.collect::<Vec<_>>()
+    });
+    // Some tables are padded with these.
+    words
+        .filter(|address| address.get() != 0 && address.get() != u64::MAX)
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! What the engine did, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::core::Core;
+
+/// A step of the way from IR to running code. Phases are disjoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Load,
+    Index,
+    Extract,
+    Optimise,
+    Codegen,
+    Link,
+    Publish,
+}
+
+const PHASES: usize = 7;
+
+/// Time spent in each phase, summed over threads.
+#[derive(Debug, Default)]
+pub(crate) struct Timings {
+    nanoseconds: [AtomicU64; PHASES],
+}
+
+impl Timings {
+    pub(crate) fn start(&self, phase: Phase) -> Timer<'_> {
+        Timer {
+            timings: self,
+            phase,
+            since: Instant::now(),
+        }
+    }
+
+    pub(crate) fn add(&self, phase: Phase, time: Duration) {
+        self.nanoseconds[phase as usize].fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self, phase: Phase) -> Duration {
+        Duration::from_nanos(self.nanoseconds[phase as usize].load(Ordering::Relaxed))
+    }
+}
+
+/// Measures until it is stopped; a step that fails counts nowhere.
+#[derive(Debug)]
+pub(crate) struct Timer<'t> {
+    timings: &'t Timings,
+    phase: Phase,
+    since: Instant,
+}
+
+impl Timer<'_> {
+    pub(crate) fn stop(self) {
+        self.timings.add(self.phase, self.since.elapsed());
+    }
+}
+
+/// What the engine did so far.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Functions that were loaded with a body.
+    pub functions_defined: u64,
+    /// Functions entered at least once through the first-call path.
+    pub functions_called: u64,
+    /// Bodies that were compiled and linked.
+    pub functions_compiled: u64,
+    /// How often a function got a new body.
+    pub functions_replaced: u64,
+    /// Bodies that nobody enters any more.
+    pub definitions_retired: u64,
+    /// Retired bodies whose memory was given back.
+    pub definitions_freed: u64,
+    /// Relocations that were applied.
+    pub relocations_applied: u64,
+    /// Bytes of code and stubs.
+    pub code_bytes: u64,
+    /// Bytes of constants, variables and slots.
+    pub data_bytes: u64,
+    /// Mappings of the kernel that the engine's memory takes.
+    pub memory_maps: u64,
+    /// The level that functions are compiled at.
+    pub level: char,
+    /// Reading files.
+    pub load: Duration,
+    /// Reading modules and entering their names.
+    pub index: Duration,
+    /// Cutting functions out of their modules.
+    pub extract: Duration,
+    /// LLVM's IR passes.
+    pub optimise: Duration,
+    /// LLVM's code generation.
+    pub codegen: Duration,
+    /// Parsing objects, layout, fix-up and copying.
+    pub link: Duration,
+    /// Registering and making visible.
+    pub publish: Duration,
+}
+
+impl Report {
+    pub(crate) fn of(core: &Core) -> Self {
+        let ledger = core.ledger();
+        let usage = core.memory.usage();
+        let counts = ledger.counts;
+        let time = |phase| core.timings.get(phase);
+        Self {
+            functions_defined: ledger.functions_defined(),
+            functions_called: counts.functions_called,
+            functions_compiled: counts.functions_compiled,
+            functions_replaced: counts.functions_replaced,
+            definitions_retired: counts.definitions_retired,
+            definitions_freed: 0,
+            relocations_applied: counts.relocations_applied,
+            code_bytes: usage.code,
+            data_bytes: usage.data,
+            memory_maps: rewire_memory::count_maps(&core.memory.reach())
+                .map_or(0, |maps| maps.all as u64),
+            level: core.level.digit(),
+            load: time(Phase::Load),
+            index: time(Phase::Index),
+            extract: time(Phase::Extract),
+            optimise: time(Phase::Optimise),
+            codegen: time(Phase::Codegen),
+            link: time(Phase::Link),
+            publish: time(Phase::Publish),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A view of one ledger entry.
+
+use std::sync::Arc;
+
+use rewire_memory::ExecAddr;
+use rewire_object::RelocKind;
+
+use crate::core::Core;
+use crate::ledger::{Definition, EntryKind, Generation, State, UseAspect};
+
+/// What the ledger knows of a name, at the moment of asking.
+#[derive(Clone, Debug)]
+pub struct FunctionState {
+    /// The name.
+    pub name: Arc<str>,
+    /// Its type, as IR writes it.
+    pub type_name: Option<Arc<str>>,
+    /// Its linkage.
+    pub linkage: rewire_llvm::Linkage,
+    /// What kind of thing it is.
+    pub kind: EntryKind,
+    /// The unit that defines it.
+    pub unit: Option<Arc<str>>,
+    /// Which body is in force; 0 before the first is linked.
+    pub generation: Generation,
+    /// Where the body or the variable is now; `None` before it is linked.
+    pub address: Option<ExecAddr>,
+    /// The one address that it has for its whole life; `None` as long as nobody asked.
+    pub canonical: Option<ExecAddr>,
+    /// Everyone who uses it.
+    pub users: Vec<User>,
+}
+
+/// One place that depends on a name.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The function or variable that contains the place.
+    pub name: Option<Arc<str>>,
+    /// The address of the field that was fixed up.
+    pub at: ExecAddr,
+    /// How it was fixed up.
+    pub kind: RelocKind,
+    /// What it takes of the name.
+    pub aspect: UseAspect,
+}
+
+pub(crate) fn of(core: &Core, name: &str) -> Option<FunctionState> {
+    let ledger = core.ledger();
+    let (id, _) = ledger.target(ledger.find(name)?);
+    let entry = ledger.entry(id);
+    let address = match entry.state {
+        State::Present(address) => Some(address),
+        _ => None,
+    };
+    let stub = entry.slot.map(|slot| core.slots.canonical(slot));
+    let users = ledger.users(id).map(|(within, one)| User {
+        name: within.map(|within| ledger.entry(within).name.clone()),
+        at: one.at,
+        kind: one.kind,
+        aspect: one.aspect,
+    });
+    Some(FunctionState {
+        name: entry.name.clone(),
+        type_name: entry.type_name.clone(),
+        linkage: entry.linkage,
+        kind: entry.kind,
+        unit: match entry.definition {
+            Definition::Ir(unit, _) | Definition::Assembly(unit) => {
+                Some(ledger.unit(unit).name.clone())
+            }
+            _ => None,
+        },
+        generation: entry.generation,
+        address,
+        canonical: if entry.is_replaceable() { stub } else { address },
+        users: users.collect(),
+    })
+}

@@ -1,0 +1,258 @@
+//! The corpus under `rewire`, in every mode, compared with native runs.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::callgrind;
+use crate::corpus::{self, PROGRAMS, Program};
+use crate::error::{Context, Error, Result};
+use crate::paths::{self, shown};
+use crate::process::{Job, Outcome};
+use crate::rewire::Rewire;
+use crate::tally::Tally;
+
+/// A program that runs longer than this under test hangs.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The largest allowed ratio of functions compiled to functions that a native run enters.
+pub(crate) const COMPILED_BAR: f64 = 1.1;
+
+/// One way of running a program: its arguments and its standard input.
+pub(crate) struct Case {
+    /// What to call it.
+    pub(crate) name: &'static str,
+    /// The arguments.
+    pub(crate) args: Vec<OsString>,
+    stdin: Option<PathBuf>,
+    /// Standard output must be this file's bytes; known without any run.
+    must_print: Option<PathBuf>,
+}
+
+impl Case {
+    fn new(name: &'static str, args: &[&str]) -> Self {
+        let args = args.iter().map(OsString::from).collect();
+        Self {
+            name,
+            args,
+            stdin: None,
+            must_print: None,
+        }
+    }
+
+    fn file(mut self, path: &Path) -> Self {
+        self.args.push(path.into());
+        self
+    }
+
+    fn job(&self, job: Job) -> Job {
+        match &self.stdin {
+            Some(file) => job.stdin(file),
+            None => job,
+        }
+    }
+}
+
+/// The runs of a program that are compared.
+pub(crate) fn cases(program: Program) -> Vec<Case> {
+    let input = |name: &str| paths::corpus_inputs().join(name);
+    match program {
+        Program::Lua => {
+            let mut wide = Case::new("test.lua", &[]).file(&input("test.lua"));
+            wide.args.extend(["a".into(), "b c".into()]);
+            vec![Case::new("bench.lua", &[]).file(&input("bench.lua")), wide]
+        }
+        Program::Sqlite => vec![
+            Case::new("1,000 inserts", &[]).file(&corpus::bench_sql()),
+            Case::new("test.sql", &[]).file(&input("test.sql")),
+        ],
+        Program::Bzip2 => {
+            let mut cases = Vec::new();
+            for (compress, decompress, sample, level) in [
+                ("compress 1", "decompress 1", "sample1", "-1"),
+                ("compress 2", "decompress 2", "sample2", "-2"),
+                ("compress 3", "decompress 3", "sample3", "-3"),
+            ] {
+                let plain = program.file(&format!("{sample}.ref"));
+                let packed = program.file(&format!("{sample}.bz2"));
+                let mut case = Case::new(compress, &[level, "-c"]);
+                case.stdin = Some(plain.clone());
+                case.must_print = Some(packed.clone());
+                cases.push(case);
+                let mut case = Case::new(decompress, &["-d", "-c"]).file(&packed);
+                case.must_print = Some(plain);
+                cases.push(case);
+            }
+            cases
+        }
+    }
+}
+
+/// Runs a case natively: what every other run of it must print and return.
+pub(crate) fn expected(program: Program, case: &Case) -> Result<Outcome> {
+    let native = |name: &str| {
+        case.job(Job::new(program.file(name)).args(&case.args))
+            .capture(LIMIT)
+    };
+    let unoptimised = native("native.O0")?;
+    let optimised = native("native.O2")?;
+    if let Some(difference) = difference(&unoptimised, &optimised) {
+        return Err(Error::new(format!(
+            "{} {}: the native builds differ: {difference}",
+            program.name(),
+            case.name
+        )));
+    }
+    if let Some(file) = &case.must_print {
+        let bytes = fs::read(file).context(|| format!("read {}", shown(file)))?;
+        if bytes != unoptimised.stdout {
+            return Err(Error::new(format!(
+                "{} {}: the native build's output is not {}",
+                program.name(),
+                case.name,
+                shown(file)
+            )));
+        }
+    }
+    Ok(unoptimised)
+}
+
+/// How a run differs from what was expected.
+pub(crate) fn difference(expected: &Outcome, found: &Outcome) -> Option<String> {
+    if expected.ended != found.ended {
+        return Some(format!("{} instead of {}", found.ended, expected.ended));
+    }
+    if expected.stdout == found.stdout {
+        return None;
+    }
+    let same = expected
+        .stdout
+        .iter()
+        .zip(&found.stdout)
+        .take_while(|(a, b)| a == b)
+        .count();
+    Some(format!(
+        "standard output differs at byte {same} ({} bytes instead of {})",
+        found.stdout.len(),
+        expected.stdout.len()
+    ))
+}
+
+/// Runs everything and counts it in `tally`.
+pub(crate) fn run(rewire: &Rewire, tally: &mut Tally) {
+    for program in PROGRAMS {
+        if let Err(error) = program_matrix(rewire, program, tally) {
+            tally.fail(
+                &format!("{}: the matrix", program.name()),
+                &error.to_string(),
+            );
+        }
+    }
+    for program in [Program::Lua, Program::Sqlite] {
+        for case in cases(program) {
+            let name = format!("{} {}: functions compiled", program.name(), case.name);
+            match compiled(rewire, program, &case) {
+                Ok(counts) if counts.ratio() <= COMPILED_BAR => {
+                    tally.pass(&format!("{name} ({})", counts.sentence()));
+                }
+                Ok(counts) => tally.fail(&name, &counts.sentence()),
+                Err(error) => tally.fail(&name, &error.to_string()),
+            }
+        }
+    }
+}
+
+fn program_matrix(rewire: &Rewire, program: Program, tally: &mut Tally) -> Result<()> {
+    let cases = cases(program);
+    let mut native = HashMap::new();
+    for case in &cases {
+        native.insert(case.name, expected(program, case)?);
+    }
+    let mut cell = |label: &str, options: &[&str], files: &[PathBuf]| {
+        for case in &cases {
+            let name = format!("{} {}: {label}", program.name(), case.name);
+            let job = case.job(rewire.job(options, files, &case.args));
+            match job.capture(LIMIT) {
+                Err(error) => tally.fail(&name, &error.to_string()),
+                Ok(found) => match difference(&native[case.name], &found) {
+                    None => tally.pass(&name),
+                    Some(difference) => tally.fail(
+                        &name,
+                        &format!(
+                            "{difference}\n  {}\n  {}",
+                            job.line(),
+                            found.stderr.trim_end()
+                        ),
+                    ),
+                },
+            }
+        }
+    };
+    for bitcode in ["O0.bc", "O2.bc"] {
+        let file = program.file(bitcode);
+        for (mode, eager) in [("lazy", &[][..]), ("--eager", &["--eager"][..])] {
+            for (level, options) in [
+                ("-O0", &["-O0"][..]),
+                ("-O2", &["-O2"][..]),
+                ("default", &[][..]),
+            ] {
+                let options = [eager, options].concat();
+                cell(
+                    &format!("{bitcode} {mode} {level}"),
+                    &options,
+                    std::slice::from_ref(&file),
+                );
+            }
+        }
+    }
+    // As a build system would hand it over: one file for each source, and unoptimised by clang.
+    cell("O0, separate files", &[], &program.units("O0")?);
+    cell(
+        "O2, separate files --eager -O0",
+        &["--eager", "-O0"],
+        &program.units("O2")?,
+    );
+    cell("raw.bc -O2", &["-O2"], &[program.file("raw.bc")]);
+    Ok(())
+}
+
+/// Functions compiled lazily beside those that a native run enters.
+pub(crate) struct Compiled {
+    /// Compiled by `rewire -O0` from unoptimised bitcode.
+    pub(crate) compiled: u64,
+    /// Entered by the native unoptimised build.
+    pub(crate) entered: u64,
+    /// Defined in the program.
+    pub(crate) defined: u64,
+}
+
+impl Compiled {
+    /// Compiled for each one entered.
+    pub(crate) fn ratio(&self) -> f64 {
+        self.compiled as f64 / self.entered as f64
+    }
+
+    /// The three numbers in words.
+    pub(crate) fn sentence(&self) -> String {
+        format!(
+            "{} compiled of {} defined, {} entered natively: {:.3} times",
+            self.compiled,
+            self.defined,
+            self.entered,
+            self.ratio()
+        )
+    }
+}
+
+/// Counts what is compiled and what a native run enters.
+pub(crate) fn compiled(rewire: &Rewire, program: Program, case: &Case) -> Result<Compiled> {
+    let report = rewire.report(&["-O0"], &program.file("O0.bc"), &case.args, LIMIT)?;
+    let entered = callgrind::functions_entered(&program.file("native.O0"), &case.args)?;
+    Ok(Compiled {
+        compiled: report.number("functions_compiled")?,
+        entered,
+        defined: report.number("functions_defined")?,
+    })
+}

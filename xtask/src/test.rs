@@ -1,0 +1,132 @@
+//! `cargo xtask test`: formatting, lints, all tests, and the corpus against native.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use crate::error::{Context, Result};
+use crate::process::{command, line};
+use crate::rewire::Rewire;
+use crate::tally::Tally;
+use crate::{corpus, matrix, setup};
+
+/// What to test.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Leave out the corpus: only formatting, lints and cargo's tests.
+    #[arg(long)]
+    quick: bool,
+    /// Only the corpus: leave out formatting, lints and cargo's tests.
+    #[arg(long, conflicts_with = "quick")]
+    corpus_only: bool,
+    /// Run the corpus with a release build. The default is a debug build, whose assertions and
+    /// overflow checks are worth the time.
+    #[arg(long)]
+    release: bool,
+    /// Run the corpus with this program instead of building one.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "release")]
+    rewire: Option<PathBuf>,
+}
+
+/// Tests everything; whether all passed.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    setup::ensure(false)?;
+    let mut tally = Tally::default();
+    if !options.corpus_only {
+        step(&["fmt", "--all", "--check"], &mut tally);
+        step(
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+            &mut tally,
+        );
+        if let Err(error) = cargo_test(&mut tally) {
+            tally.fail("cargo test", &error.to_string());
+        }
+    }
+    if !options.quick
+        && let Err(error) = the_corpus(options, &mut tally)
+    {
+        tally.fail("the corpus", &error.to_string());
+    }
+    Ok(tally.close())
+}
+
+fn the_corpus(options: &Options, tally: &mut Tally) -> Result<()> {
+    corpus::build(&corpus::PROGRAMS)?;
+    let rewire = Rewire::given_or_built(options.rewire.as_deref(), options.release)?;
+    matrix::run(&rewire, tally);
+    Ok(())
+}
+
+/// One call of cargo that counts as one test.
+fn step(args: &[&str], tally: &mut Tally) {
+    let mut cargo = command("cargo");
+    cargo.args(args);
+    let name = line(&cargo);
+    println!("$ {name}");
+    match cargo.status() {
+        Ok(status) if status.success() => tally.pass(&name),
+        Ok(status) => tally.fail(&name, &format!("ended with {status}")),
+        Err(error) => tally.fail(&name, &format!("does not start: {error}")),
+    }
+}
+
+/// Runs cargo's tests, showing their output as it comes and counting it.
+fn cargo_test(tally: &mut Tally) -> Result<()> {
+    let mut cargo = command("cargo");
+    cargo
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .stdout(Stdio::piped());
+    let name = line(&cargo);
+    println!("$ {name}");
+    let mut child = cargo.spawn().context(|| format!("start `{name}`"))?;
+    let mut counted_failures = 0;
+    if let Some(stdout) = child.stdout.take() {
+        for text in BufReader::new(stdout).split(b'\n') {
+            let mut text = text.context(|| format!("read the output of `{name}`"))?;
+            if let Some((passed, failed)) = counts(&String::from_utf8_lossy(&text)) {
+                tally.add(passed, failed, &name);
+                counted_failures += failed;
+            }
+            text.push(b'\n');
+            // Whoever reads along may have gone; the tests go on.
+            let _ = std::io::stdout().write_all(&text);
+        }
+    }
+    let status = child.wait().context(|| format!("wait for `{name}`"))?;
+    if !status.success() && counted_failures == 0 {
+        // It did not compile, or a test binary was killed before it could count.
+        tally.fail(&name, &format!("ended with {status}"));
+    }
+    Ok(())
+}
+
+/// The numbers of a line such as `test result: ok. 12 passed; 0 failed; 0 ignored; ...`.
+fn counts(line: &str) -> Option<(u64, u64)> {
+    let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let number = |label: &str| {
+        numbers
+            .split("; ")
+            .find_map(|part| part.strip_suffix(label)?.trim().parse().ok())
+    };
+    Some((number(" passed")?, number(" failed")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts;
+
+    #[test]
+    fn reads_result_lines() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered \
+                    out; finished in 0.01s";
+        assert_eq!(counts(line), Some((12, 3)));
+        assert_eq!(counts("test it::works ... ok"), None);
+    }
+}
