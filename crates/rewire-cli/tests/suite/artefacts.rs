@@ -78,10 +78,14 @@ pub(crate) fn check_all(folder: &Path, complete: bool) -> Result<Checked, String
     objects.sort();
     let mut checked = Checked::default();
     for path in &objects {
-        if !complete && !(path.with_extension("json").exists() && path.with_extension("bin").exists()) {
+        let whole = ["json", "bin"]
+            .iter()
+            .all(|e| path.with_extension(e).exists());
+        if !complete && !whole {
             continue;
         }
-        check_one(path, &mut checked).map_err(|e| format!("linked object {}: {e}", path.display()))?;
+        check_one(path, &mut checked)
+            .map_err(|e| format!("linked object {}: {e}", path.display()))?;
     }
     if checked.objects == 0 && complete {
         return Err("no linked object was written".to_owned());
@@ -111,9 +115,17 @@ fn check_one(path: &Path, checked: &mut Checked) -> Result<(), String> {
         .collect::<Result<Vec<_>, &str>>()?;
     let outcome = rewire_check::check(&Linked {
         object: &bytes,
-        sections: record.sections.iter().map(|s| (s.index, s.address)).collect(),
+        sections: record
+            .sections
+            .iter()
+            .map(|s| (s.index, s.address))
+            .collect(),
         memory: &memory,
-        symbols: record.symbols.iter().map(|s| (s.index, s.meaning.for_checker())).collect(),
+        symbols: record
+            .symbols
+            .iter()
+            .map(|s| (s.index, s.meaning.for_checker()))
+            .collect(),
     })
     .map_err(|e| e.to_string())?;
 
@@ -133,7 +145,9 @@ fn check_one(path: &Path, checked: &mut Checked) -> Result<(), String> {
         .symbols()
         .filter(|s| s.is_definition() && s.kind() == SymbolKind::Text);
     for symbol in defined {
-        checked.functions.insert(source_name(symbol.name().unwrap_or_default()).to_owned());
+        checked
+            .functions
+            .insert(source_name(symbol.name().unwrap_or_default()).to_owned());
     }
     Ok(())
 }
@@ -160,7 +174,9 @@ fn compare_names(record: &Record, elf: &ElfFile64<'_>) -> Result<(), String> {
         // A section's symbol has no name of its own.
         if name != symbol.name && found.kind() != SymbolKind::Section {
             let (index, recorded) = (symbol.index, &symbol.name);
-            return Err(format!("symbol {index} is {name:?}, and recorded as {recorded:?}"));
+            return Err(format!(
+                "symbol {index} is {name:?}, and recorded as {recorded:?}"
+            ));
         }
     }
     Ok(())
@@ -179,14 +195,20 @@ fn compare_uses(
         .iter()
         .map(|u| ((u.symbol, u.at), u.name.as_str()))
         .collect();
-    let in_bytes: BTreeMap<(usize, u64), &str> =
-        found.iter().map(|u| ((u.symbol, u.at), u.name.as_str())).collect();
+    let in_bytes: BTreeMap<(usize, u64), &str> = found
+        .iter()
+        .map(|u| ((u.symbol, u.at), u.name.as_str()))
+        .collect();
     let mut wrong = Vec::new();
     for ((symbol, at), name) in &in_ledger {
         match in_bytes.get(&(*symbol, *at)) {
-            None => wrong.push(format!("  in the ledger alone: {name} (symbol {symbol}) at {at:#x}")),
+            None => wrong.push(format!(
+                "  in the ledger alone: {name} (symbol {symbol}) at {at:#x}"
+            )),
             Some(seen) if !same_entity(name, seen) => {
-                wrong.push(format!("  at {at:#x}: {name} in the ledger, {seen} in the bytes"));
+                wrong.push(format!(
+                    "  at {at:#x}: {name} in the ledger, {seen} in the bytes"
+                ));
             }
             Some(_) => {}
         }
@@ -196,7 +218,9 @@ fn compare_uses(
             .symbol_by_index(object::SymbolIndex(*symbol))
             .is_ok_and(|s| s.is_undefined());
         if external && !in_ledger.contains_key(&(*symbol, *at)) {
-            wrong.push(format!("  in the bytes alone: {name} (symbol {symbol}) at {at:#x}"));
+            wrong.push(format!(
+                "  in the bytes alone: {name} (symbol {symbol}) at {at:#x}"
+            ));
         }
     }
     if wrong.is_empty() {
@@ -204,7 +228,10 @@ fn compare_uses(
     }
     let all = wrong.len();
     wrong.truncate(20);
-    Err(format!("{all} uses differ from the ledger's:\n{}", wrong.join("\n")))
+    Err(format!(
+        "{all} uses differ from the ledger's:\n{}",
+        wrong.join("\n")
+    ))
 }
 
 fn same_entity(in_ledger: &str, symbol: &str) -> bool {
@@ -224,7 +251,11 @@ fn without_aspect(symbol: &str) -> &str {
 pub(crate) fn source_name(symbol: &str) -> &str {
     let base = without_aspect(symbol);
     match base.rsplit_once(".rewire.") {
-        Some((name, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => name,
+        Some((name, number))
+            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            name
+        }
         _ => base,
     }
 }
@@ -257,7 +288,11 @@ pub(crate) mod tests {
         let object = folder.join("0.o");
         fs::write(&source, "int x; int *f(void) { return &x; }\n").map_err(|e| e.to_string())?;
         let mut command = crate::process::clang();
-        command.args(["-c", "-O1"]).arg(&source).arg("-o").arg(&object);
+        command
+            .args(["-c", "-O1"])
+            .arg(&source)
+            .arg("-o")
+            .arg(&object);
         crate::process::build(&mut command)?;
         let bytes = fs::read(&object).map_err(|e| e.to_string())?;
         let elf = ElfFile64::<object::Endianness>::parse(&*bytes).map_err(|e| e.to_string())?;

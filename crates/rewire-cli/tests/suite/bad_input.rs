@@ -105,17 +105,21 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     for (name, file, content, parts) in files {
         for eager in [false, true] {
             let suffix = if eager { "_eager" } else { "" };
-            all.push(bench.test(format!("bad_input::{name}{suffix}"), move |folder| {
-                let path = folder.file(file, content)?;
-                expect_error(&run(folder, &[&path], eager)?, BAD, parts)
-            }));
+            all.push(
+                bench.test(format!("bad_input::{name}{suffix}"), move |folder| {
+                    let path = folder.file(file, content)?;
+                    expect_error(&run(folder, &[&path], eager)?, BAD, parts)
+                }),
+            );
         }
     }
     for (number, main) in ODD_MAINS.into_iter().enumerate() {
-        all.push(bench.test(format!("bad_input::odd_main_{number}"), move |folder| {
-            let path = folder.file("x.ll", main)?;
-            expect_error(&run(folder, &[&path], false)?, BAD, &["main"])
-        }));
+        all.push(
+            bench.test(format!("bad_input::odd_main_{number}"), move |folder| {
+                let path = folder.file("x.ll", main)?;
+                expect_error(&run(folder, &[&path], false)?, BAD, &["main"])
+            }),
+        );
     }
     all.push(bench.test("bad_input::duplicate", duplicate));
     all.push(bench.test("bad_input::duplicate_data", duplicate_data));
@@ -205,7 +209,8 @@ fn random(folder: &Folder) -> Result<(), String> {
             content.extend((0..size).map(|_| numbers.next() as u8));
             let path = folder.file(name, content)?;
             let outcome = run(folder, &[&path], false)?;
-            expect_error(&outcome, BAD, &[name]).map_err(|e| format!("{name}, {size} bytes: {e}"))?;
+            expect_error(&outcome, BAD, &[name])
+                .map_err(|e| format!("{name}, {size} bytes: {e}"))?;
         }
     }
     Ok(())
@@ -215,7 +220,7 @@ fn random(folder: &Folder) -> Result<(), String> {
 fn permission(folder: &Folder) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.bitcode("main", MAIN)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).map_err(|e| e.to_string())?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).map_err(|e| e.to_string())?;
     let outcome = run(folder, &[&path], false)?;
     if fs::File::open(&path).is_ok() {
         expect_code(&outcome, &[0])?;
@@ -225,7 +230,10 @@ fn permission(folder: &Folder) -> Result<(), String> {
 }
 
 fn duplicate(folder: &Folder) -> Result<(), String> {
-    let first = folder.bitcode("first", "int twice(void) { return 1; }\nint main(void) { return twice(); }\n")?;
+    let first = folder.bitcode(
+        "first",
+        "int twice(void) { return 1; }\nint main(void) { return twice(); }\n",
+    )?;
     let second = folder.bitcode("second", "int twice(void) { return 2; }\n")?;
     let outcome = run(folder, &[&first, &second], false)?;
     expect_error(&outcome, BAD, &["twice", "first.bc", "second.bc"])

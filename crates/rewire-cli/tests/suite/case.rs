@@ -39,7 +39,10 @@ impl Case {
     /// Reads the case at `path`; what is wrong with it is the error.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut case = Self::parse(&text, folder).map_err(|e| format!("{name}: {e}"))?;
         case.name = name.to_owned();
@@ -81,7 +84,9 @@ impl Case {
             "LINK" => self.link.extend(words(value)?),
             "COMPILED" => self.compiled.extend(words(value)?),
             "NOT-COMPILED" => self.not_compiled.extend(words(value)?),
-            "FILES" => self.files.extend(words(value)?.iter().map(|f| folder.join(f))),
+            "FILES" => self
+                .files
+                .extend(words(value)?.iter().map(|f| folder.join(f))),
             "STDERR" => self.stderr.push(value.to_owned()),
             "ENV" => {
                 let (name, content) = value
@@ -242,6 +247,10 @@ pub(crate) mod tests {
             && case.env == [("K".to_owned(), "V=W".to_owned())]
             && case.ending == Some(Ending::Signal(libc::SIGSEGV))
             && case.files == [Path::new("/cases/parts/two.c")];
-        if right { Ok(()) } else { Err(format!("{case:?}")) }
+        if right {
+            Ok(())
+        } else {
+            Err(format!("{case:?}"))
+        }
     }
 }

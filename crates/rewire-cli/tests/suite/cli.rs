@@ -54,7 +54,9 @@ fn help(_: &Folder) -> Result<(), String> {
     let run = finish(process::rewire().args(["run", "--help"]))?;
     expect_code(&run, &[0])?;
     let text = run.stdout_text();
-    for option in ["--eager", "-O", "--entry", "-l", "-L", "--report", "-v", "-q", "--color"] {
+    for option in [
+        "--eager", "-O", "--entry", "-l", "-L", "--report", "-v", "-q", "--color",
+    ] {
         if !text.contains(option) {
             return Err(format!("no word of {option}: {run}"));
         }
@@ -118,14 +120,22 @@ fn entry(folder: &Folder) -> Result<(), String> {
 
 fn entry_missing(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
-    let outcome = finish(folder.rewire_run().args(["--entry", "elsewhere"]).arg(&path))?;
+    let outcome = finish(
+        folder
+            .rewire_run()
+            .args(["--entry", "elsewhere"])
+            .arg(&path),
+    )?;
     expect_error(&outcome, &[65], &["elsewhere"])
 }
 
 fn levels(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
     for level in ["auto", "0", "1", "2", "3"] {
-        for form in [vec!["-O".to_owned(), level.to_owned()], vec![format!("-O{level}")]] {
+        for form in [
+            vec!["-O".to_owned(), level.to_owned()],
+            vec![format!("-O{level}")],
+        ] {
             let outcome = finish(folder.rewire_run().args(&form).arg(&path))?;
             expect_code(&outcome, &[0]).map_err(|e| format!("{form:?}: {e}"))?;
             expect_stdout(&outcome, "ran\n")?;
@@ -177,7 +187,11 @@ fn library_from_folder(folder: &Folder) -> Result<(), String> {
         if eager {
             command.arg("--eager");
         }
-        command.arg("-L").arg(&libraries).args(["-l", "rewire_case"]).arg(&main);
+        command
+            .arg("-L")
+            .arg(&libraries)
+            .args(["-l", "rewire_case"])
+            .arg(&main);
         expect_code(&finish(&mut command)?, &[33])?;
     }
     Ok(())
@@ -185,13 +199,23 @@ fn library_from_folder(folder: &Folder) -> Result<(), String> {
 
 fn quiet_and_verbose(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
-    for options in [&["-q"][..], &["-v"], &["--color", "never"], &["--color", "always"]] {
+    for options in [
+        &["-q"][..],
+        &["-v"],
+        &["--color", "never"],
+        &["--color", "always"],
+    ] {
         let outcome = finish(folder.rewire_run().args(options).arg(&path))?;
         expect_code(&outcome, &[0]).map_err(|e| format!("{options:?}: {e}"))?;
         // Standard output is the program's alone.
         expect_stdout(&outcome, "ran\n").map_err(|e| format!("{options:?}: {e}"))?;
     }
-    let outcome = finish(folder.rewire_run().arg("-q").arg(folder.path.join("nowhere.bc")))?;
+    let outcome = finish(
+        folder
+            .rewire_run()
+            .arg("-q")
+            .arg(folder.path.join("nowhere.bc")),
+    )?;
     if outcome.ending != Ending::Code(65) {
         return Err(format!("-q must not hide a failure: {outcome}"));
     }

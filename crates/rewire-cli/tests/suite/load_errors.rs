@@ -16,21 +16,32 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     vec![
         bench.test("load_errors::called_from_main", called_from_main),
         bench.test("load_errors::called_deep", |f| called_deep(f, &[])),
-        bench.test("load_errors::called_deep_O2", |f| called_deep(f, &["-O", "2"])),
+        bench.test("load_errors::called_deep_O2", |f| {
+            called_deep(f, &["-O", "2"])
+        }),
         bench.test("load_errors::called_by_pointer", called_by_pointer),
         bench.test("load_errors::called_in_thread", called_in_thread),
         bench.test("load_errors::called_in_constructor", called_in_constructor),
         bench.test("load_errors::second_call", second_call),
         bench.test("load_errors::missing_data_in_main", missing_data_in_main),
         bench.test("load_errors::missing_data_later", missing_data_later),
-        bench.test("load_errors::missing_data_in_initialiser", missing_data_in_initialiser),
-        bench.test("load_errors::body_rejected_when_called", body_rejected_when_called),
+        bench.test(
+            "load_errors::missing_data_in_initialiser",
+            missing_data_in_initialiser,
+        ),
+        bench.test(
+            "load_errors::body_rejected_when_called",
+            body_rejected_when_called,
+        ),
         bench.test("load_errors::missing_uncalled", missing_uncalled),
     ]
 }
 
 fn called_from_main(folder: &Folder) -> Result<(), String> {
-    let path = folder.bitcode("x", "int nowhere_function(int);\nint main(void) { return nowhere_function(1); }\n")?;
+    let path = folder.bitcode(
+        "x",
+        "int nowhere_function(int);\nint main(void) { return nowhere_function(1); }\n",
+    )?;
     let outcome = finish(folder.rewire_run().arg(&path))?;
     expect_error(&outcome, LATER, &["nowhere_function", "main"])
 }
@@ -104,7 +115,10 @@ fn second_call(folder: &Folder) -> Result<(), String> {
 }
 
 fn missing_data_in_main(folder: &Folder) -> Result<(), String> {
-    let path = folder.bitcode("x", "extern int nowhere_data;\nint main(void) { return nowhere_data; }\n")?;
+    let path = folder.bitcode(
+        "x",
+        "extern int nowhere_data;\nint main(void) { return nowhere_data; }\n",
+    )?;
     let outcome = finish(folder.rewire_run().arg(&path))?;
     expect_error(&outcome, EITHER, &["nowhere_data"])?;
     let outcome = finish(folder.rewire_run().arg("--eager").arg(&path))?;

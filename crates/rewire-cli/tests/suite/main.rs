@@ -44,7 +44,9 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode, String> {
     let arguments = Arguments::from_args();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
-    let tests = tests.canonicalize().map_err(|e| format!("{}: {e}", tests.display()))?;
+    let tests = tests
+        .canonicalize()
+        .map_err(|e| format!("{}: {e}", tests.display()))?;
     let cases = case::read_all(&tests.join("cases"))?;
     let skip = Arc::new(skip::SkipList::read(&tests.join("skip.txt"), &cases)?);
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
@@ -71,12 +73,20 @@ fn own_tests(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("runner::unknown_directives_are_errors", |_| {
             case::tests::unknown_directives_are_errors()
         }),
-        bench.test("runner::directives_are_read", |_| case::tests::directives_are_read()),
-        bench.test("runner::skip_entries_must_make_sense", |_| skip::tests::entries_must_make_sense()),
-        bench.test("runner::names_are_read_back", |_| artefacts::tests::names_are_read_back()),
+        bench.test("runner::directives_are_read", |_| {
+            case::tests::directives_are_read()
+        }),
+        bench.test("runner::skip_entries_must_make_sense", |_| {
+            skip::tests::entries_must_make_sense()
+        }),
+        bench.test("runner::names_are_read_back", |_| {
+            artefacts::tests::names_are_read_back()
+        }),
         bench.test("runner::an_unlinked_object_is_refused", |f| {
             artefacts::tests::an_unlinked_object_is_refused(&f.path)
         }),
-        bench.test("runner::a_hanging_program_is_killed", |_| process::tests::a_hanging_program_is_killed()),
+        bench.test("runner::a_hanging_program_is_killed", |_| {
+            process::tests::a_hanging_program_is_killed()
+        }),
     ]
 }

@@ -42,7 +42,11 @@ pub(crate) const MODES: [Mode; 8] = [
 
 impl Mode {
     const fn new(name: &'static str, options: &'static [&'static str], input: Input) -> Self {
-        Self { name, options, input }
+        Self {
+            name,
+            options,
+            input,
+        }
     }
 
     pub(crate) fn applies_to(self, case: &Case) -> bool {
@@ -79,8 +83,14 @@ pub(crate) fn trials(cases: Vec<Case>, skip: &Arc<SkipList>, scratch: &Path) -> 
         for mode in MODES.into_iter().filter(|m| m.applies_to(&prepared.case)) {
             let prepared = Arc::clone(&prepared);
             let name = format!("cases::{}::{}", prepared.case.name, mode.name);
-            let reason = skip.reason(&prepared.case.name, mode.name).map(str::to_owned);
-            let kind = if reason.is_some() { "known failure" } else { "" };
+            let reason = skip
+                .reason(&prepared.case.name, mode.name)
+                .map(str::to_owned);
+            let kind = if reason.is_some() {
+                "known failure"
+            } else {
+                ""
+            };
             trials.push(
                 Trial::test(name, move || match (prepared.run(mode), reason) {
                     (Ok(()), None) | (Err(_), Some(_)) => Ok(()),
@@ -111,12 +121,18 @@ impl Prepared {
         fs::create_dir_all(&links).map_err(|e| e.to_string())?;
 
         let mut command = process::rewire();
-        command.arg("run").args(mode.options).arg("--dump-links").arg(&links);
+        command
+            .arg("run")
+            .args(mode.options)
+            .arg("--dump-links")
+            .arg(&links);
         for library in &self.case.link {
             command.arg("-l").arg(library);
         }
         command.args(files).arg("--").args(&self.case.args);
-        command.envs(self.case.env.iter().cloned()).current_dir(&folder);
+        command
+            .envs(self.case.env.iter().cloned())
+            .current_dir(&folder);
         let outcome = process::run(&mut command, &self.case.stdin)?;
 
         self.compare(mode, expected, &outcome)?;
@@ -151,11 +167,22 @@ impl Prepared {
     }
 
     fn compare_compiled(&self, checked: &artefacts::Checked) -> Result<(), String> {
-        let missing = self.case.compiled.iter().find(|f| !checked.functions.contains(*f));
+        let missing = self
+            .case
+            .compiled
+            .iter()
+            .find(|f| !checked.functions.contains(*f));
         if let Some(name) = missing {
-            return Err(format!("{name} was called and not compiled: {:?}", checked.functions));
+            return Err(format!(
+                "{name} was called and not compiled: {:?}",
+                checked.functions
+            ));
         }
-        let in_vain = self.case.not_compiled.iter().find(|f| checked.functions.contains(*f));
+        let in_vain = self
+            .case
+            .not_compiled
+            .iter()
+            .find(|f| checked.functions.contains(*f));
         if let Some(name) = in_vain {
             return Err(format!("{name} was compiled although nothing calls it"));
         }
@@ -174,17 +201,26 @@ impl Prepared {
         }
         let program = self.folder.join("native");
         let mut compiler = process::clang();
-        compiler.arg("-O0").args(&case.flags).args(&case.native_flags).args(&case.files);
+        compiler
+            .arg("-O0")
+            .args(&case.flags)
+            .args(&case.native_flags)
+            .args(&case.files);
         compiler.args(case.link.iter().map(|l| format!("-l{l}")));
         compiler.arg("-o").arg(&program);
         process::build(&mut compiler)?;
 
         let mut command = std::process::Command::new(&program);
-        command.args(&case.args).envs(case.env.iter().cloned()).current_dir(&self.folder);
+        command
+            .args(&case.args)
+            .envs(case.env.iter().cloned())
+            .current_dir(&self.folder);
         let outcome = process::run(&mut command, &case.stdin)?;
         let ending = case.literal_ending();
         if outcome.ending != ending {
-            return Err(format!("the native run should end with {ending}: {outcome}"));
+            return Err(format!(
+                "the native run should end with {ending}: {outcome}"
+            ));
         }
         contains_all(case, &outcome).map_err(|e| format!("the native run: {e}"))?;
         Ok(outcome)
@@ -201,7 +237,11 @@ impl Prepared {
             } else {
                 let mut compiler = process::clang();
                 compiler.arg(format!("-O{level}")).args(&self.case.flags);
-                compiler.args(["-c", "-emit-llvm"]).arg(source).arg("-o").arg(&file);
+                compiler
+                    .args(["-c", "-emit-llvm"])
+                    .arg(source)
+                    .arg("-o")
+                    .arg(&file);
                 process::build(&mut compiler)?;
             }
             made.push(file);
@@ -212,7 +252,11 @@ impl Prepared {
 
 fn contains_all(case: &Case, outcome: &Outcome) -> Result<(), String> {
     let text = outcome.stderr_text();
-    match case.stderr.iter().find(|part| !text.contains(part.as_str())) {
+    match case
+        .stderr
+        .iter()
+        .find(|part| !text.contains(part.as_str()))
+    {
         Some(part) => Err(format!("standard error lacks {part:?}: {outcome}")),
         None => Ok(()),
     }

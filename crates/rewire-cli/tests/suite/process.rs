@@ -193,7 +193,13 @@ pub(crate) fn build(command: &mut Command) -> Result<(), String> {
 pub(crate) fn make_bitcode(source: &Path, flags: &[String], to: &Path) -> Result<(), String> {
     let mut command = clang();
     command
-        .args(["-O0", "-Xclang", "-disable-O0-optnone", "-Xclang", "-disable-llvm-passes"])
+        .args([
+            "-O0",
+            "-Xclang",
+            "-disable-O0-optnone",
+            "-Xclang",
+            "-disable-llvm-passes",
+        ])
         .args(flags)
         .args(["-c", "-emit-llvm"])
         .arg(source)

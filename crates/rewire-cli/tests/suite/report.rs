@@ -42,7 +42,10 @@ fn report(folder: &Folder, options: &[&str], exits: bool) -> Result<Value, Strin
     let program = folder.bitcode("program", PROGRAM)?;
     let file = folder.path.join("report.json");
     let mut command = folder.rewire_run();
-    command.args(options).arg(format!("--report={}", file.display())).arg(&program);
+    command
+        .args(options)
+        .arg(format!("--report={}", file.display()))
+        .arg(&program);
     if exits {
         command.args(["--", "x"]);
     }
@@ -64,7 +67,9 @@ fn equal(report: &Value, field: &str, expected: u64) -> Result<(), String> {
     if found == expected {
         return Ok(());
     }
-    Err(format!("{field} should be {expected} and is {found}: {report}"))
+    Err(format!(
+        "{field} should be {expected} and is {found}: {report}"
+    ))
 }
 
 fn fields(folder: &Folder, exits: bool) -> Result<(), String> {
@@ -76,10 +81,19 @@ fn fields(folder: &Folder, exits: bool) -> Result<(), String> {
     if called != CALLED && called != CALLED - 1 {
         return Err(format!("functions_called is {called}: {report}"));
     }
-    for field in ["functions_replaced", "definitions_retired", "definitions_freed"] {
+    for field in [
+        "functions_replaced",
+        "definitions_retired",
+        "definitions_freed",
+    ] {
         equal(&report, field, 0)?;
     }
-    for field in ["relocations_applied", "code_bytes", "data_bytes", "memory_maps"] {
+    for field in [
+        "relocations_applied",
+        "code_bytes",
+        "data_bytes",
+        "memory_maps",
+    ] {
         if number(&report, field)? == 0 {
             return Err(format!("{field} is 0: {report}"));
         }
@@ -108,7 +122,9 @@ fn times_make_sense(report: &Value) -> Result<(), String> {
         value.ok_or_else(|| format!("ms.{field} is {} in {report}", ms[field]))
     };
     let mut phases = 0.0;
-    for phase in ["load", "index", "extract", "optimise", "codegen", "link", "publish"] {
+    for phase in [
+        "load", "index", "extract", "optimise", "codegen", "link", "publish",
+    ] {
         phases += time(phase)?;
     }
     let (to_main, total) = (time("to_main")?, time("total")?);
@@ -154,7 +170,9 @@ fn unwritable(folder: &Folder) -> Result<(), String> {
     let program = folder.bitcode("program", PROGRAM)?;
     let file = folder.path.join("no_such_folder/report.json");
     let mut command = folder.rewire_run();
-    command.arg(format!("--report={}", file.display())).arg(&program);
+    command
+        .arg(format!("--report={}", file.display()))
+        .arg(&program);
     let outcome = finish(&mut command)?;
     let text = outcome.stderr_text();
     if text.contains("no_such_folder") && !text.contains("panicked at") {

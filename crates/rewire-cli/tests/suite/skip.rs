@@ -75,7 +75,9 @@ pub(crate) mod tests {
         let cases = [case];
         let good = "# comment\n\nweak.c lazy-O2 -- because\nweak.c optimised -- too\n";
         let list = SkipList::parse(good, &cases)?;
-        if list.reason("weak.c", "lazy-O2") != Some("because") || list.reason("weak.c", "lazy").is_some() {
+        if list.reason("weak.c", "lazy-O2") != Some("because")
+            || list.reason("weak.c", "lazy").is_some()
+        {
             return Err(format!("{list:?}"));
         }
         let bad = [

@@ -19,9 +19,15 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("streams::bitcode_from_stdin", bitcode_from_stdin),
         bench.test("streams::stdout_closed_early", stdout_closed_early),
         bench.test("streams::stdout_closed_at_start", stdout_closed_at_start),
-        bench.test("streams::sigterm", |f| killed_from_outside(f, "TERM", libc::SIGTERM)),
-        bench.test("streams::sigint", |f| killed_from_outside(f, "INT", libc::SIGINT)),
-        bench.test("streams::sighup", |f| killed_from_outside(f, "HUP", libc::SIGHUP)),
+        bench.test("streams::sigterm", |f| {
+            killed_from_outside(f, "TERM", libc::SIGTERM)
+        }),
+        bench.test("streams::sigint", |f| {
+            killed_from_outside(f, "INT", libc::SIGINT)
+        }),
+        bench.test("streams::sighup", |f| {
+            killed_from_outside(f, "HUP", libc::SIGHUP)
+        }),
         bench.test("streams::ignored_stays_ignored", ignored_stays_ignored),
     ]
 }
@@ -49,7 +55,9 @@ fn stdin_is_inherited(folder: &Folder) -> Result<(), String> {
 fn large_stdin(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("echo", ECHO)?;
     let text: Vec<u8> = (0..1_000_000_u32).map(|i| (i * 7 % 251) as u8).collect();
-    let sum = text.iter().fold(0_u64, |sum, b| (sum * 31 + u64::from(*b)) & 0xff_ffff);
+    let sum = text
+        .iter()
+        .fold(0_u64, |sum, b| (sum * 31 + u64::from(*b)) & 0xff_ffff);
     let outcome = process::run(folder.rewire_run().arg(&path), &text)?;
     expect_stdout(&outcome, &format!("1000000 {sum}\n"))
 }
@@ -75,7 +83,10 @@ fn bitcode_from_stdin(folder: &Folder) -> Result<(), String> {
 /// A process of its own group, whose end is waited for within the limit.
 fn start(command: &mut Command) -> Result<Child, String> {
     use std::os::unix::process::CommandExt;
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.process_group(0).spawn().map_err(|e| e.to_string())
 }
 
@@ -107,7 +118,9 @@ fn stdout_closed_early(folder: &Folder) -> Result<(), String> {
     let mut child = start(folder.rewire_run().arg(&path))?;
     let mut stdout = child.stdout.take().ok_or("no pipe")?;
     let mut some = [0; 100];
-    stdout.read_exact(&mut some).map_err(|e| format!("no output came: {e}"))?;
+    stdout
+        .read_exact(&mut some)
+        .map_err(|e| format!("no output came: {e}"))?;
     drop(stdout);
     match end_of(child)? {
         Ending::Signal(libc::SIGPIPE) => Ok(()),
@@ -121,7 +134,13 @@ fn stdout_closed_at_start(folder: &Folder) -> Result<(), String> {
                   int main(void) { int r = puts(\"x\"); return r < 0 || fflush(stdout) ? 40 + (errno == EBADF) : 1; }\n";
     let path = folder.bitcode("closed", source)?;
     let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$0\" run \"$1\" >&-", env!("CARGO_BIN_EXE_rewire")]).arg(&path);
+    command
+        .args([
+            "-c",
+            "exec \"$0\" run \"$1\" >&-",
+            env!("CARGO_BIN_EXE_rewire"),
+        ])
+        .arg(&path);
     expect_code(&finish(command.current_dir(&folder.path))?, &[41])
 }
 
@@ -151,11 +170,15 @@ fn ignored_stays_ignored(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("ignores", source)?;
     let mut command = Command::new("sh");
     let script = "trap '' HUP; exec \"$0\" run \"$1\"";
-    command.args(["-c", script, env!("CARGO_BIN_EXE_rewire")]).arg(&path);
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_rewire")])
+        .arg(&path);
     let mut child = start(command.current_dir(&folder.path))?;
     let mut text = String::new();
     let mut stdout = child.stdout.take().ok_or("no pipe")?;
-    stdout.read_to_string(&mut text).map_err(|e| e.to_string())?;
+    stdout
+        .read_to_string(&mut text)
+        .map_err(|e| e.to_string())?;
     match end_of(child)? {
         Ending::Code(0) if text == "alive\n" => Ok(()),
         ending => Err(format!("found {ending}, output {text:?}")),

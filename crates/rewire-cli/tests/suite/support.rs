@@ -78,7 +78,9 @@ pub(crate) fn finish(command: &mut Command) -> Result<Outcome, String> {
 pub(crate) fn expect_code(outcome: &Outcome, codes: &[i32]) -> Result<(), String> {
     match outcome.ending {
         Ending::Code(code) if codes.contains(&code) => Ok(()),
-        _ => Err(format!("expected one of the exit codes {codes:?}, found {outcome}")),
+        _ => Err(format!(
+            "expected one of the exit codes {codes:?}, found {outcome}"
+        )),
     }
 }
 
@@ -87,7 +89,9 @@ pub(crate) fn expect_error(outcome: &Outcome, codes: &[i32], parts: &[&str]) -> 
     expect_code(outcome, codes)?;
     let text = outcome.stderr_text();
     if !text.starts_with("error:") {
-        return Err(format!("the message doesn't start with `error:`: {outcome}"));
+        return Err(format!(
+            "the message doesn't start with `error:`: {outcome}"
+        ));
     }
     if text.contains("panicked at") {
         return Err(format!("a panic: {outcome}"));
