@@ -1,6 +1,9 @@
 // Aliases of functions and data: one address, one state, also for internal aliasees and through
 // chains of aliases, and across files.
 // FILES: parts/alias_2.c
+// ALIAS: front=impl
+// ALIAS: front_again=impl
+// ALIAS: visible=stored
 #include <stdio.h>
 
 static int count;

@@ -1,6 +1,7 @@
 // Weak functions and data: overridden by another file, kept where nothing overrides them, and
 // the weak alias of a strong function.
 // FILES: parts/weak_2.c
+// ALIAS: weak_alias=strong
 #include <stdio.h>
 
 __attribute__((weak)) int overridden(void) { return 1; }

@@ -66,25 +66,27 @@ pub(crate) struct Checked {
     pub(crate) functions: BTreeSet<String>,
 }
 
-/// Checks every object in `folder`; any difference is an error. A run that was ended from
-/// outside (`complete` is false) may leave an object without its record.
-pub(crate) fn check_all(folder: &Path, complete: bool) -> Result<Checked, String> {
+/// Checks every object in `folder`; any difference is an error. `aliases` lead from a name in an
+/// object to the name that the ledger has for the same function.
+///
+/// The record is written last. A process may end while one of its threads still writes, so an
+/// object without a whole record is passed over; that the program could not write one shows on
+/// its standard error. A run that was ended by a signal (`complete` is false) may leave none.
+pub(crate) fn check_all(
+    folder: &Path,
+    complete: bool,
+    aliases: &[(String, String)],
+) -> Result<Checked, String> {
     let entries = fs::read_dir(folder)
         .map_err(|e| format!("--dump-links made nothing at {}: {e}", folder.display()))?;
-    let mut objects: Vec<PathBuf> = entries
+    let mut records: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "o"))
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
         .collect();
-    objects.sort();
+    records.sort();
     let mut checked = Checked::default();
-    for path in &objects {
-        let whole = ["json", "bin"]
-            .iter()
-            .all(|e| path.with_extension(e).exists());
-        if !complete && !whole {
-            continue;
-        }
-        check_one(path, &mut checked)
+    for path in &records {
+        check_one(path, aliases, &mut checked)
             .map_err(|e| format!("linked object {}: {e}", path.display()))?;
     }
     if checked.objects == 0 && complete {
@@ -93,12 +95,19 @@ pub(crate) fn check_all(folder: &Path, complete: bool) -> Result<Checked, String
     Ok(checked)
 }
 
-fn check_one(path: &Path, checked: &mut Checked) -> Result<(), String> {
+fn check_one(
+    path: &Path,
+    aliases: &[(String, String)],
+    checked: &mut Checked,
+) -> Result<(), String> {
     let read = |path: PathBuf| fs::read(&path).map_err(|e| format!("{}: {e}", path.display()));
-    let bytes = read(path.to_owned())?;
-    let record = read(path.with_extension("json"))?;
+    let record: Record = match serde_json::from_slice(&read(path.to_owned())?) {
+        Ok(record) => record,
+        Err(e) if e.is_eof() => return Ok(()),
+        Err(e) => return Err(format!("its record: {e}")),
+    };
+    let bytes = read(path.with_extension("o"))?;
     let linked = read(path.with_extension("bin"))?;
-    let record: Record = serde_json::from_slice(&record).map_err(|e| format!("its record: {e}"))?;
 
     let memory = record
         .memory
@@ -137,7 +146,7 @@ fn check_one(path: &Path, checked: &mut Checked) -> Result<(), String> {
     }
     let elf = ElfFile64::<object::Endianness>::parse(&*bytes).map_err(|e| e.to_string())?;
     compare_names(&record, &elf)?;
-    compare_uses(&record, &outcome.uses, &elf)?;
+    compare_uses(&record, &outcome.uses, &elf, aliases)?;
 
     checked.objects += 1;
     checked.relocations += outcome.relocations;
@@ -189,6 +198,7 @@ fn compare_uses(
     record: &Record,
     found: &[rewire_check::Use],
     elf: &ElfFile64<'_>,
+    aliases: &[(String, String)],
 ) -> Result<(), String> {
     let in_ledger: BTreeMap<(usize, u64), &str> = record
         .uses
@@ -205,7 +215,7 @@ fn compare_uses(
             None => wrong.push(format!(
                 "  in the ledger alone: {name} (symbol {symbol}) at {at:#x}"
             )),
-            Some(seen) if !same_entity(name, seen) => {
+            Some(seen) if !same_entity(name, seen, aliases) => {
                 wrong.push(format!(
                     "  at {at:#x}: {name} in the ledger, {seen} in the bytes"
                 ));
@@ -234,9 +244,13 @@ fn compare_uses(
     ))
 }
 
-fn same_entity(in_ledger: &str, symbol: &str) -> bool {
+fn same_entity(in_ledger: &str, symbol: &str, aliases: &[(String, String)]) -> bool {
     let symbol = without_aspect(symbol);
-    symbol == in_ledger || source_name(symbol) == in_ledger || source_name(symbol).is_empty()
+    let name = source_name(symbol);
+    let by_alias = aliases
+        .iter()
+        .any(|(alias, of)| alias == name && of == in_ledger);
+    symbol == in_ledger || name == in_ledger || name.is_empty() || by_alias
 }
 
 fn without_aspect(symbol: &str) -> &str {
@@ -307,7 +321,7 @@ pub(crate) mod tests {
         });
         fs::write(folder.join("0.bin"), code).map_err(|e| e.to_string())?;
         fs::write(folder.join("0.json"), record.to_string()).map_err(|e| e.to_string())?;
-        match check_all(folder, true) {
+        match check_all(folder, true, &[]) {
             Err(_) => Ok(()),
             Ok(checked) => Err(format!("it was accepted: {checked:?}")),
         }

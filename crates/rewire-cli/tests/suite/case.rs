@@ -29,6 +29,8 @@ pub(crate) struct Case {
     pub(crate) stdout: Option<String>,
     /// Each must occur in standard error, which is then not compared with the native one.
     pub(crate) stderr: Vec<String>,
+    /// From alias to what it stands for: the ledger knows a function by the latter name.
+    pub(crate) aliases: Vec<(String, String)>,
     /// Functions that a lazy run compiles.
     pub(crate) compiled: Vec<String>,
     /// Functions that a lazy run doesn't compile.
@@ -88,12 +90,8 @@ impl Case {
                 .files
                 .extend(words(value)?.iter().map(|f| folder.join(f))),
             "STDERR" => self.stderr.push(value.to_owned()),
-            "ENV" => {
-                let (name, content) = value
-                    .split_once('=')
-                    .ok_or_else(|| format!("ENV: {value:?} has no ="))?;
-                self.env.push((name.to_owned(), content.to_owned()));
-            }
+            "ENV" => self.env.push(pair(value)?),
+            "ALIAS" => self.aliases.push(pair(value)?),
             "STDIN" => {
                 self.stdin.extend(unescape(value)?.into_bytes());
                 self.stdin.push(b'\n');
@@ -152,6 +150,13 @@ fn directive(comment: &str) -> Option<(&str, &str)> {
     let (key, value) = comment.trim_start().split_once(':')?;
     let is_key = key.len() > 1 && key.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
     is_key.then(|| (key, value.strip_prefix(' ').unwrap_or(value)))
+}
+
+fn pair(value: &str) -> Result<(String, String), String> {
+    let (name, content) = value
+        .split_once('=')
+        .ok_or_else(|| format!("{value:?} has no ="))?;
+    Ok((name.to_owned(), content.to_owned()))
 }
 
 /// Splits as a shell does, with single and double quotes and nothing else.
@@ -227,6 +232,7 @@ pub(crate) mod tests {
             "// STDOUT: without reason\n",
             "// ARGS: \"open\n",
             "// ENV: none\n",
+            "// ALIAS: none\n",
             "// SIGNAL: NONE\n",
             "// STDIN: \\q\n",
         ];

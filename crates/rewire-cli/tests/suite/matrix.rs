@@ -137,7 +137,7 @@ impl Prepared {
 
         self.compare(mode, expected, &outcome)?;
         let complete = matches!(outcome.ending, Ending::Code(_));
-        let checked = artefacts::check_all(&links, complete)?;
+        let checked = artefacts::check_all(&links, complete, &self.case.aliases)?;
         if complete && checked.relocations == 0 {
             return Err("no relocation was checked".to_owned());
         }
