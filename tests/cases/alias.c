@@ -3,6 +3,7 @@
 // FILES: parts/alias_2.c
 // ALIAS: front=impl
 // ALIAS: front_again=impl
+// ALIAS: front_again=front
 // ALIAS: visible=stored
 #include <stdio.h>
 

@@ -61,12 +61,11 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("bad_input::random", random),
         bench.test("bad_input::permission", permission),
     ];
-    let files: [(&str, &str, &[u8], &[&str]); 14] = [
+    let files: [(&str, &str, &[u8], &[&str]); 13] = [
         ("empty_bitcode", "x.bc", b"", &["x.bc"]),
         ("empty_text", "x.ll", b"", &["main"]),
         ("empty_unknown", "x.data", b"", &["x.data"]),
         ("magic_only", "x.bc", b"BC\xc0\xde", &["x.bc"]),
-        ("elf_magic_only", "x.o", b"\x7fELF", &["x.o"]),
         ("not_text", "x.ll", b"\xff\xfe\x00\x01 define", &["x.ll"]),
         ("syntax", "x.ll", b"define i32 @main( {\n", &["x.ll"]),
         (

@@ -84,7 +84,8 @@ pub(crate) fn expect_code(outcome: &Outcome, codes: &[i32]) -> Result<(), String
     }
 }
 
-/// One of `codes`, and a message that starts with `error:` and has each of `parts` in it.
+/// One of `codes`, and a message that starts with `error:` and has each of `parts` in it. What
+/// LLVM or clang print by themselves may stand before it.
 pub(crate) fn expect_error(outcome: &Outcome, codes: &[i32], parts: &[&str]) -> Result<(), String> {
     expect_code(outcome, codes)?;
     let text = outcome.stderr_text();
