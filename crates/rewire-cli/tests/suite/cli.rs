@@ -1,0 +1,258 @@
+//! The command line itself: help, wrong usage, options that are not there yet, and kinds of files.
+
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+
+use crate::process::{self, Ending};
+use crate::support::{Bench, Folder, expect_code, expect_error, expect_stdout, finish};
+
+const MAIN: &str = "#include <stdio.h>\nint other(void) { puts(\"other\"); return 6; }\n\
+                    int main(void) { puts(\"ran\"); return 0; }\n";
+
+/// Options of the interface that this version doesn't have. Take an option out when it comes.
+const NOT_YET: [&[&str]; 8] = [
+    &["--inline-from", "x.bc"],
+    &["--frozen", "x.bc"],
+    &["--cache", "folder"],
+    &["--threads", "2"],
+    &["--watch"],
+    &["--gdb"],
+    &["--perf"],
+    &["--trace", "trace.json"],
+];
+
+pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let mut all = vec![
+        bench.test("cli::help", help),
+        bench.test("cli::wrong_usage", wrong_usage),
+        bench.test("cli::entry", entry),
+        bench.test("cli::entry_missing", entry_missing),
+        bench.test("cli::levels", levels),
+        bench.test("cli::kinds_of_files", kinds_of_files),
+        bench.test("cli::library_from_folder", library_from_folder),
+        bench.test("cli::quiet_and_verbose", quiet_and_verbose),
+        bench.test("cli::first_file_is_argv_0", first_file_is_argv_0),
+    ];
+    for option in NOT_YET {
+        let name = format!("cli::not_yet::{}", option[0].trim_start_matches('-'));
+        all.push(bench.test(name, move |folder| not_yet(folder, option)));
+    }
+    all.push(bench.test("cli::not_yet::files", files_not_yet));
+    for subcommand in ["repl", "inspect", "cache"] {
+        let name = format!("cli::not_yet::{subcommand}");
+        all.push(bench.test(name, move |folder| subcommand_not_yet(folder, subcommand)));
+    }
+    all
+}
+
+fn help(_: &Folder) -> Result<(), String> {
+    let whole = finish(process::rewire().arg("--help"))?;
+    expect_code(&whole, &[0])?;
+    if !whole.stdout_text().contains("run") {
+        return Err(format!("no word of `run`: {whole}"));
+    }
+    let run = finish(process::rewire().args(["run", "--help"]))?;
+    expect_code(&run, &[0])?;
+    let text = run.stdout_text();
+    for option in [
+        "--eager", "-O", "--entry", "-l", "-L", "--report", "-v", "-q", "--color",
+    ] {
+        if !text.contains(option) {
+            return Err(format!("no word of {option}: {run}"));
+        }
+    }
+    if text.contains("--dump-links") {
+        return Err("--dump-links is for tests and should be hidden".to_owned());
+    }
+    Ok(())
+}
+
+fn wrong_usage(folder: &Folder) -> Result<(), String> {
+    let path = folder.bitcode("main", MAIN)?;
+    let path = path.to_str().ok_or("a path that is no text")?;
+    let wrong: [&[&str]; 8] = [
+        &[],
+        &["run"],
+        &["run", "--no-such-option", path],
+        &["run", "-O", "9", path],
+        &["run", "-O"],
+        &["run", "--entry"],
+        &["no-such-subcommand", path],
+        &["run", "--color", "sometimes", path],
+    ];
+    for arguments in wrong {
+        let outcome = finish(process::rewire().args(arguments))?;
+        expect_code(&outcome, &[2]).map_err(|e| format!("{arguments:?}: {e}"))?;
+        expect_stdout(&outcome, "")?;
+        if outcome.stderr.is_empty() {
+            return Err(format!("{arguments:?}: it says nothing"));
+        }
+    }
+    Ok(())
+}
+
+fn not_yet(folder: &Folder, option: &[&str]) -> Result<(), String> {
+    let path = folder.bitcode("main", MAIN)?;
+    let outcome = finish(folder.rewire_run().args(option).arg(&path))?;
+    // "not there yet", and not what is said of an option that nobody knows.
+    expect_error(&outcome, &[2], &[option[0], "yet"])?;
+    expect_stdout(&outcome, "")
+}
+
+fn subcommand_not_yet(folder: &Folder, name: &str) -> Result<(), String> {
+    let path = folder.bitcode("main", MAIN)?;
+    let mut command = process::rewire();
+    command.arg(name);
+    match name {
+        "cache" => command.arg("info"),
+        _ => command.arg(&path),
+    };
+    let outcome = finish(&mut command)?;
+    expect_error(&outcome, &[2], &[name, "yet"])
+}
+
+/// Kinds of files of the interface that this version doesn't take. Take one out when it comes.
+fn files_not_yet(folder: &Folder) -> Result<(), String> {
+    let source = folder.file("source.c", MAIN)?;
+    let object = folder.path.join("object.o");
+    process::build(
+        process::clang()
+            .arg("-c")
+            .arg(source)
+            .arg("-o")
+            .arg(&object),
+    )?;
+    let files = [
+        object,
+        folder.file("archive.a", "!<arch>\n")?,
+        folder.file("source.cpp", "int main() { return 0; }\n")?,
+        folder.file("source.cc", "int main() { return 0; }\n")?,
+        folder.file("source.rs", "fn main() {}\n")?,
+    ];
+    for path in files {
+        let outcome = finish(folder.rewire_run().arg(&path))?;
+        expect_error(&outcome, &[2], &["yet"]).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn entry(folder: &Folder) -> Result<(), String> {
+    let path = folder.bitcode("main", MAIN)?;
+    let outcome = finish(folder.rewire_run().args(["--entry", "other"]).arg(&path))?;
+    expect_code(&outcome, &[6])?;
+    expect_stdout(&outcome, "other\n")
+}
+
+fn entry_missing(folder: &Folder) -> Result<(), String> {
+    let path = folder.bitcode("main", MAIN)?;
+    let outcome = finish(
+        folder
+            .rewire_run()
+            .args(["--entry", "elsewhere"])
+            .arg(&path),
+    )?;
+    expect_error(&outcome, &[65], &["elsewhere"])
+}
+
+fn levels(folder: &Folder) -> Result<(), String> {
+    let path = folder.bitcode("main", MAIN)?;
+    for level in ["auto", "0", "1", "2", "3"] {
+        for form in [
+            vec!["-O".to_owned(), level.to_owned()],
+            vec![format!("-O{level}")],
+        ] {
+            let outcome = finish(folder.rewire_run().args(&form).arg(&path))?;
+            expect_code(&outcome, &[0]).map_err(|e| format!("{form:?}: {e}"))?;
+            expect_stdout(&outcome, "ran\n")?;
+        }
+    }
+    Ok(())
+}
+
+/// By extension, else by magic number.
+fn kinds_of_files(folder: &Folder) -> Result<(), String> {
+    let bitcode = folder.bitcode("main", MAIN)?;
+    let bytes = std::fs::read(&bitcode).map_err(|e| e.to_string())?;
+    let text = "declare i32 @puts(ptr)\n@t = constant [4 x i8] c\"ran\\00\"\n\
+                define i32 @main() {\n  %r = call i32 @puts(ptr @t)\n  ret i32 0\n}\n";
+    let files = [
+        folder.file("without_extension", &bytes)?,
+        folder.file("other.extension", &bytes)?,
+        folder.file("text.ll", text)?,
+        folder.file("source.c", MAIN)?,
+        folder.file("name with space.bc", &bytes)?,
+        bitcode,
+    ];
+    for path in files {
+        let outcome = finish(folder.rewire_run().arg(&path))?;
+        expect_code(&outcome, &[0]).map_err(|e| format!("{}: {e}", path.display()))?;
+        expect_stdout(&outcome, "ran\n").map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// `-L DIR -l NAME` with a shared library that the program takes a function and a datum from.
+fn library_from_folder(folder: &Folder) -> Result<(), String> {
+    let source = folder.file(
+        "lib.c",
+        "int library_data = 30;\nint library_function(int x) { return x + library_data; }\n",
+    )?;
+    let libraries = folder.path.join("libraries");
+    std::fs::create_dir_all(&libraries).map_err(|e| e.to_string())?;
+    let mut compiler = process::clang();
+    compiler.args(["-shared", "-fPIC"]).arg(&source).arg("-o");
+    process::build(compiler.arg(libraries.join("librewire_case.so")))?;
+    let main = folder.bitcode(
+        "main",
+        "extern int library_data;\nint library_function(int);\n\
+         int main(void) { library_data += 2; return library_function(1); }\n",
+    )?;
+    for eager in [false, true] {
+        let mut command = folder.rewire_run();
+        if eager {
+            command.arg("--eager");
+        }
+        command
+            .arg("-L")
+            .arg(&libraries)
+            .args(["-l", "rewire_case"])
+            .arg(&main);
+        expect_code(&finish(&mut command)?, &[33])?;
+    }
+    Ok(())
+}
+
+fn quiet_and_verbose(folder: &Folder) -> Result<(), String> {
+    let path = folder.bitcode("main", MAIN)?;
+    for options in [
+        &["-q"][..],
+        &["-v"],
+        &["--color", "never"],
+        &["--color", "always"],
+    ] {
+        let outcome = finish(folder.rewire_run().args(options).arg(&path))?;
+        expect_code(&outcome, &[0]).map_err(|e| format!("{options:?}: {e}"))?;
+        // Standard output is the program's alone.
+        expect_stdout(&outcome, "ran\n").map_err(|e| format!("{options:?}: {e}"))?;
+    }
+    let outcome = finish(
+        folder
+            .rewire_run()
+            .arg("-q")
+            .arg(folder.path.join("nowhere.bc")),
+    )?;
+    if outcome.ending != Ending::Code(65) {
+        return Err(format!("-q must not hide a failure: {outcome}"));
+    }
+    Ok(())
+}
+
+fn first_file_is_argv_0(folder: &Folder) -> Result<(), String> {
+    let source = "#include <stdio.h>\nint main(int n, char **v) { printf(\"%d %s %s\\n\", n, v[0], v[1]); return 0; }\n";
+    folder.bitcode("first", source)?;
+    folder.bitcode("second", "int unused_function(void) { return 1; }\n")?;
+    let mut command = folder.rewire_run();
+    let outcome = finish(command.args(["./first.bc", "second.bc", "--", "-x"]))?;
+    expect_stdout(&outcome, "2 ./first.bc -x\n")
+}

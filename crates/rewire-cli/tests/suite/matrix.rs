@@ -1,0 +1,283 @@
+//! Every case in every mode, compared with its native build.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::Trial;
+
+use crate::artefacts;
+use crate::case::Case;
+use crate::process::{self, Ending, Outcome};
+use crate::skip::SkipList;
+
+/// One way to run a case.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mode {
+    pub(crate) name: &'static str,
+    options: &'static [&'static str],
+    input: Input,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    /// Bitcode of `clang -O0`.
+    Bitcode,
+    /// Bitcode of `clang -O2`.
+    Optimised,
+    /// The case's files as they are.
+    Source,
+}
+
+pub(crate) const MODES: [Mode; 8] = [
+    Mode::new("lazy", &[], Input::Bitcode),
+    Mode::new("lazy-O0", &["-O", "0"], Input::Bitcode),
+    Mode::new("lazy-O2", &["-O", "2"], Input::Bitcode),
+    Mode::new("eager", &["--eager"], Input::Bitcode),
+    Mode::new("eager-O0", &["--eager", "-O", "0"], Input::Bitcode),
+    Mode::new("eager-O2", &["--eager", "-O", "2"], Input::Bitcode),
+    Mode::new("optimised", &["-O", "0"], Input::Optimised),
+    Mode::new("source", &[], Input::Source),
+];
+
+impl Mode {
+    const fn new(name: &'static str, options: &'static [&'static str], input: Input) -> Self {
+        Self {
+            name,
+            options,
+            input,
+        }
+    }
+
+    pub(crate) fn applies_to(self, case: &Case) -> bool {
+        self.input != Input::Source || case.runs_as_source()
+    }
+
+    /// Whether what the run compiles is what its source calls: not if all is compiled at once,
+    /// or if callees were inlined before.
+    fn shows_laziness(self) -> bool {
+        self.input != Input::Optimised && !self.options.contains(&"--eager")
+    }
+}
+
+/// A case with what is made once for all its modes.
+struct Prepared {
+    case: Case,
+    folder: PathBuf,
+    expected: OnceLock<Result<Outcome, String>>,
+    bitcode: OnceLock<Result<Vec<PathBuf>, String>>,
+    optimised: OnceLock<Result<Vec<PathBuf>, String>>,
+}
+
+/// One trial for each case and mode.
+pub(crate) fn trials(cases: Vec<Case>, skip: &Arc<SkipList>, scratch: &Path) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for case in cases {
+        let prepared = Arc::new(Prepared {
+            folder: scratch.join("cases").join(&case.name),
+            case,
+            expected: OnceLock::new(),
+            bitcode: OnceLock::new(),
+            optimised: OnceLock::new(),
+        });
+        for mode in MODES.into_iter().filter(|m| m.applies_to(&prepared.case)) {
+            let prepared = Arc::clone(&prepared);
+            let name = format!("cases::{}::{}", prepared.case.name, mode.name);
+            let reason = skip
+                .reason(&prepared.case.name, mode.name)
+                .map(str::to_owned);
+            let kind = if reason.is_some() {
+                "known failure"
+            } else {
+                ""
+            };
+            trials.push(
+                Trial::test(name, move || match (prepared.run(mode), reason) {
+                    (Ok(()), None) | (Err(_), Some(_)) => Ok(()),
+                    (Err(e), None) => Err(e.into()),
+                    (Ok(()), Some(reason)) => Err(format!(
+                        "it passes: take it out of tests/skip.txt (there: {reason})"
+                    )
+                    .into()),
+                })
+                .with_kind(kind),
+            );
+        }
+    }
+    trials
+}
+
+impl Prepared {
+    fn run(&self, mode: Mode) -> Result<(), String> {
+        fs::create_dir_all(&self.folder).map_err(|e| e.to_string())?;
+        let expected = self.expected.get_or_init(|| self.expect()).as_ref()?;
+        let files = match mode.input {
+            Input::Source => &self.case.files,
+            Input::Bitcode => self.bitcode.get_or_init(|| self.bitcode("0")).as_ref()?,
+            Input::Optimised => self.optimised.get_or_init(|| self.bitcode("2")).as_ref()?,
+        };
+        let folder = self.folder.join(mode.name);
+        let links = folder.join("links");
+        fs::create_dir_all(&links).map_err(|e| e.to_string())?;
+
+        let mut command = process::rewire();
+        command
+            .arg("run")
+            .args(mode.options)
+            .arg("--dump-links")
+            .arg(&links);
+        for library in &self.case.link {
+            command.arg("-l").arg(library);
+        }
+        command.args(files).arg("--").args(&self.case.args);
+        command
+            .envs(self.case.env.iter().cloned())
+            .current_dir(&folder);
+        let outcome = process::run(&mut command, &self.case.stdin)?;
+
+        self.compare(mode, expected, &outcome)?;
+        let complete = matches!(outcome.ending, Ending::Code(_));
+        let checked = artefacts::check_all(&links, complete, &self.case.aliases)?;
+        if complete && checked.relocations == 0 {
+            return Err("no relocation was checked".to_owned());
+        }
+        if mode.shows_laziness() {
+            self.compare_compiled(&checked)?;
+        }
+        // What passed is of no use any more; the dumps of all modes would fill the disk.
+        fs::remove_dir_all(&folder).map_err(|e| e.to_string())
+    }
+
+    fn compare(&self, mode: Mode, expected: &Outcome, outcome: &Outcome) -> Result<(), String> {
+        if outcome.ending != expected.ending {
+            return Err(format!("expected {}, found {outcome}", expected.ending));
+        }
+        if outcome.stdout != expected.stdout {
+            let place = first_difference(&expected.stdout, &outcome.stdout);
+            return Err(format!("standard output differs: {place}\nfound {outcome}"));
+        }
+        contains_all(&self.case, outcome)?;
+        // A compiler that is run on a source may warn.
+        let exact = self.case.stderr.is_empty() && mode.input != Input::Source;
+        if exact && outcome.stderr != expected.stderr {
+            let place = first_difference(&expected.stderr, &outcome.stderr);
+            return Err(format!("standard error differs: {place}\nfound {outcome}"));
+        }
+        Ok(())
+    }
+
+    fn compare_compiled(&self, checked: &artefacts::Checked) -> Result<(), String> {
+        let missing = self
+            .case
+            .compiled
+            .iter()
+            .find(|f| !checked.functions.contains(*f));
+        if let Some(name) = missing {
+            return Err(format!(
+                "{name} was called and not compiled: {:?}",
+                checked.functions
+            ));
+        }
+        let in_vain = self
+            .case
+            .not_compiled
+            .iter()
+            .find(|f| checked.functions.contains(*f));
+        if let Some(name) = in_vain {
+            return Err(format!("{name} was compiled although nothing calls it"));
+        }
+        Ok(())
+    }
+
+    /// What a correct run gives: what the native build gives, or what the case says.
+    fn expect(&self) -> Result<Outcome, String> {
+        let case = &self.case;
+        if !case.native {
+            return Ok(Outcome {
+                ending: case.literal_ending(),
+                stdout: case.stdout.clone().unwrap_or_default().into_bytes(),
+                stderr: Vec::new(),
+            });
+        }
+        let program = self.folder.join("native");
+        let mut compiler = process::clang();
+        compiler
+            .arg("-O0")
+            .args(&case.flags)
+            .args(&case.native_flags)
+            .args(&case.files);
+        compiler.args(case.link.iter().map(|l| format!("-l{l}")));
+        compiler.arg("-o").arg(&program);
+        process::build(&mut compiler)?;
+
+        let mut command = std::process::Command::new(&program);
+        command
+            .args(&case.args)
+            .envs(case.env.iter().cloned())
+            .current_dir(&self.folder);
+        let outcome = process::run(&mut command, &case.stdin)?;
+        let ending = case.literal_ending();
+        if outcome.ending != ending {
+            return Err(format!(
+                "the native run should end with {ending}: {outcome}"
+            ));
+        }
+        contains_all(case, &outcome).map_err(|e| format!("the native run: {e}"))?;
+        Ok(outcome)
+    }
+
+    fn bitcode(&self, level: &str) -> Result<Vec<PathBuf>, String> {
+        let folder = self.folder.join(format!("bitcode-O{level}"));
+        fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+        let mut made = Vec::new();
+        for (number, source) in self.case.files.iter().enumerate() {
+            let file = folder.join(format!("{number}.bc"));
+            if level == "0" {
+                process::make_bitcode(source, &self.case.flags, &file)?;
+            } else {
+                let mut compiler = process::clang();
+                compiler.arg(format!("-O{level}")).args(&self.case.flags);
+                compiler
+                    .args(["-c", "-emit-llvm"])
+                    .arg(source)
+                    .arg("-o")
+                    .arg(&file);
+                process::build(&mut compiler)?;
+            }
+            made.push(file);
+        }
+        Ok(made)
+    }
+}
+
+fn contains_all(case: &Case, outcome: &Outcome) -> Result<(), String> {
+    let text = outcome.stderr_text();
+    match case
+        .stderr
+        .iter()
+        .find(|part| !text.contains(part.as_str()))
+    {
+        Some(part) => Err(format!("standard error lacks {part:?}: {outcome}")),
+        None => Ok(()),
+    }
+}
+
+/// Where two outputs part, in words.
+fn first_difference(expected: &[u8], found: &[u8]) -> String {
+    let mut expected_lines = expected.split(|b| *b == b'\n');
+    let mut found_lines = found.split(|b| *b == b'\n');
+    let mut line = 1;
+    loop {
+        match (expected_lines.next(), found_lines.next()) {
+            (None, None) => return "nowhere".to_owned(),
+            (a, b) if a == b => line += 1,
+            (a, b) => {
+                let show = |part: Option<&[u8]>| match part {
+                    None => "the end".to_owned(),
+                    Some(bytes) => format!("{:?}", String::from_utf8_lossy(bytes)),
+                };
+                return format!("line {line}: expected {}, found {}", show(a), show(b));
+            }
+        }
+    }
+}

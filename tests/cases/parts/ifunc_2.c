@@ -1,0 +1,3 @@
+int scaled(int);
+int call_scaled(int x) { return scaled(x); }
+int (*scaled_address(void))(int) { return scaled; }

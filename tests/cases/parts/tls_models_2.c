@@ -1,0 +1,3 @@
+__thread int elsewhere = 60;
+int bump_elsewhere(void) { return ++elsewhere; }
+int *address_elsewhere(void) { return &elsewhere; }
