@@ -1,9 +1,11 @@
 //! Set-up, demo, tests, corpus and benchmarks.
 #![deny(unsafe_code)]
 
+mod bench;
 mod callgrind;
 mod corpus;
 mod error;
+mod machine;
 mod matrix;
 mod paths;
 mod process;
@@ -37,12 +39,15 @@ enum Task {
     Corpus,
     /// Run everything that must pass: formatting, clippy, all tests, and the corpus against native.
     Test(test::Options),
+    /// Measure Rewire beside lli and native; print tables and write benches/RESULTS.md.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Task::Setup => setup::ensure(true).map(|()| true),
         Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options).map(|()| true),
         Task::Corpus => build_corpus().map(|()| true),
     };
     match result {

@@ -48,7 +48,12 @@ pub(crate) fn generate(size: usize) -> Result<Generated> {
         let mut link = command(paths::llvm_tool("llvm-link")?);
         output_of(link.arg(&source).arg(maps_bitcode()).arg("-o").arg(&file))?;
     }
-    Ok(Generated { size, called, file, prints: format!("{}\n", result(size)).into_bytes() })
+    Ok(Generated {
+        size,
+        called,
+        file,
+        prints: format!("{}\n", result(size)).into_bytes(),
+    })
 }
 
 /// What the program computes.
@@ -116,7 +121,10 @@ mod tests {
         let (ir, called) = text(20_000);
         // 20,000 functions, 200 groups, 2 groups of groups, main.
         assert_eq!(called, 20_203);
-        let most = ir.split("define ").map(|body| body.matches(" = call ").count()).max();
+        let most = ir
+            .split("define ")
+            .map(|body| body.matches(" = call ").count())
+            .max();
         assert_eq!(most, Some(100));
     }
 }
