@@ -252,7 +252,10 @@ pub(crate) fn generated(rewire: &Rewire, sizes: &[usize], rounds: usize) -> Resu
         .map(|(rows, (title, size))| Table {
             key: format!("generated {size}"),
             title,
-            note: "All called, in groups of at most 100 calls a function.".into(),
+            note: match size {
+                0 => "A `main` that returns 0.".into(),
+                _ => "All called, in groups of at most 100 calls a function.".into(),
+            },
             rows: rows.to_vec(),
         })
         .collect();

@@ -65,8 +65,8 @@ pub(crate) struct Row {
     pub(crate) label: String,
     /// Milliseconds, one for each round it took part in.
     pub(crate) ms: Vec<f64>,
-    /// The largest peak of its resident set, in KiB.
-    pub(crate) peak_kib: u64,
+    /// The largest peak of its resident set, in KiB; too small to be told from our own without.
+    pub(crate) peak_kib: Option<u64>,
     /// Why there is no measurement, or not one that counts.
     pub(crate) failure: Option<String>,
 }
@@ -152,7 +152,7 @@ pub(crate) fn in_turn(contenders: &[Contender], rounds: usize) -> Result<Vec<Row
         rows.push(Row {
             label,
             ms: Vec::new(),
-            peak_kib: 0,
+            peak_kib: None,
             failure,
         });
     }
