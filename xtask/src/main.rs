@@ -4,6 +4,7 @@
 mod bench;
 mod callgrind;
 mod corpus;
+mod demo;
 mod error;
 mod machine;
 mod matrix;
@@ -33,6 +34,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Show in a minute what Rewire is for: Lua's bitcode, run lazily, beside lli and native.
+    Demo(demo::Options),
     /// Look for LLVM 22, clang 22 and what else is needed, and install what is missing.
     Setup,
     /// Build the real programs (Lua, SQLite, bzip2) to bitcode and natively, in target/corpus.
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::ensure(true).map(|()| true),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options).map(|()| true),
+        Task::Demo(options) => demo::run(&options).map(|()| true),
         Task::Corpus => build_corpus().map(|()| true),
     };
     match result {

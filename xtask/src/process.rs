@@ -128,6 +128,22 @@ impl fmt::Display for Ended {
     }
 }
 
+/// The largest resident set of a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Peak {
+    /// In KiB.
+    pub(crate) kib: u64,
+    /// It can't be told from our own, and may be less.
+    pub(crate) at_most: bool,
+}
+
+impl fmt::Display for Peak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.at_most { "< " } else { "" };
+        write!(f, "{sign}{:.1}", self.kib as f64 / 1024.0)
+    }
+}
+
 /// One run of a program.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
@@ -135,8 +151,8 @@ pub(crate) struct Outcome {
     pub(crate) ended: Ended,
     /// From before it was started to after it was reaped.
     pub(crate) wall: Duration,
-    /// Its largest resident set, in KiB, when that can be told from our own.
-    pub(crate) peak_kib: Option<u64>,
+    /// Its largest resident set.
+    pub(crate) peak: Peak,
     /// Its standard output, when it was caught.
     pub(crate) stdout: Vec<u8>,
     /// The end of its standard error, when it was caught.
@@ -260,7 +276,10 @@ impl Job {
         Ok(Outcome {
             ended,
             wall,
-            peak_kib: Some(reaped.peak_kib).filter(|&peak| peak > own_peak_kib()),
+            peak: Peak {
+                kib: reaped.peak_kib,
+                at_most: reaped.peak_kib <= own_peak_kib(),
+            },
             stdout: Vec::new(),
             stderr: String::new(),
         })

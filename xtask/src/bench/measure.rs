@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::process::{Ended, Job, Outcome};
+use crate::process::{Ended, Job, Outcome, Peak};
 
 /// A peer that needs longer for one run is left out.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -65,8 +65,8 @@ pub(crate) struct Row {
     pub(crate) label: String,
     /// Milliseconds, one for each round it took part in.
     pub(crate) ms: Vec<f64>,
-    /// The largest peak of its resident set, in KiB; too small to be told from our own without.
-    pub(crate) peak_kib: Option<u64>,
+    /// The largest peak of its resident set.
+    pub(crate) peak: Peak,
     /// Why there is no measurement, or not one that counts.
     pub(crate) failure: Option<String>,
 }
@@ -152,7 +152,7 @@ pub(crate) fn in_turn(contenders: &[Contender], rounds: usize) -> Result<Vec<Row
         rows.push(Row {
             label,
             ms: Vec::new(),
-            peak_kib: None,
+            peak: Peak::default(),
             failure,
         });
     }
@@ -170,7 +170,7 @@ pub(crate) fn in_turn(contenders: &[Contender], rounds: usize) -> Result<Vec<Row
                 continue;
             }
             rows[i].ms.push(outcome.wall.as_secs_f64() * 1e3);
-            rows[i].peak_kib = rows[i].peak_kib.max(outcome.peak_kib);
+            rows[i].peak = rows[i].peak.max(outcome.peak);
         }
     }
     Ok(rows)

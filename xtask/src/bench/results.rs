@@ -296,7 +296,7 @@ impl Table {
                         cells.push(format!("{} .. {}", number(ms.min), number(ms.max)));
                         cells.push(row.ms.len().to_string());
                         cells.push(ratio(row, own).map_or("-".into(), times));
-                        cells.push(mib(row.peak_kib));
+                        cells.push(row.peak.to_string());
                     }
                     (failure, _) => {
                         cells.push(failure.clone().unwrap_or("not measured".into()));
@@ -375,11 +375,6 @@ fn number(value: f64) -> String {
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
     }
-}
-
-/// A peak of memory; a small one can't be told from that of xtask, which starts the program.
-pub(crate) fn mib(kib: Option<u64>) -> String {
-    kib.map_or("small".into(), |kib| format!("{:.1}", kib as f64 / 1024.0))
 }
 
 fn times(spread: Spread) -> String {
