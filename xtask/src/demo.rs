@@ -73,9 +73,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     row("native (clang -O0)", &expected, &expected, "ahead of time");
     println!(
         "\nThe Lua interpreter, {defined} functions of unoptimised C as LLVM bitcode, runs a small \
-         script. Rewire compiles and\nlinks each function when it is first called, so {} of them \
-         cost nothing; LLVM's own `lli` compiles all\nof it first, or pays more for being lazy \
-         than it saves. Native is the same code, compiled beforehand.",
+         script. Rewire compiles and\nlinks a function when it is first called, so the {} that \
+         this script never calls cost next to nothing; `lli` (LLVM's own\nJIT) in its modes orc \
+         and mcjit compiles everything before the first line runs. Native was compiled beforehand.",
         defined.saturating_sub(compiled)
     );
     Ok(())
