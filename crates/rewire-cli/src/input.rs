@@ -1,7 +1,7 @@
 //! What each FILE is, and how it becomes IR.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -22,7 +22,7 @@ enum Kind {
 pub(crate) enum Problem {
     /// It is bad input.
     Bad(Error),
-    /// Clang refused it, or there is no clang; clang's own message came first.
+    /// Clang refused it, or there is no clang.
     Source { what: String, help: Option<String> },
     /// Its kind is not there yet.
     Absent(String),
@@ -134,7 +134,11 @@ fn compile_c(path: &Path, level: OptLevel) -> Result<Vec<u8>, Problem> {
             .args(["-c", "-emit-llvm", "-o", "-", "-x", "c"])
             .arg(as_file(path))
             .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
+            .arg(if io::stderr().is_terminal() {
+                "-fcolor-diagnostics"
+            } else {
+                "-fno-color-diagnostics"
+            })
             .output();
         let output = match child {
             Ok(output) => output,
@@ -146,12 +150,14 @@ fn compile_c(path: &Path, level: OptLevel) -> Result<Vec<u8>, Problem> {
                 });
             }
         };
+        let said = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
             return Err(Problem::Source {
-                what: format!("{}: clang refused it", path.display()),
+                what: format!("{}: clang refused it\n{}", path.display(), said.trim_end()),
                 help: None,
             });
         }
+        eprint!("{said}");
         return Ok(output.stdout);
     }
     Err(Problem::Source {

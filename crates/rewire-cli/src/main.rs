@@ -15,16 +15,17 @@ mod message;
 mod report;
 mod run;
 
-use std::ffi::{CStr, OsString, c_char, c_int};
+use std::ffi::{CStr, OsString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;
 
-/// Where the process starts.
+/// Where the process starts. The program may end its first thread with `pthread_exit`, which
+/// unwinds through here.
 ///
 /// # Safety
 ///
 /// The C library calls it, once, with what it promises to pass.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn main(
+unsafe extern "C-unwind" fn main(
     argc: c_int,
     argv: *const *const c_char,
     envp: *const *const c_char,
@@ -43,4 +44,16 @@ unsafe extern "C" fn main(
     };
     // SAFETY: it runs what the program registered and ends the process.
     unsafe { libc::exit(code) }
+}
+
+/// What C++ code in this executable calls to have static objects destroyed at exit (see
+/// build.rs): that is LLVM, which has to work until the program's last function has run. The
+/// process's end destroys them soon enough.
+#[unsafe(no_mangle)]
+extern "C" fn __wrap___cxa_atexit(
+    _destructor: Option<extern "C" fn(*mut c_void)>,
+    _object: *mut c_void,
+    _library: *mut c_void,
+) -> c_int {
+    0
 }

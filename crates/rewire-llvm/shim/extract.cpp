@@ -75,9 +75,13 @@ public:
 
   bool run(ArrayRef<size_t> roots, std::string &error) {
     this->error = &error;
-    for (size_t ordinal : roots)
+    for (size_t ordinal : roots) {
       if (auto *function = dyn_cast<Function>(index.globals[ordinal]))
         functions.insert(function);
+      else if (auto *variable = dyn_cast<GlobalVariable>(index.globals[ordinal]))
+        for (Function *function : index.jumpTables.lookup(variable))
+          functions.insert(function);
+    }
     // Functions whose blocks' addresses leave them belong together; the list grows as it is read.
     for (size_t i = 0; i < functions.size(); ++i)
       if (!read(*functions[i]) || !findPartners(*functions[i]))
@@ -174,9 +178,10 @@ private:
   }
 
   std::string nameOf(const GlobalValue &global) const {
-    if (!global.hasLocalLinkage() && global.hasName())
-      return global.getName().str();
     StringRef name = global.getName();
+    // A name of the program's own that looks like one of ours is told by its number as well.
+    if (!global.hasLocalLinkage() && global.hasName() && !name.contains(".rewire."))
+      return name.str();
     name.consume_front("\1");
     return (name + ".rewire." + Twine(index.ordinals.lookup(&global))).str();
   }
@@ -347,7 +352,8 @@ private:
       return known;
     uint8_t known = state(variable);
     bool elected = known & REWIRE_ELECTED;
-    bool with_value = elected && !(known & REWIRE_PLACED) && variable.hasInitializer();
+    bool with_value = elected && !(known & REWIRE_PLACED) && variable.hasInitializer() &&
+                      bodiesAreHere(variable);
     bool fold_only = elected && (known & REWIRE_PLACED) && fold && variable.isConstant() &&
                      variable.hasDefinitiveInitializer() && !variable.isThreadLocal();
     GlobalValue::LinkageTypes linkage =
@@ -374,6 +380,16 @@ private:
     if (with_value || fold_only)
       pending.push_back({&variable, copy});
     return copy;
+  }
+
+  // A variable that holds addresses of a function's blocks comes with that function's body.
+  bool bodiesAreHere(const GlobalVariable &variable) const {
+    if (index.jumpTables.empty())
+      return true;
+    for (Function *function : index.jumpTables.lookup(&variable))
+      if (!functions.contains(function))
+        return false;
+    return true;
   }
 
   // A weak value stays weak, so that nobody folds it; all else is plain.

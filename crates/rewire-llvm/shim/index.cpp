@@ -1,6 +1,8 @@
 // Numbering the globals of a module, and what the C API can't say about them.
 
 #include "index.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DebugInfo.h"
 #include "llvm/IR/GVMaterializer.h"
@@ -19,6 +21,29 @@ void rewire_strip_debug(LLVMModuleRef module) {
     StripDebugInfo(M);
 }
 
+namespace {
+
+// Notes the variables that a constant is part of the value of.
+void noteHolders(RewireIndex &index, Function &function, const Constant &constant) {
+  for (const User *user : constant.users()) {
+    if (auto *variable = dyn_cast<GlobalVariable>(user)) {
+      auto &functions = index.jumpTables[variable];
+      if (!is_contained(functions, &function))
+        functions.push_back(&function);
+    } else if (isa<Constant>(user) && !isa<GlobalValue>(user)) {
+      noteHolders(index, function, *cast<Constant>(user));
+    }
+  }
+}
+
+} // namespace
+
+void rewire_on_out_of_memory(void (*handler)(const char *reason)) {
+  static void (*installed)(const char *) = handler;
+  install_bad_alloc_error_handler(
+      [](void *, const char *reason, bool) { installed(reason); });
+}
+
 RewireIndex *rewire_index_new(LLVMModuleRef module) {
   Module &M = *unwrap(module);
   auto *index = new RewireIndex(M);
@@ -35,6 +60,10 @@ RewireIndex *rewire_index_new(LLVMModuleRef module) {
     add(alias);
   for (GlobalIFunc &ifunc : M.ifuncs())
     add(ifunc);
+  for (Function &function : M)
+    for (const User *user : function.users())
+      if (auto *address = dyn_cast<BlockAddress>(user))
+        noteHolders(*index, function, *address);
   return index;
 }
 

@@ -15,6 +15,8 @@ struct RewireIndex {
   // The module flags that extracted modules get; made on first use.
   llvm::SmallVector<llvm::MDNode *, 8> flags;
   bool has_flags = false;
+  // Variables whose values hold addresses of functions' blocks, with those functions.
+  llvm::DenseMap<const llvm::GlobalVariable *, llvm::SmallVector<llvm::Function *, 1>> jumpTables;
   // Functions whose bodies were moved out.
   llvm::DenseSet<const llvm::Function *> taken;
 

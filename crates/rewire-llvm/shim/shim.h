@@ -30,6 +30,9 @@ enum {
 // Takes debug information out of the module, bodies that aren't read yet included.
 void rewire_strip_debug(LLVMModuleRef module);
 
+// Has `handler` called when LLVM finds no memory, which it does not survive.
+void rewire_on_out_of_memory(void (*handler)(const char *reason));
+
 // Numbers the globals. The module must outlive the index.
 RewireIndex *rewire_index_new(LLVMModuleRef module);
 void rewire_index_free(RewireIndex *index);

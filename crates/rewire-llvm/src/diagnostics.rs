@@ -12,6 +12,8 @@ use llvm_sys::core::{
 use llvm_sys::error_handling::LLVMInstallFatalErrorHandler;
 use llvm_sys::prelude::{LLVMContextRef, LLVMDiagnosticInfoRef};
 
+use crate::ffi;
+
 /// Takes ownership of a message that LLVM or the shim made.
 ///
 /// # Safety
@@ -75,7 +77,10 @@ static FATAL: OnceLock<fn(&str)> = OnceLock::new();
 pub fn set_fatal_error_hook(hook: fn(&str)) {
     if FATAL.set(hook).is_ok() {
         // SAFETY: the handler is a function that lives as long as the process.
-        unsafe { LLVMInstallFatalErrorHandler(Some(fatal)) };
+        unsafe {
+            LLVMInstallFatalErrorHandler(Some(fatal));
+            ffi::rewire_on_out_of_memory(fatal);
+        }
     }
 }
 

@@ -118,8 +118,6 @@ impl Module {
     pub fn read(source: &Source) -> Result<Self, LlvmError> {
         // SAFETY: a fresh context; `Module` disposes of it.
         let context = unsafe { LLVMContextCreate() };
-        // SAFETY: the context is valid. Names of instructions are for people who read IR.
-        unsafe { LLVMContextSetDiscardValueNames(context, 1) };
         let mut module = Self {
             name: source.name.clone(),
             index: ptr::null_mut(),
@@ -129,6 +127,9 @@ impl Module {
             _bytes: source.bytes.clone(),
         };
         if source.is_bitcode() {
+            // SAFETY: the context is valid. Names of instructions are for people who read IR, but
+            // the parser of text can't do without.
+            unsafe { LLVMContextSetDiscardValueNames(context, 1) };
             module.read_bitcode(&source.bytes)?;
         } else {
             module.read_text(&source.bytes)?;

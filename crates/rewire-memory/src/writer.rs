@@ -6,11 +6,16 @@
 //! that a thread may be running is flipped, the mapping is ordinary anonymous memory to gdb, perf
 //! and fork, and it costs 2 us to write a function.
 //!
-//! Kernels can be told to forbid it (`proc_mem.force_override`). Then pages are made writable for
-//! the time of the write, which is why it is the last resort.
+//! Kernels can be told to forbid it (`proc_mem.force_override`, Linux 6.12); reserving memory
+//! fails then.
+//!
+//! The file stays open: a program that changes its root directory or its user could not open it
+//! again. Its number is high, where programs don't meet it; one that closes all descriptors makes
+//! us open it anew.
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 use std::sync::Mutex;
@@ -21,14 +26,14 @@ use crate::error::MemoryError;
 
 #[derive(Debug)]
 pub(crate) struct Writer {
-    file: Mutex<File>,
+    mem: Mutex<MemFile>,
     same_process: ForkMark,
 }
 
 impl Writer {
     pub(crate) fn open() -> Result<Self, MemoryError> {
         Ok(Self {
-            file: Mutex::new(open_mem()?),
+            mem: Mutex::new(MemFile::open()?),
             same_process: ForkMark::new()?,
         })
     }
@@ -42,13 +47,15 @@ impl Writer {
         if bytes.is_empty() {
             return Ok(());
         }
-        let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if !self.same_process.check() {
-            // After fork the old file still means the parent's memory.
-            *file = open_mem()?;
+        let mut mem = self.mem.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // After fork the old file still means the parent's memory.
+        if !self.same_process.check() || !mem.is_intact() {
+            let former = std::mem::replace(&mut *mem, MemFile::open()?);
+            former.leave();
             self.same_process.set();
         }
-        file.write_all_at(bytes, to.get())
+        mem.file
+            .write_all_at(bytes, to.get())
             .map_err(|source| MemoryError::Write {
                 address: to,
                 size: bytes.len(),
@@ -57,13 +64,62 @@ impl Writer {
     }
 }
 
-fn open_mem() -> Result<File, MemoryError> {
-    let path = "/proc/self/mem";
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(|source| MemoryError::Proc { path, source })
+/// `/proc/self/mem`, open.
+#[derive(Debug)]
+struct MemFile {
+    file: File,
+    /// Which file it is, to be told from one that the program opened under the same number.
+    identity: Identity,
+}
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+impl MemFile {
+    fn open() -> Result<Self, MemoryError> {
+        let path = "/proc/self/mem";
+        let failed = |source| MemoryError::Proc { path, source };
+        let low = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(failed)?;
+        let file = move_up(&low).unwrap_or(low);
+        let identity = identity(&file).ok_or_else(|| failed(io::Error::last_os_error()))?;
+        Ok(Self { file, identity })
+    }
+
+    fn is_intact(&self) -> bool {
+        identity(&self.file) == Some(self.identity)
+    }
+
+    /// Closes the file, unless its number is another file's by now.
+    fn leave(self) {
+        if !self.is_intact() {
+            let _ = self.file.into_raw_fd();
+        }
+    }
+}
+
+fn identity(file: &File) -> Option<Identity> {
+    // SAFETY: zeroed bytes are a valid `stat`, which the call fills in.
+    unsafe {
+        let mut status: libc::stat = std::mem::zeroed();
+        (libc::fstat(file.as_raw_fd(), &raw mut status) == 0)
+            .then_some((status.st_dev, status.st_ino))
+    }
+}
+
+/// The same file under a high number, close to the limit that most processes have.
+fn move_up(file: &File) -> Option<File> {
+    // SAFETY: zeroed bytes are a valid `rlimit`; the new descriptor is ours alone.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        let least = limit.rlim_cur.min(1024).saturating_sub(16) as libc::c_int;
+        let high = libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least);
+        (high >= 0).then(|| File::from_raw_fd(high))
+    }
 }
 
 /// A byte that the kernel clears in a child process (`MADV_WIPEONFORK`, madvise(2)); it tells of

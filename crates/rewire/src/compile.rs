@@ -92,6 +92,31 @@ impl Core {
         Ok(work)
     }
 
+    /// The address that a name of the program has for its whole life; a variable gets its memory.
+    pub(crate) fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
+        let unknown = || Error::Unknown { name: name.into() };
+        let mut ledger = self.ledger();
+        let id = ledger.find(name).ok_or_else(unknown)?;
+        let (target, offset) = ledger.target(id);
+        let entry = ledger.entry(target);
+        if entry.is_replaceable() {
+            return Ok(ledger.canonical(target, &self.slots)?);
+        }
+        if let (Definition::Ir(unit, ordinal), State::Absent) = (entry.definition, &entry.state) {
+            let unit = ledger.unit(unit).clone();
+            drop(ledger);
+            self.compile(&unit, &[ordinal], None)?;
+            ledger = self.ledger();
+        }
+        let entry = ledger.entry(target);
+        match entry.state {
+            State::Present(address) if entry.definition != Definition::None => {
+                Ok(address.checked_add_signed(offset).unwrap_or(address))
+            }
+            _ => Err(unknown()),
+        }
+    }
+
     /// Has an indirect function's resolver choose what it stands for.
     fn choose(&self, resolver: EntryId) -> Result<ExecAddr, Error> {
         let (resolver, _) = self.ledger().target(resolver);

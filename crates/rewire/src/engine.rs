@@ -11,7 +11,7 @@ use rewire_memory::fault::CrashGuard;
 use crate::core::Core;
 use crate::error::Error;
 use crate::host;
-use crate::ledger::{EntryKind, Generation, State};
+use crate::ledger::Generation;
 use crate::options::Options;
 use crate::process::{self, fork, sections};
 use crate::replace;
@@ -150,26 +150,7 @@ impl Engine {
     pub fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
         self.finish_loading()?;
         let _inside = fork::hold_off();
-        let unknown = || Error::Unknown { name: name.into() };
-        let mut ledger = self.core.ledger();
-        let id = ledger.find(name).ok_or_else(unknown)?;
-        let (target, offset) = ledger.target(id);
-        if ledger.entry(target).is_replaceable() {
-            return Ok(ledger.canonical(target, &self.core.slots)?);
-        }
-        if matches!(ledger.entry(target).state, State::Absent)
-            && ledger.entry(target).kind == EntryKind::Data
-            && let crate::ledger::Definition::Ir(unit, ordinal) = ledger.entry(target).definition
-        {
-            let unit = ledger.unit(unit).clone();
-            drop(ledger);
-            self.core.compile(&unit, &[ordinal], None)?;
-            ledger = self.core.ledger();
-        }
-        match ledger.entry(target).state {
-            State::Present(address) => Ok(address.checked_add_signed(offset).unwrap_or(address)),
-            _ => Err(unknown()),
-        }
+        self.core.lookup(name)
     }
 
     /// Gives a function a new body: `ir` is a module that defines `name`, and may declare and

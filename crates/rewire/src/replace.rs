@@ -63,7 +63,9 @@ pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generat
             Ok(ledger.entry(id).generation)
         }
         Err(error) => {
-            ledger.entry_mut(id).definition = former;
+            let entry = ledger.entry_mut(id);
+            entry.definition = former;
+            entry.elected = Some((former_unit, former_ordinal));
             Err(error)
         }
     };

@@ -108,13 +108,11 @@ impl Ledger {
     }
 
     fn defining_unit(&self, entry: &Entry) -> Option<Arc<str>> {
-        match entry.definition {
-            Definition::Ir(unit, _) | Definition::Assembly(unit) => {
-                Some(self.unit(unit).name.clone())
-            }
-            Definition::Alias(to, _) | Definition::Ifunc(to) => self.defining_unit(self.entry(to)),
-            Definition::None | Definition::Engine => None,
-        }
+        let unit = match entry.definition {
+            Definition::Assembly(unit) => Some(unit),
+            _ => entry.elected.map(|(unit, _)| unit),
+        };
+        unit.map(|unit| self.unit(unit).name.clone())
     }
 
     fn enter(
@@ -184,8 +182,10 @@ impl Ledger {
             _ => None,
         };
         let definition = definition.unwrap_or(Definition::Ir(unit.id, elected.ordinal));
-        let before = std::mem::replace(&mut self.entry_mut(elected.entry).definition, definition);
-        if let Definition::Ir(loser, ordinal) = before
+        let known = self.entry_mut(elected.entry);
+        known.definition = definition;
+        let before = known.elected.replace((unit.id, elected.ordinal));
+        if let Some((loser, ordinal)) = before
             && loser != unit.id
         {
             self.unit(loser).set_state(ordinal, GlobalState::default());
@@ -243,6 +243,7 @@ impl Ledger {
         let entry = self.entry_mut(id);
         entry.is_being_replaced = true;
         entry.definition = Definition::Ir(unit_id, body);
+        entry.elected = Some((unit_id, body));
         unit.set_state(
             body,
             GlobalState {

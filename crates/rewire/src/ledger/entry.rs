@@ -100,6 +100,8 @@ pub(crate) struct Entry {
     pub(crate) linkage: Linkage,
     pub(crate) kind: EntryKind,
     pub(crate) definition: Definition,
+    /// Which unit's global won, be it a body, a variable or an alias.
+    pub(crate) elected: Option<(UnitId, Ordinal)>,
     pub(crate) generation: Generation,
     pub(crate) state: State,
     /// The slot, and with it the stub, once somebody has named the function.
@@ -122,6 +124,7 @@ impl Entry {
             linkage: Linkage::External,
             kind: EntryKind::Unknown,
             definition: Definition::None,
+            elected: None,
             generation: Generation::default(),
             state: State::Absent,
             slot: None,

@@ -91,10 +91,6 @@ impl Ledger {
         &mut self.entries[id.index()]
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = EntryId> + use<> {
-        (0..self.entries.len() as u32).map(EntryId)
-    }
-
     pub(crate) fn find(&self, name: &str) -> Option<EntryId> {
         self.names.get(name).copied()
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use rewire_memory::ExecAddr;
 
+use super::exit;
 use super::structors::{self, Arguments, When};
 use crate::core::Core;
 use crate::error::Error;
@@ -87,8 +88,7 @@ pub(crate) unsafe fn run(
 ) -> Result<i32, Error> {
     let arguments = Arguments { argc, argv, envp };
     *lock(&AT_EXIT) = Some((core.clone(), SendArguments(arguments)));
-    // SAFETY: the handler lives as long as the process.
-    unsafe { libc::atexit(run_destructors) };
+    exit::at_exit(run_destructors);
     structors::run(core, When::Before, arguments)?;
     let address = main.address.get();
     // SAFETY: the function's type was compared with the ledger's; a function that takes fewer

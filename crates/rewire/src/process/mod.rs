@@ -1,8 +1,11 @@
 //! What makes compiled code a program: constructors and destructors, thread-local variables,
 //! what a C library's static part supplies, named sections, forks, and the way it ends.
 
+mod builtins;
+pub(crate) mod exit;
 pub(crate) mod fork;
 mod main;
+mod own_names;
 pub(crate) mod quiet;
 pub(crate) mod sections;
 mod structors;

@@ -3,7 +3,7 @@
 
 use rewire_memory::ExecAddr;
 
-use super::thread_local;
+use super::{builtins as more_builtins, exit, own_names, thread_local};
 
 unsafe extern "C" {
     fn at_quick_exit(function: extern "C" fn()) -> libc::c_int;
@@ -13,7 +13,8 @@ unsafe extern "C" {
 pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
     let address = match name {
         "__tls_get_addr" => thread_local::get_address as *const () as u64,
-        "atexit" => libc::atexit as *const () as u64,
+        "atexit" => exit::at_exit as *const () as u64,
+        "dlsym" => own_names::dlsym as *const () as u64,
         "at_quick_exit" => at_quick_exit as *const () as u64,
         "pthread_atfork" => libc::pthread_atfork as *const () as u64,
         _ => return None,
@@ -34,7 +35,7 @@ macro_rules! builtins {
         pub(crate) fn where_host_has_none(name: &str) -> Option<ExecAddr> {
             let address = match name {
                 $(stringify!($name) => builtins::$name as *const () as u64,)*
-                _ => return None,
+                _ => return more_builtins::find(name),
             };
             Some(ExecAddr::new(address))
         }
