@@ -22,14 +22,23 @@ pub(crate) fn functions_entered<A: AsRef<OsStr>>(program: &Path, args: &[A]) -> 
     fs::create_dir_all(&dir).context(|| format!("make {}", shown(&dir)))?;
     let out = dir.join(format!("callgrind-{}.out", std::process::id()));
     let job = Job::new("valgrind")
-        .args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no"])
+        .args([
+            "--tool=callgrind",
+            "--compress-strings=no",
+            "--compress-pos=no",
+        ])
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
         .args(args);
     // The exit code is the program's, and may be any.
     let outcome = job.capture(LIMIT)?;
     let text = fs::read(&out).context(|| {
-        format!("count with `{}` ({})\n{}", job.line(), outcome.ended, outcome.stderr.trim_end())
+        format!(
+            "count with `{}` ({})\n{}",
+            job.line(),
+            outcome.ended,
+            outcome.stderr.trim_end()
+        )
     })?;
     let _ = fs::remove_file(&out);
     let count = count(&String::from_utf8_lossy(&text), &program.to_string_lossy());

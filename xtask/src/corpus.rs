@@ -8,8 +8,9 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -365,7 +366,7 @@ fn inputs(program: Program, folder: &Path) -> Result<()> {
                     write(&to, &bytes)?;
                 }
             }
-            write(&long_text(), &text(24 << 20))
+            write_text(&long_text(), 24 << 20)
         }
     }
 }
@@ -398,8 +399,12 @@ fn inserts() -> String {
     sql
 }
 
-/// Text with the redundancy of text: words drawn from a small vocabulary, the same on every run.
-fn text(size: usize) -> Vec<u8> {
+/// Writes text with the redundancy of text: words drawn from a small vocabulary, the same on every
+/// run.
+fn write_text(path: &Path, size: u64) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|found| found.len() == size) {
+        return Ok(());
+    }
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = || {
         state ^= state << 13;
@@ -415,14 +420,20 @@ fn text(size: usize) -> Vec<u8> {
                 .collect()
         })
         .collect();
-    let mut text = Vec::with_capacity(size + 16);
-    while text.len() < size {
+    let file = File::create(path).context(|| format!("make {}", shown(path)))?;
+    let mut out = BufWriter::new(file);
+    let mut left = size as usize;
+    while left > 0 {
         // The product of two draws makes some words frequent and most of them rare.
         let pick = (random() % 64) * (random() % 63);
-        text.extend_from_slice(&words[pick as usize % words.len()]);
-        text.push(if random() % 12 == 0 { b'\n' } else { b' ' });
+        let mut word = words[pick as usize % words.len()].clone();
+        word.push(if random() % 12 == 0 { b'\n' } else { b' ' });
+        word.truncate(left);
+        left -= word.len();
+        out.write_all(&word)
+            .context(|| format!("write {}", shown(path)))?;
     }
-    text
+    out.flush().context(|| format!("write {}", shown(path)))
 }
 
 fn make_dir(dir: &Path) -> Result<()> {

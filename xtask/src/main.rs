@@ -1,9 +1,12 @@
 //! Set-up, demo, tests, corpus and benchmarks.
 #![deny(unsafe_code)]
 
+mod bench;
 mod callgrind;
 mod corpus;
+mod demo;
 mod error;
+mod machine;
 mod matrix;
 mod paths;
 mod process;
@@ -31,18 +34,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Show in a minute what Rewire is for: Lua's bitcode, run lazily, beside lli and native.
+    Demo(demo::Options),
     /// Look for LLVM 22, clang 22 and what else is needed, and install what is missing.
     Setup,
     /// Build the real programs (Lua, SQLite, bzip2) to bitcode and natively, in target/corpus.
     Corpus,
     /// Run everything that must pass: formatting, clippy, all tests, and the corpus against native.
     Test(test::Options),
+    /// Measure Rewire beside lli and native; print tables and write benches/RESULTS.md.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Task::Setup => setup::ensure(true).map(|()| true),
         Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options).map(|()| true),
+        Task::Demo(options) => demo::run(&options).map(|()| true),
         Task::Corpus => build_corpus().map(|()| true),
     };
     match result {

@@ -154,6 +154,11 @@ pub(crate) fn run(rewire: &Rewire, tally: &mut Tally) {
         for case in cases(program) {
             let name = format!("{} {}: functions compiled", program.name(), case.name);
             match compiled(rewire, program, &case) {
+                // Fewer than are entered can't be true at -O0, where nothing is inlined; a few are
+                // entered in one process and not the other, by chance of addresses and hashes.
+                Ok(counts) if counts.ratio() < 0.95 => {
+                    tally.fail(&name, &format!("{}; the count is wrong", counts.sentence()));
+                }
                 Ok(counts) if counts.ratio() <= COMPILED_BAR => {
                     tally.pass(&format!("{name} ({})", counts.sentence()));
                 }

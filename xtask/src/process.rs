@@ -128,6 +128,22 @@ impl fmt::Display for Ended {
     }
 }
 
+/// The largest resident set of a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Peak {
+    /// In KiB.
+    pub(crate) kib: u64,
+    /// It can't be told from our own, and may be less.
+    pub(crate) at_most: bool,
+}
+
+impl fmt::Display for Peak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.at_most { "< " } else { "" };
+        write!(f, "{sign}{:.1}", self.kib as f64 / 1024.0)
+    }
+}
+
 /// One run of a program.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
@@ -135,8 +151,8 @@ pub(crate) struct Outcome {
     pub(crate) ended: Ended,
     /// From before it was started to after it was reaped.
     pub(crate) wall: Duration,
-    /// Its largest resident set, in KiB.
-    pub(crate) peak_kib: u64,
+    /// Its largest resident set.
+    pub(crate) peak: Peak,
     /// Its standard output, when it was caught.
     pub(crate) stdout: Vec<u8>,
     /// The end of its standard error, when it was caught.
@@ -233,6 +249,7 @@ impl Job {
     }
 
     fn reap(&self, command: &mut Command, limit: Duration) -> Result<Outcome> {
+        forget_own_peak();
         let started = Instant::now();
         let child = command
             .spawn()
@@ -259,11 +276,31 @@ impl Job {
         Ok(Outcome {
             ended,
             wall,
-            peak_kib: reaped.peak_kib,
+            peak: Peak {
+                kib: reaped.peak_kib,
+                at_most: reaped.peak_kib <= own_peak_kib(),
+            },
             stdout: Vec::new(),
             stderr: String::new(),
         })
     }
+}
+
+/// Resets our own peak of memory.
+///
+/// A child shares our memory from its start until `exec`, and the kernel keeps that time's peak as
+/// the child's: without this, no child would seem to need less than we once did.
+fn forget_own_peak() {
+    // Where the kernel refuses, `own_peak_kib` stays high, and peaks below it are not shown.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Our own peak of memory since it was reset.
+fn own_peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok())
+        .unwrap_or(u64::MAX)
 }
 
 /// A file that has no name, so that nothing is left behind.

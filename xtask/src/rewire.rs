@@ -21,7 +21,7 @@ impl Rewire {
     /// Has cargo build the program.
     fn build(release: bool) -> Result<Self> {
         let mut cargo = command("cargo");
-        cargo.args(["build", "--quiet", "-p", "rewire-cli"]);
+        cargo.args(["build", "-p", "rewire-cli"]);
         if release {
             cargo.arg("--release");
         }

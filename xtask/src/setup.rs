@@ -146,16 +146,21 @@ fn install(missing: &[&Need]) -> Result<()> {
             packages.join(" ")
         )));
     }
-    let typed = format!(
-        "sudo apt-get update && sudo apt-get install -y --no-install-recommends {}",
+    let update = "apt-get update";
+    let install = format!(
+        "apt-get install -y --no-install-recommends {}",
         packages.join(" ")
     );
     let root = succeeds(Command::new("sh").args(["-c", "test \"$(id -u)\" = 0"]));
+    let sudo = paths::on_path("sudo").is_some();
+    let typed = match (root, sudo) {
+        (true, _) => format!("{update} && {install}"),
+        (false, true) => format!("sudo {update} && sudo {install}"),
+        (false, false) => format!("su -c '{update} && {install}'"),
+    };
     if !root && !succeeds(command("sudo").args(["-n", "true"])) {
-        return Err(
-            Error::new("installing packages needs root, and sudo asks for a password")
-                .help(format!("type this, then try again: {typed}")),
-        );
+        return Err(Error::new("installing packages needs root")
+            .help(format!("type this, then try again: {typed}")));
     }
     let apt = |args: &[&str]| {
         let mut apt = if root {

@@ -16,6 +16,13 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/Transforms/IPO/AlwaysInliner.h"
+#include "llvm/Transforms/IPO/InferFunctionAttrs.h"
+#include "llvm/Transforms/InstCombine/InstCombine.h"
+#include "llvm/Transforms/Scalar/CallSiteSplitting.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/LowerExpectIntrinsic.h"
+#include "llvm/Transforms/Scalar/SROA.h"
+#include "llvm/Transforms/Scalar/SimplifyCFG.h"
 #include <mutex>
 
 using namespace llvm;
@@ -32,6 +39,10 @@ namespace {
 
 // The new pass manager's state for one level. Making it costs more than running it over a small
 // function, so it is made once; what it remembers of a module is dropped after each.
+//
+// The pipeline is the default one without what works between functions: a module holds one
+// function, or a few that don't see each other's bodies. (The default pipeline can't be used
+// twice either: its inliner empties itself when it runs.)
 struct Optimiser {
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
@@ -46,10 +57,23 @@ struct Optimiser {
     builder.registerFunctionAnalyses(functions);
     builder.registerLoopAnalyses(loops);
     builder.crossRegisterProxies(loops, functions, groups, modules);
+    passes.addPass(AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/level != OptimizationLevel::O0));
     if (level == OptimizationLevel::O0)
-      passes.addPass(AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));
-    else
-      passes = builder.buildPerModuleDefaultPipeline(level);
+      return;
+    passes.addPass(InferFunctionAttrsPass());
+    FunctionPassManager early;
+    early.addPass(LowerExpectIntrinsicPass());
+    early.addPass(SimplifyCFGPass(SimplifyCFGOptions().convertSwitchRangeToICmp(true)));
+    early.addPass(SROAPass(SROAOptions::ModifyCFG));
+    early.addPass(EarlyCSEPass());
+    if (level == OptimizationLevel::O3)
+      early.addPass(CallSiteSplittingPass());
+    early.addPass(InstCombinePass());
+    early.addPass(SimplifyCFGPass(SimplifyCFGOptions().convertSwitchRangeToICmp(true)));
+    passes.addPass(createModuleToFunctionPassAdaptor(std::move(early)));
+    passes.addPass(createModuleToFunctionPassAdaptor(
+        builder.buildFunctionSimplificationPipeline(level, ThinOrFullLTOPhase::None)));
+    passes.addPass(builder.buildModuleOptimizationPipeline(level, ThinOrFullLTOPhase::None));
   }
 
   void run(Module &module) {

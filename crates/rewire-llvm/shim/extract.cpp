@@ -1,4 +1,8 @@
-// Cloning one function out of its module.
+// Taking one function out of its module.
+//
+// Its body is moved, which costs a third of cloning it: a function is compiled once, mostly, and
+// for another time there is another copy of the module. Bodies that others need as well (to be
+// inlined, or because they hold addresses of its blocks) are cloned.
 //
 // What is extracted for a function depends on that function and what it names: globals are
 // declared in the new module when the clone first names them. Variables without memory come along
@@ -228,13 +232,68 @@ private:
             if (functions.contains(address->getFunction()) && !clone(*address->getFunction()))
               return false;
     Function *body = bodies[&function];
-    cloneInto(*body, function);
+    if (canMove(function))
+      move(*body, function);
+    else
+      cloneInto(*body, function);
     body->setLinkage(GlobalValue::ExternalLinkage);
     body->setVisibility(GlobalValue::DefaultVisibility);
     body->setDSOLocal(false);
     body->setComdat(nullptr);
     body->setSection("");
     return true;
+  }
+
+  bool canMove(const Function &function) const {
+    if (functions.size() > 1 && !tables.empty())
+      return false;
+    if (function.hasFnAttribute(Attribute::AlwaysInline))
+      return false;
+    for (const BasicBlock &block : function)
+      if (block.hasAddressTaken())
+        return false;
+    return !holdsBlocks(function);
+  }
+
+  static bool holdsBlocks(const Function &function) {
+    for (const Instruction &instruction : instructions(function))
+      for (const Use &operand : instruction.operands())
+        if (isa<BlockAddress>(operand))
+          return true;
+    return false;
+  }
+
+  // Moves the blocks and arguments, and maps what they name that belongs to the module.
+  void move(Function &to, Function &from) {
+    index.taken.insert(&from);
+    to.copyAttributesFrom(&from);
+    to.copyMetadata(&from, 0);
+    to.stealArgumentListFrom(from);
+    to.splice(to.begin(), &from);
+    if (from.hasLocalLinkage())
+      from.setLinkage(GlobalValue::ExternalLinkage);
+    from.setComdat(nullptr);
+    const auto map = [&](Constant *constant) {
+      return cast<Constant>(MapValue(constant, values, RF_None, nullptr, this));
+    };
+    if (to.hasPersonalityFn())
+      to.setPersonalityFn(map(to.getPersonalityFn()));
+    if (to.hasPrefixData())
+      to.setPrefixData(map(to.getPrefixData()));
+    if (to.hasPrologueData())
+      to.setPrologueData(map(to.getPrologueData()));
+    for (Instruction &instruction : instructions(to)) {
+      for (Use &operand : instruction.operands()) {
+        Value *value = operand.get();
+        if (isa<Constant>(value) ? !isa<ConstantData>(value) : isa<MetadataAsValue>(value))
+          operand.set(MapValue(value, values, RF_NoModuleLevelChanges, nullptr, this));
+      }
+      // It names functions that the call may lead to, and is no more than a hint.
+      if (instruction.hasMetadataOtherThanDebugLoc())
+        instruction.setMetadata(LLVMContext::MD_callees, nullptr);
+    }
+    if (!to.hasUWTable())
+      to.setUWTableKind(UWTableKind::Default);
   }
 
   // The body of `from`, with every frame describable and nothing that ties it to its module.
@@ -377,6 +436,11 @@ bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
   }
   *out = wrap(extractor.take().release());
   return false;
+}
+
+bool rewire_is_taken(const RewireIndex *index, size_t ordinal) {
+  auto *function = dyn_cast<Function>(index->globals[ordinal]);
+  return function && index->taken.contains(function);
 }
 
 LLVMModuleRef rewire_extract_asm(RewireIndex *index) {

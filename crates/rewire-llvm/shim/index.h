@@ -4,6 +4,7 @@
 
 #include "shim.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/IR/Module.h"
 #include <vector>
 
@@ -14,6 +15,8 @@ struct RewireIndex {
   // The module flags that extracted modules get; made on first use.
   llvm::SmallVector<llvm::MDNode *, 8> flags;
   bool has_flags = false;
+  // Functions whose bodies were moved out.
+  llvm::DenseSet<const llvm::Function *> taken;
 
   explicit RewireIndex(llvm::Module &module) : module(module) {}
 };

@@ -58,12 +58,14 @@ bool rewire_materialize(LLVMValueRef function, char **error);
 // Reads and verifies everything.
 bool rewire_materialize_all(LLVMModuleRef module, char **error);
 
-// Clones the root definitions, with the variables that have to come along, into a fresh module
-// of the same context. `states` has a byte for each ordinal, which other
+// Moves (or clones, where the module itself still needs them) the root definitions, with the
+// variables that have to come along, into a fresh module of the same context. `states` has a byte for each ordinal, which other
 // threads may change meanwhile. `fold` also gives the values of
 // placed constants to the optimiser.
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
                     const uint8_t *states, bool fold, LLVMModuleRef *out, char **error);
+// Whether the body of a function was moved out of this copy of the module.
+bool rewire_is_taken(const RewireIndex *index, size_t ordinal);
 // A module with nothing but the module-level assembly; null when there is none.
 LLVMModuleRef rewire_extract_asm(RewireIndex *index);
 

@@ -50,6 +50,7 @@ unsafe extern "C" {
         out: *mut LLVMModuleRef,
         error: *mut *mut c_char,
     ) -> bool;
+    pub(crate) fn rewire_is_taken(index: *const RewireIndex, ordinal: usize) -> bool;
     pub(crate) fn rewire_extract_asm(index: *mut RewireIndex) -> LLVMModuleRef;
     pub(crate) fn rewire_codegen_new(level: c_uint, error: *mut *mut c_char)
     -> *mut RewireCodegen;

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU8;
 use llvm_sys::bit_reader::LLVMGetBitcodeModuleInContext2;
 use llvm_sys::bit_writer::LLVMWriteBitcodeToMemoryBuffer;
 use llvm_sys::core::{
-    LLVMContextCreate, LLVMContextDispose, LLVMCreateMemoryBufferWithMemoryRange,
+    LLVMContextCreate, LLVMContextDispose, LLVMContextSetDiscardValueNames, LLVMCreateMemoryBufferWithMemoryRange,
     LLVMCreateMemoryBufferWithMemoryRangeCopy, LLVMDisposeMemoryBuffer, LLVMDisposeModule,
     LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDataLayoutStr, LLVMGetModuleInlineAsm,
     LLVMGetTarget, LLVMSetDataLayout, LLVMSetTarget,
@@ -118,6 +118,8 @@ impl Module {
     pub fn read(source: &Source) -> Result<Self, LlvmError> {
         // SAFETY: a fresh context; `Module` disposes of it.
         let context = unsafe { LLVMContextCreate() };
+        // SAFETY: the context is valid. Names of instructions are for people who read IR.
+        unsafe { LLVMContextSetDiscardValueNames(context, 1) };
         let mut module = Self {
             name: source.name.clone(),
             index: ptr::null_mut(),
@@ -287,9 +289,10 @@ impl Module {
         })
     }
 
-    /// Clones the root definitions, the variables without memory that they name, and what those
-    /// name, into a module of the same context. Costs what the clones cost, whatever the size of
-    /// the module.
+    /// Takes the root definitions, the variables without memory that they name, and what those
+    /// name, into a module of the same context. Costs what those cost, whatever the size of the
+    /// module. Of most functions the body is moved: it can be extracted once
+    /// ([`Module::is_taken`]).
     ///
     /// `states` has a byte for each global ([`GlobalState::to_byte`]), which others may change
     /// meanwhile: each is read at most once or twice, and the linker copes with either answer.
@@ -342,6 +345,14 @@ impl Module {
             source: self,
             _context: PhantomData,
         })
+    }
+
+    /// Whether a function's body was moved out of this copy of the module.
+    #[must_use]
+    pub fn is_taken(&self, function: Ordinal) -> bool {
+        assert!(function.index() < self.len());
+        // SAFETY: the ordinal is in range.
+        unsafe { ffi::rewire_is_taken(self.index, function.index()) }
     }
 
     /// A module with nothing but the module-level assembly.

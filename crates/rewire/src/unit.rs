@@ -84,7 +84,7 @@ impl Unit {
         fold: bool,
         then: impl FnOnce(Extracted<'_>) -> Result<R, LlvmError>,
     ) -> Result<R, LlvmError> {
-        let mut module = self.modules.take()?;
+        let mut module = self.modules.take(roots)?;
         let result = if only_roots {
             let states = self.states_for_only(roots);
             module.extract(roots, &states, fold).and_then(then)
@@ -100,7 +100,7 @@ impl Unit {
         &self,
         then: impl FnOnce(Extracted<'_>) -> Result<R, LlvmError>,
     ) -> Result<Option<R>, LlvmError> {
-        let mut module = self.modules.take()?;
+        let mut module = self.modules.take(&[])?;
         let result = module.extract_assembly().map(then).transpose();
         self.modules.put(module);
         result
@@ -155,10 +155,14 @@ impl ModulePool {
         }
     }
 
-    fn take(&self) -> Result<Module, LlvmError> {
-        if let Some(module) = lock(&self.free).pop() {
-            return Ok(module);
+    /// A copy that still has the bodies of `roots`.
+    fn take(&self, roots: &[Ordinal]) -> Result<Module, LlvmError> {
+        let has_all = |module: &Module| !roots.iter().any(|root| module.is_taken(*root));
+        let mut free = lock(&self.free);
+        if let Some(place) = free.iter().rposition(has_all) {
+            return Ok(free.swap_remove(place));
         }
+        drop(free);
         if self.source.is_bitcode() {
             return Module::read(&self.source);
         }

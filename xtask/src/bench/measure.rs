@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::process::{Ended, Job, Outcome};
+use crate::process::{Ended, Job, Outcome, Peak};
 
 /// A peer that needs longer for one run is left out.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -33,14 +33,22 @@ pub(crate) struct Expected {
 
 impl From<Outcome> for Expected {
     fn from(outcome: Outcome) -> Self {
-        Self { stdout: outcome.stdout, ended: outcome.ended }
+        Self {
+            stdout: outcome.stdout,
+            ended: outcome.ended,
+        }
     }
 }
 
 impl Contender {
     /// A contender that must print and return what is expected.
     pub(crate) fn new(label: impl Into<String>, job: Job, expects: &Expected) -> Self {
-        Self { label: label.into(), job, line: None, expects: expects.clone() }
+        Self {
+            label: label.into(),
+            job,
+            line: None,
+            expects: expects.clone(),
+        }
     }
 
     /// Puts it in a line of contenders of growing size.
@@ -57,8 +65,8 @@ pub(crate) struct Row {
     pub(crate) label: String,
     /// Milliseconds, one for each round it took part in.
     pub(crate) ms: Vec<f64>,
-    /// The largest peak of its resident set, in KiB.
-    pub(crate) peak_kib: u64,
+    /// The largest peak of its resident set.
+    pub(crate) peak: Peak,
     /// Why there is no measurement, or not one that counts.
     pub(crate) failure: Option<String>,
 }
@@ -66,7 +74,11 @@ pub(crate) struct Row {
 impl Row {
     /// The median of its times, when it has any that count.
     pub(crate) fn median(&self) -> Option<f64> {
-        if self.failure.is_some() { None } else { median(&self.ms) }
+        if self.failure.is_some() {
+            None
+        } else {
+            median(&self.ms)
+        }
     }
 }
 
@@ -103,9 +115,17 @@ pub(crate) fn spread(values: &[f64]) -> Option<Spread> {
 
 /// How many times longer `peer` took than `own`, round by round; the median is of the medians.
 pub(crate) fn ratio(peer: &Row, own: &Row) -> Option<Spread> {
-    let ratios: Vec<f64> = peer.ms.iter().zip(&own.ms).map(|(peer, own)| peer / own).collect();
+    let ratios: Vec<f64> = peer
+        .ms
+        .iter()
+        .zip(&own.ms)
+        .map(|(peer, own)| peer / own)
+        .collect();
     let rounds = spread(&ratios)?;
-    Some(Spread { median: peer.median()? / own.median()?, ..rounds })
+    Some(Spread {
+        median: peer.median()? / own.median()?,
+        ..rounds
+    })
 }
 
 /// Runs all once, untimed, to check what they print; then times those that passed, in turn.
@@ -122,14 +142,24 @@ pub(crate) fn in_turn(contenders: &[Contender], rounds: usize) -> Result<Vec<Row
                 (failure(&contender.expects, &outcome), rounds)
             }
         };
-        eprintln!("  {}: {}", contender.label, failure.as_deref().unwrap_or("ok"));
+        eprintln!(
+            "  {}: {}",
+            contender.label,
+            failure.as_deref().unwrap_or("ok")
+        );
         takes_part.push(if failure.is_some() { 0 } else { rounds });
         let label = contender.label.clone();
-        rows.push(Row { label, ms: Vec::new(), peak_kib: 0, failure });
+        rows.push(Row {
+            label,
+            ms: Vec::new(),
+            peak: Peak::default(),
+            failure,
+        });
     }
     for round in 0..rounds {
-        // Each round begins with another one, so that none always follows the same neighbour.
-        for i in (0..rows.len()).map(|i| (i + round) % rows.len()) {
+        // Each round begins with another one, so that none is always first.
+        let count = rows.len();
+        for i in (0..count).map(|i| (i + round) % count) {
             if round >= takes_part[i] {
                 continue;
             }
@@ -140,7 +170,7 @@ pub(crate) fn in_turn(contenders: &[Contender], rounds: usize) -> Result<Vec<Row
                 continue;
             }
             rows[i].ms.push(outcome.wall.as_secs_f64() * 1e3);
-            rows[i].peak_kib = rows[i].peak_kib.max(outcome.peak_kib);
+            rows[i].peak = rows[i].peak.max(outcome.peak);
         }
     }
     Ok(rows)

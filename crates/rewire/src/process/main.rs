@@ -116,6 +116,8 @@ extern "C" fn run_destructors() {
     if let Err(error) = structors::run(&core, When::After, arguments) {
         core.process.fail(&format!("error: {error}\n"));
     }
+    // The process ends: giving back what the engine holds would only take time.
+    std::mem::forget(core);
 }
 
 #[cfg(test)]

@@ -1,0 +1,125 @@
+//! `cargo xtask bench`: Rewire, `lli` in its three modes, and native, in turn, in one run.
+
+pub(crate) mod cases;
+mod generate;
+pub(crate) mod measure;
+mod results;
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use crate::corpus::{self, Program};
+use crate::error::{Context, Result};
+use crate::paths::{self, shown};
+use crate::rewire::Rewire;
+use crate::{machine, matrix, setup};
+use results::Results;
+
+/// One group of measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// A `main` that returns 0.
+    Start,
+    /// SQLite, 1,000 inserts and a query.
+    Sqlite,
+    /// Lua, a small script.
+    Lua,
+    /// bzip2, compressing a small file.
+    Bzip2,
+    /// 1,000, 20,000 and 100,000 generated functions, and their memory maps.
+    Generated,
+    /// Long runs at -O2.
+    Steady,
+    /// Functions compiled, against those that a native run enters.
+    Compiled,
+}
+
+/// What to measure.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Measure only this; may be given several times. benches/RESULTS.md is then left alone.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<Group>,
+    /// Timed runs of each contender; a slow one may get fewer, but at least three.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Generate at most this many functions.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    max_generated: usize,
+    /// Measure this program instead of a new release build.
+    #[arg(long, value_name = "PROGRAM")]
+    rewire: Option<PathBuf>,
+}
+
+/// Measures, prints, and writes `benches/RESULTS.md`.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    setup::ensure(false)?;
+    let rewire = Rewire::given_or_built(options.rewire.as_deref(), true)?;
+    corpus::build(&corpus::PROGRAMS)?;
+    // Before anything runs: our own load is not the machine's.
+    let machine = machine::describe();
+    let results = measure(&rewire, options)?;
+    let text = results.markdown();
+    println!("{machine}{text}");
+    if options.only.is_empty() && options.rewire.is_none() && options.max_generated >= 100_000 {
+        let path = paths::root().join("benches/RESULTS.md");
+        let written = format!(
+            "# Results\n\nWritten by `cargo xtask bench` ({} rounds). Each round runs every \
+             contender of a table once; times are medians from before a process is started to \
+             after it is reaped, and ratios are given with the smallest and largest of the \
+             rounds. `lli` is LLVM's own program, dynamically linked as Debian ships it.\n\n\
+             {machine}{text}",
+            options.rounds
+        );
+        fs::create_dir_all(paths::root().join("benches")).context(|| "make benches".into())?;
+        fs::write(&path, written).context(|| format!("write {}", shown(&path)))?;
+        println!("\nwritten to {}", shown(&path));
+    }
+    Ok(())
+}
+
+fn measure(rewire: &Rewire, options: &Options) -> Result<Results> {
+    let wanted = |group| options.only.is_empty() || options.only.contains(&group);
+    let rounds = usize::from(options.rounds);
+    let mut results = Results::default();
+    if wanted(Group::Start) {
+        results.tables.push(cases::start(rewire, rounds)?);
+    }
+    if wanted(Group::Sqlite) {
+        results.tables.extend(cases::sqlite(rewire, rounds)?);
+    }
+    if wanted(Group::Lua) {
+        results.tables.extend(cases::lua(rewire, rounds)?);
+    }
+    if wanted(Group::Bzip2) {
+        results.tables.extend(cases::bzip2(rewire, rounds)?);
+    }
+    if wanted(Group::Generated) {
+        let sizes: Vec<usize> = cases::SIZES
+            .into_iter()
+            .filter(|size| *size <= options.max_generated)
+            .collect();
+        let scaling = cases::generated(rewire, &sizes, rounds)?;
+        results.tables.extend(scaling.tables);
+        results.called = scaling.called;
+        results.maps = scaling.maps;
+    }
+    if wanted(Group::Steady) {
+        results.tables.extend(cases::steady(rewire, rounds)?);
+    }
+    if wanted(Group::Compiled) {
+        for program in [Program::Lua, Program::Sqlite] {
+            for case in matrix::cases(program) {
+                eprintln!("Counting functions: {}, {}", program.name(), case.name);
+                let compiled = matrix::compiled(rewire, program, &case);
+                let name = format!("{}, {}", program.name(), case.name);
+                results
+                    .compiled
+                    .push((name, compiled.map_err(|error| error.to_string())));
+            }
+        }
+    }
+    Ok(results)
+}
