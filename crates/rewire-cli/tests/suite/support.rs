@@ -89,10 +89,8 @@ pub(crate) fn expect_code(outcome: &Outcome, codes: &[i32]) -> Result<(), String
 pub(crate) fn expect_error(outcome: &Outcome, codes: &[i32], parts: &[&str]) -> Result<(), String> {
     expect_code(outcome, codes)?;
     let text = outcome.stderr_text();
-    if !text.starts_with("error:") {
-        return Err(format!(
-            "the message doesn't start with `error:`: {outcome}"
-        ));
+    if !text.lines().any(|line| line.starts_with("error: ")) {
+        return Err(format!("no line starts with `error: `: {outcome}"));
     }
     if text.contains("panicked at") {
         return Err(format!("a panic: {outcome}"));
