@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::generate::{Generated, generate};
 use super::measure::{Contender, Expected, LIMIT, Row, in_turn};
@@ -22,14 +23,14 @@ pub(crate) const SIZES: [usize; 3] = [1_000, 20_000, 100_000];
 struct Field<'a> {
     rewire: &'a Rewire,
     args: Vec<OsString>,
-    expected: Expected,
+    expected: Rc<Expected>,
     contenders: Vec<Contender>,
 }
 
 impl<'a> Field<'a> {
     /// An empty field; what the native program does is what all must do.
     fn new(rewire: &'a Rewire, native: &Path, args: Vec<OsString>) -> Result<Self> {
-        let expected = Job::new(native).args(&args).capture(LIMIT)?.into();
+        let expected = Rc::new(Job::new(native).args(&args).capture(LIMIT)?.into());
         Ok(Self {
             rewire,
             args,
@@ -209,12 +210,12 @@ pub(crate) fn generated(rewire: &Rewire, sizes: &[usize], rounds: usize) -> Resu
         .map(|&size| generate(size))
         .collect::<Result<Vec<_>>>()?;
     let mut contenders = Vec::new();
-    let start = Expected {
+    let start = Rc::new(Expected {
         stdout: Vec::new(),
         ended: Ended::Code(0),
-    };
+    });
     let no_args: [&str; 0] = [];
-    let mut add = |size: usize, file: &PathBuf, expected: &Expected| -> Result<()> {
+    let mut add = |size: usize, file: &PathBuf, expected: &Rc<Expected>| -> Result<()> {
         let mut push = |label: &str, job: Job| {
             contenders.push(Contender::new(label, job, expected).in_line(label, size));
         };
@@ -231,10 +232,10 @@ pub(crate) fn generated(rewire: &Rewire, sizes: &[usize], rounds: usize) -> Resu
     };
     add(0, &start_ll(), &start)?;
     for program in &programs {
-        let expected = Expected {
+        let expected = Rc::new(Expected {
             stdout: program.prints.clone(),
             ended: Ended::Code(0),
-        };
+        });
         add(program.size, &program.file, &expected)?;
     }
     eprintln!("Generated functions");

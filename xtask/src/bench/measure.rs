@@ -1,5 +1,6 @@
 //! Measuring contenders in turn: one run of each a round, so that a drift of the machine meets all.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::error::Result;
@@ -19,11 +20,11 @@ pub(crate) struct Contender {
     /// Contenders of one line are tried from small to large: when one fails, larger ones are not
     /// tried. The number is the size.
     line: Option<(String, usize)>,
-    expects: Expected,
+    /// Shared: it may be megabytes, and our own memory hides how little a program needs.
+    expects: Rc<Expected>,
 }
 
 /// What a run must print and return to count.
-#[derive(Clone)]
 pub(crate) struct Expected {
     /// Standard output.
     pub(crate) stdout: Vec<u8>,
@@ -42,7 +43,7 @@ impl From<Outcome> for Expected {
 
 impl Contender {
     /// A contender that must print and return what is expected.
-    pub(crate) fn new(label: impl Into<String>, job: Job, expects: &Expected) -> Self {
+    pub(crate) fn new(label: impl Into<String>, job: Job, expects: &Rc<Expected>) -> Self {
         Self {
             label: label.into(),
             job,
