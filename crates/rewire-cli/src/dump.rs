@@ -46,9 +46,10 @@ impl Dump {
             let meaning = meaning(*binding)?;
             Some(json!({"index": index, "name": name, "meaning": meaning}))
         });
-        let uses = record.uses.iter().map(|used| {
-            json!({"name": used.name, "symbol": used.symbol, "at": used.at.get()})
-        });
+        let uses = record
+            .uses
+            .iter()
+            .map(|used| json!({"name": used.name, "symbol": used.symbol, "at": used.at.get()}));
         let description = json!({
             "sections": sections.collect::<Vec<_>>(),
             "symbols": symbols.collect::<Vec<_>>(),

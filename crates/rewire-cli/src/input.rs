@@ -41,7 +41,15 @@ pub(crate) fn load(engine: &Engine, path: &Path, level: OptLevel) -> Result<(), 
         engine.add_ir("standard input", &bytes)?;
         return Ok(());
     }
-    match kind(path)? {
+    let kind = kind(path)?;
+    let is_empty = std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
+    if is_empty && path.extension().is_none_or(|extension| extension != "ll") {
+        return Err(Problem::Source {
+            what: format!("{}: the file is empty", path.display()),
+            help: None,
+        });
+    }
+    match kind {
         Kind::Ir => engine.add_file(path).map(|_| ())?,
         Kind::C => {
             let bytes = compile_c(path, level)?;
@@ -65,11 +73,10 @@ pub(crate) fn load(engine: &Engine, path: &Path, level: OptLevel) -> Result<(), 
 
 fn read_all(mut from: impl Read, path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    from.read_to_end(&mut bytes)
-        .map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+    from.read_to_end(&mut bytes).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(bytes)
 }
 
@@ -107,15 +114,17 @@ fn by_magic(path: &Path) -> Result<Kind, Error> {
         }
     }
     const SHARED_OBJECT: u8 = 3;
-    Ok(if start.starts_with(b"\x7fELF") && start[16] == SHARED_OBJECT {
-        Kind::SharedLibrary
-    } else if start.starts_with(b"\x7fELF") {
-        Kind::Absent("object files are not there yet")
-    } else if start.starts_with(b"!<arch>\n") {
-        Kind::Absent("archives are not there yet")
-    } else {
-        Kind::Ir
-    })
+    Ok(
+        if start.starts_with(b"\x7fELF") && start[16] == SHARED_OBJECT {
+            Kind::SharedLibrary
+        } else if start.starts_with(b"\x7fELF") {
+            Kind::Absent("object files are not there yet")
+        } else if start.starts_with(b"!<arch>\n") {
+            Kind::Absent("archives are not there yet")
+        } else {
+            Kind::Ir
+        },
+    )
 }
 
 /// Where Debian's clang 22 is, by preference.

@@ -44,9 +44,9 @@ fn find(directory: &Path, name: &str) -> Option<Vec<PathBuf>> {
     let prefix = format!("lib{name}.so.");
     let entries = fs::read_dir(directory).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let newest = names.filter(|file| file.starts_with(&prefix)).min_by(|one, other| {
-        one.len().cmp(&other.len()).then(other.cmp(one))
-    })?;
+    let newest = names
+        .filter(|file| file.starts_with(&prefix))
+        .min_by(|one, other| one.len().cmp(&other.len()).then(other.cmp(one)))?;
     Some(vec![absolute(directory.join(newest))])
 }
 
@@ -73,6 +73,9 @@ mod tests {
         let script = "/* GNU ld script */\nOUTPUT_FORMAT(elf64-x86-64)\n\
             GROUP ( /lib/libm.so.6  AS_NEEDED ( /lib/libmvec.so.1 ) /lib/libm.a )";
         let files = of_script(script);
-        assert_eq!(files, ["/lib/libm.so.6", "/lib/libmvec.so.1"].map(PathBuf::from));
+        assert_eq!(
+            files,
+            ["/lib/libm.so.6", "/lib/libmvec.so.1"].map(PathBuf::from)
+        );
     }
 }

@@ -40,18 +40,21 @@ pub(crate) fn at_exit(engine: &Engine, to: Option<PathBuf>, started: Instant) {
         started,
         to_main: None,
     }));
-    // SAFETY: the handler lives as long as the process.
-    unsafe { libc::atexit(write_pending) };
+    rewire::at_exit(write_pending);
     engine.at_failure(|| write_pending());
 }
 
 fn set(pending: Option<Pending>) {
-    *PENDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = pending;
+    *PENDING
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner()) = pending;
 }
 
 /// Notes that the program's main function is about to be called.
 pub(crate) fn main_begins() {
-    let mut pending = PENDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut pending = PENDING
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(pending) = pending.as_mut() {
         pending.to_main = Some(pending.started.elapsed());
     }

@@ -49,9 +49,10 @@ fn start_log(run: &Run) {
 }
 
 fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
-    let observer = run.dump_links.as_deref().map(|directory| -> Arc<dyn LinkObserver> {
-        Arc::new(Dump::new(directory))
-    });
+    let observer = run
+        .dump_links
+        .as_deref()
+        .map(|directory| -> Arc<dyn LinkObserver> { Arc::new(Dump::new(directory)) });
     let level = run.level.level();
     let engine = Engine::new(Options {
         level,

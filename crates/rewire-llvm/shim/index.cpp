@@ -60,9 +60,10 @@ RewireIndex *rewire_index_new(LLVMModuleRef module) {
     add(alias);
   for (GlobalIFunc &ifunc : M.ifuncs())
     add(ifunc);
+  // The reader of bitcode reads at once the few bodies whose blocks' addresses are in values.
   for (Function &function : M)
-    for (const User *user : function.users())
-      if (auto *address = dyn_cast<BlockAddress>(user))
+    for (BasicBlock &block : function)
+      if (BlockAddress *address = block.hasAddressTaken() ? BlockAddress::lookup(&block) : nullptr)
         noteHolders(*index, function, *address);
   return index;
 }

@@ -53,8 +53,7 @@ unsafe extern "C" {
     pub(crate) fn rewire_on_out_of_memory(handler: extern "C" fn(*const c_char));
     pub(crate) fn rewire_is_taken(index: *const RewireIndex, ordinal: usize) -> bool;
     pub(crate) fn rewire_extract_asm(index: *mut RewireIndex) -> LLVMModuleRef;
-    pub(crate) fn rewire_codegen_new(level: c_uint, error: *mut *mut c_char)
-    -> *mut RewireCodegen;
+    pub(crate) fn rewire_codegen_new(level: c_uint, error: *mut *mut c_char) -> *mut RewireCodegen;
     pub(crate) fn rewire_codegen_free(codegen: *mut RewireCodegen);
     pub(crate) fn rewire_codegen_data_layout(codegen: *const RewireCodegen) -> *mut c_char;
     pub(crate) fn rewire_codegen_triple(codegen: *const RewireCodegen) -> *mut c_char;

@@ -307,7 +307,12 @@ fn structors(module: &Module, list: &CStr) -> Vec<Structor> {
     // SAFETY: the index is valid; the callback writes through the pointer that goes with it.
     unsafe {
         let data: *mut Vec<Structor> = &raw mut found;
-        ffi::rewire_structors(module.index_ref(), list.as_ptr(), push_structor, data.cast());
+        ffi::rewire_structors(
+            module.index_ref(),
+            list.as_ptr(),
+            push_structor,
+            data.cast(),
+        );
     }
     found
 }

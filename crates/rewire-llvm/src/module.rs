@@ -8,10 +8,10 @@ use std::sync::atomic::AtomicU8;
 use llvm_sys::bit_reader::LLVMGetBitcodeModuleInContext2;
 use llvm_sys::bit_writer::LLVMWriteBitcodeToMemoryBuffer;
 use llvm_sys::core::{
-    LLVMContextCreate, LLVMContextDispose, LLVMContextSetDiscardValueNames, LLVMCreateMemoryBufferWithMemoryRange,
-    LLVMCreateMemoryBufferWithMemoryRangeCopy, LLVMDisposeMemoryBuffer, LLVMDisposeModule,
-    LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDataLayoutStr, LLVMGetModuleInlineAsm,
-    LLVMGetTarget, LLVMSetDataLayout, LLVMSetTarget,
+    LLVMContextCreate, LLVMContextDispose, LLVMContextSetDiscardValueNames,
+    LLVMCreateMemoryBufferWithMemoryRange, LLVMCreateMemoryBufferWithMemoryRangeCopy,
+    LLVMDisposeMemoryBuffer, LLVMDisposeModule, LLVMGetBufferSize, LLVMGetBufferStart,
+    LLVMGetDataLayoutStr, LLVMGetModuleInlineAsm, LLVMGetTarget, LLVMSetDataLayout, LLVMSetTarget,
 };
 use llvm_sys::ir_reader::LLVMParseIRInContext2;
 use llvm_sys::prelude::{LLVMContextRef, LLVMMemoryBufferRef, LLVMModuleRef, LLVMValueRef};
@@ -164,8 +164,7 @@ impl Module {
                 c"bitcode".as_ptr(),
                 0,
             );
-            let failed =
-                LLVMGetBitcodeModuleInContext2(self.context, buffer, &raw mut self.module);
+            let failed = LLVMGetBitcodeModuleInContext2(self.context, buffer, &raw mut self.module);
             if ffi::is_true(failed) {
                 self.module = ptr::null_mut();
                 LLVMDisposeMemoryBuffer(buffer);
@@ -187,12 +186,8 @@ impl Module {
                 bytes.len(),
                 c"text".as_ptr(),
             );
-            let failed = LLVMParseIRInContext2(
-                self.context,
-                buffer,
-                &raw mut self.module,
-                &raw mut message,
-            );
+            let failed =
+                LLVMParseIRInContext2(self.context, buffer, &raw mut self.module, &raw mut message);
             LLVMDisposeMemoryBuffer(buffer);
             let reason = take_message(message);
             if ffi::is_true(failed) {

@@ -98,7 +98,9 @@ pub fn end_by(reason: &str) {
 }
 
 fn install() {
-    let mut installed = INSTALLED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut installed = INSTALLED
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(installed) = installed.as_mut() {
         installed.guards += 1;
         return;
@@ -117,7 +119,9 @@ fn install() {
 }
 
 fn uninstall() {
-    let mut installed = INSTALLED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut installed = INSTALLED
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     let Some(state) = installed.as_mut() else {
         return;
     };
@@ -162,7 +166,10 @@ impl AlternateStack {
             if before.ss_flags & libc::SS_DISABLE == 0 {
                 return None;
             }
-            let free = STACKS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+            let free = STACKS
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .pop();
             let mut memory = free.unwrap_or_else(|| vec![0; SIZE]);
             let stack = libc::stack_t {
                 ss_sp: memory.as_mut_ptr().cast(),
@@ -180,7 +187,10 @@ impl Drop for AlternateStack {
         // SAFETY: it is what the thread had before.
         unsafe { libc::sigaltstack(&raw const self.before, ptr::null_mut()) };
         let memory = std::mem::take(&mut self.memory);
-        STACKS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(memory);
+        STACKS
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .push(memory);
     }
 }
 

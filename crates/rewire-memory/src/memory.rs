@@ -142,7 +142,9 @@ impl CodeMemory {
 
     fn lock(&self, kind: RegionKind) -> MutexGuard<'_, Region> {
         let region = &self.regions[kind as usize];
-        region.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        region
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Takes `size` bytes of a region; they are zero until they are written.
@@ -229,7 +231,10 @@ impl Reserved<'_> {
     ///
     /// The kernel refuses.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), MemoryError> {
-        assert!(bytes.len() as u64 <= self.size, "more bytes than were taken");
+        assert!(
+            bytes.len() as u64 <= self.size,
+            "more bytes than were taken"
+        );
         if self.kind.is_writable() {
             // SAFETY: the memory is mapped, writable and ours alone until `keep`.
             unsafe {

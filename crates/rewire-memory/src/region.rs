@@ -89,13 +89,8 @@ impl Region {
         let protection = self.kind.protection();
         // SAFETY: the pages lie in the reserved range, which is ours, and nothing has been given
         // out of them yet.
-        let failed = unsafe {
-            libc::mprotect(
-                self.open as *mut libc::c_void,
-                size as usize,
-                protection,
-            )
-        };
+        let failed =
+            unsafe { libc::mprotect(self.open as *mut libc::c_void, size as usize, protection) };
         if failed != 0 {
             return Err(MemoryError::Protect {
                 address: ExecAddr::new(self.open),

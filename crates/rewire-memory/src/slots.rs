@@ -15,8 +15,8 @@
 //! `ret` to the stub keeps the processor's return predictions in step.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rewire_object::ExecAddr;
 
@@ -77,7 +77,10 @@ impl Slots {
     ///
     /// The memory for stubs is used up.
     pub fn allocate(&self) -> Result<SlotId, MemoryError> {
-        let mut next = self.next.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut next = self
+            .next
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         if next.is_multiple_of(STUBS_PER_PAGE) {
             self.add_page(*next)?;
         }
@@ -88,7 +91,9 @@ impl Slots {
 
     fn add_page(&self, first: u64) -> Result<(), MemoryError> {
         let mut page = self.memory.allocate(RegionKind::Stubs, PAGE, PAGE)?;
-        let words = self.memory.allocate(RegionKind::Slots, 8 * STUBS_PER_PAGE, 8)?;
+        let words = self
+            .memory
+            .allocate(RegionKind::Slots, 8 * STUBS_PER_PAGE, 8)?;
         let ids = (first..first + STUBS_PER_PAGE).map(|id| SlotId(id as u32));
         let mut code = Vec::with_capacity(PAGE as usize);
         // jmp *2(%rip), to the word behind it.
@@ -96,7 +101,8 @@ impl Slots {
         code.extend(self.entry.get().to_le_bytes());
         for id in ids.clone() {
             let stub = self.canonical(id);
-            let displacement = |to: ExecAddr, end: u64| (to.offset_from(stub + end) as i32).to_le_bytes();
+            let displacement =
+                |to: ExecAddr, end: u64| (to.offset_from(stub + end) as i32).to_le_bytes();
             code.extend([0xff, 0x25]);
             code.extend(displacement(self.slot(id), 6));
             code.extend([0x66, 0x90, 0xe8]);
@@ -123,7 +129,10 @@ impl Slots {
     /// The function's canonical address: its stub.
     #[must_use]
     pub fn canonical(&self, id: SlotId) -> ExecAddr {
-        let (page, place) = (u64::from(id.0) / STUBS_PER_PAGE, u64::from(id.0) % STUBS_PER_PAGE);
+        let (page, place) = (
+            u64::from(id.0) / STUBS_PER_PAGE,
+            u64::from(id.0) % STUBS_PER_PAGE,
+        );
         self.stubs.start + (page * PAGE + (place + 1) * STUB)
     }
 
@@ -136,7 +145,10 @@ impl Slots {
         let offset = address.get() - self.stubs.start.get();
         let (page, place) = (offset / PAGE, offset % PAGE / STUB);
         let id = SlotId((page * STUBS_PER_PAGE + place.checked_sub(1)?) as u32);
-        let count = *self.next.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let count = *self
+            .next
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         (u64::from(id.0) < count && self.canonical(id) == address).then_some(id)
     }
 

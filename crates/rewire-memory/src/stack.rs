@@ -33,7 +33,10 @@ thread_local! {
 static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 fn take() -> Option<usize> {
-    let free = FREE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+    let free = FREE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .pop();
     free.or_else(map)
 }
 

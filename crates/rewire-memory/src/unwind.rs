@@ -103,7 +103,9 @@ impl Index {
             return false;
         };
         if place.load(Ordering::Relaxed).is_null() {
-            let records: Vec<Record> = (0..FIRST_CHUNK << chunk).map(|_| Record::default()).collect();
+            let records: Vec<Record> = (0..FIRST_CHUNK << chunk)
+                .map(|_| Record::default())
+                .collect();
             let records = Box::leak(records.into_boxed_slice());
             place.store(records.as_mut_ptr(), Ordering::Release);
         }
@@ -155,7 +157,10 @@ impl UnwindTable {
     /// Enters the descriptions of an `.eh_frame` section (LSB core, section 10.6.1) that lies at
     /// `address`, for code above all that was entered before. Malformed rest is left out.
     pub fn register(&self, section: &[u8], address: ExecAddr) {
-        let _writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut found = descriptions(section, address);
         found.sort_unstable();
         for (start, end, description) in found {
@@ -199,7 +204,11 @@ fn descriptions(section: &[u8], address: ExecAddr) -> Vec<(u64, u64, u64)> {
         let start = fde.initial_address();
         // 0 marks code that was discarded.
         if start != 0 && fde.len() != 0 {
-            found.push((start, start + fde.len(), address.get() + fde.offset() as u64));
+            found.push((
+                start,
+                start + fde.len(),
+                address.get() + fde.offset() as u64,
+            ));
         }
     }
     found

@@ -47,7 +47,10 @@ impl Writer {
         if bytes.is_empty() {
             return Ok(());
         }
-        let mut mem = self.mem.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut mem = self
+            .mem
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         // After fork the old file still means the parent's memory.
         if !self.same_process.check() || !mem.is_intact() {
             let former = std::mem::replace(&mut *mem, MemFile::open()?);

@@ -64,7 +64,9 @@ impl Core {
         self.changed.notify_all();
         match state {
             State::Present(address) => Ok(address),
-            _ => Err(Error::Internal("a definition was compiled and is not there".to_owned())),
+            _ => Err(Error::Internal(
+                "a definition was compiled and is not there".to_owned(),
+            )),
         }
     }
 
@@ -191,7 +193,10 @@ impl Core {
         self.guard_crashes.then(|| {
             let name = label(unit, roots);
             CrashGuard::new(
-                format!("error: {}: LLVM crashed while it compiled {name}\n", unit.name),
+                format!(
+                    "error: {}: LLVM crashed while it compiled {name}\n",
+                    unit.name
+                ),
                 crate::EXIT_COMPILE,
             )
         })

@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use rewire_llvm::{Codegen, Level};
 use rewire_memory::unwind::UnwindTable;
-use rewire_memory::{CodeMemory, RegionKind, Slots, entry};
+use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
 
 use crate::error::Error;
 use crate::first_call;
@@ -104,13 +104,18 @@ impl Core {
         Ok(())
     }
 
+    /// Gives memory to a variable that the engine itself defines.
+    pub(crate) fn place_variable(&self, bytes: &[u8]) -> Result<ExecAddr, Error> {
+        let size = bytes.len() as u64;
+        let mut memory = self.memory.allocate(RegionKind::Data, size, 16)?;
+        memory.write(bytes)?;
+        Ok(memory.keep().start)
+    }
+
     /// What libraries that the program is linked with statically take for the program's own
     /// object (Itanium C++ ABI, section 3.3.6.3): any address that is unique to it.
     fn place_dso_handle(&self) -> Result<(), Error> {
-        let mut memory = self.memory.allocate(RegionKind::Data, 8, 8)?;
-        let start = memory.start();
-        memory.write(&start.get().to_le_bytes())?;
-        memory.keep();
+        let start = self.place_variable(&[0; 8])?;
         let mut ledger = self.ledger();
         let id = ledger.find_or_enter(&Arc::from("__dso_handle"));
         let entry = ledger.entry_mut(id);

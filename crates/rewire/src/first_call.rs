@@ -44,7 +44,10 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     let (function, error) = match result {
         Ok(Ok(target)) => return target,
         Ok(Err((function, error))) => (function, error),
-        Err(_) => (None, Error::Internal("a panic; its message is above".to_owned())),
+        Err(_) => (
+            None,
+            Error::Internal("a panic; its message is above".to_owned()),
+        ),
     };
     drop(inside);
     drop(quiet);
@@ -59,7 +62,10 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
         .of_first_call(call.stub)
         .and_then(|slot| core.ledger().of_slot(slot));
     let Some(id) = function else {
-        return Err((None, Error::Internal("a stub belongs to no function".to_owned())));
+        return Err((
+            None,
+            Error::Internal("a stub belongs to no function".to_owned()),
+        ));
     };
     note_call(core, id);
     let address = core.provide(id).map_err(|error| (Some(id), error))?;

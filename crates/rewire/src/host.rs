@@ -8,12 +8,14 @@ use rewire_memory::ExecAddr;
 use crate::process::supplied;
 
 /// What the host has under a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HostSymbol {
     /// A function, or data.
     Address(ExecAddr),
     /// A thread-local variable, as `__tls_get_addr` takes it.
     Thread { module: u64, offset: u64 },
+    /// A variable that the engine supplies: the bytes that it starts with.
+    Variable(Vec<u8>),
 }
 
 /// Looks a name up as the dynamic loader does for a program. May run code of libraries (the
@@ -26,7 +28,9 @@ pub(crate) fn find(name: &str, thread_local: bool) -> Option<HostSymbol> {
     // SAFETY: the name is a C string.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c_name.as_ptr()) };
     if found.is_null() {
-        return supplied::where_host_has_none(name).map(HostSymbol::Address);
+        return supplied::where_host_has_none(name)
+            .map(HostSymbol::Address)
+            .or_else(|| supplied::variable(name).map(HostSymbol::Variable));
     }
     let address = ExecAddr::new(found as u64);
     if thread_local {
@@ -86,7 +90,11 @@ pub(crate) fn describe(address: ExecAddr) -> Option<String> {
         {
             return None;
         }
-        Some(CStr::from_ptr(info.dli_sname).to_string_lossy().into_owned())
+        Some(
+            CStr::from_ptr(info.dli_sname)
+                .to_string_lossy()
+                .into_owned(),
+        )
     }
 }
 

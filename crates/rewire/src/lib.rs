@@ -30,6 +30,7 @@ pub use error::Error;
 pub use ledger::{EntryKind, Generation, UseAspect};
 pub use observe::{LinkObserver, LinkRecord, RecordedUse};
 pub use options::{Level, OptLevel, Options};
+pub use process::exit::at_exit;
 pub use report::Report;
 pub use rewire_llvm::Linkage;
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};

@@ -22,7 +22,9 @@ pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generat
         reason,
     };
     let mut definitions = index.globals.iter().filter(|global| {
-        global.is_definition && global.linkage != Linkage::Local && !global.name.starts_with("llvm.")
+        global.is_definition
+            && global.linkage != Linkage::Local
+            && !global.name.starts_with("llvm.")
     });
     let new_type = match (definitions.next(), definitions.next()) {
         (Some(one), None) if &*one.name == name => one.type_name.clone(),
@@ -36,7 +38,9 @@ pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generat
         }
     };
     let mut ledger = core.ledger();
-    let id = ledger.find(name).ok_or_else(|| Error::Unknown { name: name.into() })?;
+    let id = ledger
+        .find(name)
+        .ok_or_else(|| Error::Unknown { name: name.into() })?;
     while ledger.entry(id).is_being_replaced {
         ledger = wait(&core.changed, ledger);
     }
@@ -47,7 +51,9 @@ pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generat
     let known = ledger.entry(id).type_name.clone();
     if known.as_deref() != Some(&*new_type) {
         let known = known.unwrap_or_default();
-        return Err(refuse(format!("its type is {known}, and the new body's {new_type}")));
+        return Err(refuse(format!(
+            "its type is {known}, and the new body's {new_type}"
+        )));
     }
     let (unit, ordinal) = ledger.begin_replacement(id, source, module, index);
     drop(ledger);

@@ -72,7 +72,11 @@ pub(crate) fn of(core: &Core, name: &str) -> Option<FunctionState> {
         },
         generation: entry.generation,
         address,
-        canonical: if entry.is_replaceable() { stub } else { address },
+        canonical: if entry.is_replaceable() {
+            stub
+        } else {
+            address
+        },
         users: users.collect(),
     })
 }

@@ -63,7 +63,11 @@ impl Ledger {
             let entry = self.enter(ordinal, global, &mut elected);
             entries.push(entry);
         }
-        for comdat in index.globals.iter().filter_map(|global| global.comdat.as_ref()) {
+        for comdat in index
+            .globals
+            .iter()
+            .filter_map(|global| global.comdat.as_ref())
+        {
             self.comdats.entry(comdat.clone()).or_insert(id);
         }
         let unit = Arc::new(Unit::new(id, source, module, index, entries));

@@ -153,7 +153,11 @@ impl Ledger {
     }
 
     /// The one address that a function has for its whole life.
-    pub(crate) fn canonical(&mut self, id: EntryId, slots: &Slots) -> Result<ExecAddr, MemoryError> {
+    pub(crate) fn canonical(
+        &mut self,
+        id: EntryId,
+        slots: &Slots,
+    ) -> Result<ExecAddr, MemoryError> {
         match self.entry(id).state {
             State::Present(address) if !self.entry(id).is_replaceable() => Ok(address),
             _ => Ok(slots.canonical(self.slot(id, slots)?)),

@@ -284,8 +284,8 @@ impl<'c> Binder<'c> {
                     if one.layout.thread_offset(section).is_some() =>
                 {
                     let start = one.layout.thread_offset(section).unwrap_or_default();
-                    let module = *modules[*place]
-                        .get_or_insert_with(|| core.thread_locals.new_module());
+                    let module =
+                        *modules[*place].get_or_insert_with(|| core.thread_locals.new_module());
                     DefinitionKind::Thread {
                         module,
                         offset: start.wrapping_add(offset),

@@ -34,11 +34,7 @@ impl Needs {
 
     /// What the batch refers to and neither holds nor finds in memory. `absent` are the names
     /// that the host was asked for already and doesn't have.
-    pub(crate) fn find(
-        ledger: &Ledger,
-        batch: &[Parsed<'_>],
-        absent: &FxHashSet<EntryId>,
-    ) -> Self {
+    pub(crate) fn find(ledger: &Ledger, batch: &[Parsed<'_>], absent: &FxHashSet<EntryId>) -> Self {
         let mut needs = Self::default();
         let mut seen: FxHashSet<EntryId> = HashSet::default();
         for parsed in batch {
@@ -96,7 +92,11 @@ impl Needs {
     }
 
     /// Asks the host; what it has enters the ledger, what it doesn't have, `absent`.
-    pub(crate) fn ask_host(&self, core: &Core, absent: &mut FxHashSet<EntryId>) {
+    pub(crate) fn ask_host(
+        &self,
+        core: &Core,
+        absent: &mut FxHashSet<EntryId>,
+    ) -> Result<(), Error> {
         let found: Vec<_> = self
             .host
             .iter()
@@ -108,12 +108,18 @@ impl Needs {
                 absent.insert(id);
                 continue;
             };
+            // Code expects its own variables nearby.
+            let symbol = match symbol {
+                HostSymbol::Variable(bytes) => HostSymbol::Address(core.place_variable(&bytes)?),
+                other => other,
+            };
             let entry = ledger.entry(id);
             if entry.is_present() || entry.definition != Definition::None {
                 continue;
             }
             enter_host(core, &mut ledger, id, symbol);
         }
+        Ok(())
     }
 }
 
@@ -122,6 +128,7 @@ pub(crate) fn enter_host(core: &Core, ledger: &mut Ledger, id: EntryId, symbol: 
     let state = match symbol {
         HostSymbol::Address(address) => State::Present(address),
         HostSymbol::Thread { module, offset } => State::PerThread { module, offset },
+        HostSymbol::Variable(_) => return,
     };
     let entry = ledger.entry_mut(id);
     entry.state = state.clone();

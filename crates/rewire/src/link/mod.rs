@@ -31,7 +31,6 @@ use crate::unit::Unit;
 use bind::Binder;
 use gather::Needs;
 
-
 /// An object to be linked.
 #[derive(Debug)]
 pub(crate) struct Object {
@@ -100,7 +99,7 @@ fn complete(
     }
     drop(ledger);
     timer.stop();
-    needs.ask_host(core, absent);
+    needs.ask_host(core, absent)?;
     let more = needs.extract(core)?;
     let mut batch: Vec<Parsed<'_>> = batch;
     batch.extend(parse_all(&more)?);
@@ -185,9 +184,9 @@ impl<'m> Staged<'m> {
         // batch and hold nothing else, lie together.
         let mut place = |segment| -> Result<ExecAddr, Error> {
             let extent = self.layout.extent(segment);
-            let taken =
-                core.memory
-                    .allocate(RegionKind::of(segment), extent.size, extent.align)?;
+            let taken = core
+                .memory
+                .allocate(RegionKind::of(segment), extent.size, extent.align)?;
             let start = taken.start();
             self.memory.push(taken);
             Ok(start)

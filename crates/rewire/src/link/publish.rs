@@ -161,8 +161,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         ));
     }
     let code_size = one.layout.extent(Segment::Code).size;
-    let code: std::ops::Range<ExecAddr> =
-        one.placement.code..one.placement.code + code_size;
+    let code: std::ops::Range<ExecAddr> = one.placement.code..one.placement.code + code_size;
     let definitions = one.definitions.iter().filter_map(|definition| {
         (!matches!(definition.kind, DefinitionKind::Thread { .. })).then_some(Defined {
             entry: definition.entry,

@@ -165,8 +165,16 @@ mod tests {
     #[test]
     fn conversions_round_once() {
         assert_eq!(round_to_bf16(1.0), 0x3f80);
-        assert_eq!(round_to_bf16(f32::from_bits(0x3f80_8000)), 0x3f80, "a tie, to even");
-        assert_eq!(round_to_bf16(f32::from_bits(0x3f81_8000)), 0x3f82, "a tie, to even");
+        assert_eq!(
+            round_to_bf16(f32::from_bits(0x3f80_8000)),
+            0x3f80,
+            "a tie, to even"
+        );
+        assert_eq!(
+            round_to_bf16(f32::from_bits(0x3f81_8000)),
+            0x3f82,
+            "a tie, to even"
+        );
         assert_eq!(round_to_bf16(f32::MAX), 0x7f80);
         // Just above a tie, by less than single precision tells.
         let above = f64::from(f32::from_bits(0x3f80_8000)) * (1.0 + f64::EPSILON);

@@ -4,11 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
-type Register = unsafe extern "C" fn(
-    extern "C" fn(*mut c_void),
-    *mut c_void,
-    *mut c_void,
-) -> c_int;
+type Register = unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, *mut c_void) -> c_int;
 
 /// The C library's own registration. Not called by its name, because an executable may keep its
 /// static C++ objects from being destroyed by taking that name for itself.
@@ -24,8 +20,9 @@ fn registration() -> Option<Register> {
     })
 }
 
-/// `atexit` of compiled code.
-pub(crate) extern "C" fn at_exit(function: extern "C" fn()) -> c_int {
+/// Registers a function to be called when the process exits: `atexit` of compiled code, and for
+/// programs that took `__cxa_atexit` away from themselves. Returns 0, or -1 when it can't.
+pub extern "C" fn at_exit(function: extern "C" fn()) -> c_int {
     let Some(register) = registration() else {
         return -1;
     };

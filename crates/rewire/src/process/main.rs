@@ -94,8 +94,7 @@ pub(crate) unsafe fn run(
     // SAFETY: the function's type was compared with the ledger's; a function that takes fewer
     // arguments ignores the rest (psABI, section 3.2.3).
     unsafe {
-        type Status =
-            extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char) -> i32;
+        type Status = extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char) -> i32;
         type Nothing = extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char);
         Ok(match main.signature {
             Signature::Returns { status: true } => {
@@ -130,7 +129,13 @@ mod tests {
         assert_eq!(Signature::parse("i32 ()"), status(true));
         assert_eq!(Signature::parse("void (i32, ptr)"), status(false));
         assert_eq!(Signature::parse("i32 (i32, ptr, ptr)"), status(true));
-        for odd in ["i64 ()", "i32 (ptr)", "i32 (...)", "double (i32, ptr)", "[4 x i8]"] {
+        for odd in [
+            "i64 ()",
+            "i32 (ptr)",
+            "i32 (...)",
+            "double (i32, ptr)",
+            "[4 x i8]",
+        ] {
             assert_eq!(Signature::parse(odd), None, "{odd}");
         }
     }

@@ -72,7 +72,12 @@ fn used(core: &Core, unit: &Unit) -> Vec<Ordinal> {
                 && matches!(entry.state, State::Absent)
         })
     };
-    unit.index.used.iter().copied().filter(is_unplaced).collect()
+    unit.index
+        .used
+        .iter()
+        .copied()
+        .filter(is_unplaced)
+        .collect()
 }
 
 type Pieces = Vec<(Arc<Unit>, Vec<Ordinal>)>;
@@ -130,9 +135,9 @@ fn array_of(section: &str) -> Option<(When, Option<u32>)> {
 }
 
 fn place_section(core: &Arc<Core>, section: &Arc<str>, pieces: &Pieces) -> Result<(), Error> {
-    let objects = pieces.iter().map(|(unit, roots)| {
-        object(core, unit, roots, Some(section.clone()))
-    });
+    let objects = pieces
+        .iter()
+        .map(|(unit, roots)| object(core, unit, roots, Some(section.clone())));
     let objects: Vec<Object> = objects.collect::<Result<_, _>>()?;
     let linked = link::link(core, &objects, None)?;
     match array_of(section) {
