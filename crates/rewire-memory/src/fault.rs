@@ -92,7 +92,7 @@ pub fn end_by(reason: &str) {
     }
     // SAFETY: the guard that set it still stands: it is on this thread's stack.
     let crash = unsafe { &*crash };
-    eprint!("{}  {reason}\n", crash.message);
+    eprintln!("{}  {reason}", crash.message);
     // SAFETY: it ends the process.
     unsafe { libc::_exit(crash.code) };
 }

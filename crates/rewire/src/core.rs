@@ -11,7 +11,6 @@ use crate::first_call;
 use crate::ledger::{Definition, EntryKind, Ledger, State};
 use crate::observe::LinkObserver;
 use crate::options::Options;
-use crate::process::thread_local::ThreadLocals;
 use crate::process::{Process, fork};
 use crate::report::Timings;
 use crate::sync::lock;
@@ -28,7 +27,6 @@ pub(crate) struct Core {
     pub(crate) guard_crashes: bool,
     pub(crate) observer: Option<Arc<dyn LinkObserver>>,
     pub(crate) timings: Timings,
-    pub(crate) thread_locals: ThreadLocals,
     pub(crate) process: Process,
 }
 
@@ -60,7 +58,6 @@ impl Core {
             guard_crashes: options.guard_crashes,
             observer: options.observer,
             timings: Timings::default(),
-            thread_locals: ThreadLocals::default(),
             process: Process::default(),
             memory,
         });

@@ -13,6 +13,7 @@ use super::resolve::{Meaning, Parsed};
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Definition as Defined, EntryId, EntryKind, Ledger, State, UseAspect};
+use crate::process::thread_local;
 
 /// A definition that the batch brings.
 #[derive(Clone, Copy, Debug)]
@@ -268,7 +269,6 @@ impl<'c> Binder<'c> {
     /// Fills in what depends on where the batch's objects are.
     pub(crate) fn locate(
         &mut self,
-        core: &Core,
         batch: &[Parsed<'_>],
         staged: &mut [Staged<'_>],
     ) -> Result<(), Error> {
@@ -284,8 +284,7 @@ impl<'c> Binder<'c> {
                     if one.layout.thread_offset(section).is_some() =>
                 {
                     let start = one.layout.thread_offset(section).unwrap_or_default();
-                    let module =
-                        *modules[*place].get_or_insert_with(|| core.thread_locals.new_module());
+                    let module = *modules[*place].get_or_insert_with(thread_local::new_module);
                     DefinitionKind::Thread {
                         module,
                         offset: start.wrapping_add(offset),

@@ -153,7 +153,7 @@ fn stage<'m>(
     for one in &mut staged.0 {
         one.reserve(core)?;
     }
-    binder.locate(core, batch, &mut staged.0)?;
+    binder.locate(batch, &mut staged.0)?;
     for (parsed, one) in batch.iter().zip(&mut staged.0) {
         rewire_object::link(
             &parsed.graph,

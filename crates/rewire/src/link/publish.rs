@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Block, Defined, EntryId, Generation, Ledger, State, Use, UseAspect};
 use crate::observe::LinkRecord;
+use crate::process::thread_local;
 use crate::report::Phase;
 
 /// Registers the unwind tables, enters definitions and uses, and stores the slots.
@@ -33,8 +34,7 @@ pub(crate) fn publish(
         if let Some(module) = thread_module(&one) {
             let extent = one.layout.thread_extent();
             let image = std::mem::take(&mut one.image.thread);
-            core.thread_locals
-                .set_image(module, image, extent.size, extent.align);
+            thread_local::set_image(module, image, extent.size, extent.align);
         }
         note_piece(parsed, &one, &mut linked);
         let block = block_of(&ledger, parsed, &one);

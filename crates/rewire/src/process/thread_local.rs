@@ -26,29 +26,23 @@ struct Image {
 /// All modules of the process, by number. A place is empty until its object is published.
 static MODULES: RwLock<Vec<Option<Arc<Image>>>> = RwLock::new(Vec::new());
 
-/// Gives numbers to an engine's modules.
-#[derive(Debug, Default)]
-pub(crate) struct ThreadLocals;
+/// A number for a module whose image will follow.
+pub(crate) fn new_module() -> u64 {
+    let mut modules = MODULES.write().unwrap_or_else(PoisonError::into_inner);
+    modules.push(None);
+    OURS | (modules.len() - 1) as u64
+}
 
-impl ThreadLocals {
-    /// A number for a module whose image will follow.
-    pub(crate) fn new_module(&self) -> u64 {
-        let mut modules = MODULES.write().unwrap_or_else(PoisonError::into_inner);
-        modules.push(None);
-        OURS | (modules.len() - 1) as u64
-    }
-
-    /// Sets a module's initial values; zeros follow up to `size` bytes.
-    pub(crate) fn set_image(&self, module: u64, bytes: Vec<u8>, size: u64, align: u64) {
-        let size = usize::try_from(size).unwrap_or(usize::MAX).max(1);
-        let align = usize::try_from(align).unwrap_or(usize::MAX).max(16);
-        let Ok(layout) = Layout::from_size_align(size, align) else {
-            return;
-        };
-        let mut modules = MODULES.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = modules.get_mut((module & !OURS) as usize) {
-            *place = Some(Arc::new(Image { bytes, layout }));
-        }
+/// Sets a module's initial values; zeros follow up to `size` bytes.
+pub(crate) fn set_image(module: u64, bytes: Vec<u8>, size: u64, align: u64) {
+    let size = usize::try_from(size).unwrap_or(usize::MAX).max(1);
+    let align = usize::try_from(align).unwrap_or(usize::MAX).max(16);
+    let Ok(layout) = Layout::from_size_align(size, align) else {
+        return;
+    };
+    let mut modules = MODULES.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some(place) = modules.get_mut((module & !OURS) as usize) {
+        *place = Some(Arc::new(Image { bytes, layout }));
     }
 }
 
