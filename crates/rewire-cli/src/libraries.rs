@@ -63,19 +63,3 @@ fn of_script(script: &str) -> Vec<PathBuf> {
         .map(PathBuf::from)
         .collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scripts_name_shared_objects() {
-        let script = "/* GNU ld script */\nOUTPUT_FORMAT(elf64-x86-64)\n\
-            GROUP ( /lib/libm.so.6  AS_NEEDED ( /lib/libmvec.so.1 ) /lib/libm.a )";
-        let files = of_script(script);
-        assert_eq!(
-            files,
-            ["/lib/libm.so.6", "/lib/libmvec.so.1"].map(PathBuf::from)
-        );
-    }
-}
