@@ -61,6 +61,12 @@ bool rewire_materialize(LLVMValueRef function, char **error);
 // Reads and verifies everything.
 bool rewire_materialize_all(LLVMModuleRef module, char **error);
 
+// Finds the functions of the module that a call of `function` calls for certain, as far as their
+// calls return, and those that these call. `want` is asked for each by its ordinal; only what it
+// wants is followed further.
+void rewire_surely_called(RewireIndex *index, size_t function, const uint8_t *states,
+                          bool (*want)(void *data, size_t ordinal), void *data);
+
 // Moves (or clones, where the module itself still needs them) the root definitions, with the
 // variables that have to come along, into a fresh module of the same context. `states` has a byte for each ordinal, which other
 // threads may change meanwhile. `fold` also gives the values of

@@ -41,6 +41,13 @@ unsafe extern "C" {
     pub(crate) fn rewire_used(index: *const RewireIndex, entry: UsedEntry, data: *mut c_void);
     pub(crate) fn rewire_comdat(global: LLVMValueRef, length: *mut usize) -> *const c_char;
     pub(crate) fn rewire_materialize_all(module: LLVMModuleRef, error: *mut *mut c_char) -> bool;
+    pub(crate) fn rewire_surely_called(
+        index: *mut RewireIndex,
+        function: usize,
+        states: *const u8,
+        want: extern "C" fn(*mut c_void, usize) -> bool,
+        data: *mut c_void,
+    );
     pub(crate) fn rewire_extract(
         index: *mut RewireIndex,
         roots: *const usize,

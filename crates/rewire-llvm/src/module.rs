@@ -1,5 +1,6 @@
 //! A module in a context of its own.
 
+use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
@@ -285,6 +286,45 @@ impl Module {
         })
     }
 
+    /// The functions of this module that a call of `function` calls for certain, as far as their
+    /// own calls return, and those that these call. `want` is asked for each; only what it wants
+    /// is in the answer and followed further. None of them is compiled already, by `states`.
+    pub fn surely_called(
+        &mut self,
+        function: Ordinal,
+        states: &[AtomicU8],
+        want: &mut dyn FnMut(Ordinal) -> bool,
+    ) -> Vec<Ordinal> {
+        struct Asked<'w> {
+            want: &'w mut dyn FnMut(Ordinal) -> bool,
+            found: Vec<Ordinal>,
+        }
+        extern "C" fn ask(data: *mut c_void, ordinal: usize) -> bool {
+            // SAFETY: `data` is what went in below, and outlives the call.
+            let asked = unsafe { &mut *data.cast::<Asked<'_>>() };
+            let ordinal = Ordinal::new(ordinal as u32);
+            let wanted = (asked.want)(ordinal);
+            if wanted {
+                asked.found.push(ordinal);
+            }
+            wanted
+        }
+        assert_eq!(states.len(), self.len(), "a state for each global");
+        assert!(function.index() < self.len());
+        let mut asked = Asked {
+            want,
+            found: Vec::new(),
+        };
+        // SAFETY: the index is valid, and the callback fits the data.
+        unsafe {
+            let data = (&raw mut asked).cast();
+            let states = states.as_ptr().cast();
+            ffi::rewire_surely_called(self.index, function.index(), states, ask, data);
+        }
+        self.diagnostics.take();
+        asked.found
+    }
+
     /// Takes the root definitions, the variables without memory that they name, and what those
     /// name, into a module of the same context. Costs what those cost, whatever the size of the
     /// module. Of most functions the body is moved: it can be extracted once
@@ -292,8 +332,7 @@ impl Module {
     ///
     /// `states` has a byte for each global ([`GlobalState::to_byte`]), which others may change
     /// meanwhile: each is read at most once or twice, and the linker copes with either answer.
-    /// With `fold`, values of
-    /// constants that have memory already are shown to the optimiser.
+    /// With `fold`, values of constants that have memory already are shown to the optimiser.
     ///
     /// # Errors
     ///

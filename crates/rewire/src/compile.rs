@@ -10,11 +10,10 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::host::{self, HostSymbol};
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
-use crate::link::{self, Object, Origin, enter_host};
-use crate::process::fork;
+use crate::link::{self, Object, Origin, Purpose, enter_host};
 use crate::report::Phase;
 use crate::sync::wait;
-use crate::unit::{Unit, UnitId};
+use crate::unit::{Scope, Unit, UnitId};
 
 /// What a thread has to do to get a function's address.
 enum Work {
@@ -34,7 +33,7 @@ impl Core {
     pub(crate) fn provide(&self, id: EntryId) -> Result<ExecAddr, Error> {
         let result = match self.claim(id)? {
             Work::Done(address) => return Ok(address),
-            Work::Compile(unit, ordinal) => self.compile(&unit, &[ordinal], None).map(|_| None),
+            Work::Compile(unit, ordinal) => self.compile_called(&unit, ordinal).map(|()| None),
             Work::Host(name) => match host::find(&name, false) {
                 Some(HostSymbol::Address(address)) => Ok(Some(address)),
                 _ => Err(Error::MissingFunction { name }),
@@ -107,7 +106,7 @@ impl Core {
         if let (Definition::Ir(unit, ordinal), State::Absent) = (entry.definition, &entry.state) {
             let unit = ledger.unit(unit).clone();
             drop(ledger);
-            self.compile(&unit, &[ordinal], None)?;
+            self.compile(&unit, &[ordinal], Purpose::Load)?;
             ledger = self.ledger();
         }
         let entry = ledger.entry(target);
@@ -137,17 +136,63 @@ impl Core {
         &self,
         unit: &Arc<Unit>,
         roots: &[Ordinal],
-        replace: Option<EntryId>,
+        purpose: Purpose,
     ) -> Result<link::Linked, Error> {
-        let _no_fork = fork::hold_off();
-        let bytes = self.emit(unit, roots, false)?;
-        let object = Object {
+        let object = self.object_of(unit, self.emit(unit, roots, Scope::Values)?);
+        link::link(self, &[object], purpose)
+    }
+
+    /// Compiles a function that is being called, and with it those that it surely calls: their
+    /// slots still lead to the engine, but find a body.
+    fn compile_called(&self, unit: &Arc<Unit>, function: Ordinal) -> Result<(), Error> {
+        let mut company = Vec::new();
+        let mut want = |ordinal| match self.claim_if_absent(unit, ordinal) {
+            Some(id) => {
+                company.push(id);
+                true
+            }
+            None => false,
+        };
+        let compiled = self
+            .emit(unit, &[function], Scope::Company(&mut want))
+            .map(|bytes| self.object_of(unit, bytes))
+            .and_then(|object| link::link(self, &[object], Purpose::Call));
+        if compiled.is_ok() || company.is_empty() {
+            return compiled.map(|_| ());
+        }
+        // One of the others may be what failed, and that is for its own call to say.
+        let mut ledger = self.ledger();
+        for id in company {
+            let entry = ledger.entry_mut(id);
+            if matches!(entry.state, State::Pending) {
+                entry.state = State::Absent;
+            }
+        }
+        drop(ledger);
+        self.changed.notify_all();
+        self.compile(unit, &[function], Purpose::Call).map(|_| ())
+    }
+
+    /// Marks a function as this thread's to compile, if nobody else has got to it.
+    fn claim_if_absent(&self, unit: &Unit, ordinal: Ordinal) -> Option<EntryId> {
+        let id = unit.entry(ordinal)?;
+        let mut ledger = self.ledger();
+        let entry = ledger.entry_mut(id);
+        let is_free = matches!(entry.state, State::Absent)
+            && entry.definition == Definition::Ir(unit.id, ordinal);
+        is_free.then(|| {
+            entry.state = State::Pending;
+            id
+        })
+    }
+
+    fn object_of(&self, unit: &Arc<Unit>, bytes: Vec<u8>) -> Object {
+        Object {
             unit: unit.clone(),
             bytes,
             origin: Origin::Ir,
             section: None,
-        };
-        link::link(self, &[object], replace)
+        }
     }
 
     /// Extracts definitions and generates an object for them.
@@ -155,13 +200,13 @@ impl Core {
         &self,
         unit: &Arc<Unit>,
         roots: &[Ordinal],
-        only_roots: bool,
+        scope: Scope<'_>,
     ) -> Result<Vec<u8>, Error> {
         let _guard = self.guard(unit, roots);
         self.with_codegen(|codegen| {
             let extract = self.timings.start(Phase::Extract);
             let fold = codegen.level() > rewire_llvm::Level::O0;
-            let bytes = unit.extract(roots, only_roots, fold, |mut extracted| {
+            let bytes = unit.extract(roots, scope, fold, |mut extracted| {
                 extract.stop();
                 let optimise = self.timings.start(Phase::Optimise);
                 codegen.optimise(&mut extracted);
@@ -208,7 +253,7 @@ impl Core {
         for unit in units {
             let wanted = wanted(&self.ledger(), unit.id);
             for roots in wanted.chunks(BATCH) {
-                self.compile(&unit, roots, None)?;
+                self.compile(&unit, roots, Purpose::Load)?;
             }
         }
         Ok(())

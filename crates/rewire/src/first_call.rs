@@ -9,7 +9,7 @@ use rewire_memory::{ExecAddr, unwind};
 use crate::core::Core;
 use crate::error::Error;
 use crate::host;
-use crate::ledger::EntryId;
+use crate::ledger::{EntryId, State};
 use crate::process::fork;
 use crate::process::quiet::Quiet;
 
@@ -70,12 +70,19 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
     note_call(core, id);
     let address = core.provide(id).map_err(|error| (Some(id), error))?;
     let ledger = core.ledger();
-    let entry = ledger.entry(id);
-    match entry.slot {
-        // Back to the stub, which jumps through the slot.
-        Some(slot) if !core.slots.is_fresh(slot) => Ok(None),
-        _ => Ok(Some(address)),
+    let Some(slot) = ledger.entry(id).slot else {
+        return Ok(Some(address));
+    };
+    if core.slots.is_fresh(slot) {
+        // It was compiled together with a function that calls it. The body may have been
+        // replaced since it was provided.
+        match ledger.entry(id).state {
+            State::Present(now) => core.slots.retarget(slot, now),
+            _ => return Ok(Some(address)),
+        }
     }
+    // Back to the stub, which jumps through the slot.
+    Ok(None)
 }
 
 fn note_call(core: &Core, id: EntryId) {

@@ -7,6 +7,7 @@ use rewire_llvm::{GlobalState, Linkage, Module, Source};
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Definition, Generation};
+use crate::link::Purpose;
 use crate::sync::wait;
 
 /// See [`Engine::replace`](crate::Engine::replace).
@@ -57,7 +58,7 @@ pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generat
     }
     let (unit, ordinal) = ledger.begin_replacement(id, source, module, index);
     drop(ledger);
-    let result = core.compile(&unit, &[ordinal], Some(id));
+    let result = core.compile(&unit, &[ordinal], Purpose::Replace(id));
     let mut ledger = core.ledger();
     ledger.entry_mut(id).is_being_replaced = false;
     let result = match result {

@@ -75,21 +75,25 @@ impl Unit {
     }
 
     /// Extracts definitions in a copy of the module that is this thread's alone meanwhile.
-    ///
-    /// With `only_roots`, no other variable's value comes along.
     pub(crate) fn extract<R>(
         &self,
         roots: &[Ordinal],
-        only_roots: bool,
+        scope: Scope<'_>,
         fold: bool,
         then: impl FnOnce(Extracted<'_>) -> Result<R, LlvmError>,
     ) -> Result<R, LlvmError> {
         let mut module = self.modules.take(roots)?;
-        let result = if only_roots {
-            let states = self.states_for_only(roots);
-            module.extract(roots, &states, fold).and_then(then)
-        } else {
-            module.extract(roots, &self.states, fold).and_then(then)
+        let result = match (scope, roots) {
+            (Scope::Company(want), [root]) => {
+                let mut all = vec![*root];
+                all.extend(module.surely_called(*root, &self.states, want));
+                module.extract(&all, &self.states, fold).and_then(then)
+            }
+            (Scope::Alone, _) => {
+                let states = self.states_for_only(roots);
+                module.extract(roots, &states, fold).and_then(then)
+            }
+            _ => module.extract(roots, &self.states, fold).and_then(then),
         };
         self.modules.put(module);
         result
@@ -134,6 +138,16 @@ impl Unit {
         }
         states
     }
+}
+
+/// What is extracted besides the roots.
+pub(crate) enum Scope<'w> {
+    /// The values of variables that they name and that have no memory yet.
+    Values,
+    /// Those, and the functions that the one root surely calls, of which the closure is asked.
+    Company(&'w mut dyn FnMut(Ordinal) -> bool),
+    /// Nothing.
+    Alone,
 }
 
 /// Copies of a module, each in a context of its own. Whoever takes one has it alone, so that no

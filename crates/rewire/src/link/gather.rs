@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::host::{self, HostSymbol};
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, UseAspect};
-use crate::unit::{Unit, UnitId};
+use crate::unit::{Scope, Unit, UnitId};
 
 /// What is missing.
 #[derive(Debug, Default)]
@@ -148,7 +148,7 @@ pub(crate) fn is_defined(parsed: &Parsed<'_>, id: SymbolId) -> bool {
 impl Core {
     /// Variables of a unit, with what their values name, as an object.
     fn compile_data(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<Object, Error> {
-        let bytes = self.emit(unit, roots, false)?;
+        let bytes = self.emit(unit, roots, Scope::Values)?;
         Ok(Object {
             unit: unit.clone(),
             bytes,

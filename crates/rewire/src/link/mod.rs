@@ -60,19 +60,35 @@ pub(crate) struct Linked {
     pub(crate) pieces: Vec<(Arc<str>, ExecAddr, u64)>,
 }
 
-/// Links objects with whatever they need, and publishes them.
-///
-/// Functions whose entries `replace` names get their new bodies; of all else that has memory
-/// already, the first copy stays.
-pub(crate) fn link(
-    core: &Core,
-    objects: &[Object],
-    replace: Option<EntryId>,
-) -> Result<Linked, Error> {
+/// What something is linked for: which slots lead to the new bodies at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be there: all of them.
+    Load,
+    /// A function is being called, and others came with it: those that were called. The others'
+    /// first calls go through the engine, which counts them.
+    Call,
+    /// To replace this function's body.
+    Replace(EntryId),
+}
+
+impl Purpose {
+    /// The function that gets a new body although it has one.
+    pub(crate) fn replaced(self) -> Option<EntryId> {
+        match self {
+            Self::Replace(entry) => Some(entry),
+            Self::Load | Self::Call => None,
+        }
+    }
+}
+
+/// Links objects with whatever they need, and publishes them. Of all that has memory already, but
+/// for a function that is to be replaced, the first copy stays.
+pub(crate) fn link(core: &Core, objects: &[Object], purpose: Purpose) -> Result<Linked, Error> {
     let timer = core.timings.start(Phase::Link);
     let batch = parse_all(objects)?;
     timer.stop();
-    complete(core, batch, replace, &mut HashSet::default())
+    complete(core, batch, purpose, &mut HashSet::default())
 }
 
 fn parse_all(objects: &[Object]) -> Result<Vec<Parsed<'_>>, Error> {
@@ -83,7 +99,7 @@ fn parse_all(objects: &[Object]) -> Result<Vec<Parsed<'_>>, Error> {
 fn complete(
     core: &Core,
     mut batch: Vec<Parsed<'_>>,
-    replace: Option<EntryId>,
+    purpose: Purpose,
     absent: &mut FxHashSet<EntryId>,
 ) -> Result<Linked, Error> {
     let timer = core.timings.start(Phase::Link);
@@ -93,9 +109,9 @@ fn complete(
     }
     let needs = Needs::find(&ledger, &batch, absent);
     if needs.is_empty() {
-        let staged = stage(core, &mut ledger, &batch, replace, absent)?;
+        let staged = stage(core, &mut ledger, &batch, purpose, absent)?;
         timer.stop();
-        return publish::publish(core, ledger, &batch, staged, replace);
+        return publish::publish(core, ledger, &batch, staged, purpose);
     }
     drop(ledger);
     timer.stop();
@@ -103,7 +119,7 @@ fn complete(
     let more = needs.extract(core)?;
     let mut batch: Vec<Parsed<'_>> = batch;
     batch.extend(parse_all(&more)?);
-    complete(core, batch, replace, absent)
+    complete(core, batch, purpose, absent)
 }
 
 /// One object with its place and its bytes, not yet seen by anybody.
@@ -122,10 +138,10 @@ fn stage<'m>(
     core: &'m Core,
     ledger: &mut Ledger,
     batch: &[Parsed<'_>],
-    replace: Option<EntryId>,
+    purpose: Purpose,
     absent: &FxHashSet<EntryId>,
 ) -> Result<Vec<Staged<'m>>, Error> {
-    let mut binder = Binder::new(core, absent, replace);
+    let mut binder = Binder::new(core, absent, purpose.replaced());
     binder.find_owners(ledger, batch);
     let mut staged = Undo(Vec::with_capacity(batch.len()));
     for (place, parsed) in batch.iter().enumerate() {

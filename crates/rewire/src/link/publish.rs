@@ -7,7 +7,7 @@ use rewire_object::{SectionRole, Segment};
 
 use super::bind::DefinitionKind;
 use super::resolve::Parsed;
-use super::{Linked, Staged};
+use super::{Linked, Purpose, Staged};
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Block, Defined, EntryId, Generation, Ledger, State, Use, UseAspect};
@@ -21,7 +21,7 @@ pub(crate) fn publish(
     mut ledger: MutexGuard<'_, Ledger>,
     batch: &[Parsed<'_>],
     staged: Vec<Staged<'_>>,
-    replace: Option<EntryId>,
+    purpose: Purpose,
 ) -> Result<Linked, Error> {
     let timer = core.timings.start(Phase::Publish);
     let mut linked = Linked::default();
@@ -42,7 +42,7 @@ pub(crate) fn publish(
             records.push(LinkRecord::new(core, &ledger, parsed, &one, &block));
         }
         ledger.counts.relocations_applied += one.image.applied;
-        if let Some(replaced) = replace {
+        if let Some(replaced) = purpose.replaced() {
             retire(&mut ledger, replaced, &one);
         }
         ledger.add_block(block);
@@ -61,7 +61,10 @@ pub(crate) fn publish(
         }
     }
     for (entry, address) in &linked.defined {
-        if let Some(slot) = ledger.entry(*entry).slot {
+        let known = ledger.entry(*entry);
+        if let Some(slot) = known.slot
+            && (purpose != Purpose::Call || known.called || !known.is_replaceable())
+        {
             core.slots.retarget(slot, *address);
         }
     }

@@ -12,15 +12,15 @@ use super::structors::When;
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Definition, EntryKind, State};
-use crate::link::{self, Linked, Object, Origin};
+use crate::link::{self, Linked, Object, Origin, Purpose};
 use crate::sync::lock;
-use crate::unit::Unit;
+use crate::unit::{Scope, Unit};
 
 /// Places what the units need at load, in the order of the units.
 pub(crate) fn place(core: &Arc<Core>, units: &[Arc<Unit>]) -> Result<(), Error> {
     for unit in units.iter().filter(|unit| unit.index.has_assembly) {
         if let Some(object) = core.emit_assembly(unit)? {
-            link::link(core, &[object], None)?;
+            link::link(core, &[object], Purpose::Load)?;
         }
     }
     for (section, pieces) in named_sections(core, units) {
@@ -30,7 +30,7 @@ pub(crate) fn place(core: &Arc<Core>, units: &[Arc<Unit>]) -> Result<(), Error> 
         let roots = used(core, unit);
         if !roots.is_empty() {
             let object = object(core, unit, &roots, None)?;
-            link::link(core, &[object], None)?;
+            link::link(core, &[object], Purpose::Load)?;
         }
         let elected = |structor: &rewire_llvm::Structor| {
             structor
@@ -50,7 +50,15 @@ fn object(
 ) -> Result<Object, Error> {
     Ok(Object {
         unit: unit.clone(),
-        bytes: core.emit(unit, roots, section.is_some())?,
+        bytes: core.emit(
+            unit,
+            roots,
+            if section.is_some() {
+                Scope::Alone
+            } else {
+                Scope::Values
+            },
+        )?,
         origin: Origin::Ir,
         section,
     })
@@ -139,7 +147,7 @@ fn place_section(core: &Arc<Core>, section: &Arc<str>, pieces: &Pieces) -> Resul
         .iter()
         .map(|(unit, roots)| object(core, unit, roots, Some(section.clone())));
     let objects: Vec<Object> = objects.collect::<Result<_, _>>()?;
-    let linked = link::link(core, &objects, None)?;
+    let linked = link::link(core, &objects, Purpose::Load)?;
     match array_of(section) {
         Some((when, priority)) => {
             let members = members(core, &linked);
