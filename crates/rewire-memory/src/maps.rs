@@ -106,6 +106,7 @@ mod tests {
 
     #[test]
     fn there_is_room_near_libc() {
-        assert!(gap_near_libc(1 << 30).is_some());
+        // Not as much as an engine takes: other tests take that at the same time.
+        assert!(gap_near_libc(1 << 24).is_some());
     }
 }
