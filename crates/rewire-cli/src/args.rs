@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use rewire::{Level, OptLevel};
 
 /// Exit code for wrong usage, or for an option that is not there yet.
@@ -35,9 +36,13 @@ enum Sub {
     /// Look after compiled code that was kept (not there yet).
     #[command(disable_help_flag = true)]
     Cache(Rest),
-    /// Write completions for a shell (not there yet).
-    #[command(disable_help_flag = true)]
-    Completions(Rest),
+    /// Write completions for a shell to standard output.
+    ///
+    /// Example: rewire completions bash > /etc/bash_completion.d/rewire
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -186,7 +191,7 @@ pub(crate) enum Color {
     Never,
 }
 
-/// Reads the command line. An error has been printed already; it is the exit code.
+/// Reads the command line. An error is the exit code of what is done already.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, i32> {
     let arguments = Arguments::try_parse_from(arguments).map_err(|error| {
         let _ = error.print();
@@ -200,7 +205,11 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         Sub::Repl(_) => Err(absent("repl")),
         Sub::Inspect(_) => Err(absent("inspect")),
         Sub::Cache(_) => Err(absent("cache")),
-        Sub::Completions(_) => Err(absent("completions")),
+        Sub::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "rewire", &mut std::io::stdout());
+            Err(0)
+        }
     }
 }
 

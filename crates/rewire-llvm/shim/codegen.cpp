@@ -175,19 +175,26 @@ Function *namedCallee(const CallBase &call) {
   return function && !function->isIntrinsic() ? function : nullptr;
 }
 
+// What a call promises of a body that may change.
+const Attribute::AttrKind kPromises[] = {Attribute::Memory, Attribute::Speculatable,
+                                         Attribute::WillReturn, Attribute::NoCallback,
+                                         Attribute::NoSync};
+
 // What the declaration said of the call has to be said by the call once it has no declaration,
 // and what the call promised of memory must go: it would let code generation move the load of
 // the slot across other calls.
 void moveAttributes(CallBase &call, const Function &callee) {
-  LLVMContext &context = call.getContext();
   AttributeList own = call.getAttributes(), declared = callee.getAttributes();
+  const bool promises = llvm::any_of(kPromises, [&](Attribute::AttrKind kind) {
+    return own.hasFnAttr(kind);
+  });
+  if (declared.isEmpty() && !promises)
+    return;
+  LLVMContext &context = call.getContext();
   AttrBuilder function(context, own.getFnAttrs());
   function.merge(AttrBuilder(context, declared.getFnAttrs()));
-  function.removeAttribute(Attribute::Memory)
-      .removeAttribute(Attribute::Speculatable)
-      .removeAttribute(Attribute::WillReturn)
-      .removeAttribute(Attribute::NoCallback)
-      .removeAttribute(Attribute::NoSync);
+  for (Attribute::AttrKind kind : kPromises)
+    function.removeAttribute(kind);
   AttrBuilder result(context, declared.getRetAttrs());
   result.merge(AttrBuilder(context, own.getRetAttrs()));
   SmallVector<AttributeSet, 8> parameters;
@@ -227,6 +234,7 @@ void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
         if (Function *callee = namedCallee(*call))
           calls.push_back({call, callee});
   }
+  DenseMap<Function *, GlobalVariable *> slots;
   for (auto [call, callee] : calls) {
     LibFunc known;
     // Code generation has instructions for some functions of the C library and finds them by
@@ -236,7 +244,9 @@ void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
         !callee->isDSOLocal() && !call->isNoBuiltin())
       continue;
     moveAttributes(*call, *callee);
-    GlobalVariable *slot = slotOf(*callee);
+    GlobalVariable *&slot = slots[callee];
+    if (!slot)
+      slot = slotOf(*callee);
     auto *target = new LoadInst(slot->getValueType(), slot, "", /*isVolatile=*/false,
                                 Align(8), call->getIterator());
     call->setCalledOperand(target);

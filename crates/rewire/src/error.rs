@@ -95,16 +95,6 @@ pub enum Error {
         /// Its name.
         name: Arc<str>,
     },
-    /// Variables in one named section that can't lie together.
-    #[error("{unit}: section {section}: {reason}")]
-    Section {
-        /// The unit.
-        unit: Arc<str>,
-        /// The section.
-        section: Arc<str>,
-        /// Why.
-        reason: &'static str,
-    },
     /// A shared library could not be loaded.
     #[error("cannot load the library {name}: {reason}")]
     Library {

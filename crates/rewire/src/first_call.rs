@@ -39,7 +39,11 @@ fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
 pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     let quiet = Quiet::new();
     let inside = fork::hold_off();
-    let core = engine_of(call.stub)?;
+    let Some(core) = engine_of(call.stub) else {
+        // Its memory is being unmapped under the caller's feet; there is nowhere to return to.
+        eprintln!("error: a function was called after its engine was dropped");
+        std::process::abort();
+    };
     let result = catch_unwind(AssertUnwindSafe(|| provide(&core, call)));
     let (function, error) = match result {
         Ok(Ok(target)) => return target,

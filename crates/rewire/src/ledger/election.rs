@@ -55,7 +55,7 @@ impl Ledger {
         index: ModuleIndex,
     ) -> Result<Arc<Unit>, Error> {
         let id = UnitId(self.units.len() as u32);
-        self.check_duplicates(&source.name, &index)?;
+        self.check(&source.name, &index)?;
         let mut entries = Vec::with_capacity(index.globals.len());
         let mut elected = Vec::new();
         for (place, global) in index.globals.iter().enumerate() {
@@ -85,8 +85,17 @@ impl Ledger {
             .is_some_and(|comdat| self.comdats.contains_key(comdat))
     }
 
-    fn check_duplicates(&self, unit: &Arc<str>, index: &ModuleIndex) -> Result<(), Error> {
+    fn check(&self, unit: &Arc<str>, index: &ModuleIndex) -> Result<(), Error> {
         for global in &index.globals {
+            if matches!(
+                global.kind,
+                GlobalKind::Alias { target: None } | GlobalKind::Ifunc { resolver: None }
+            ) {
+                return Err(Error::Alias {
+                    unit: unit.clone(),
+                    name: global.name.clone(),
+                });
+            }
             let is_strong = global.is_definition
                 && global.linkage != Linkage::Local
                 && global.kind != GlobalKind::Intrinsic
