@@ -58,7 +58,9 @@ impl Dump {
         });
         fs::write(path("o"), &record.object)?;
         fs::write(path("bin"), bytes)?;
-        fs::write(path("json"), description.to_string())
+        // Last and at once: whoever sees it finds the rest.
+        fs::write(path("part"), description.to_string())?;
+        fs::rename(path("part"), path("json"))
     }
 }
 

@@ -11,7 +11,8 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Mutex;
 
-const SIGNALS: [i32; 6] = [
+/// The signals that a thread's own instructions raise.
+pub const SIGNALS: [i32; 6] = [
     libc::SIGSEGV,
     libc::SIGBUS,
     libc::SIGILL,

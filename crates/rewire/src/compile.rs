@@ -216,6 +216,10 @@ impl Core {
                 generate.stop();
                 Ok(bytes)
             });
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                let functions = label(unit, roots);
+                tracing::debug!(unit = &*unit.name, functions, "compiled");
+            }
             bytes.map_err(|source| compile_error(unit, roots, source))
         })
     }

@@ -159,6 +159,18 @@ impl Engine {
     ///
     /// Names that the module defines besides `name` have to be its own (`internal`, `private`).
     ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// engine.add_ir("f.ll", b"define i32 @f() {\n ret i32 1\n}")?;
+    /// let address = engine.lookup("f")?;
+    /// // SAFETY: it has this type, and the engine lives on.
+    /// let f: extern "C" fn() -> i32 = unsafe { std::mem::transmute(address.get()) };
+    /// assert_eq!(f(), 1);
+    /// engine.replace("f", b"define i32 @f() {\n ret i32 2\n}")?;
+    /// assert_eq!(f(), 2);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The function doesn't exist, its type differs, or the module can't be compiled or linked.
@@ -233,5 +245,7 @@ pub(crate) fn read(core: &Core, source: Source) -> Result<Arc<Unit>, Error> {
     let index = module.index()?;
     let unit = core.ledger().add_unit(source, module, index)?;
     timer.stop();
+    let globals = unit.index.globals.len();
+    tracing::info!(unit = &*unit.name, globals, "loaded");
     Ok(unit)
 }

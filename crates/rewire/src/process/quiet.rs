@@ -4,6 +4,8 @@
 use std::marker::PhantomData;
 use std::ptr;
 
+use rewire_memory::fault;
+
 unsafe extern "C" {
     fn pthread_setcancelstate(state: libc::c_int, old: *mut libc::c_int) -> libc::c_int;
 }
@@ -30,14 +32,7 @@ impl Quiet {
             let mut held: libc::sigset_t = std::mem::zeroed();
             let mut mask: libc::sigset_t = std::mem::zeroed();
             libc::sigfillset(&raw mut held);
-            for signal in [
-                libc::SIGSEGV,
-                libc::SIGBUS,
-                libc::SIGILL,
-                libc::SIGFPE,
-                libc::SIGABRT,
-                libc::SIGTRAP,
-            ] {
+            for signal in fault::SIGNALS {
                 libc::sigdelset(&raw mut held, signal);
             }
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const held, &raw mut mask);

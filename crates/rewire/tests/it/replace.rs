@@ -24,11 +24,31 @@ extern "C" fn next(replacer: *mut c_void) {
     assert_eq!(i64::from(generation.get()), replacer.round + 1);
 }
 
-/// Runs `i64 @loop(i64 rounds, ptr next, ptr data)`, which calls `@f` and `next` in turn and
-/// counts the rounds in which it saw what it should.
-fn run(program: &str, body: fn(i64) -> String) {
+/// Runs a loop of 1,000 rounds. A round is IR that calls `@f` and `%next` (which replaces `@f`),
+/// knows its number as `%i`, and sets `%is` to whether it saw what it should.
+fn run(definitions: &str, round: &str, body: fn(i64) -> String) {
+    let program = format!(
+        "{definitions}
+         define i64 @loop(i64 %rounds, ptr %next, ptr %data) {{
+         entry:
+           %first = load ptr, ptr @kept
+           br label %again
+         again:
+           %i = phi i64 [ 0, %entry ], [ %j, %again ]
+           %good = phi i64 [ 0, %entry ], [ %more, %again ]
+           {round}
+           %one = zext i1 %is to i64
+           %more = add i64 %good, %one
+           %j = add i64 %i, 1
+           %done = icmp eq i64 %j, %rounds
+           br i1 %done, label %out, label %again
+         out:
+           ret i64 %more
+         }}
+         @kept = global ptr @f"
+    );
     for level in [Level::O0, Level::O2] {
-        let checked = Checked::with(level, program);
+        let checked = Checked::with(level, &program);
         type Loop = extern "C" fn(i64, extern "C" fn(*mut c_void), *mut c_void) -> i64;
         let looping: Loop = checked.function("loop");
         let canonical = checked.engine.lookup("f").unwrap();
@@ -54,26 +74,10 @@ fn returns(round: i64) -> String {
 #[test]
 fn each_call_in_a_loop_sees_the_newest_body() {
     run(
-        "define i64 @f() {
-           ret i64 0
-         }
-         define i64 @loop(i64 %rounds, ptr %next, ptr %data) {
-         entry:
-           br label %again
-         again:
-           %i = phi i64 [ 0, %entry ], [ %j, %again ]
-           %good = phi i64 [ 0, %entry ], [ %more, %again ]
-           %seen = call i64 @f()
-           %is = icmp eq i64 %seen, %i
-           %one = zext i1 %is to i64
-           %more = add i64 %good, %one
-           call void %next(ptr %data)
-           %j = add i64 %i, 1
-           %done = icmp eq i64 %j, %rounds
-           br i1 %done, label %out, label %again
-         out:
-           ret i64 %more
-         }",
+        &returns(0),
+        "%seen = call i64 @f()
+         %is = icmp eq i64 %seen, %i
+         call void %next(ptr %data)",
         returns,
     );
 }
@@ -85,27 +89,14 @@ fn two_calls_in_one_expression_are_two_calls() {
     run(
         "define i64 @f() memory(none) nounwind willreturn {
            ret i64 0
-         }
-         define i64 @loop(i64 %rounds, ptr %next, ptr %data) {
-         entry:
-           br label %again
-         again:
-           %i = phi i64 [ 0, %entry ], [ %j, %again ]
-           %good = phi i64 [ 0, %entry ], [ %more, %again ]
-           %before = call i64 @f()
-           call void %next(ptr %data)
-           %after = call i64 @f()
-           %j = add i64 %i, 1
-           %sum = add i64 %before, %after
-           %twice = add i64 %i, %j
-           %is = icmp eq i64 %sum, %twice
-           %one = zext i1 %is to i64
-           %more = add i64 %good, %one
-           %done = icmp eq i64 %j, %rounds
-           br i1 %done, label %out, label %again
-         out:
-           ret i64 %more
          }",
+        "%before = call i64 @f()
+         call void %next(ptr %data)
+         %after = call i64 @f()
+         %sum = add i64 %before, %after
+         %following = add i64 %i, 1
+         %twice = add i64 %i, %following
+         %is = icmp eq i64 %sum, %twice",
         returns,
     );
 }
@@ -113,38 +104,20 @@ fn two_calls_in_one_expression_are_two_calls() {
 #[test]
 fn the_address_beside_a_call_never_changes() {
     run(
-        "@kept = global ptr @f
-         define i64 @f() {
-           ret i64 0
-         }
-         define i64 @loop(i64 %rounds, ptr %next, ptr %data) {
-         entry:
-           %first = load ptr, ptr @kept
-           br label %again
-         again:
-           %i = phi i64 [ 0, %entry ], [ %j, %again ]
-           %good = phi i64 [ 0, %entry ], [ %more, %again ]
-           %direct = call i64 @f()
-           %indirect = call i64 %first()
-           %same = icmp eq ptr %first, @f
-           %equal = icmp eq i64 %direct, %indirect
-           %now = icmp eq i64 %direct, %i
-           %both = and i1 %same, %equal
-           %is = and i1 %both, %now
-           %one = zext i1 %is to i64
-           %more = add i64 %good, %one
-           call void %next(ptr %data)
-           %j = add i64 %i, 1
-           %done = icmp eq i64 %j, %rounds
-           br i1 %done, label %out, label %again
-         out:
-           ret i64 %more
-         }",
+        &returns(0),
+        "%direct = call i64 @f()
+         %indirect = call i64 %first()
+         %same = icmp eq ptr %first, @f
+         %equal = icmp eq i64 %direct, %indirect
+         %now = icmp eq i64 %direct, %i
+         %both = and i1 %same, %equal
+         %is = and i1 %both, %now
+         call void %next(ptr %data)",
         returns,
     );
 }
 
-/// Each body calls itself once, with a count that says how deep it is.
+/// Each body calls itself, with a count that says how deep it is.
 #[test]
 fn a_recursive_function_calls_its_newest_body() {
     fn recursive(round: i64) -> String {
@@ -162,25 +135,32 @@ fn a_recursive_function_calls_its_newest_body() {
              }}"
         )
     }
-    let program = "define i64 @loop(i64 %rounds, ptr %next, ptr %data) {
-         entry:
-           br label %again
-         again:
-           %i = phi i64 [ 0, %entry ], [ %j, %again ]
-           %good = phi i64 [ 0, %entry ], [ %more, %again ]
-           %seen = call i64 @f(i64 3)
-           %expected = mul i64 %i, 4
-           %is = icmp eq i64 %seen, %expected
-           %one = zext i1 %is to i64
-           %more = add i64 %good, %one
-           call void %next(ptr %data)
-           %j = add i64 %i, 1
-           %done = icmp eq i64 %j, %rounds
-           br i1 %done, label %out, label %again
-         out:
-           ret i64 %more
-         }\n";
-    run(&format!("{program}{}", recursive(0)), recursive);
+    run(
+        &recursive(0),
+        "%seen = call i64 @f(i64 3)
+         %expected = mul i64 %i, 4
+         %is = icmp eq i64 %seen, %expected
+         call void %next(ptr %data)",
+        recursive,
+    );
+}
+
+#[test]
+fn a_call_in_tail_position_goes_to_the_newest_body() {
+    run(
+        &format!(
+            "{}
+             define i64 @tail() {{
+               %value = musttail call i64 @f()
+               ret i64 %value
+             }}",
+            returns(0)
+        ),
+        "%seen = call i64 @tail()
+         %is = icmp eq i64 %seen, %i
+         call void %next(ptr %data)",
+        returns,
+    );
 }
 
 /// A body that replaces its own function goes on to the end, and the call that it makes of
@@ -208,37 +188,6 @@ fn a_body_that_replaces_itself_finishes() {
         assert_eq!(function(next, (&raw mut replacer).cast()), 101);
         checked.verify();
     }
-}
-
-#[test]
-fn a_call_in_tail_position_goes_to_the_newest_body() {
-    run(
-        "define i64 @f() {
-           ret i64 0
-         }
-         define i64 @tail() {
-           %value = musttail call i64 @f()
-           ret i64 %value
-         }
-         define i64 @loop(i64 %rounds, ptr %next, ptr %data) {
-         entry:
-           br label %again
-         again:
-           %i = phi i64 [ 0, %entry ], [ %j, %again ]
-           %good = phi i64 [ 0, %entry ], [ %more, %again ]
-           %seen = call i64 @tail()
-           %is = icmp eq i64 %seen, %i
-           %one = zext i1 %is to i64
-           %more = add i64 %good, %one
-           call void %next(ptr %data)
-           %j = add i64 %i, 1
-           %done = icmp eq i64 %j, %rounds
-           br i1 %done, label %out, label %again
-         out:
-           ret i64 %more
-         }",
-        returns,
-    );
 }
 
 #[test]
