@@ -120,7 +120,8 @@ impl Ledger {
         Ok(())
     }
 
-    fn defining_unit(&self, entry: &Entry) -> Option<Arc<str>> {
+    /// The name of the unit that an entry's definition comes from.
+    pub(crate) fn defining_unit(&self, entry: &Entry) -> Option<Arc<str>> {
         let unit = match entry.definition {
             Definition::Assembly(unit) => Some(unit),
             _ => entry.elected.map(|(unit, _)| unit),

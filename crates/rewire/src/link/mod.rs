@@ -111,12 +111,13 @@ fn complete(
     if needs.is_empty() {
         let staged = stage(core, &mut ledger, &batch, purpose, absent)?;
         timer.stop();
-        return publish::publish(core, ledger, &batch, staged, purpose);
+        return Ok(publish::publish(core, ledger, &batch, staged, purpose));
     }
     drop(ledger);
     timer.stop();
     needs.ask_host(core, absent)?;
     let more = needs.extract(core)?;
+    // Those live shorter than what the batch began with.
     let mut batch: Vec<Parsed<'_>> = batch;
     batch.extend(parse_all(&more)?);
     complete(core, batch, purpose, absent)

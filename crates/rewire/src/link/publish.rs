@@ -9,8 +9,7 @@ use super::bind::DefinitionKind;
 use super::resolve::Parsed;
 use super::{Linked, Purpose, Staged};
 use crate::core::Core;
-use crate::error::Error;
-use crate::ledger::{Block, Defined, EntryId, Generation, Ledger, State, Use, UseAspect};
+use crate::ledger::{Block, Defined, EntryId, Generation, Ledger, State, Use};
 use crate::observe::LinkRecord;
 use crate::process::thread_local;
 use crate::report::Phase;
@@ -22,7 +21,7 @@ pub(crate) fn publish(
     batch: &[Parsed<'_>],
     staged: Vec<Staged<'_>>,
     purpose: Purpose,
-) -> Result<Linked, Error> {
+) -> Linked {
     let timer = core.timings.start(Phase::Publish);
     let mut linked = Linked::default();
     let mut records = Vec::new();
@@ -76,13 +75,13 @@ pub(crate) fn publish(
             observer.linked(record);
         }
     }
-    Ok(linked)
+    linked
 }
 
 /// The former body of a replaced function no longer uses anything: it stays in memory, because
 /// threads may be in it, but nobody new enters it.
 fn retire(ledger: &mut Ledger, replaced: EntryId, one: &Staged<'_>) {
-    let is_here = one.definitions.iter().any(|one| one.entry == replaced);
+    let is_here = defines(one, replaced);
     let State::Present(former) = ledger.entry(replaced).state else {
         return;
     };
@@ -149,12 +148,10 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
             .section(site.section)
             .is_some_and(|section| section.role.describes_bodies());
         // What describes a body comes and goes with it.
-        if describes && parsed.object.is_own(meaning.entry, one) {
+        if describes && defines(one, meaning.entry) {
             continue;
         }
-        let (target, _) = match meaning.aspect {
-            UseAspect::Slot | UseAspect::Address => ledger.target(meaning.entry),
-        };
+        let (target, _) = ledger.target(meaning.entry);
         uses.push(Use::new(
             target,
             site.at,
@@ -179,10 +176,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
     }
 }
 
-impl super::Object {
-    fn is_own(&self, entry: EntryId, one: &Staged<'_>) -> bool {
-        one.definitions
-            .iter()
-            .any(|definition| definition.entry == entry)
-    }
+fn defines(one: &Staged<'_>, entry: EntryId) -> bool {
+    let mut definitions = one.definitions.iter();
+    definitions.any(|definition| definition.entry == entry)
 }

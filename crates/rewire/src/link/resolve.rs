@@ -154,7 +154,7 @@ fn assembly_meaning(
         _ => {
             return Err(Error::Duplicate {
                 name: known.name.clone(),
-                first: "IR".into(),
+                first: ledger.defining_unit(known).unwrap_or_default(),
                 second: unit.name.clone(),
             });
         }
