@@ -107,6 +107,16 @@ public:
     auto *global = dyn_cast<GlobalValue>(value);
     if (!global || global->getParent() != &source)
       return nullptr;
+    if (Value *known = made.lookup(global))
+      return known;
+    Value *fresh = make(*global);
+    made[global] = fresh;
+    return fresh;
+  }
+
+private:
+  Value *make(GlobalValue &value) {
+    GlobalValue *global = &value;
     if (auto *function = dyn_cast<Function>(global))
       return declare(*function);
     if (auto *variable = dyn_cast<GlobalVariable>(global))
@@ -114,13 +124,15 @@ public:
     return follow(*global);
   }
 
-private:
   RewireIndex &index;
   const uint8_t *states;
   bool fold;
   Module &source;
   std::unique_ptr<Module> target;
   ValueToValueMapTy values;
+  // What stands for each global. Most are found here: the other map follows its values around,
+  // which costs.
+  DenseMap<const GlobalValue *, Value *> made;
   std::string *error = nullptr;
   // The definitions to clone.
   SetVector<Function *, SmallVector<Function *, 4>> functions;
@@ -290,7 +302,9 @@ private:
     for (Instruction &instruction : instructions(to)) {
       for (Use &operand : instruction.operands()) {
         Value *value = operand.get();
-        if (isa<Constant>(value) ? !isa<ConstantData>(value) : isa<MetadataAsValue>(value))
+        if (isa<GlobalValue>(value))
+          operand.set(materialize(value));
+        else if (isa<Constant>(value) ? !isa<ConstantData>(value) : isa<MetadataAsValue>(value))
           operand.set(MapValue(value, values, RF_NoModuleLevelChanges, nullptr, this));
       }
       // It names functions that the call may lead to, and is no more than a hint.
@@ -348,7 +362,7 @@ private:
   }
 
   Value *bring(GlobalVariable &variable) {
-    if (Value *known = values.lookup(&variable))
+    if (Value *known = made.lookup(&variable))
       return known;
     uint8_t known = state(variable);
     bool elected = known & REWIRE_ELECTED;
@@ -372,7 +386,7 @@ private:
       copy->setThreadLocalMode(GlobalVariable::GeneralDynamicTLSModel);
     else if (elected)
       copy->setDSOLocal(true);
-    values[&variable] = copy;
+    made[&variable] = copy;
     if (with_value) {
       copy->setSection(variable.getSection());
       copy->setAttributes(variable.getAttributes());
