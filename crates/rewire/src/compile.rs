@@ -138,7 +138,7 @@ impl Core {
         roots: &[Ordinal],
         purpose: Purpose,
     ) -> Result<link::Linked, Error> {
-        let object = self.object_of(unit, self.emit(unit, roots, Scope::Values)?);
+        let object = Object::of_ir(unit, self.emit(unit, roots, Scope::Values)?);
         link::link(self, &[object], purpose)
     }
 
@@ -155,7 +155,7 @@ impl Core {
         };
         let compiled = self
             .emit(unit, &[function], Scope::Company(&mut want))
-            .map(|bytes| self.object_of(unit, bytes))
+            .map(|bytes| Object::of_ir(unit, bytes))
             .and_then(|object| link::link(self, &[object], Purpose::Call));
         if compiled.is_ok() || company.is_empty() {
             return compiled.map(|_| ());
@@ -184,15 +184,6 @@ impl Core {
             entry.state = State::Pending;
             id
         })
-    }
-
-    fn object_of(&self, unit: &Arc<Unit>, bytes: Vec<u8>) -> Object {
-        Object {
-            unit: unit.clone(),
-            bytes,
-            origin: Origin::Ir,
-            section: None,
-        }
     }
 
     /// Extracts definitions and generates an object for them.

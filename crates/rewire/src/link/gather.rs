@@ -10,8 +10,8 @@ use rewire_llvm::Ordinal;
 use rewire_object::{SymbolId, SymbolPlace};
 use rustc_hash::FxHashSet;
 
+use super::Object;
 use super::resolve::Parsed;
-use super::{Object, Origin};
 use crate::core::Core;
 use crate::error::Error;
 use crate::host::{self, HostSymbol};
@@ -149,11 +149,6 @@ impl Core {
     /// Variables of a unit, with what their values name, as an object.
     fn compile_data(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<Object, Error> {
         let bytes = self.emit(unit, roots, Scope::Values)?;
-        Ok(Object {
-            unit: unit.clone(),
-            bytes,
-            origin: Origin::Ir,
-            section: None,
-        })
+        Ok(Object::of_ir(unit, bytes))
     }
 }

@@ -42,6 +42,18 @@ pub(crate) struct Object {
     pub(crate) section: Option<Arc<str>>,
 }
 
+impl Object {
+    /// One that was made of a unit's IR.
+    pub(crate) fn of_ir(unit: &Arc<Unit>, bytes: Vec<u8>) -> Self {
+        Self {
+            unit: unit.clone(),
+            bytes,
+            origin: Origin::Ir,
+            section: None,
+        }
+    }
+}
+
 /// What an object was made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {

@@ -12,7 +12,7 @@ use super::structors::When;
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Definition, EntryKind, State};
-use crate::link::{self, Linked, Object, Origin, Purpose};
+use crate::link::{self, Linked, Object, Purpose};
 use crate::sync::lock;
 use crate::unit::{Scope, Unit};
 
@@ -48,20 +48,13 @@ fn object(
     roots: &[Ordinal],
     section: Option<Arc<str>>,
 ) -> Result<Object, Error> {
-    Ok(Object {
-        unit: unit.clone(),
-        bytes: core.emit(
-            unit,
-            roots,
-            if section.is_some() {
-                Scope::Alone
-            } else {
-                Scope::Values
-            },
-        )?,
-        origin: Origin::Ir,
-        section,
-    })
+    let scope = match section {
+        Some(_) => Scope::Alone,
+        None => Scope::Values,
+    };
+    let mut object = Object::of_ir(unit, core.emit(unit, roots, scope)?);
+    object.section = section;
+    Ok(object)
 }
 
 fn is_elected(core: &Core, unit: &Unit, ordinal: Ordinal) -> bool {
