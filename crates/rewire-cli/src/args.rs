@@ -128,9 +128,10 @@ pub(crate) struct Run {
     #[arg(long)]
     no_cache: bool,
 
-    /// Compile threads (not there yet).
+    /// Compile with up to N threads besides the program's own: what will surely be called soon,
+    /// and with --eager, everything. The default is 1 where there are two processors, else 0.
     #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    pub(crate) threads: Option<usize>,
 
     /// Reload what changed whenever a FILE changes (not there yet).
     #[arg(long)]
@@ -224,7 +225,6 @@ impl Run {
             (!self.inline_from.is_empty(), "--inline-from"),
             (!self.frozen.is_empty(), "--frozen"),
             (self.cache.is_some(), "--cache"),
-            (self.threads.is_some(), "--threads"),
             (self.watch, "--watch"),
             (self.gdb.is_some(), "--gdb"),
             (self.perf, "--perf"),

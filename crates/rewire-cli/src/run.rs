@@ -56,6 +56,7 @@ fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
     let level = run.level.level();
     let engine = Engine::new(Options {
         level,
+        threads: run.threads.unwrap_or_else(spare_processors),
         guard_crashes: true,
         observer,
     })?;
@@ -74,6 +75,17 @@ fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
         engine.compile_all()?;
     }
     Ok(engine)
+}
+
+/// One thread besides the program's own, where there is a processor for it.
+fn spare_processors() -> usize {
+    // SAFETY: zeroed bytes are a valid set, which the call fills in.
+    let processors = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set);
+        libc::CPU_COUNT(&set)
+    };
+    usize::from(processors > 1)
 }
 
 fn start(engine: &Engine, run: &Run, envp: *const *const c_char) -> i32 {

@@ -386,6 +386,10 @@ private:
       copy->setThreadLocalMode(GlobalVariable::GeneralDynamicTLSModel);
     else if (elected)
       copy->setDSOLocal(true);
+    // Named by its symbol: a variable of default visibility that is close by is named by its
+    // section, and another thread's object may bring the copy that counts.
+    if (with_value && !variable.isThreadLocal())
+      copy->setVisibility(GlobalValue::HiddenVisibility);
     made[&variable] = copy;
     if (with_value) {
       copy->setSection(variable.getSection());

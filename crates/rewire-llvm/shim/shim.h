@@ -61,11 +61,12 @@ bool rewire_materialize(LLVMValueRef function, char **error);
 // Reads and verifies everything.
 bool rewire_materialize_all(LLVMModuleRef module, char **error);
 
-// Finds the functions of the module that a call of `function` calls for certain, as far as their
-// calls return, and those that these call. `want` is asked for each by its ordinal; only what it
-// wants is followed further.
-void rewire_surely_called(RewireIndex *index, size_t function, const uint8_t *states,
-                          bool (*want)(void *data, size_t ordinal), void *data);
+// Reads the body of a function and tells of its blocks, in order: `block` with the number of the
+// immediate post-dominator (SIZE_MAX when there is none), then `call` for each of its direct calls
+// and for each that doesn't return (of no known function: SIZE_MAX). Nothing, when there is no
+// body to be had.
+void rewire_call_plan(RewireIndex *index, size_t function, void (*block)(void *data, size_t next),
+                      void (*call)(void *data, size_t ordinal, bool returns), void *data);
 
 // Moves (or clones, where the module itself still needs them) the root definitions, with the
 // variables that have to come along, into a fresh module of the same context. `states` has a byte for each ordinal, which other

@@ -41,11 +41,11 @@ unsafe extern "C" {
     pub(crate) fn rewire_used(index: *const RewireIndex, entry: UsedEntry, data: *mut c_void);
     pub(crate) fn rewire_comdat(global: LLVMValueRef, length: *mut usize) -> *const c_char;
     pub(crate) fn rewire_materialize_all(module: LLVMModuleRef, error: *mut *mut c_char) -> bool;
-    pub(crate) fn rewire_surely_called(
+    pub(crate) fn rewire_call_plan(
         index: *mut RewireIndex,
         function: usize,
-        states: *const u8,
-        want: extern "C" fn(*mut c_void, usize) -> bool,
+        block: extern "C" fn(*mut c_void, usize),
+        call: extern "C" fn(*mut c_void, usize, bool),
         data: *mut c_void,
     );
     pub(crate) fn rewire_extract(

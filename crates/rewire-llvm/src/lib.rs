@@ -16,6 +16,7 @@
 //! What is deliberately absent: linking, live memory, and any idea of which definition of a name
 //! is the right one: the engine says so with [`GlobalState`].
 
+mod call_plan;
 mod codegen;
 mod diagnostics;
 mod error;
@@ -24,6 +25,7 @@ mod index;
 mod module;
 pub mod names;
 
+pub use call_plan::CallPlan;
 pub use codegen::{Codegen, Level};
 pub use diagnostics::set_fatal_error_hook;
 pub use error::LlvmError;

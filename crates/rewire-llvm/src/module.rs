@@ -1,6 +1,5 @@
 //! A module in a context of its own.
 
-use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use llvm_sys::core::{
 use llvm_sys::ir_reader::LLVMParseIRInContext2;
 use llvm_sys::prelude::{LLVMContextRef, LLVMMemoryBufferRef, LLVMModuleRef, LLVMValueRef};
 
+use crate::call_plan::{self, CallPlan};
 use crate::codegen::Host;
 use crate::diagnostics::{Diagnostics, take_message};
 use crate::error::LlvmError;
@@ -55,6 +55,15 @@ impl GlobalState {
     #[must_use]
     pub const fn to_byte(self) -> u8 {
         self.elected as u8 | (self.placed as u8) << 1
+    }
+
+    /// What a byte says.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Self {
+        Self {
+            elected: byte & 1 != 0,
+            placed: byte & 2 != 0,
+        }
     }
 }
 
@@ -286,43 +295,13 @@ impl Module {
         })
     }
 
-    /// The functions of this module that a call of `function` calls for certain, as far as their
-    /// own calls return, and those that these call. `want` is asked for each; only what it wants
-    /// is in the answer and followed further. None of them is compiled already, by `states`.
-    pub fn surely_called(
-        &mut self,
-        function: Ordinal,
-        states: &[AtomicU8],
-        want: &mut dyn FnMut(Ordinal) -> bool,
-    ) -> Vec<Ordinal> {
-        struct Asked<'w> {
-            want: &'w mut dyn FnMut(Ordinal) -> bool,
-            found: Vec<Ordinal>,
-        }
-        extern "C" fn ask(data: *mut c_void, ordinal: usize) -> bool {
-            // SAFETY: `data` is what went in below, and outlives the call.
-            let asked = unsafe { &mut *data.cast::<Asked<'_>>() };
-            let ordinal = Ordinal::new(ordinal as u32);
-            let wanted = (asked.want)(ordinal);
-            if wanted {
-                asked.found.push(ordinal);
-            }
-            wanted
-        }
-        assert_eq!(states.len(), self.len(), "a state for each global");
+    /// Which calls a function makes for certain; reads its body. Empty for a function without
+    /// one, or with one that can't be read.
+    pub fn call_plan(&mut self, function: Ordinal) -> CallPlan {
         assert!(function.index() < self.len());
-        let mut asked = Asked {
-            want,
-            found: Vec::new(),
-        };
-        // SAFETY: the index is valid, and the callback fits the data.
-        unsafe {
-            let data = (&raw mut asked).cast();
-            let states = states.as_ptr().cast();
-            ffi::rewire_surely_called(self.index, function.index(), states, ask, data);
-        }
+        let plan = call_plan::read(self.index, function);
         self.diagnostics.take();
-        asked.found
+        plan
     }
 
     /// Takes the root definitions, the variables without memory that they name, and what those

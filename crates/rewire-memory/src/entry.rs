@@ -109,7 +109,15 @@ extern "C" fn first_call(stub: u64, caller: u64) -> u64 {
 }
 
 // On entry: the stack holds where the stub's call returns to, then where the function's caller
-// wants to be returned to. The frame is found through %rbp, so that the unwinder passes from the
+// wants to be returned to.
+//
+// First the short way, for functions that have a body already (see slots.rs for the layout): the
+// stub's word is taken, by one thread alone; if it holds a body, the first call is counted and
+// the slot is stored, unless somebody has stored it meanwhile. `stub + 2` holds the distance from
+// `stub + 6` to the slot; the stub's call returns to `stub + 13`, and a fresh slot holds
+// `stub + 8`. The registers used are restored.
+//
+// Then the long way. The frame is found through %rbp, so that the unwinder passes from the
 // engine's stack to the caller's.
 global_asm!(
     ".text",
@@ -118,6 +126,49 @@ global_asm!(
     ".type rewire_entry, @function",
     "rewire_entry:",
     ".cfi_startproc",
+    "push rax",
+    ".cfi_def_cfa_offset 16",
+    "push rcx",
+    ".cfi_def_cfa_offset 24",
+    "mov rcx, qword ptr [rsp + 16]",
+    "mov rax, rcx",
+    "and rax, -4096",
+    "mov rax, qword ptr [rax + 16]",
+    "and ecx, 4095",
+    "shr ecx, 4",
+    "lea rcx, [rax + rcx * 8]",
+    "cmp qword ptr [rcx], 0",
+    "je 9f",
+    "xor eax, eax",
+    "xchg qword ptr [rcx], rax",
+    "test rax, rax",
+    "jz 9f",
+    "push rdx",
+    ".cfi_def_cfa_offset 32",
+    "mov rdx, rax",
+    "mov rcx, qword ptr [rsp + 24]",
+    "mov rax, rcx",
+    "and rax, -4096",
+    "mov rax, qword ptr [rax + 24]",
+    "lock inc qword ptr [rax]",
+    "movsxd rax, dword ptr [rcx - 11]",
+    "lea rax, [rcx + rax - 7]",
+    "sub rcx, 5",
+    "xchg rax, rcx",
+    "lock cmpxchg qword ptr [rcx], rdx",
+    "pop rdx",
+    ".cfi_def_cfa_offset 24",
+    "pop rcx",
+    ".cfi_def_cfa_offset 16",
+    "pop rax",
+    ".cfi_def_cfa_offset 8",
+    "ret",
+    ".cfi_def_cfa_offset 24",
+    "9:",
+    "pop rcx",
+    ".cfi_def_cfa_offset 16",
+    "pop rax",
+    ".cfi_def_cfa_offset 8",
     "push rbp",
     ".cfi_def_cfa_offset 16",
     ".cfi_offset rbp, -16",

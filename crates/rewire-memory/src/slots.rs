@@ -13,10 +13,21 @@
 //!
 //! `common`, at the start of each page of stubs, is a jump to the engine's entry. Returning with
 //! `ret` to the stub keeps the processor's return predictions in step.
+//!
+//! A function may have a body before anybody calls it, because it was compiled ahead. Its slot
+//! stays fresh, so that the first call is counted, and the body waits in a word beside
+//! ([`Slots::make_ready`]), which the entry finds through the head of the stub's page:
+//!
+//! ```text
+//! page + 0:  jmp *2(%rip), 2 bytes, the engine's entry
+//! page + 16: the address of the page's words: one for each 16 bytes of the page
+//! page + 24: the address of the count of first calls that found a word filled
+//! page + 32: stubs
+//! ```
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rewire_object::ExecAddr;
 
@@ -37,8 +48,9 @@ impl SlotId {
 
 const PAGE: u64 = 4096;
 const STUB: u64 = 16;
-/// The first 16 bytes of a page are `common`.
-const STUBS_PER_PAGE: u64 = PAGE / STUB - 1;
+/// What stands before the stubs of a page.
+const HEAD: u64 = 32;
+const STUBS_PER_PAGE: u64 = (PAGE - HEAD) / STUB;
 /// Where a fresh slot leads, from the stub's start.
 const FIRST_CALL: u64 = 8;
 /// Where `call common` returns to, from the stub's start.
@@ -54,7 +66,17 @@ pub struct Slots {
     stubs: Range<ExecAddr>,
     slots: Range<ExecAddr>,
     entry: ExecAddr,
-    next: Mutex<u64>,
+    pages: Mutex<Pages>,
+    /// First calls that found a body.
+    found_ready: Box<AtomicU64>,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    /// How many slots were given out.
+    next: u64,
+    /// The words of each page of stubs.
+    ready: Vec<Box<[AtomicU64]>>,
 }
 
 impl Slots {
@@ -66,7 +88,8 @@ impl Slots {
             stubs: memory.region(RegionKind::Stubs),
             slots: memory.region(RegionKind::Slots),
             entry,
-            next: Mutex::new(0),
+            pages: Mutex::default(),
+            found_ready: Box::default(),
             memory,
         }
     }
@@ -77,19 +100,25 @@ impl Slots {
     ///
     /// The memory for stubs is used up.
     pub fn allocate(&self) -> Result<SlotId, MemoryError> {
-        let mut next = self
-            .next
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut pages = self.pages();
+        let next = pages.next;
         if next.is_multiple_of(STUBS_PER_PAGE) {
-            self.add_page(*next)?;
+            let ready = self.add_page(next)?;
+            pages.ready.push(ready);
         }
-        let id = SlotId(*next as u32);
-        *next += 1;
-        Ok(id)
+        pages.next += 1;
+        Ok(SlotId(next as u32))
     }
 
-    fn add_page(&self, first: u64) -> Result<(), MemoryError> {
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Writes a page of stubs; the answer is its words.
+    fn add_page(&self, first: u64) -> Result<Box<[AtomicU64]>, MemoryError> {
+        let ready: Box<[AtomicU64]> = (0..PAGE / STUB).map(|_| AtomicU64::new(0)).collect();
         let mut page = self.memory.allocate(RegionKind::Stubs, PAGE, PAGE)?;
         let words = self
             .memory
@@ -99,6 +128,8 @@ impl Slots {
         // jmp *2(%rip), to the word behind it.
         code.extend([0xff, 0x25, 2, 0, 0, 0, 0xcc, 0xcc]);
         code.extend(self.entry.get().to_le_bytes());
+        code.extend((ready.as_ptr() as u64).to_le_bytes());
+        code.extend((&raw const *self.found_ready as u64).to_le_bytes());
         for id in ids.clone() {
             let stub = self.canonical(id);
             let displacement =
@@ -109,7 +140,7 @@ impl Slots {
             code.extend(displacement(page.start(), RETURNS));
             code.extend([0xeb, 0xf1, 0xcc]);
         }
-        debug_assert_eq!(self.canonical(SlotId(first as u32)), page.start() + STUB);
+        debug_assert_eq!(self.canonical(SlotId(first as u32)), page.start() + HEAD);
         debug_assert_eq!(self.slot(SlotId(first as u32)), words.start());
         page.write(&code)?;
         page.keep();
@@ -117,7 +148,7 @@ impl Slots {
         for id in ids {
             self.reset(id);
         }
-        Ok(())
+        Ok(ready)
     }
 
     /// The address of the slot itself.
@@ -133,7 +164,7 @@ impl Slots {
             u64::from(id.0) / STUBS_PER_PAGE,
             u64::from(id.0) % STUBS_PER_PAGE,
         );
-        self.stubs.start + (page * PAGE + (place + 1) * STUB)
+        self.stubs.start + (page * PAGE + HEAD + place * STUB)
     }
 
     /// The slot whose stub is at a canonical address.
@@ -143,13 +174,9 @@ impl Slots {
             return None;
         }
         let offset = address.get() - self.stubs.start.get();
-        let (page, place) = (offset / PAGE, offset % PAGE / STUB);
-        let id = SlotId((page * STUBS_PER_PAGE + place.checked_sub(1)?) as u32);
-        let count = *self
-            .next
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        (u64::from(id.0) < count && self.canonical(id) == address).then_some(id)
+        let (page, place) = (offset / PAGE, (offset % PAGE).checked_sub(HEAD)? / STUB);
+        let id = SlotId((page * STUBS_PER_PAGE + place) as u32);
+        (u64::from(id.0) < self.pages().next && self.canonical(id) == address).then_some(id)
     }
 
     /// The slot whose stub called the engine, from the return address of that call.
@@ -182,6 +209,41 @@ impl Slots {
     /// the bytes, and fresh memory needs no more.
     pub fn retarget(&self, id: SlotId, target: ExecAddr) {
         self.word(id).store(target.get(), Ordering::Release);
+    }
+
+    /// Makes calls go to a body: at once, or, if it was made ahead of the first call, by that.
+    pub fn lead(&self, id: SlotId, body: ExecAddr, is_ahead: bool) {
+        if is_ahead {
+            self.make_ready(id, body);
+        } else {
+            self.retarget(id, body);
+        }
+    }
+
+    /// Gives the first call of a function that nobody has called yet a body to go to: without the
+    /// engine's doing, it stores the slot, and is counted ([`Slots::found_ready`]).
+    pub fn make_ready(&self, id: SlotId, body: ExecAddr) {
+        self.with_ready(id, |word| word.store(body.get(), Ordering::Release));
+    }
+
+    /// Takes back what [`Slots::make_ready`] gave, unless a first call has got it.
+    pub fn take_ready(&self, id: SlotId) -> Option<ExecAddr> {
+        let taken = self.with_ready(id, |word| word.swap(0, Ordering::AcqRel));
+        (taken != 0).then_some(ExecAddr::new(taken))
+    }
+
+    fn with_ready<R>(&self, id: SlotId, work: impl FnOnce(&AtomicU64) -> R) -> R {
+        let (page, place) = (
+            u64::from(id.0) / STUBS_PER_PAGE,
+            u64::from(id.0) % STUBS_PER_PAGE,
+        );
+        work(&self.pages().ready[page as usize][((HEAD / STUB) + place) as usize])
+    }
+
+    /// How many first calls found a body without the engine's doing.
+    #[must_use]
+    pub fn found_ready(&self) -> u64 {
+        self.found_ready.load(Ordering::Relaxed)
     }
 
     /// Makes calls go to the engine again.

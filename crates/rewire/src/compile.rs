@@ -1,6 +1,8 @@
 //! From a name to object bytes, and to a function that runs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use rewire_llvm::{LlvmError, Ordinal};
 use rewire_memory::ExecAddr;
@@ -9,11 +11,12 @@ use rewire_memory::fault::CrashGuard;
 use crate::core::Core;
 use crate::error::Error;
 use crate::host::{self, HostSymbol};
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, ThreadKey};
 use crate::link::{self, Object, Origin, Purpose, enter_host};
+use crate::process::quiet::BlockedSignals;
 use crate::report::Phase;
 use crate::sync::wait;
-use crate::unit::{Scope, Unit, UnitId};
+use crate::unit::{Copy, Scope, Unit, UnitId};
 
 /// What a thread has to do to get a function's address.
 enum Work {
@@ -31,7 +34,8 @@ impl Core {
     /// The address of a function's current body, compiled if it has none yet. Other threads that
     /// want the same function wait.
     pub(crate) fn provide(&self, id: EntryId) -> Result<ExecAddr, Error> {
-        let result = match self.claim(id)? {
+        let (work, is_owner) = self.claim(id)?;
+        let result = match work {
             Work::Done(address) => return Ok(address),
             Work::Compile(unit, ordinal) => self.compile_called(&unit, ordinal).map(|()| None),
             Work::Host(name) => match host::find(&name, false) {
@@ -46,6 +50,8 @@ impl Core {
                 enter_host(self, &mut ledger, id, HostSymbol::Address(address));
             }
             Ok(None) => {}
+            // Whoever claimed it will say what became of it.
+            Err(error) if !is_owner => return Err(error),
             Err(error) => {
                 let error = Arc::new(error);
                 // A name that nothing defines may be defined later.
@@ -69,18 +75,30 @@ impl Core {
         }
     }
 
-    /// Marks a function as this thread's to compile, or waits for whoever does.
-    fn claim(&self, id: EntryId) -> Result<Work, Error> {
+    /// Marks a function as this thread's to compile, or waits for whoever does. Where that would
+    /// be waiting for itself, this thread makes a copy, which it doesn't own: the first to be
+    /// there counts.
+    fn claim(&self, id: EntryId) -> Result<(Work, bool), Error> {
+        let me = ThreadKey::mine();
+        let mut is_owner = true;
         let mut ledger = self.ledger();
         loop {
             match &ledger.entry(id).state {
-                State::Present(address) => return Ok(Work::Done(*address)),
+                State::Present(address) => return Ok((Work::Done(*address), false)),
                 State::Failed(error) => return Err(Error::Again(error.clone())),
                 State::PerThread { .. } => {
                     let name = ledger.entry(id).name.clone();
                     return Err(Error::MissingFunction { name });
                 }
-                State::Pending => ledger = wait(&self.changed, ledger),
+                State::Pending(_) if ledger.would_wait_for_itself(me, id) => {
+                    is_owner = false;
+                    break;
+                }
+                State::Pending(_) => {
+                    ledger.waiting.insert(me, id);
+                    ledger = wait(&self.changed, ledger);
+                    ledger.waiting.remove(&me);
+                }
                 State::Absent => break,
             }
         }
@@ -89,8 +107,10 @@ impl Core {
             Definition::Ifunc(resolver) => Work::Choose(resolver),
             _ => Work::Host(ledger.entry(id).name.clone()),
         };
-        ledger.entry_mut(id).state = State::Pending;
-        Ok(work)
+        if is_owner {
+            ledger.entry_mut(id).state = State::Pending(me);
+        }
+        Ok((work, is_owner))
     }
 
     /// The address that a name of the program has for its whole life; a variable gets its memory.
@@ -142,35 +162,117 @@ impl Core {
         link::link(self, &[object], purpose)
     }
 
-    /// Compiles a function that is being called, and with it those that it surely calls: their
-    /// slots still lead to the engine, but find a body.
+    /// Compiles a function that is being called. Those that it surely calls are compiled by other
+    /// threads meanwhile; without such threads, together with it.
     fn compile_called(&self, unit: &Arc<Unit>, function: Ordinal) -> Result<(), Error> {
-        let mut company = Vec::new();
-        let mut want = |ordinal| match self.claim_if_absent(unit, ordinal) {
-            Some(id) => {
-                company.push(id);
-                true
-            }
-            None => false,
-        };
+        let guard = self.guard(unit, &[function]);
+        let timer = self.timings.start(Phase::Extract);
+        let mut copy = unit
+            .copy(&[function])
+            .map_err(|source| compile_error(unit, &[function], source))?;
+        if self.workers.are_there() {
+            let plan = copy.call_plan(function);
+            timer.stop();
+            self.foresee(unit, function, plan);
+            let bytes = self.emit_from(&mut copy, &[function], Scope::Values)?;
+            drop((copy, guard));
+            let object = Object::of_ir(unit, bytes);
+            return link::link(self, &[object], Purpose::Call).map(|_| ());
+        }
+        let (roots, company) = self.company(unit, &mut copy, function);
+        timer.stop();
         let compiled = self
-            .emit(unit, &[function], Scope::Company(&mut want))
+            .emit_from(&mut copy, &roots, Scope::Values)
             .map(|bytes| Object::of_ir(unit, bytes))
             .and_then(|object| link::link(self, &[object], Purpose::Call));
+        drop((copy, guard));
         if compiled.is_ok() || company.is_empty() {
             return compiled.map(|_| ());
         }
         // One of the others may be what failed, and that is for its own call to say.
+        self.give_back(&company);
+        self.compile(unit, &[function], Purpose::Call).map(|_| ())
+    }
+
+    /// The function, and those that it surely calls, transitively, as far as they are this
+    /// thread's to compile: a third of what compiling a small function costs is spent for each
+    /// object, whatever is in it.
+    fn company(
+        &self,
+        unit: &Arc<Unit>,
+        copy: &mut Copy<'_>,
+        function: Ordinal,
+    ) -> (Vec<Ordinal>, Vec<EntryId>) {
+        let mut roots = vec![function];
+        let mut claimed = Vec::new();
+        let mut next = 0;
+        while next < roots.len() && roots.len() < COMPANY {
+            for callee in copy.call_plan(roots[next]).from_entry() {
+                if roots.len() == COMPANY || !copy.has_fresh_body(callee) {
+                    continue;
+                }
+                if let Some(id) = self.claim_if_absent(unit, callee) {
+                    claimed.push(id);
+                    roots.push(callee);
+                }
+            }
+            next += 1;
+        }
+        (roots, claimed)
+    }
+
+    /// Compiles a function that will surely be called soon.
+    pub(crate) fn compile_ahead(&self, id: EntryId) {
+        let found = {
+            let ledger = self.ledger();
+            let entry = ledger.entry(id);
+            match (entry.definition, &entry.state) {
+                (Definition::Ir(unit, ordinal), State::Absent) => {
+                    Some((ledger.unit(unit).clone(), ordinal))
+                }
+                _ => None,
+            }
+        };
+        let Some((unit, function)) = found else {
+            return;
+        };
+        let _guard = self.guard(&unit, &[function]);
+        let timer = self.timings.start(Phase::Extract);
+        // Getting a copy may take long, and whoever calls the function would have to wait.
+        let Ok(mut copy) = unit.copy(&[function]) else {
+            return;
+        };
+        if self.claim_if_absent(&unit, function).is_none() {
+            return;
+        }
+        // If it fails, that is for the function's own call to say.
+        let _claim = Claim { core: self, id };
+        let plan = copy.call_plan(function);
+        timer.stop();
+        self.foresee(&unit, function, plan);
+        let bytes = self.emit_from(&mut copy, &[function], Scope::Values);
+        drop(copy);
+        if let Ok(bytes) = bytes {
+            let _ = link::link(self, &[Object::of_ir(&unit, bytes)], Purpose::Call);
+        }
+    }
+
+    /// Leaves functions that were claimed to others.
+    fn give_back(&self, claimed: &[EntryId]) {
+        let me = ThreadKey::mine();
         let mut ledger = self.ledger();
-        for id in company {
-            let entry = ledger.entry_mut(id);
-            if matches!(entry.state, State::Pending) {
+        let mut given = false;
+        for id in claimed {
+            let entry = ledger.entry_mut(*id);
+            if matches!(entry.state, State::Pending(owner) if owner == me) {
                 entry.state = State::Absent;
+                given = true;
             }
         }
         drop(ledger);
-        self.changed.notify_all();
-        self.compile(unit, &[function], Purpose::Call).map(|_| ())
+        if given {
+            self.changed.notify_all();
+        }
     }
 
     /// Marks a function as this thread's to compile, if nobody else has got to it.
@@ -181,7 +283,7 @@ impl Core {
         let is_free = matches!(entry.state, State::Absent)
             && entry.definition == Definition::Ir(unit.id, ordinal);
         is_free.then(|| {
-            entry.state = State::Pending;
+            entry.state = State::Pending(ThreadKey::mine());
             id
         })
     }
@@ -191,13 +293,29 @@ impl Core {
         &self,
         unit: &Arc<Unit>,
         roots: &[Ordinal],
-        scope: Scope<'_>,
+        scope: Scope,
     ) -> Result<Vec<u8>, Error> {
         let _guard = self.guard(unit, roots);
+        let timer = self.timings.start(Phase::Extract);
+        let copy = unit.copy(roots);
+        timer.stop();
+        let mut copy = copy.map_err(|source| compile_error(unit, roots, source))?;
+        self.emit_from(&mut copy, roots, scope)
+    }
+
+    /// The same in a copy of the unit's module that is at hand.
+    fn emit_from(
+        &self,
+        copy: &mut Copy<'_>,
+        roots: &[Ordinal],
+        scope: Scope,
+    ) -> Result<Vec<u8>, Error> {
+        let unit = copy.unit;
         self.with_codegen(|codegen| {
             let extract = self.timings.start(Phase::Extract);
             let fold = codegen.level() > rewire_llvm::Level::O0;
-            let bytes = unit.extract(roots, scope, fold, |mut extracted| {
+            let emit = || {
+                let mut extracted = copy.extract(roots, scope, fold)?;
                 extract.stop();
                 let optimise = self.timings.start(Phase::Optimise);
                 codegen.optimise(&mut extracted);
@@ -206,7 +324,8 @@ impl Core {
                 let bytes = codegen.emit(extracted)?.to_vec();
                 generate.stop();
                 Ok(bytes)
-            });
+            };
+            let bytes = emit();
             if tracing::enabled!(tracing::Level::DEBUG) {
                 let functions = label(unit, roots);
                 tracing::debug!(unit = &*unit.name, functions, "compiled");
@@ -219,7 +338,11 @@ impl Core {
     pub(crate) fn emit_assembly(&self, unit: &Arc<Unit>) -> Result<Option<Object>, Error> {
         let _guard = self.guard(unit, &[]);
         self.with_codegen(|codegen| {
-            let bytes = unit.extract_assembly(|extracted| Ok(codegen.emit(extracted)?.to_vec()))?;
+            let mut copy = unit.copy(&[])?;
+            let bytes = match copy.extract_assembly()? {
+                Some(extracted) => Some(codegen.emit(extracted)?.to_vec()),
+                None => None,
+            };
             Ok(bytes.map(|bytes| Object {
                 unit: unit.clone(),
                 bytes,
@@ -242,18 +365,58 @@ impl Core {
         })
     }
 
-    /// Compiles everything that isn't yet.
+    /// Compiles everything that isn't yet, with the help of as many threads as there may be.
     pub(crate) fn compile_all(&self) -> Result<(), Error> {
         let units: Vec<Arc<Unit>> = self.ledger().units().to_vec();
-        for unit in units {
+        let mut batches = Vec::new();
+        for unit in &units {
             let wanted = wanted(&self.ledger(), unit.id);
-            for roots in wanted.chunks(BATCH) {
-                self.compile(&unit, roots, Purpose::Load)?;
-            }
+            batches.extend(wanted.chunks(BATCH).map(|roots| (unit, roots.to_vec())));
         }
-        Ok(())
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some((unit, roots)) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(error) = self.compile(unit, roots, Purpose::Load) {
+                    // The others stop after what they have begun.
+                    next.store(batches.len(), Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+            Ok(())
+        };
+        let helpers = self.workers.most().min(batches.len().saturating_sub(1));
+        thread::scope(|scope| {
+            let blocked = BlockedSignals::new();
+            let helpers: Vec<_> = (0..helpers)
+                .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+                .collect();
+            drop(blocked);
+            let mut result = work();
+            for helper in helpers {
+                let panicked = || Error::Internal("a compile thread panicked".to_owned());
+                let helped = helper.join().unwrap_or_else(|_| Err(panicked()));
+                result = result.and(helped);
+            }
+            result
+        })
     }
 }
+
+/// A function that a thread has claimed; if it has no body when this is dropped, it is left to
+/// others.
+struct Claim<'c> {
+    core: &'c Core,
+    id: EntryId,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.core.give_back(&[self.id]);
+    }
+}
+
+/// More than these in company save little, and keep the first one waiting.
+const COMPANY: usize = 16;
 
 /// How many functions are compiled together where all will be needed: what is spent once for
 /// each object is then spent once for each batch.

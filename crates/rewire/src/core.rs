@@ -8,12 +8,14 @@ use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
 
 use crate::error::Error;
 use crate::first_call;
+use crate::foresight::Foresight;
 use crate::ledger::{Definition, EntryKind, Ledger, State};
 use crate::observe::LinkObserver;
 use crate::options::Options;
 use crate::process::{Process, fork};
 use crate::report::Timings;
 use crate::sync::lock;
+use crate::workers::Workers;
 
 pub(crate) struct Core {
     pub(crate) memory: Arc<CodeMemory>,
@@ -28,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) observer: Option<Arc<dyn LinkObserver>>,
     pub(crate) timings: Timings,
     pub(crate) process: Process,
+    pub(crate) foresight: Foresight,
+    pub(crate) workers: Workers,
 }
 
 impl std::fmt::Debug for Core {
@@ -59,8 +63,11 @@ impl Core {
             observer: options.observer,
             timings: Timings::default(),
             process: Process::default(),
+            foresight: Foresight::default(),
+            workers: Workers::new(options.threads),
             memory,
         });
+        core.workers.belong_to(&core);
         core.describe_stubs()?;
         core.place_dso_handle()?;
         first_call::register(&core);

@@ -72,14 +72,14 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
         ));
     };
     note_call(core, id);
+    core.foresee_after(call.caller, id);
     let address = core.provide(id).map_err(|error| (Some(id), error))?;
     let ledger = core.ledger();
     let Some(slot) = ledger.entry(id).slot else {
         return Ok(Some(address));
     };
     if core.slots.is_fresh(slot) {
-        // It was compiled together with a function that calls it. The body may have been
-        // replaced since it was provided.
+        // It was compiled ahead. The body may have been replaced since it was provided.
         match ledger.entry(id).state {
             State::Present(now) => core.slots.retarget(slot, now),
             _ => return Ok(Some(address)),
@@ -89,12 +89,19 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
     Ok(None)
 }
 
+/// Counts the first call of a function; those of functions that were ready count themselves.
 fn note_call(core: &Core, id: EntryId) {
     let mut ledger = core.ledger();
-    let is_ours = ledger.entry(id).is_replaceable();
     let entry = ledger.entry_mut(id);
-    if is_ours && !entry.called {
-        entry.called = true;
+    if !entry.is_replaceable() || entry.called {
+        return;
+    }
+    entry.called = true;
+    let was_ready = entry.is_present();
+    let slot = entry.slot;
+    let counted_itself =
+        was_ready && slot.is_some_and(|slot| core.slots.take_ready(slot).is_none());
+    if !counted_itself {
         ledger.counts.functions_called += 1;
     }
 }

@@ -13,6 +13,7 @@ mod core;
 mod engine;
 mod error;
 mod first_call;
+mod foresight;
 mod host;
 mod ledger;
 mod link;
@@ -24,6 +25,7 @@ mod report;
 mod state;
 mod sync;
 mod unit;
+mod workers;
 
 pub use engine::Engine;
 pub use error::Error;

@@ -30,6 +30,9 @@ impl OptLevel {
 pub struct Options {
     /// How hard LLVM works.
     pub level: OptLevel,
+    /// How many threads may compile while the program runs, besides its own. They compile what
+    /// will surely be called soon, and share the work where everything is compiled.
+    pub threads: usize,
     /// A crash of LLVM while it compiles a function ends the process with code 70 and a message,
     /// rather than by a signal. It sets signal handlers while LLVM works, so it is for programs,
     /// not for libraries.
@@ -42,6 +45,7 @@ impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Options")
             .field("level", &self.level)
+            .field("threads", &self.threads)
             .field("guard_crashes", &self.guard_crashes)
             .field("observer", &self.observer.is_some())
             .finish()

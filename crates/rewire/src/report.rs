@@ -66,6 +66,8 @@ pub struct Report {
     pub functions_called: u64,
     /// Bodies that were compiled and linked.
     pub functions_compiled: u64,
+    /// Of these, those that were compiled before they were called, because they surely would be.
+    pub compiled_ahead: u64,
     /// How often a function got a new body.
     pub functions_replaced: u64,
     /// Bodies that nobody enters any more.
@@ -106,8 +108,9 @@ impl Report {
         let time = |phase| core.timings.get(phase);
         Self {
             functions_defined: ledger.functions_defined(),
-            functions_called: counts.functions_called,
+            functions_called: counts.functions_called + core.slots.found_ready(),
             functions_compiled: counts.functions_compiled,
+            compiled_ahead: counts.compiled_ahead,
             functions_replaced: counts.functions_replaced,
             definitions_retired: counts.definitions_retired,
             definitions_freed: 0,

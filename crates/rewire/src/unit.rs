@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use rewire_llvm::{Extracted, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source};
+use rewire_llvm::{
+    CallPlan, Extracted, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
+};
 use rustc_hash::FxBuildHasher;
 
 use crate::ledger::EntryId;
@@ -74,40 +76,18 @@ impl Unit {
         locals.get(name).copied()
     }
 
-    /// Extracts definitions in a copy of the module that is this thread's alone meanwhile.
-    pub(crate) fn extract<R>(
-        &self,
-        roots: &[Ordinal],
-        scope: Scope<'_>,
-        fold: bool,
-        then: impl FnOnce(Extracted<'_>) -> Result<R, LlvmError>,
-    ) -> Result<R, LlvmError> {
-        let mut module = self.modules.take(roots)?;
-        let result = match (scope, roots) {
-            (Scope::Company(want), [root]) => {
-                let mut all = vec![*root];
-                all.extend(module.surely_called(*root, &self.states, want));
-                module.extract(&all, &self.states, fold).and_then(then)
-            }
-            (Scope::Alone, _) => {
-                let states = self.states_for_only(roots);
-                module.extract(roots, &states, fold).and_then(then)
-            }
-            _ => module.extract(roots, &self.states, fold).and_then(then),
-        };
-        self.modules.put(module);
-        result
+    /// A copy of the module that still has the bodies of `roots`, this thread's alone meanwhile.
+    pub(crate) fn copy(&self, roots: &[Ordinal]) -> Result<Copy<'_>, LlvmError> {
+        Ok(Copy {
+            unit: self,
+            module: Some(self.modules.take(roots)?),
+        })
     }
 
-    /// Extracts the module-level assembly.
-    pub(crate) fn extract_assembly<R>(
-        &self,
-        then: impl FnOnce(Extracted<'_>) -> Result<R, LlvmError>,
-    ) -> Result<Option<R>, LlvmError> {
-        let mut module = self.modules.take(&[])?;
-        let result = module.extract_assembly().map(then).transpose();
-        self.modules.put(module);
-        result
+    /// What the extractor is told about a global.
+    pub(crate) fn state(&self, ordinal: Ordinal) -> GlobalState {
+        let byte = self.states.get(ordinal.index());
+        GlobalState::from_byte(byte.map_or(0, |byte| byte.load(Ordering::Relaxed)))
     }
 
     /// Frees the IR of a unit that held one body and nothing else, once that is compiled.
@@ -141,13 +121,75 @@ impl Unit {
 }
 
 /// What is extracted besides the roots.
-pub(crate) enum Scope<'w> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
     /// The values of variables that they name and that have no memory yet.
     Values,
-    /// Those, and the functions that the one root surely calls, of which the closure is asked.
-    Company(&'w mut dyn FnMut(Ordinal) -> bool),
     /// Nothing.
     Alone,
+}
+
+/// A copy of a unit's module that one thread works on. Dropping it makes it free for others.
+#[derive(Debug)]
+pub(crate) struct Copy<'u> {
+    pub(crate) unit: &'u Unit,
+    module: Option<Module>,
+}
+
+impl Copy<'_> {
+    /// Only `drop` takes the module out.
+    fn module(&mut self) -> Result<&mut Module, LlvmError> {
+        self.module.as_mut().ok_or_else(|| LlvmError::Body {
+            module: self.unit.name.clone(),
+            reason: "its copy was given back".to_owned(),
+        })
+    }
+
+    /// Extracts definitions.
+    pub(crate) fn extract(
+        &mut self,
+        roots: &[Ordinal],
+        scope: Scope,
+        fold: bool,
+    ) -> Result<Extracted<'_>, LlvmError> {
+        let unit = self.unit;
+        let module = self.module()?;
+        match scope {
+            Scope::Values => module.extract(roots, &unit.states, fold),
+            Scope::Alone => module.extract(roots, &unit.states_for_only(roots), fold),
+        }
+    }
+
+    /// Extracts the module-level assembly.
+    pub(crate) fn extract_assembly(&mut self) -> Result<Option<Extracted<'_>>, LlvmError> {
+        Ok(self.module()?.extract_assembly())
+    }
+
+    /// Which calls a function makes for certain; reads its body.
+    pub(crate) fn call_plan(&mut self, function: Ordinal) -> CallPlan {
+        match self.module() {
+            Ok(module) => module.call_plan(function),
+            Err(_) => CallPlan::default(),
+        }
+    }
+
+    /// Whether a body of this unit is the one in force, not compiled yet, and here.
+    pub(crate) fn has_fresh_body(&self, function: Ordinal) -> bool {
+        let fresh = GlobalState {
+            elected: true,
+            placed: false,
+        };
+        let module = self.module.as_ref();
+        self.unit.state(function) == fresh && module.is_some_and(|one| !one.is_taken(function))
+    }
+}
+
+impl Drop for Copy<'_> {
+    fn drop(&mut self) {
+        if let Some(module) = self.module.take() {
+            self.unit.modules.put(module);
+        }
+    }
 }
 
 /// Copies of a module, each in a context of its own. Whoever takes one has it alone, so that no

@@ -1,7 +1,9 @@
 //! What the ledger knows of one name.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rewire_llvm::{Linkage, Ordinal};
 use rewire_memory::{ExecAddr, SlotId};
@@ -69,13 +71,31 @@ pub(crate) enum Definition {
     Engine,
 }
 
+/// The number of a thread, for its whole life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ThreadKey(u32);
+
+impl ThreadKey {
+    /// That of the calling thread.
+    pub(crate) fn mine() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        thread_local! {
+            static KEY: Cell<u32> = const { Cell::new(0) };
+        }
+        if KEY.get() == 0 {
+            KEY.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        Self(KEY.get())
+    }
+}
+
 /// How far a definition has come.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     /// Nothing has been made of it.
     Absent,
-    /// A thread is compiling it, or looks it up.
-    Pending,
+    /// This thread is compiling it, or looks it up.
+    Pending(ThreadKey),
     /// It is in memory.
     Present(ExecAddr),
     /// It is a thread-local variable: module and offset as `__tls_get_addr` takes them.
@@ -110,6 +130,8 @@ pub(crate) struct Entry {
     pub(crate) users: Vec<UseRef>,
     /// It was called through the engine's first-call path.
     pub(crate) called: bool,
+    /// Its body was made before anybody called it.
+    pub(crate) is_ahead: bool,
     /// A thread is giving it a new body.
     pub(crate) is_being_replaced: bool,
     /// Bytes of the variable; 0 for all else.
@@ -130,6 +152,7 @@ impl Entry {
             slot: None,
             users: Vec::new(),
             called: false,
+            is_ahead: false,
             is_being_replaced: false,
             size: 0,
         }

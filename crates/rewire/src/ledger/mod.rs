@@ -20,7 +20,7 @@ use rewire_llvm::GlobalState;
 use rewire_memory::{ExecAddr, MemoryError, SlotId, Slots};
 use rustc_hash::FxBuildHasher;
 
-pub(crate) use entry::{Definition, Entry, EntryId, State};
+pub(crate) use entry::{Definition, Entry, EntryId, State, ThreadKey};
 pub use entry::{EntryKind, Generation};
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
@@ -56,6 +56,8 @@ pub(crate) struct Ledger {
     blocks: Vec<Block>,
     /// Blocks that hold code, by address: code memory is given out upwards.
     by_code: Vec<BlockId>,
+    /// What each thread waits for another to compile.
+    pub(crate) waiting: HashMap<ThreadKey, EntryId, FxBuildHasher>,
     pub(crate) counts: Counts,
 }
 
@@ -64,6 +66,7 @@ pub(crate) struct Ledger {
 pub(crate) struct Counts {
     pub(crate) functions_called: u64,
     pub(crate) functions_compiled: u64,
+    pub(crate) compiled_ahead: u64,
     pub(crate) functions_replaced: u64,
     pub(crate) definitions_retired: u64,
     pub(crate) relocations_applied: u64,
@@ -79,6 +82,7 @@ impl Ledger {
             by_slot: Vec::new(),
             blocks: Vec::new(),
             by_code: Vec::new(),
+            waiting: HashMap::default(),
             counts: Counts::default(),
         }
     }
@@ -119,6 +123,27 @@ impl Ledger {
         &self.units
     }
 
+    /// Whether a thread that waited for a definition would wait for itself: because it is making
+    /// it, or because whoever makes it waits for this thread, through others perhaps.
+    pub(crate) fn would_wait_for_itself(&self, me: ThreadKey, id: EntryId) -> bool {
+        let mut wanted = id;
+        // Each step is another thread, so this ends; unless a cycle of others is about to be
+        // broken by one of them.
+        for _ in 0..=self.waiting.len() {
+            let State::Pending(owner) = self.entry(wanted).state else {
+                return false;
+            };
+            if owner == me {
+                return true;
+            }
+            match self.waiting.get(&owner) {
+                Some(next) => wanted = *next,
+                None => return false,
+            }
+        }
+        false
+    }
+
     /// What an entry stands for in the end, past all aliases: an entry and an offset into it.
     pub(crate) fn target(&self, mut id: EntryId) -> (EntryId, i64) {
         let mut total = 0i64;
@@ -147,7 +172,7 @@ impl Ledger {
         let entry = self.entry_mut(id);
         entry.slot = Some(slot);
         if let State::Present(address) = entry.state {
-            slots.retarget(slot, address);
+            slots.lead(slot, address, entry.is_ahead && !entry.called);
         }
         Ok(slot)
     }

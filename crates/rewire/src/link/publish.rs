@@ -60,12 +60,13 @@ pub(crate) fn publish(
         }
     }
     for (entry, address) in &linked.defined {
-        let known = ledger.entry(*entry);
-        if let Some(slot) = known.slot
-            && (purpose != Purpose::Call || known.called || !known.is_replaceable())
-        {
-            core.slots.retarget(slot, *address);
+        let known = ledger.entry_mut(*entry);
+        let is_ahead = purpose == Purpose::Call && !known.called && known.is_replaceable();
+        known.is_ahead = is_ahead;
+        if let Some(slot) = known.slot {
+            core.slots.lead(slot, *address, is_ahead);
         }
+        ledger.counts.compiled_ahead += u64::from(is_ahead);
     }
     drop(ledger);
     core.changed.notify_all();

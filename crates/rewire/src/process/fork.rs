@@ -11,6 +11,8 @@ use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rewire_memory::entry::{self, StacksHeld};
 
+use crate::first_call;
+
 static GATE: RwLock<()> = RwLock::new(());
 
 thread_local! {
@@ -50,7 +52,7 @@ pub(crate) fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the handlers are functions that live as long as the process.
-        unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
+        unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after_in_child)) };
     });
 }
 
@@ -62,6 +64,13 @@ extern "C" fn before() {
         _stacks: entry::hold_for_fork(),
     };
     HELD.store(Box::into_raw(Box::new(held)), Ordering::Release);
+}
+
+extern "C" fn after_in_child() {
+    after();
+    for engine in first_call::engines() {
+        engine.workers.forget_threads();
+    }
 }
 
 extern "C" fn after() {

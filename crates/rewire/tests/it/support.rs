@@ -24,9 +24,15 @@ pub(crate) struct Checked {
 
 impl Checked {
     pub(crate) fn new(level: Level) -> Self {
+        Self::with_threads(level, 0)
+    }
+
+    /// An engine that compiles with threads besides.
+    pub(crate) fn with_threads(level: Level, threads: usize) -> Self {
         let collector = Arc::new(Collector::default());
         let engine = Engine::new(Options {
             level: OptLevel::Fixed(level),
+            threads,
             observer: Some(collector.clone()),
             ..Options::default()
         });

@@ -90,3 +90,166 @@ fn a_function_is_replaced_while_others_run_it() {
     });
     checked.verify();
 }
+
+/// An engine that compiles with threads besides.
+fn with_workers(level: Level, threads: usize, ir: &str) -> Checked {
+    let checked = Checked::with_threads(level, threads);
+    checked.engine.add_ir("test.ll", ir.as_bytes()).unwrap();
+    checked
+}
+
+#[test]
+fn what_will_surely_be_called_is_compiled_meanwhile_and_nothing_else() {
+    // `f` calls `one`, then perhaps `two`, then `three`; `two` calls `four`.
+    let ir = "define i32 @f(i1 %x) {
+           %a = call i32 @one()
+           br i1 %x, label %more, label %out
+         more:
+           %b = call i32 @two()
+           br label %out
+         out:
+           %c = call i32 @three()
+           %d = add i32 %a, %c
+           ret i32 %d
+         }
+         define i32 @one() {\n ret i32 1\n}
+         define i32 @two() {\n %a = call i32 @four()\n ret i32 %a\n}
+         define i32 @three() {\n ret i32 3\n}
+         define i32 @four() {\n ret i32 4\n}";
+    for threads in [0, 1, 4] {
+        for level in [Level::O0, Level::O2] {
+            let checked = with_workers(level, threads, ir);
+            let function: extern "C" fn(bool) -> i32 = checked.function("f");
+            assert_eq!(function(false), 4);
+            let report = checked.engine.report();
+            assert_eq!(report.functions_compiled, 3);
+            assert_eq!(report.functions_called, 3);
+            assert_eq!(function(true), 4);
+            let report = checked.engine.report();
+            assert_eq!(report.functions_compiled, 5);
+            assert_eq!(report.functions_called, 5);
+            checked.verify();
+        }
+    }
+}
+
+#[test]
+fn threads_that_bring_the_same_variables_share_one_copy() {
+    // Each function adds to a counter of its own and to one that all share, which a table holds
+    // the address of.
+    let count = 64;
+    let mut ir = String::from(
+        "@shared = internal global i64 0\n@table = internal global [2 x ptr] [ptr @shared, ptr @table]\n",
+    );
+    for i in 0..count {
+        ir.push_str(&format!(
+            "@own{i} = internal global i64 0
+             define i64 @f{i}() {{
+               %p = load ptr, ptr @table
+               %a = atomicrmw add ptr %p, i64 1 seq_cst
+               %b = atomicrmw add ptr @shared, i64 1 seq_cst
+               %c = atomicrmw add ptr @own{i}, i64 1 seq_cst
+               ret i64 %c
+             }}\n"
+        ));
+    }
+    ir.push_str("define i64 @total() {\n %x = load i64, ptr @shared\n ret i64 %x\n}\n");
+    for level in [Level::O0, Level::O2] {
+        let checked = Checked::with(level, &ir);
+        let functions: Vec<extern "C" fn() -> i64> = (0..count)
+            .map(|i| checked.function(&format!("f{i}")))
+            .collect();
+        let start = Barrier::new(8);
+        thread::scope(|scope| {
+            for thread in 0..8 {
+                let (start, functions) = (&start, &functions);
+                scope.spawn(move || {
+                    start.wait();
+                    for i in 0..count {
+                        functions[(i + thread * 8) % count]();
+                    }
+                });
+            }
+        });
+        for function in &functions {
+            assert_eq!(function(), 8, "each of the threads was here");
+        }
+        let total: extern "C" fn() -> i64 = checked.function("total");
+        assert_eq!(total(), 2 * 9 * count as i64);
+        checked.verify();
+    }
+}
+
+#[test]
+fn everything_is_compiled_by_many_threads() {
+    for threads in [0, 1, 4] {
+        let checked = with_workers(Level::O0, threads, &chain(200));
+        checked.engine.compile_all().unwrap();
+        assert_eq!(checked.engine.report().functions_compiled, 201);
+        let function: extern "C" fn(i32) -> i32 = checked.function("f0");
+        assert_eq!(function(1), 201);
+        checked.verify();
+    }
+}
+
+#[test]
+fn an_error_among_many_threads_is_told() {
+    let ir = format!(
+        "{}@nowhere = external global i32\ndefine i32 @bad() {{\n %x = load i32, ptr @nowhere\n \
+         ret i32 %x\n}}\n",
+        chain(100)
+    );
+    let checked = with_workers(Level::O0, 4, &ir);
+    let error = checked.engine.compile_all().unwrap_err();
+    assert!(error.to_string().contains("nowhere"), "{error}");
+    let function: extern "C" fn(i32) -> i32 = checked.function("f0");
+    assert_eq!(function(1), 101);
+}
+
+#[test]
+fn resolvers_that_wait_for_one_another_are_not_for_ever() {
+    // Each indirect function's resolver calls the other indirect function, once.
+    let ir = "@tries = internal global [2 x i32] zeroinitializer
+         @even = ifunc i32 (), ptr @choose_even
+         @odd = ifunc i32 (), ptr @choose_odd
+         define internal i32 @two() {\n ret i32 2\n}
+         define internal i32 @three() {\n ret i32 3\n}
+         define ptr @choose_even() {
+           %n = atomicrmw add ptr @tries, i32 1 seq_cst
+           %first = icmp eq i32 %n, 0
+           br i1 %first, label %ask, label %out
+         ask:
+           %x = call i32 @odd()
+           br label %out
+         out:
+           ret ptr @two
+         }
+         define ptr @choose_odd() {
+           %p = getelementptr i32, ptr @tries, i64 1
+           %n = atomicrmw add ptr %p, i32 1 seq_cst
+           %first = icmp eq i32 %n, 0
+           br i1 %first, label %ask, label %out
+         ask:
+           %x = call i32 @even()
+           br label %out
+         out:
+           ret ptr @three
+         }
+         define i32 @call_even() {\n %x = call i32 @even()\n ret i32 %x\n}
+         define i32 @call_odd() {\n %x = call i32 @odd()\n ret i32 %x\n}";
+    for _ in 0..50 {
+        let checked = with_workers(Level::O0, 1, ir);
+        let even: extern "C" fn() -> i32 = checked.function("call_even");
+        let odd: extern "C" fn() -> i32 = checked.function("call_odd");
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                assert_eq!(even(), 2);
+            });
+            start.wait();
+            assert_eq!(odd(), 3);
+        });
+        assert_eq!((even(), odd()), (2, 3));
+    }
+}
