@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use rewire_llvm::{LlvmError, Ordinal};
 use rewire_memory::ExecAddr;
@@ -10,13 +11,18 @@ use rewire_memory::fault::CrashGuard;
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::events::{Wait, Why};
 use crate::host::{self, HostSymbol};
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, ThreadKey};
 use crate::link::{self, Object, Origin, Purpose, enter_host};
 use crate::process::quiet::BlockedSignals;
+use crate::recording::span_since;
 use crate::report::Phase;
 use crate::sync::wait;
 use crate::unit::{Copy, Scope, Unit, UnitId};
+
+/// A function that another thread is compiling, and since when this one waits for it.
+pub(crate) type Waiting = (Arc<str>, Instant);
 
 /// What a thread has to do to get a function's address.
 enum Work {
@@ -33,11 +39,25 @@ enum Work {
 impl Core {
     /// The address of a function's current body, compiled if it has none yet. Other threads that
     /// want the same function wait.
-    pub(crate) fn provide(&self, id: EntryId) -> Result<ExecAddr, Error> {
-        let (work, is_owner) = self.claim(id)?;
+    ///
+    /// `caller` is a place in the code that calls it, as far as there is one.
+    pub(crate) fn provide(&self, id: EntryId, caller: Option<ExecAddr>) -> Result<ExecAddr, Error> {
+        let mut waiting = None;
+        let claimed = self.claim(id, &mut waiting);
+        if let Some((function, since)) = waiting {
+            self.tell_wait(function, since);
+        }
+        let (work, is_owner) = claimed?;
         let result = match work {
             Work::Done(address) => return Ok(address),
-            Work::Compile(unit, ordinal) => self.compile_called(&unit, ordinal).map(|()| None),
+            Work::Compile(unit, ordinal) => {
+                let why = || Why::Called {
+                    by: caller.and_then(|caller| self.function_at(caller)),
+                };
+                self.observed(&unit, &[ordinal], why, || {
+                    self.compile_called(&unit, ordinal).map(|()| None)
+                })
+            }
             Work::Host(name) => match host::find(&name, false) {
                 Some(HostSymbol::Address(address)) => Ok(Some(address)),
                 _ => Err(Error::MissingFunction { name }),
@@ -75,10 +95,10 @@ impl Core {
         }
     }
 
-    /// Marks a function as this thread's to compile, or waits for whoever does. Where that would
-    /// be waiting for itself, this thread makes a copy, which it doesn't own: the first to be
-    /// there counts.
-    fn claim(&self, id: EntryId) -> Result<(Work, bool), Error> {
+    /// Marks a function as this thread's to compile, or waits for whoever does; `waiting` says
+    /// for what, and since when. Where that would be waiting for itself, this thread makes a
+    /// copy, which it doesn't own: the first to be there counts.
+    fn claim(&self, id: EntryId, waiting: &mut Option<Waiting>) -> Result<(Work, bool), Error> {
         let me = ThreadKey::mine();
         let mut is_owner = true;
         let mut ledger = self.ledger();
@@ -95,6 +115,10 @@ impl Core {
                     break;
                 }
                 State::Pending(_) => {
+                    if self.compile_observer.is_some() && waiting.is_none() {
+                        let name = ledger.entry(id).label().into();
+                        *waiting = Some((name, Instant::now()));
+                    }
                     ledger.waiting.insert(me, id);
                     ledger = wait(&self.changed, ledger);
                     ledger.waiting.remove(&me);
@@ -113,6 +137,25 @@ impl Core {
         Ok((work, is_owner))
     }
 
+    /// Tells the observer that this thread waited.
+    pub(crate) fn tell_wait(&self, function: Arc<str>, since: Instant) {
+        if let Some(observer) = &self.compile_observer {
+            let span = span_since(since);
+            observer.waited(&Wait { function, span });
+        }
+    }
+
+    /// The name of the function that a return address is in, the host's included.
+    fn function_at(&self, returns_to: ExecAddr) -> Option<Arc<str>> {
+        let inside = returns_to.checked_add_signed(-1)?;
+        let ledger = self.ledger();
+        if let Some((_, defined)) = ledger.definition_at(inside) {
+            return Some(ledger.entry(defined.entry).label().into());
+        }
+        drop(ledger);
+        host::describe(inside).map(Into::into)
+    }
+
     /// The address that a name of the program has for its whole life; a variable gets its memory.
     pub(crate) fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
         let unknown = || Error::Unknown { name: name.into() };
@@ -126,7 +169,13 @@ impl Core {
         if let (Definition::Ir(unit, ordinal), State::Absent) = (entry.definition, &entry.state) {
             let unit = ledger.unit(unit).clone();
             drop(ledger);
-            self.compile(&unit, &[ordinal], Purpose::Load)?;
+            let roots = [ordinal];
+            self.observed(
+                &unit,
+                &roots,
+                || Why::Data,
+                || self.compile(&unit, &roots, Purpose::Load),
+            )?;
             ledger = self.ledger();
         }
         let entry = ledger.entry(target);
@@ -141,7 +190,7 @@ impl Core {
     /// Has an indirect function's resolver choose what it stands for.
     fn choose(&self, resolver: EntryId) -> Result<ExecAddr, Error> {
         let (resolver, _) = self.ledger().target(resolver);
-        let address = self.provide(resolver)?;
+        let address = self.provide(resolver, None)?;
         // SAFETY: the unit says that this is the resolver of an indirect function, which takes
         // nothing and returns an address (LangRef, "IFuncs").
         let chosen = unsafe {
@@ -233,28 +282,38 @@ impl Core {
                 _ => None,
             }
         };
-        let Some((unit, function)) = found else {
-            return;
-        };
-        let _guard = self.guard(&unit, &[function]);
+        if let Some((unit, function)) = found {
+            let why = || Why::Ahead;
+            // If it fails, that is for the function's own call to say.
+            let _ = self.observed(&unit, &[function], why, || {
+                self.compile_unclaimed(id, &unit, function)
+            });
+        }
+    }
+
+    /// Compiles a function unless another thread has got to it.
+    fn compile_unclaimed(
+        &self,
+        id: EntryId,
+        unit: &Arc<Unit>,
+        function: Ordinal,
+    ) -> Result<(), Error> {
+        let guard = self.guard(unit, &[function]);
         let timer = self.timings.start(Phase::Extract);
         // Getting a copy may take long, and whoever calls the function would have to wait.
-        let Ok(mut copy) = unit.copy(&[function]) else {
-            return;
-        };
-        if self.claim_if_absent(&unit, function).is_none() {
-            return;
+        let mut copy = unit
+            .copy(&[function])
+            .map_err(|source| compile_error(unit, &[function], source))?;
+        if self.claim_if_absent(unit, function).is_none() {
+            return Ok(());
         }
-        // If it fails, that is for the function's own call to say.
         let _claim = Claim { core: self, id };
         let plan = copy.call_plan(function);
         timer.stop();
-        self.foresee(&unit, function, plan);
-        let bytes = self.emit_from(&mut copy, &[function], Scope::Values);
-        drop(copy);
-        if let Ok(bytes) = bytes {
-            let _ = link::link(self, &[Object::of_ir(&unit, bytes)], Purpose::Call);
-        }
+        self.foresee(unit, function, plan);
+        let bytes = self.emit_from(&mut copy, &[function], Scope::Values)?;
+        drop((copy, guard));
+        link::link(self, &[Object::of_ir(unit, bytes)], Purpose::Call).map(|_| ())
     }
 
     /// Leaves functions that were claimed to others.
@@ -376,7 +435,13 @@ impl Core {
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some((unit, roots)) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = self.compile(unit, roots, Purpose::Load) {
+                let compiled = self.observed(
+                    unit,
+                    roots,
+                    || Why::Eager,
+                    || self.compile(unit, roots, Purpose::Load),
+                );
+                if let Err(error) = compiled {
                     // The others stop after what they have begun.
                     next.store(batches.len(), Ordering::Relaxed);
                     return Err(error);

@@ -7,6 +7,7 @@ use rewire_memory::unwind::UnwindTable;
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
 
 use crate::error::Error;
+use crate::events::CompileObserver;
 use crate::first_call;
 use crate::foresight::Foresight;
 use crate::ledger::{Definition, EntryKind, Ledger, State};
@@ -28,6 +29,7 @@ pub(crate) struct Core {
     pub(crate) level: Level,
     pub(crate) guard_crashes: bool,
     pub(crate) observer: Option<Arc<dyn LinkObserver>>,
+    pub(crate) compile_observer: Option<Arc<dyn CompileObserver>>,
     pub(crate) timings: Timings,
     pub(crate) process: Process,
     pub(crate) foresight: Foresight,
@@ -61,7 +63,8 @@ impl Core {
             level: options.level.level(),
             guard_crashes: options.guard_crashes,
             observer: options.observer,
-            timings: Timings::default(),
+            timings: Timings::new(options.compile_observer.is_some()),
+            compile_observer: options.compile_observer,
             process: Process::default(),
             foresight: Foresight::default(),
             workers: Workers::new(options.threads),
@@ -77,6 +80,14 @@ impl Core {
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
+    }
+
+    /// Before the process ends: whoever observes is told of everything, by the threads that do
+    /// it.
+    pub(crate) fn finish_observed(&self) {
+        if self.observer.is_some() || self.compile_observer.is_some() {
+            self.workers.finish();
+        }
     }
 
     /// Lends a code generator: of those that are free, or a new one.

@@ -14,6 +14,7 @@ use crate::host;
 use crate::ledger::Generation;
 use crate::options::Options;
 use crate::process::{self, fork, sections};
+use crate::recording::Loading;
 use crate::replace;
 use crate::report::{Phase, Report};
 use crate::sync::lock;
@@ -73,7 +74,8 @@ impl Engine {
             name: name.into(),
             bytes: bytes.into(),
         };
-        Ok(self.add_source(source)?.id)
+        let loading = Loading::begin(&self.core);
+        Ok(self.add_source(source, loading)?.id)
     }
 
     /// Adds a file of IR. It is read, not mapped: compilers rewrite files in place.
@@ -82,6 +84,7 @@ impl Engine {
     ///
     /// As [`Engine::add_ir`], or the file can't be read.
     pub fn add_file(&self, path: &Path) -> Result<UnitId, Error> {
+        let loading = Loading::begin(&self.core);
         let timer = self.core.timings.start(Phase::Load);
         let bytes = std::fs::read(path).map_err(|source| Error::Read {
             path: path.to_owned(),
@@ -92,13 +95,14 @@ impl Engine {
             name: path.to_string_lossy().into(),
             bytes: bytes.into(),
         };
-        Ok(self.add_source(source)?.id)
+        Ok(self.add_source(source, loading)?.id)
     }
 
-    fn add_source(&self, source: Source) -> Result<Arc<Unit>, Error> {
+    fn add_source(&self, source: Source, loading: Loading<'_>) -> Result<Arc<Unit>, Error> {
         let _inside = fork::hold_off();
         let unit = read(&self.core, source)?;
         lock(&self.fresh).push(unit.clone());
+        loading.end(&unit);
         Ok(unit)
     }
 
@@ -221,9 +225,9 @@ impl Engine {
     }
 
     /// Has `hook` called before the process ends because a function could not be compiled or
-    /// resolved when it was called.
+    /// resolved when it was called, after the hooks that were given before.
     pub fn at_failure(&self, hook: impl FnMut() + Send + 'static) {
-        self.core.process.set_at_failure(Box::new(hook));
+        self.core.process.add_at_failure(Box::new(hook));
     }
 
     /// What the engine did so far.

@@ -73,7 +73,9 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
     };
     note_call(core, id);
     core.foresee_after(call.caller, id);
-    let address = core.provide(id).map_err(|error| (Some(id), error))?;
+    let address = core
+        .provide(id, Some(call.caller))
+        .map_err(|error| (Some(id), error))?;
     let ledger = core.ledger();
     let Some(slot) = ledger.entry(id).slot else {
         return Ok(Some(address));
@@ -122,6 +124,7 @@ fn fail(core: &Core, call: FirstCall, function: Option<EntryId>, error: &Error) 
     if let Some(help) = error.help() {
         message.push_str(&format!("help: {help}\n"));
     }
+    core.finish_observed();
     core.process.fail(&message)
 }
 

@@ -12,6 +12,7 @@ mod compile;
 mod core;
 mod engine;
 mod error;
+mod events;
 mod first_call;
 mod foresight;
 mod host;
@@ -20,6 +21,7 @@ mod link;
 mod observe;
 mod options;
 mod process;
+mod recording;
 mod replace;
 mod report;
 mod state;
@@ -29,11 +31,15 @@ mod workers;
 
 pub use engine::Engine;
 pub use error::Error;
+pub use events::{
+    Compilation, CompileObserver, CompiledFunction, Loaded, PhaseSpan, Replacement, TimeSpan, Wait,
+    Why,
+};
 pub use ledger::{EntryKind, Generation, UseAspect};
 pub use observe::{LinkObserver, LinkRecord, RecordedUse};
 pub use options::{Level, OptLevel, Options};
 pub use process::exit::at_exit;
-pub use report::Report;
+pub use report::{Phase, Report};
 pub use rewire_llvm::Linkage;
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 pub use rewire_llvm::Level;
 
+use crate::events::CompileObserver;
 use crate::observe::LinkObserver;
 
 /// How hard LLVM works on each function.
@@ -39,6 +40,8 @@ pub struct Options {
     pub guard_crashes: bool,
     /// Told of everything that was linked; for checks.
     pub observer: Option<Arc<dyn LinkObserver>>,
+    /// Told of what is loaded and compiled, when and why.
+    pub compile_observer: Option<Arc<dyn CompileObserver>>,
 }
 
 impl std::fmt::Debug for Options {
@@ -48,6 +51,7 @@ impl std::fmt::Debug for Options {
             .field("threads", &self.threads)
             .field("guard_crashes", &self.guard_crashes)
             .field("observer", &self.observer.is_some())
+            .field("compile_observer", &self.compile_observer.is_some())
             .finish()
     }
 }

@@ -1,17 +1,21 @@
 //! Giving a function a new body while the program runs.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rewire_llvm::{GlobalState, Linkage, Module, Source};
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::events::{Replacement, Why};
 use crate::ledger::{Definition, Generation};
 use crate::link::Purpose;
+use crate::recording::span_since;
 use crate::sync::wait;
 
 /// See [`Engine::replace`](crate::Engine::replace).
 pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generation, Error> {
+    let began = Instant::now();
     let source = Source {
         name: format!("new body of {name}").into(),
         bytes: ir.into(),
@@ -42,7 +46,9 @@ pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generat
     let id = ledger
         .find(name)
         .ok_or_else(|| Error::Unknown { name: name.into() })?;
+    let mut waiting = None;
     while ledger.entry(id).is_being_replaced {
+        waiting.get_or_insert_with(Instant::now);
         ledger = wait(&core.changed, ledger);
     }
     let former = ledger.entry(id).definition;
@@ -58,7 +64,14 @@ pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generat
     }
     let (unit, ordinal) = ledger.begin_replacement(id, source, module, index);
     drop(ledger);
-    let result = core.compile(&unit, &[ordinal], Purpose::Replace(id));
+    if let Some(since) = waiting {
+        core.tell_wait(name.into(), since);
+    }
+    let roots = [ordinal];
+    let why = || Why::Replacement;
+    let result = core.observed(&unit, &roots, why, || {
+        core.compile(&unit, &roots, Purpose::Replace(id))
+    });
     let mut ledger = core.ledger();
     ledger.entry_mut(id).is_being_replaced = false;
     let result = match result {
@@ -78,5 +91,12 @@ pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generat
     };
     drop(ledger);
     core.changed.notify_all();
+    if let (Some(observer), Ok(generation)) = (&core.compile_observer, &result) {
+        observer.replaced(&Replacement {
+            function: name.into(),
+            generation: *generation,
+            span: span_since(began),
+        });
+    }
     result
 }

@@ -4,17 +4,42 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::core::Core;
+use crate::recording;
 
 /// A step of the way from IR to running code. Phases are disjoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Reading a file.
     Load,
+    /// Reading a module and entering its names.
     Index,
+    /// Cutting functions out of their module.
     Extract,
+    /// LLVM's IR passes.
     Optimise,
+    /// LLVM's code generation.
     Codegen,
+    /// Parsing objects, layout, fix-up and copying.
     Link,
+    /// Registering and making visible.
     Publish,
+}
+
+impl Phase {
+    /// Its name, as reports have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Index => "index",
+            Self::Extract => "extract",
+            Self::Optimise => "optimise",
+            Self::Codegen => "codegen",
+            Self::Link => "link",
+            Self::Publish => "publish",
+        }
+    }
 }
 
 const PHASES: usize = 7;
@@ -23,9 +48,18 @@ const PHASES: usize = 7;
 #[derive(Debug, Default)]
 pub(crate) struct Timings {
     nanoseconds: [AtomicU64; PHASES],
+    /// Whether somebody wants to know of each step.
+    is_observed: bool,
 }
 
 impl Timings {
+    pub(crate) fn new(is_observed: bool) -> Self {
+        Self {
+            is_observed,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn start(&self, phase: Phase) -> Timer<'_> {
         Timer {
             timings: self,
@@ -53,7 +87,11 @@ pub(crate) struct Timer<'t> {
 
 impl Timer<'_> {
     pub(crate) fn stop(self) {
-        self.timings.add(self.phase, self.since.elapsed());
+        let time = self.since.elapsed();
+        self.timings.add(self.phase, time);
+        if self.timings.is_observed {
+            recording::phase(self.phase, self.since, time);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::ledger::{Block, Defined, EntryId, Generation, Ledger, State, Use};
 use crate::observe::LinkRecord;
 use crate::process::thread_local;
+use crate::recording::{self, Published};
 use crate::report::Phase;
 
 /// Registers the unwind tables, enters definitions and uses, and stores the slots.
@@ -25,6 +26,7 @@ pub(crate) fn publish(
     let timer = core.timings.start(Phase::Publish);
     let mut linked = Linked::default();
     let mut records = Vec::new();
+    let mut bodies = Vec::new();
     for (parsed, mut one) in batch.iter().zip(staged) {
         for memory in std::mem::take(&mut one.memory) {
             memory.keep();
@@ -56,6 +58,14 @@ pub(crate) fn publish(
             entry.generation = Generation(entry.generation.get() + 1);
             if definition.kind == DefinitionKind::Body {
                 ledger.counts.functions_compiled += 1;
+                if core.compile_observer.is_some() {
+                    bodies.push(Published {
+                        entry: definition.entry,
+                        name: ledger.entry(definition.entry).label().into(),
+                        address: definition.start,
+                        size: definition.size,
+                    });
+                }
             }
         }
     }
@@ -71,6 +81,10 @@ pub(crate) fn publish(
     drop(ledger);
     core.changed.notify_all();
     timer.stop();
+    if core.compile_observer.is_some() {
+        let variables = linked.defined.len() - bodies.len();
+        recording::published(bodies, variables);
+    }
     if let Some(observer) = &core.observer {
         for record in &records {
             observer.linked(record);

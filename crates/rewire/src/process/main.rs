@@ -115,10 +115,7 @@ extern "C" fn run_destructors() {
     if let Err(error) = structors::run(&core, When::After, arguments) {
         core.process.fail(&format!("error: {error}\n"));
     }
-    if core.observer.is_some() {
-        // It is told of everything, by the threads that do it.
-        core.workers.finish();
-    }
+    core.finish_observed();
     // The process ends: giving back what the engine holds would only take time.
     std::mem::forget(core);
 }

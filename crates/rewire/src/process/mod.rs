@@ -23,12 +23,12 @@ use crate::sync::lock;
 pub(crate) struct Process {
     pub(crate) structors: Mutex<structors::Structors>,
     /// Called before the process ends because a function could not be compiled.
-    at_failure: Mutex<Option<Box<dyn FnMut() + Send>>>,
+    at_failure: Mutex<Vec<Box<dyn FnMut() + Send>>>,
 }
 
 impl Process {
-    pub(crate) fn set_at_failure(&self, hook: Box<dyn FnMut() + Send>) {
-        *lock(&self.at_failure) = Some(hook);
+    pub(crate) fn add_at_failure(&self, hook: Box<dyn FnMut() + Send>) {
+        lock(&self.at_failure).push(hook);
     }
 
     /// Ends the process with a message and the code for what failed at run time. The program's
@@ -37,7 +37,8 @@ impl Process {
         // SAFETY: flushing all of C's streams is always possible.
         unsafe { libc::fflush(std::ptr::null_mut()) };
         eprint!("{message}");
-        if let Some(mut hook) = lock(&self.at_failure).take() {
+        let hooks = std::mem::take(&mut *lock(&self.at_failure));
+        for mut hook in hooks {
             hook();
         }
         // SAFETY: it ends the process.

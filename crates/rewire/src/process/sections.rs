@@ -11,6 +11,7 @@ use rewire_memory::ExecAddr;
 use super::structors::When;
 use crate::core::Core;
 use crate::error::Error;
+use crate::events::Why;
 use crate::ledger::{Definition, EntryKind, State};
 use crate::link::{self, Linked, Object, Purpose};
 use crate::sync::lock;
@@ -19,9 +20,11 @@ use crate::unit::{Scope, Unit};
 /// Places what the units need at load, in the order of the units.
 pub(crate) fn place(core: &Arc<Core>, units: &[Arc<Unit>]) -> Result<(), Error> {
     for unit in units.iter().filter(|unit| unit.index.has_assembly) {
-        if let Some(object) = core.emit_assembly(unit)? {
-            link::link(core, &[object], Purpose::Load)?;
-        }
+        let why = || Why::Start;
+        core.observed(unit, &[], why, || match core.emit_assembly(unit)? {
+            Some(object) => link::link(core, &[object], Purpose::Load).map(|_| ()),
+            None => Ok(()),
+        })?;
     }
     for (section, pieces) in named_sections(core, units) {
         place_section(core, &section, &pieces)?;
@@ -29,8 +32,11 @@ pub(crate) fn place(core: &Arc<Core>, units: &[Arc<Unit>]) -> Result<(), Error> 
     for unit in units {
         let roots = used(core, unit);
         if !roots.is_empty() {
-            let object = object(core, unit, &roots, None)?;
-            link::link(core, &[object], Purpose::Load)?;
+            let why = || Why::Start;
+            core.observed(unit, &roots, why, || {
+                let object = object(core, unit, &roots, None)?;
+                link::link(core, &[object], Purpose::Load)
+            })?;
         }
         let elected = |structor: &rewire_llvm::Structor| {
             structor
@@ -136,11 +142,17 @@ fn array_of(section: &str) -> Option<(When, Option<u32>)> {
 }
 
 fn place_section(core: &Arc<Core>, section: &Arc<str>, pieces: &Pieces) -> Result<(), Error> {
-    let objects = pieces
-        .iter()
-        .map(|(unit, roots)| object(core, unit, roots, Some(section.clone())));
-    let objects: Vec<Object> = objects.collect::<Result<_, _>>()?;
-    let linked = link::link(core, &objects, Purpose::Load)?;
+    let Some((first, roots)) = pieces.first() else {
+        return Ok(());
+    };
+    let why = || Why::Start;
+    let linked = core.observed(first, roots, why, || {
+        let objects = pieces
+            .iter()
+            .map(|(unit, roots)| object(core, unit, roots, Some(section.clone())));
+        let objects: Vec<Object> = objects.collect::<Result<_, _>>()?;
+        link::link(core, &objects, Purpose::Load)
+    })?;
     match array_of(section) {
         Some((when, priority)) => {
             let members = members(core, &linked);

@@ -2,6 +2,7 @@
 
 mod engine;
 mod ledger;
+mod observer;
 mod replace;
 mod support;
 mod threads;
