@@ -145,9 +145,10 @@ pub(crate) struct Run {
     #[arg(long)]
     perf: bool,
 
-    /// Write a timeline in the Trace Event format (not there yet).
+    /// Write a timeline of loading, compiling, linking and waiting to FILE when the program ends,
+    /// in the Trace Event format: open it with ui.perfetto.dev or chrome://tracing.
     #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
+    pub(crate) trace: Option<PathBuf>,
 }
 
 /// The levels by name.
@@ -228,7 +229,6 @@ impl Run {
             (self.watch, "--watch"),
             (self.gdb.is_some(), "--gdb"),
             (self.perf, "--perf"),
-            (self.trace.is_some(), "--trace"),
         ];
         asked.into_iter().find(|one| one.0).map(|one| one.1)
     }

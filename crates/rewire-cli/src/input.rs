@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use rewire::{Engine, Error, Level, OptLevel};
 
+use crate::trace;
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -52,7 +54,10 @@ pub(crate) fn load(engine: &Engine, path: &Path, level: OptLevel) -> Result<(), 
     match kind {
         Kind::Ir => engine.add_file(path).map(|_| ())?,
         Kind::C => {
-            let bytes = compile_c(path, level)?;
+            let bytes = trace::timed(
+                || format!("clang {}", path.display()),
+                || compile_c(path, level),
+            )?;
             engine.add_ir(&path.to_string_lossy(), &bytes)?;
         }
         Kind::SharedLibrary => {
@@ -62,7 +67,10 @@ pub(crate) fn load(engine: &Engine, path: &Path, level: OptLevel) -> Result<(), 
             } else {
                 path.to_owned()
             };
-            engine.load_library(&here.to_string_lossy())?;
+            trace::timed(
+                || format!("load {}", path.display()),
+                || engine.load_library(&here.to_string_lossy()),
+            )?;
         }
         Kind::Absent(what) => {
             return Err(Problem::Absent(format!("{}: {what}", path.display())));

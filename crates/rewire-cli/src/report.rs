@@ -26,6 +26,8 @@ pub(crate) fn process_start() -> Instant {
 struct Pending {
     engine: Engine,
     to: Option<PathBuf>,
+    /// A child of a fork writes no report: the file is its parent's.
+    process: u32,
     started: Instant,
     to_main: Option<Duration>,
 }
@@ -36,7 +38,9 @@ static PENDING: Mutex<Option<Pending>> = Mutex::new(None);
 pub(crate) fn at_exit(engine: &Engine, to: Option<PathBuf>, started: Instant) {
     set(Some(Pending {
         engine: engine.clone(),
-        to,
+        // The program may change its directory.
+        to: to.map(|path| std::path::absolute(&path).unwrap_or(path)),
+        process: std::process::id(),
         started,
         to_main: None,
     }));
@@ -66,6 +70,9 @@ extern "C" fn write_pending() {
         .unwrap_or_else(|poisoned| poisoned.into_inner())
         .take();
     let Some(pending) = pending else { return };
+    if pending.process != std::process::id() {
+        return;
+    }
     let total = pending.started.elapsed();
     let report = Summary::new(&pending.engine.report(), pending.to_main, total);
     match &pending.to {

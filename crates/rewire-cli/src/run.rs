@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, OsString, c_char};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use rewire::{Engine, Error, LinkObserver, Options};
 use crate::args::{EXIT_USAGE, Run};
 use crate::dump::Dump;
 use crate::input::{self, Problem};
-use crate::{libraries, message, report};
+use crate::{libraries, message, report, trace};
 
 /// Runs the program and returns its exit code.
 pub(crate) fn run(run: &Run, started: Instant, envp: *const *const c_char) -> i32 {
@@ -53,18 +54,27 @@ fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
         .dump_links
         .as_deref()
         .map(|directory| -> Arc<dyn LinkObserver> { Arc::new(Dump::new(directory)) });
+    let compile_observer = run.trace.as_deref().map(|path| {
+        let title = run.files.first().map_or(path, PathBuf::as_path);
+        trace::begin(path, title, started)
+    });
     let level = run.level.level();
     let engine = Engine::new(Options {
         level,
         threads: run.threads.unwrap_or_else(spare_processors),
         guard_crashes: true,
         observer,
+        compile_observer,
     })?;
+    trace::also_at_failure(&engine);
     if let Some(to) = &run.report {
         report::at_exit(&engine, to.clone(), started);
     }
     for library in &run.libraries {
-        libraries::load(&engine, library, &run.library_paths)?;
+        trace::timed(
+            || format!("load -l{library}"),
+            || libraries::load(&engine, library, &run.library_paths),
+        )?;
     }
     for file in &run.files {
         input::load(&engine, file, level)?;
@@ -94,8 +104,11 @@ fn start(engine: &Engine, run: &Run, envp: *const *const c_char) -> i32 {
         return EXIT_USAGE;
     };
     report::main_begins();
+    trace::main_begins();
     // SAFETY: the arguments are never freed, and the environment is the process's own.
-    match unsafe { engine.run_main(&run.entry, argc, argv, envp) } {
+    let result = unsafe { engine.run_main(&run.entry, argc, argv, envp) };
+    trace::main_ends();
+    match result {
         Ok(code) => code,
         Err(error @ Error::Unknown { .. }) => {
             message::engine_error(&error);

@@ -18,7 +18,6 @@ const NOT_YET: [&[&str]; 7] = [
     &["--watch"],
     &["--gdb"],
     &["--perf"],
-    &["--trace", "trace.json"],
 ];
 
 pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
@@ -55,7 +54,7 @@ fn help(_: &Folder) -> Result<(), String> {
     expect_code(&run, &[0])?;
     let text = run.stdout_text();
     for option in [
-        "--eager", "-O", "--entry", "-l", "-L", "--report", "-v", "-q", "--color",
+        "--eager", "-O", "--entry", "-l", "-L", "--report", "--trace", "-v", "-q", "--color",
     ] {
         if !text.contains(option) {
             return Err(format!("no word of {option}: {run}"));

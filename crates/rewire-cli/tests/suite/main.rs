@@ -8,7 +8,7 @@
 //! artefacts.rs    what was linked, before the link checker
 //! process.rs      running commands
 //! support.rs      a folder and expectations for the tests of single behaviours:
-//! bad_input.rs    load_errors.rs    cli.rs    report.rs    streams.rs
+//! bad_input.rs    load_errors.rs    cli.rs    report.rs    streams.rs    trace.rs
 //! ```
 
 mod artefacts;
@@ -22,6 +22,7 @@ mod report;
 mod skip;
 mod streams;
 mod support;
+mod trace;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ fn run() -> Result<ExitCode, String> {
     trials.extend(cli::trials(&bench));
     trials.extend(report::trials(&bench));
     trials.extend(streams::trials(&bench));
+    trials.extend(trace::trials(&bench));
     let conclusion = libtest_mimic::run(&arguments, trials);
 
     if conclusion.has_failed() && std::env::var_os("REWIRE_KEEP").is_some() {

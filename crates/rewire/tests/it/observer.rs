@@ -23,8 +23,8 @@ struct Collector {
 impl Collector {
     fn ask(&self) {
         if let Some(engine) = self.engine.get() {
-            engine.report();
-            engine.state("main");
+            let _ = engine.report();
+            let _ = engine.state("main");
         }
     }
 }
