@@ -79,6 +79,25 @@ bool rewire_is_taken(const RewireIndex *index, size_t ordinal);
 // A module with nothing but the module-level assembly; null when there is none.
 LLVMModuleRef rewire_extract_asm(RewireIndex *index);
 
+// How large a function's body is.
+typedef struct {
+  size_t blocks;
+  size_t instructions;
+  // Calls of what a pointer leads to.
+  size_t indirect_calls;
+} RewireSize;
+
+// What a function's body, which has been read, or a variable's value names: calls `entry` once for
+// each global, with the number of calls and whether it is named in another way too. `size` is
+// added to.
+void rewire_contents(const RewireIndex *index, size_t ordinal, RewireSize *size,
+                     void (*entry)(void *data, size_t used, size_t calls, bool refers),
+                     void *data);
+// The names that module-level assembly defines.
+void rewire_assembly_names(const RewireIndex *index,
+                           void (*entry)(void *data, const char *name, size_t length),
+                           void *data);
+
 // A TargetMachine with a code generation pipeline that is used again for each module.
 typedef struct RewireCodegen RewireCodegen;
 // `level`: 0 to 3.

@@ -15,6 +15,18 @@ pub(crate) struct RewireCodegen {
     _opaque: [u8; 0],
 }
 
+/// How large a function's body is.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct RewireSize {
+    pub(crate) blocks: usize,
+    pub(crate) instructions: usize,
+    pub(crate) indirect_calls: usize,
+}
+
+pub(crate) type ContentsEntry =
+    extern "C" fn(data: *mut c_void, used: usize, calls: usize, refers: bool);
+pub(crate) type NameEntry = extern "C" fn(data: *mut c_void, name: *const c_char, length: usize);
 pub(crate) type StructorEntry =
     extern "C" fn(data: *mut c_void, priority: u32, ordinal: usize, has: bool, other: usize);
 pub(crate) type UsedEntry = extern "C" fn(data: *mut c_void, ordinal: usize);
@@ -40,6 +52,18 @@ unsafe extern "C" {
     );
     pub(crate) fn rewire_used(index: *const RewireIndex, entry: UsedEntry, data: *mut c_void);
     pub(crate) fn rewire_comdat(global: LLVMValueRef, length: *mut usize) -> *const c_char;
+    pub(crate) fn rewire_contents(
+        index: *const RewireIndex,
+        ordinal: usize,
+        size: *mut RewireSize,
+        entry: ContentsEntry,
+        data: *mut c_void,
+    );
+    pub(crate) fn rewire_assembly_names(
+        index: *const RewireIndex,
+        entry: NameEntry,
+        data: *mut c_void,
+    );
     pub(crate) fn rewire_materialize_all(module: LLVMModuleRef, error: *mut *mut c_char) -> bool;
     pub(crate) fn rewire_call_plan(
         index: *mut RewireIndex,

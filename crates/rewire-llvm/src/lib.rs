@@ -18,6 +18,7 @@
 
 mod call_plan;
 mod codegen;
+mod contents;
 mod diagnostics;
 mod error;
 mod ffi;
@@ -27,6 +28,7 @@ pub mod names;
 
 pub use call_plan::CallPlan;
 pub use codegen::{Codegen, Level};
+pub use contents::{Contents, GlobalUse};
 pub use diagnostics::set_fatal_error_hook;
 pub use error::LlvmError;
 pub use index::{Global, GlobalKind, Linkage, ModuleIndex, Structor, Visibility};

@@ -11,6 +11,7 @@ use rewire_memory::fault::CrashGuard;
 use crate::core::Core;
 use crate::error::Error;
 use crate::host;
+use crate::inspect::{self, Inspection};
 use crate::ledger::Generation;
 use crate::options::Options;
 use crate::process::{self, fork, sections};
@@ -190,6 +191,18 @@ impl Engine {
     pub fn state(&self, name: &str) -> Option<crate::FunctionState> {
         let _inside = fork::hold_off();
         crate::state::of(&self.core, name)
+    }
+
+    /// What is loaded: units, names, sizes of functions and variables, who names whom. All
+    /// function bodies are read and verified; nothing is compiled, and nothing that was loaded is
+    /// run.
+    ///
+    /// # Errors
+    ///
+    /// A body that can't be read, or that the verifier rejects.
+    pub fn inspect(&self) -> Result<Inspection, Error> {
+        let _inside = fork::hold_off();
+        inspect::inspect(&self.core)
     }
 
     /// Runs the program: constructors, then the function `entry`. Returns what that returns.

@@ -16,6 +16,7 @@ mod events;
 mod first_call;
 mod foresight;
 mod host;
+mod inspect;
 mod ledger;
 mod link;
 mod observe;
@@ -34,6 +35,10 @@ pub use error::Error;
 pub use events::{
     Compilation, CompileObserver, CompiledFunction, Loaded, PhaseSpan, Replacement, TimeSpan, Wait,
     Why,
+};
+pub use inspect::{
+    FunctionSize, Home, InspectedUnit, Inspection, Structor, Symbol, SymbolId, SymbolKind,
+    SymbolUse,
 };
 pub use ledger::{EntryKind, Generation, UseAspect};
 pub use observe::{LinkObserver, LinkRecord, RecordedUse};

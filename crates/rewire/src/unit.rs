@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rewire_llvm::{
-    CallPlan, Extracted, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
+    CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
 };
 use rustc_hash::FxBuildHasher;
 
@@ -88,6 +88,19 @@ impl Unit {
     pub(crate) fn state(&self, ordinal: Ordinal) -> GlobalState {
         let byte = self.states.get(ordinal.index());
         GlobalState::from_byte(byte.map_or(0, |byte| byte.load(Ordering::Relaxed)))
+    }
+
+    /// A copy of the module with all its bodies, read and verified, for whoever wants to look at
+    /// it. It isn't put back: unread bodies take less memory.
+    pub(crate) fn whole_module(&self) -> Result<Module, LlvmError> {
+        let definitions = (0..)
+            .map(Ordinal::new)
+            .zip(&self.index.globals)
+            .filter(|(_, global)| global.is_definition && global.kind == GlobalKind::Function);
+        let bodies: Vec<Ordinal> = definitions.map(|(ordinal, _)| ordinal).collect();
+        let module = self.modules.take(&bodies)?;
+        module.verify_all()?;
+        Ok(module)
     }
 
     /// Frees the IR of a unit that held one body and nothing else, once that is compiled.
