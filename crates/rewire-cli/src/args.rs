@@ -14,6 +14,7 @@ pub(crate) const EXIT_USAGE: i32 = 2;
 #[derive(Debug)]
 pub(crate) enum Command {
     Run(Box<Run>),
+    Inspect(Box<Inspect>),
 }
 
 /// Runs LLVM IR: a function is compiled and linked when it is first called.
@@ -30,9 +31,7 @@ enum Sub {
     /// Type definitions and calls, one after the other (not there yet).
     #[command(disable_help_flag = true)]
     Repl(Rest),
-    /// What would be loaded: units, functions, who calls whom (not there yet).
-    #[command(disable_help_flag = true)]
-    Inspect(Rest),
+    Inspect(Box<Inspect>),
     /// Look after compiled code that was kept (not there yet).
     #[command(disable_help_flag = true)]
     Cache(Rest),
@@ -151,6 +150,70 @@ pub(crate) struct Run {
     pub(crate) trace: Option<PathBuf>,
 }
 
+/// Show what would be loaded: units, functions and variables with their sizes, who calls whom.
+///
+/// All of every FILE is read and checked; nothing is compiled and nothing is run. The exit code is
+/// 65 if the input is bad.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  clang-22 -O2 -c -emit-llvm hello.c
+  rewire inspect hello.bc
+  rewire inspect --calls main hello.bc
+  rewire inspect --undefined --json hello.bc | jq '.undefined[] | select(.found_in == null).name'
+
+FILEs are as for `rewire run`. Of shared libraries (.so, -l) only the tables of names are read, to
+tell which of them have what the FILEs leave undefined. Calls through pointers are counted, but
+whom they reach is not known; LLVM's own functions (llvm.memcpy) are left out.")]
+pub(crate) struct Inspect {
+    /// What to look at.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Only who calls NAME and whom it calls, who names it otherwise and whom it names.
+    #[arg(long, value_name = "NAME", conflicts_with = "undefined")]
+    pub(crate) calls: Option<String>,
+
+    /// Only what the FILEs don't define, and whether the process or a library has it.
+    #[arg(long)]
+    pub(crate) undefined: bool,
+
+    /// Write JSON, for scripts: an object with `units`, `functions`, `variables`, `aliases` and
+    /// `undefined`; with --calls, `symbols`.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// What comes first.
+    #[arg(long, value_name = "ORDER", default_value = "size")]
+    pub(crate) sort: Sort,
+
+    /// Look up undefined names in the shared library libNAME.so.
+    #[arg(short = 'l', value_name = "NAME")]
+    pub(crate) libraries: Vec<String>,
+
+    /// Look for libraries in DIR first.
+    #[arg(short = 'L', value_name = "DIR")]
+    pub(crate) library_paths: Vec<PathBuf>,
+
+    /// When to colour.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+
+    /// Write one page with the call graph to FILE (not there yet).
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+/// What comes first in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sort {
+    /// The largest: by instructions of functions, bytes of variables.
+    Size,
+    /// What has the most users.
+    Users,
+    /// By name.
+    Name,
+}
+
 /// The levels by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LevelName {
@@ -205,7 +268,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
             None => Ok(Command::Run(run)),
         },
         Sub::Repl(_) => Err(absent("repl")),
-        Sub::Inspect(_) => Err(absent("inspect")),
+        Sub::Inspect(inspect) => match inspect.html {
+            Some(_) => Err(absent("--html")),
+            None => Ok(Command::Inspect(inspect)),
+        },
         Sub::Cache(_) => Err(absent("cache")),
         Sub::Completions { shell } => {
             let mut command = Arguments::command();

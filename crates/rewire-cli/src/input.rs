@@ -36,8 +36,13 @@ impl From<Error> for Problem {
     }
 }
 
-/// Loads one FILE of the command line.
-pub(crate) fn load(engine: &Engine, path: &Path, level: OptLevel) -> Result<(), Problem> {
+/// Loads one FILE of the command line; what to do with a shared library is for the caller to say.
+pub(crate) fn load(
+    engine: &Engine,
+    path: &Path,
+    level: OptLevel,
+    library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     if path.as_os_str() == "-" {
         let bytes = read_all(io::stdin().lock(), path)?;
         engine.add_ir("standard input", &bytes)?;
@@ -67,10 +72,7 @@ pub(crate) fn load(engine: &Engine, path: &Path, level: OptLevel) -> Result<(), 
             } else {
                 path.to_owned()
             };
-            trace::timed(
-                || format!("load {}", path.display()),
-                || engine.load_library(&here.to_string_lossy()),
-            )?;
+            library(&here)?;
         }
         Kind::Absent(what) => {
             return Err(Problem::Absent(format!("{}: {what}", path.display())));

@@ -15,23 +15,31 @@ const SYSTEM: [&str; 4] = [
 
 /// Loads libNAME.so.
 pub(crate) fn load(engine: &Engine, name: &str, paths: &[PathBuf]) -> Result<(), Error> {
-    let not_found = || Error::Library {
-        name: format!("-l{name}"),
-        reason: format!("there is no lib{name}.so in the library path"),
-    };
-    let system = SYSTEM.iter().map(PathBuf::from);
-    let mut directories = paths.iter().cloned().chain(system);
-    let files = directories
-        .find_map(|directory| find(&directory, name))
-        .ok_or_else(not_found)?;
-    for file in files {
+    for file in find(name, paths)? {
         engine.load_library(&file.to_string_lossy())?;
     }
     Ok(())
 }
 
+/// Where libraries may be, in order.
+pub(crate) fn folders(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let system = SYSTEM.iter().map(PathBuf::from);
+    paths.iter().cloned().chain(system).collect()
+}
+
+/// The shared objects that libNAME.so stands for.
+pub(crate) fn find(name: &str, paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let not_found = || Error::Library {
+        name: format!("-l{name}"),
+        reason: format!("there is no lib{name}.so in the library path"),
+    };
+    let directories = folders(paths);
+    let mut found = directories.iter().map(|directory| find_in(directory, name));
+    found.find_map(|files| files).ok_or_else(not_found)
+}
+
 /// The shared objects that a directory has for a name.
-fn find(directory: &Path, name: &str) -> Option<Vec<PathBuf>> {
+fn find_in(directory: &Path, name: &str) -> Option<Vec<PathBuf>> {
     let plain = directory.join(format!("lib{name}.so"));
     if let Ok(bytes) = fs::read(&plain) {
         if bytes.starts_with(b"\x7fELF") {

@@ -10,6 +10,7 @@
 mod args;
 mod dump;
 mod input;
+mod inspect;
 mod libraries;
 mod message;
 mod report;
@@ -41,6 +42,7 @@ unsafe extern "C-unwind" fn main(
     };
     let code = match args::parse(arguments) {
         Ok(args::Command::Run(run)) => run::run(&run, started, envp),
+        Ok(args::Command::Inspect(asked)) => inspect::inspect(&asked),
         Err(code) => code,
     };
     // SAFETY: it runs what the program registered and ends the process.

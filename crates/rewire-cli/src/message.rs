@@ -1,30 +1,42 @@
 //! Messages on standard error.
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rewire::Error;
 
 use crate::args::Color;
 
-static COLOURED: AtomicBool = AtomicBool::new(false);
+/// 1 for always, 0 for never.
+static COLOURED: AtomicU8 = AtomicU8::new(BY_TERMINAL);
+/// On terminals.
+const BY_TERMINAL: u8 = 2;
 
 /// Decides on colours.
 pub(crate) fn set_color(color: Color) {
     let coloured = match color {
-        Color::Always => true,
-        Color::Never => false,
+        Color::Always => Some(true),
+        Color::Never => Some(false),
         Color::Auto => {
-            std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-                && std::io::stderr().is_terminal()
+            let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            is_unwanted.then_some(false)
         }
     };
+    let coloured = coloured.map_or(BY_TERMINAL, u8::from);
     COLOURED.store(coloured, Ordering::Relaxed);
+}
+
+/// Whether to colour a stream, which may be a terminal.
+pub(crate) fn is_coloured(is_terminal: bool) -> bool {
+    match COLOURED.load(Ordering::Relaxed) {
+        BY_TERMINAL => is_terminal,
+        coloured => coloured == 1,
+    }
 }
 
 /// Prints what is wrong and, where there is something to do, what to do.
 pub(crate) fn error(what: &str, help: Option<&str>) {
-    let (red, cyan, plain) = if COLOURED.load(Ordering::Relaxed) {
+    let (red, cyan, plain) = if is_coloured(std::io::stderr().is_terminal()) {
         ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m")
     } else {
         ("", "", "")

@@ -19,15 +19,22 @@ pub(crate) fn run(run: &Run, started: Instant, envp: *const *const c_char) -> i3
     start_log(run);
     match prepare(run, started) {
         Ok(engine) => start(&engine, run, envp),
-        Err(Problem::Bad(error)) => {
+        Err(problem) => report_problem(problem),
+    }
+}
+
+/// Says why something could not be loaded, and returns the exit code for that.
+pub(crate) fn report_problem(problem: Problem) -> i32 {
+    match problem {
+        Problem::Bad(error) => {
             message::engine_error(&error);
             rewire::EXIT_LOAD
         }
-        Err(Problem::Source { what, help }) => {
+        Problem::Source { what, help } => {
             message::error(&what, help.as_deref());
             rewire::EXIT_LOAD
         }
-        Err(Problem::Absent(what)) => {
+        Problem::Absent(what) => {
             message::error(&what, None);
             EXIT_USAGE
         }
@@ -77,7 +84,12 @@ fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
         )?;
     }
     for file in &run.files {
-        input::load(&engine, file, level)?;
+        input::load(&engine, file, level, &mut |path| {
+            trace::timed(
+                || format!("load {}", path.display()),
+                || Ok(engine.load_library(&path.to_string_lossy())?),
+            )
+        })?;
     }
     engine.finish_loading()?;
     engine.check_main(&run.entry)?;
