@@ -15,7 +15,7 @@ const BAD_OR_LATER: &[i32] = &[65, 70];
 const FLIPS: u64 = 60;
 
 /// A unit with some of everything, which `MAIN` does not call.
-const VICTIM: &str = r#"
+pub(crate) const VICTIM: &str = r#"
 #include <stdio.h>
 #include <string.h>
 struct pair { int a; double b; };
@@ -276,7 +276,7 @@ fn flipped_main(folder: &Folder, seed: u64) -> Result<(), String> {
     }
 }
 
-fn flip(mut bytes: Vec<u8>, seed: u64) -> Vec<u8> {
+pub(crate) fn flip(mut bytes: Vec<u8>, seed: u64) -> Vec<u8> {
     let mut numbers = Numbers::new(seed);
     for _ in 0..1 + numbers.next() % 8 {
         let bit = numbers.next() as usize % (bytes.len() * 8);

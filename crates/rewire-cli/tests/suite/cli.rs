@@ -1,5 +1,6 @@
 //! The command line itself: help, wrong usage, options that are not there yet, and kinds of files.
 
+use std::process::Command;
 use std::sync::Arc;
 
 use libtest_mimic::Trial;
@@ -31,13 +32,14 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("cli::library_from_folder", library_from_folder),
         bench.test("cli::quiet_and_verbose", quiet_and_verbose),
         bench.test("cli::first_file_is_argv_0", first_file_is_argv_0),
+        bench.test("cli::completions", completions),
     ];
     for option in NOT_YET {
         let name = format!("cli::not_yet::{}", option[0].trim_start_matches('-'));
         all.push(bench.test(name, move |folder| not_yet(folder, option)));
     }
     all.push(bench.test("cli::not_yet::files", files_not_yet));
-    for subcommand in ["repl", "inspect", "cache"] {
+    for subcommand in ["repl", "cache"] {
         let name = format!("cli::not_yet::{subcommand}");
         all.push(bench.test(name, move |folder| subcommand_not_yet(folder, subcommand)));
     }
@@ -253,4 +255,23 @@ fn first_file_is_argv_0(folder: &Folder) -> Result<(), String> {
     let mut command = folder.rewire_run();
     let outcome = finish(command.args(["./first.bc", "second.bc", "--", "-x"]))?;
     expect_stdout(&outcome, "2 ./first.bc -x\n")
+}
+
+/// Each shell's completions know subcommands and options; bash reads its own.
+fn completions(_: &Folder) -> Result<(), String> {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let outcome = finish(process::rewire().args(["completions", shell]))?;
+        expect_code(&outcome, &[0])?;
+        let text = outcome.stdout_text();
+        for word in ["inspect", "undefined", "trace"] {
+            if !text.contains(word) {
+                return Err(format!("{shell}: no word of {word}"));
+            }
+        }
+        if shell == "bash" {
+            let check = process::run(Command::new("bash").arg("-n"), text.as_bytes())?;
+            expect_code(&check, &[0])?;
+        }
+    }
+    Ok(())
 }

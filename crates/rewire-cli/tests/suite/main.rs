@@ -9,12 +9,14 @@
 //! process.rs      running commands
 //! support.rs      a folder and expectations for the tests of single behaviours:
 //! bad_input.rs    load_errors.rs    cli.rs    report.rs    streams.rs    trace.rs
+//! inspect.rs
 //! ```
 
 mod artefacts;
 mod bad_input;
 mod case;
 mod cli;
+mod inspect;
 mod load_errors;
 mod matrix;
 mod process;
@@ -58,6 +60,7 @@ fn run() -> Result<ExitCode, String> {
     trials.extend(bad_input::trials(&bench));
     trials.extend(load_errors::trials(&bench));
     trials.extend(cli::trials(&bench));
+    trials.extend(inspect::trials(&bench));
     trials.extend(report::trials(&bench));
     trials.extend(streams::trials(&bench));
     trials.extend(trace::trials(&bench));
