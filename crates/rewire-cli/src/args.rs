@@ -59,6 +59,7 @@ struct Rest {
 #[command(after_help = "Example:
   clang-22 -O2 -c -emit-llvm hello.c
   rewire run hello.bc -- an argument
+  rewire run --trace hello.json hello.bc    # then open hello.json with ui.perfetto.dev
 
 FILEs are LLVM IR (.bc, .ll; `-` reads it from standard input) and C sources (.c), which the
 installed clang turns into IR. argv[0] is the first FILE.")]
