@@ -3,7 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 4] = ["index.cpp", "company.cpp", "extract.cpp", "codegen.cpp"];
+const SOURCES: [&str; 5] = [
+    "index.cpp",
+    "company.cpp",
+    "extract.cpp",
+    "lower.cpp",
+    "codegen.cpp",
+];
 
 fn main() {
     let prefix = std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".into());
