@@ -139,6 +139,13 @@ impl Slots {
     /// The slot whose stub is at a canonical address.
     #[must_use]
     pub fn at_canonical(&self, address: ExecAddr) -> Option<SlotId> {
+        let (id, offset) = self.at_stub(address)?;
+        (offset == 0).then_some(id)
+    }
+
+    /// The slot whose stub an address is in, and how many bytes from the stub's start.
+    #[must_use]
+    pub fn at_stub(&self, address: ExecAddr) -> Option<(SlotId, u64)> {
         if !self.stubs.contains(&address) {
             return None;
         }
@@ -149,7 +156,7 @@ impl Slots {
             .next
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        (u64::from(id.0) < count && self.canonical(id) == address).then_some(id)
+        (u64::from(id.0) < count).then_some((id, offset % STUB))
     }
 
     /// The slot whose stub called the engine, from the return address of that call.

@@ -142,7 +142,10 @@ pub(crate) fn read_all(folder: &Path) -> Result<Vec<Case>, String> {
     let entries = fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "c" || e == "cpp" || e == "ll"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|e| e == "c" || e == "cpp" || e == "ll")
+        })
         .collect();
     paths.sort();
     if paths.is_empty() {
