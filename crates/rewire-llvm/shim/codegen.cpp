@@ -194,6 +194,23 @@ Function *namedCallee(const CallBase &call) {
                                                                              : nullptr;
 }
 
+// Whether a jump to the callee may find no register to go through: a tail call takes its target
+// from one once more than six registers pass arguments, and this convention passes arguments in all
+// that there are. Such a call jumps to the stub.
+bool needsDirectJump(const CallBase &call) {
+  auto *plain = dyn_cast<CallInst>(&call);
+  if (!plain || !plain->isTailCall() ||
+      call.getCallingConv() != CallingConv::PreserveNone)
+    return false;
+  constexpr unsigned kSafe = 10;
+  const DataLayout &layout = call.getDataLayout();
+  unsigned words = 0;
+  for (const Use &argument : call.args())
+    if (argument->getType()->isSized())
+      words += divideCeil(layout.getTypeAllocSize(argument->getType()).getKnownMinValue(), 8);
+  return words > kSafe;
+}
+
 // What a call promises of a body that may change.
 const Attribute::AttrKind kPromises[] = {Attribute::Memory, Attribute::Speculatable,
                                          Attribute::WillReturn, Attribute::NoCallback,
@@ -250,7 +267,7 @@ void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
       continue;
     for (Instruction &instruction : instructions(function))
       if (auto *call = dyn_cast<CallBase>(&instruction))
-        if (Function *callee = namedCallee(*call))
+        if (Function *callee = namedCallee(*call); callee && !needsDirectJump(*call))
           calls.push_back({call, callee});
   }
   DenseMap<Function *, GlobalVariable *> slots;

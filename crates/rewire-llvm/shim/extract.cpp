@@ -190,12 +190,17 @@ private:
   }
 
   std::string nameOf(const GlobalValue &global) const {
-    StringRef name = global.getName();
+    // The mark says that the name is as it has to be.
+    std::string mangled = rewire_mangled(global);
+    if (!mangled.empty())
+      mangled.insert(0, 1, '\1');
+    StringRef name = mangled.empty() ? global.getName() : StringRef(mangled);
     // A name of the program's own that looks like one of ours is told by its number as well.
     if (!global.hasLocalLinkage() && global.hasName() && !name.contains(".rewire."))
       return name.str();
+    const bool plain = !mangled.empty();
     name.consume_front("\1");
-    return (name + ".rewire." + Twine(index.ordinals.lookup(&global))).str();
+    return ((plain ? "\1" : "") + name + ".rewire." + Twine(index.ordinals.lookup(&global))).str();
   }
 
   // Follows the addresses of a function's blocks to the variables and functions that hold them,

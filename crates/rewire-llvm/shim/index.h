@@ -23,6 +23,9 @@ struct RewireIndex {
   explicit RewireIndex(llvm::Module &module) : module(module) {}
 };
 
+// The name that a global has in an object, where that isn't its name in IR; else empty.
+std::string rewire_mangled(const llvm::GlobalValue &global);
+
 // A message that the other side of the border owns.
 inline char *rewire_message(llvm::StringRef text) {
   return LLVMCreateMessage(text.str().c_str());

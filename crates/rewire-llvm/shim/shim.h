@@ -56,6 +56,10 @@ void rewire_used(const RewireIndex *index, void (*entry)(void *data, size_t ordi
 // The COMDAT of a global (empty when none): a pointer into the module.
 const char *rewire_comdat(LLVMValueRef global, size_t *length);
 
+// The name that a global has in an object where that isn't its name in IR (a calling convention
+// may add to it); null otherwise.
+char *rewire_symbol_name(LLVMValueRef global);
+
 // Reads, where it isn't read yet, and verifies the body of a function.
 bool rewire_materialize(LLVMValueRef function, char **error);
 // Reads and verifies everything.

@@ -40,6 +40,7 @@ unsafe extern "C" {
     );
     pub(crate) fn rewire_used(index: *const RewireIndex, entry: UsedEntry, data: *mut c_void);
     pub(crate) fn rewire_comdat(global: LLVMValueRef, length: *mut usize) -> *const c_char;
+    pub(crate) fn rewire_symbol_name(global: LLVMValueRef) -> *mut c_char;
     pub(crate) fn rewire_materialize_all(module: LLVMModuleRef, error: *mut *mut c_char) -> bool;
     pub(crate) fn rewire_surely_called(
         index: *mut RewireIndex,

@@ -206,6 +206,11 @@ impl Reader<'_> {
     }
 
     fn name(&self, value: LLVMValueRef) -> Result<Arc<str>, LlvmError> {
+        // SAFETY: `value` is a global of a live module; the name is ours to free.
+        let mangled = unsafe { take_message(ffi::rewire_symbol_name(value)) };
+        if !mangled.is_empty() {
+            return Ok(mangled.into());
+        }
         let mut length = 0;
         // SAFETY: LLVM returns the name's bytes and stores their number.
         let bytes = unsafe {

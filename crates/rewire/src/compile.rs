@@ -58,15 +58,18 @@ impl Core {
                 return Err(Error::Again(error));
             }
         }
-        let state = ledger.entry(id).state.clone();
+        let result = match ledger.entry(id).state {
+            State::Present(address) => Ok(address),
+            _ => {
+                let what = "a definition was compiled and is not there".to_owned();
+                let error = Arc::new(Error::Internal(what));
+                ledger.entry_mut(id).state = State::Failed(error.clone());
+                Err(Error::Again(error))
+            }
+        };
         drop(ledger);
         self.changed.notify_all();
-        match state {
-            State::Present(address) => Ok(address),
-            _ => Err(Error::Internal(
-                "a definition was compiled and is not there".to_owned(),
-            )),
-        }
+        result
     }
 
     /// Marks a function as this thread's to compile, or waits for whoever does.
@@ -157,10 +160,11 @@ impl Core {
             .emit(unit, &[function], Scope::Company(&mut want))
             .map(|bytes| Object::of_ir(unit, bytes))
             .and_then(|object| link::link(self, &[object], Purpose::Call));
-        if compiled.is_ok() || company.is_empty() {
+        if company.is_empty() {
             return compiled.map(|_| ());
         }
-        // One of the others may be what failed, and that is for its own call to say.
+        // Of what failed, one of the others may be the reason, and that is for its own call to
+        // say. Nobody may wait for what didn't come.
         let mut ledger = self.ledger();
         for id in company {
             let entry = ledger.entry_mut(id);
@@ -170,7 +174,10 @@ impl Core {
         }
         drop(ledger);
         self.changed.notify_all();
-        self.compile(unit, &[function], Purpose::Call).map(|_| ())
+        match compiled {
+            Ok(_) => Ok(()),
+            Err(_) => self.compile(unit, &[function], Purpose::Call).map(|_| ()),
+        }
     }
 
     /// Marks a function as this thread's to compile, if nobody else has got to it.
