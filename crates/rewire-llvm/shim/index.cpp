@@ -114,6 +114,9 @@ void rewire_structors(const RewireIndex *index, const char *list,
     auto *fields = dyn_cast<ConstantStruct>(element);
     if (!fields || fields->getNumOperands() < 2)
       continue;
+    // Code generation takes this for the end of the list.
+    if (fields->getOperand(1)->isNullValue())
+      break;
     auto *priority = dyn_cast<ConstantInt>(fields->getOperand(0));
     auto *function = dyn_cast<GlobalValue>(fields->getOperand(1)->stripPointerCasts());
     if (!priority || !function)
