@@ -159,6 +159,12 @@ std::string rewire_mangled(const GlobalValue &global) {
   return name;
 }
 
+bool rewire_has_front(LLVMValueRef global) {
+  auto *function = dyn_cast<Function>(unwrap<GlobalValue>(global));
+  return function && !function->isDeclaration() &&
+         (function->hasPrefixData() || function->hasPrologueData());
+}
+
 char *rewire_symbol_name(LLVMValueRef global) {
   std::string name = rewire_mangled(*unwrap<GlobalValue>(global));
   return name.empty() ? nullptr : rewire_message(name);

@@ -19,6 +19,8 @@ struct RewireIndex {
   llvm::DenseMap<const llvm::GlobalVariable *, llvm::SmallVector<llvm::Function *, 1>> jumpTables;
   // Functions whose bodies were moved out.
   llvm::DenseSet<const llvm::Function *> taken;
+  // Those of them that are local: without a body, their linkage can't say so.
+  llvm::DenseSet<const llvm::GlobalValue *> takenLocals;
 
   explicit RewireIndex(llvm::Module &module) : module(module) {}
 };

@@ -58,6 +58,14 @@ unsafe extern "C" {
         out: *mut LLVMModuleRef,
         error: *mut *mut c_char,
     ) -> bool;
+    pub(crate) fn rewire_has_front(global: LLVMValueRef) -> bool;
+    pub(crate) fn rewire_extract_front(
+        index: *mut RewireIndex,
+        function: usize,
+        states: *const u8,
+        out: *mut LLVMModuleRef,
+        error: *mut *mut c_char,
+    ) -> bool;
     pub(crate) fn rewire_on_out_of_memory(handler: extern "C" fn(*const c_char));
     pub(crate) fn rewire_is_taken(index: *const RewireIndex, ordinal: usize) -> bool;
     pub(crate) fn rewire_extract_asm(index: *mut RewireIndex) -> LLVMModuleRef;

@@ -101,11 +101,20 @@ impl Core {
         let unknown = || Error::Unknown { name: name.into() };
         let mut ledger = self.ledger();
         let id = ledger.find(name).ok_or_else(unknown)?;
-        let (target, offset) = ledger.target(id);
+        let (target, offset) = ledger.address_target(id);
         let entry = ledger.entry(target);
         if entry.is_replaceable() {
             return Ok(ledger.canonical(target, &self.slots)?);
         }
+        if let (Definition::Front(unit, ordinal), State::Absent) = (entry.definition, &entry.state)
+        {
+            let unit = ledger.unit(unit).clone();
+            drop(ledger);
+            let front = self.compile_front(&unit, ordinal)?;
+            link::link(self, &[front], Purpose::Load)?;
+            ledger = self.ledger();
+        }
+        let entry = ledger.entry(target);
         if let (Definition::Ir(unit, ordinal), State::Absent) = (entry.definition, &entry.state) {
             let unit = ledger.unit(unit).clone();
             drop(ledger);

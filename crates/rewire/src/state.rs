@@ -80,11 +80,14 @@ pub(crate) fn at(core: &Core, address: ExecAddr) -> Option<SymbolAt> {
     }
     let (_, defined) = ledger.definition_at(address)?;
     let entry = ledger.entry(defined.entry);
+    let is_front = matches!(entry.definition, Definition::Front(..));
     let is_current = matches!(entry.state, State::Present(now) if now == defined.start);
     Some(SymbolAt {
         name: entry.name.clone(),
         offset: address.get() - defined.start.get(),
-        place: if is_current {
+        place: if is_front {
+            SymbolPlace::Stub
+        } else if is_current {
             SymbolPlace::Body
         } else {
             SymbolPlace::FormerBody
@@ -120,7 +123,12 @@ pub(crate) fn of(core: &Core, name: &str) -> Option<FunctionState> {
         },
         generation: entry.generation,
         address,
-        canonical: if entry.is_replaceable() {
+        canonical: if let Some(front) = entry.front {
+            match ledger.entry(front).state {
+                State::Present(address) => Some(address),
+                _ => None,
+            }
+        } else if entry.is_replaceable() {
             stub
         } else {
             address

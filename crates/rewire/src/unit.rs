@@ -82,12 +82,22 @@ impl Unit {
         fold: bool,
         then: impl FnOnce(Extracted<'_>) -> Result<R, LlvmError>,
     ) -> Result<R, LlvmError> {
-        let mut module = self.modules.take(roots)?;
+        // A front needs no body.
+        let bodies = if matches!(scope, Scope::Front) {
+            &[]
+        } else {
+            roots
+        };
+        let mut module = self.modules.take(bodies)?;
         let result = match (scope, roots) {
             (Scope::Company(want), [root]) => {
                 let mut all = vec![*root];
                 all.extend(module.surely_called(*root, &self.states, want));
                 module.extract(&all, &self.states, fold).and_then(then)
+            }
+            (Scope::Front, [root]) => {
+                let front = module.extract_front(*root, &self.states);
+                front.and_then(then)
             }
             (Scope::Alone, _) => {
                 let states = self.states_for_only(roots);
@@ -148,6 +158,8 @@ pub(crate) enum Scope<'w> {
     Company(&'w mut dyn FnMut(Ordinal) -> bool),
     /// Nothing.
     Alone,
+    /// Not the one root itself, but what stands at its canonical address.
+    Front,
 }
 
 /// Copies of a module, each in a context of its own. Whoever takes one has it alone, so that no

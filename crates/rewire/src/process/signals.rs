@@ -18,7 +18,7 @@ use super::fork;
 use super::quiet::Quiet;
 use crate::core::Core;
 use crate::first_call;
-use crate::ledger::{EntryId, State, UseAspect};
+use crate::ledger::{Definition, EntryId, State, UseAspect};
 
 /// How many functions are compiled for one handler.
 const MOST: usize = 32;
@@ -116,8 +116,15 @@ fn prepare(handler: Handler) {
 impl Core {
     /// The function whose canonical address this is.
     fn function_at(&self, address: ExecAddr) -> Option<EntryId> {
-        let slot = self.slots.at_canonical(address)?;
-        self.ledger().of_slot(slot)
+        let ledger = self.ledger();
+        if let Some(slot) = self.slots.at_canonical(address) {
+            return ledger.of_slot(slot);
+        }
+        let (_, defined) = ledger.definition_at(address)?;
+        match ledger.entry(defined.entry).definition {
+            Definition::Front(unit, ordinal) => ledger.unit(unit).entry(ordinal),
+            _ => None,
+        }
     }
 
     /// Compiles a function and what it calls directly, transitively, and has their slots lead to
