@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
     "extract.cpp",
+    "lower.cpp",
     "codegen.cpp",
 ];
 

@@ -1,6 +1,7 @@
 // From an extracted module to an object: IR passes, slot calls, code generation.
 
 #include "index.h"
+#include "lower.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/LoopAnalysisManager.h"
@@ -9,6 +10,7 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Statepoint.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
@@ -49,18 +51,21 @@ struct Optimiser {
   CGSCCAnalysisManager groups;
   ModuleAnalysisManager modules;
   PassBuilder builder;
-  ModulePassManager passes;
+  OptimizationLevel level;
+  // What code generation doesn't know is lowered between the two.
+  ModulePassManager early_passes, passes;
 
-  Optimiser(TargetMachine &machine, OptimizationLevel level) : builder(&machine) {
+  Optimiser(TargetMachine &machine, OptimizationLevel level) : builder(&machine), level(level) {
     builder.registerModuleAnalyses(modules);
     builder.registerCGSCCAnalyses(groups);
     builder.registerFunctionAnalyses(functions);
     builder.registerLoopAnalyses(loops);
     builder.crossRegisterProxies(loops, functions, groups, modules);
-    passes.addPass(AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/level != OptimizationLevel::O0));
+    early_passes.addPass(
+        AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/level != OptimizationLevel::O0));
     if (level == OptimizationLevel::O0)
       return;
-    passes.addPass(InferFunctionAttrsPass());
+    early_passes.addPass(InferFunctionAttrsPass());
     FunctionPassManager early;
     early.addPass(LowerExpectIntrinsicPass());
     early.addPass(SimplifyCFGPass(SimplifyCFGOptions().convertSwitchRangeToICmp(true)));
@@ -70,13 +75,16 @@ struct Optimiser {
       early.addPass(CallSiteSplittingPass());
     early.addPass(InstCombinePass());
     early.addPass(SimplifyCFGPass(SimplifyCFGOptions().convertSwitchRangeToICmp(true)));
-    passes.addPass(createModuleToFunctionPassAdaptor(std::move(early)));
+    early_passes.addPass(createModuleToFunctionPassAdaptor(std::move(early)));
     passes.addPass(createModuleToFunctionPassAdaptor(
         builder.buildFunctionSimplificationPipeline(level, ThinOrFullLTOPhase::None)));
     passes.addPass(builder.buildModuleOptimizationPipeline(level, ThinOrFullLTOPhase::None));
   }
 
-  void run(Module &module) {
+  void run(Module &module, RewireLowerings lowerings) {
+    early_passes.run(module, modules);
+    if (lowerings.any())
+      rewire_lowering_passes(lowerings, level).run(module, modules);
     passes.run(module, modules);
     modules.clear();
     groups.clear();
@@ -150,7 +158,8 @@ char *rewire_codegen_triple(const RewireCodegen *codegen) {
 
 void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
   Module &M = *unwrap(module);
-  if (codegen->level == 0) {
+  const RewireLowerings lowerings = rewire_lowerings(M);
+  if (codegen->level == 0 && !lowerings.any()) {
     bool inlines = false;
     for (const Function &function : M)
       inlines |= function.hasAvailableExternallyLinkage();
@@ -162,17 +171,44 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
                                         OptimizationLevel::O2, OptimizationLevel::O3};
     codegen->optimiser = std::make_unique<Optimiser>(*codegen->machine, levels[codegen->level]);
   }
-  codegen->optimiser->run(M);
+  codegen->optimiser->run(M, lowerings);
 }
 
 namespace {
 
-// The function that a call names, through a cast or an alias that stayed.
+// The function that a call names, through a cast or an alias that stayed. A statepoint names it
+// in an operand. Passes make local functions (the parts of a coroutine), which belong to their
+// object and have no slot.
 Function *namedCallee(const CallBase &call) {
   if (call.isInlineAsm())
     return nullptr;
-  auto *function = dyn_cast<Function>(call.getCalledOperand()->stripPointerCasts());
-  return function && !function->isIntrinsic() ? function : nullptr;
+  const Value *called = call.getCalledOperand();
+  if (auto *point = dyn_cast<GCStatepointInst>(&call)) {
+    // What is to be patched has no call yet.
+    if (point->getNumPatchBytes() > 0)
+      return nullptr;
+    called = point->getActualCalledOperand();
+  }
+  auto *function = dyn_cast<Function>(const_cast<Value *>(called->stripPointerCasts()));
+  return function && !function->isIntrinsic() && !function->hasLocalLinkage() ? function
+                                                                             : nullptr;
+}
+
+// Whether a jump to the callee may find no register to go through: a tail call takes its target
+// from one once more than six registers pass arguments, and this convention passes arguments in all
+// that there are. Such a call jumps to the stub.
+bool needsDirectJump(const CallBase &call) {
+  auto *plain = dyn_cast<CallInst>(&call);
+  if (!plain || !plain->isTailCall() ||
+      call.getCallingConv() != CallingConv::PreserveNone)
+    return false;
+  constexpr unsigned kSafe = 10;
+  const DataLayout &layout = call.getDataLayout();
+  unsigned words = 0;
+  for (const Use &argument : call.args())
+    if (argument->getType()->isSized())
+      words += divideCeil(layout.getTypeAllocSize(argument->getType()).getKnownMinValue(), 8);
+  return words > kSafe;
 }
 
 // What a call promises of a body that may change.
@@ -231,7 +267,7 @@ void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
       continue;
     for (Instruction &instruction : instructions(function))
       if (auto *call = dyn_cast<CallBase>(&instruction))
-        if (Function *callee = namedCallee(*call))
+        if (Function *callee = namedCallee(*call); callee && !needsDirectJump(*call))
           calls.push_back({call, callee});
   }
   DenseMap<Function *, GlobalVariable *> slots;
@@ -243,13 +279,18 @@ void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
         TargetLibraryInfo(*codegen->library).hasOptimizedCodeGen(known) &&
         !callee->isDSOLocal() && !call->isNoBuiltin())
       continue;
-    moveAttributes(*call, *callee);
+    const bool statepoint = isa<GCStatepointInst>(call);
+    if (!statepoint)
+      moveAttributes(*call, *callee);
     GlobalVariable *&slot = slots[callee];
     if (!slot)
       slot = slotOf(*callee);
     auto *target = new LoadInst(slot->getValueType(), slot, "", /*isVolatile=*/false,
                                 Align(8), call->getIterator());
-    call->setCalledOperand(target);
+    if (statepoint)
+      call->setArgOperand(GCStatepointInst::CalledFunctionPos, target);
+    else
+      call->setCalledOperand(target);
   }
 }
 

@@ -12,6 +12,7 @@
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/IR/Constants.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
 #include "llvm/Support/raw_ostream.h"
@@ -98,6 +99,40 @@ public:
         return false;
     for (GlobalVariable *variable : tables)
       MapValue(variable, values, RF_None, nullptr, this);
+    return finish();
+  }
+
+  // What stands at a function's canonical address if its own data has to: that data, and a jump
+  // through the slot. The data of which the function itself is a part means this one.
+  bool runFront(Function &function, std::string &error) {
+    this->error = &error;
+    Function *front =
+        Function::Create(function.getFunctionType(), GlobalValue::ExternalLinkage,
+                         function.getAddressSpace(), nameOf(function) + ".rewire.front",
+                         target.get());
+    made[&function] = front;
+    front->setAlignment(function.getAlign());
+    front->addFnAttr(Attribute::Naked);
+    front->addFnAttr(Attribute::NoInline);
+    front->setUWTableKind(UWTableKind::Default);
+    const auto map = [&](Constant *constant) {
+      return cast<Constant>(MapValue(constant, values, RF_None, nullptr, this));
+    };
+    if (function.hasPrefixData())
+      front->setPrefixData(map(function.getPrefixData()));
+    if (function.hasPrologueData())
+      front->setPrologueData(map(function.getPrologueData()));
+    LLVMContext &context = source.getContext();
+    auto *slot = new GlobalVariable(*target, PointerType::get(context, 0), false,
+                                    GlobalValue::ExternalLinkage, nullptr,
+                                    nameOf(function) + ".rewire.slot");
+    slot->setVisibility(GlobalValue::HiddenVisibility);
+    slot->setDSOLocal(true);
+    auto *block = BasicBlock::Create(context, "", front);
+    auto *type = FunctionType::get(Type::getVoidTy(context), {slot->getType()}, false);
+    auto *jump = InlineAsm::get(type, "jmpq *${0:c}(%rip)", "i", /*hasSideEffects=*/true);
+    CallInst::Create(type, jump, {slot}, "", block);
+    new UnreachableInst(context, block);
     return finish();
   }
 
@@ -190,12 +225,18 @@ private:
   }
 
   std::string nameOf(const GlobalValue &global) const {
-    StringRef name = global.getName();
+    // The mark says that the name is as it has to be.
+    std::string mangled = rewire_mangled(global);
+    if (!mangled.empty())
+      mangled.insert(0, 1, '\1');
+    StringRef name = mangled.empty() ? global.getName() : StringRef(mangled);
     // A name of the program's own that looks like one of ours is told by its number as well.
-    if (!global.hasLocalLinkage() && global.hasName() && !name.contains(".rewire."))
+    const bool local = global.hasLocalLinkage() || index.takenLocals.contains(&global);
+    if (!local && global.hasName() && !name.contains(".rewire."))
       return name.str();
+    const bool plain = !mangled.empty();
     name.consume_front("\1");
-    return (name + ".rewire." + Twine(index.ordinals.lookup(&global))).str();
+    return ((plain ? "\1" : "") + name + ".rewire." + Twine(index.ordinals.lookup(&global))).str();
   }
 
   // Follows the addresses of a function's blocks to the variables and functions that hold them,
@@ -258,6 +299,15 @@ private:
     body->setDSOLocal(false);
     body->setComdat(nullptr);
     body->setSection("");
+    // What reads it does so by the function's address, which is not the body's.
+    if (body->hasPrefixData())
+      body->setPrefixData(nullptr);
+    if (body->hasPrologueData()) {
+      ValueToValueMapTy own;
+      own[&function] = body;
+      body->setPrologueData(cast<Constant>(
+          MapValue(function.getPrologueData(), own, RF_None, nullptr, this)));
+    }
     return true;
   }
 
@@ -287,18 +337,16 @@ private:
     to.copyMetadata(&from, 0);
     to.stealArgumentListFrom(from);
     to.splice(to.begin(), &from);
-    if (from.hasLocalLinkage())
+    if (from.hasLocalLinkage()) {
+      index.takenLocals.insert(&from);
       from.setLinkage(GlobalValue::ExternalLinkage);
+    }
     from.setComdat(nullptr);
     const auto map = [&](Constant *constant) {
       return cast<Constant>(MapValue(constant, values, RF_None, nullptr, this));
     };
     if (to.hasPersonalityFn())
       to.setPersonalityFn(map(to.getPersonalityFn()));
-    if (to.hasPrefixData())
-      to.setPrefixData(map(to.getPrefixData()));
-    if (to.hasPrologueData())
-      to.setPrologueData(map(to.getPrologueData()));
     for (Instruction &instruction : instructions(to)) {
       for (Use &operand : instruction.operands()) {
         Value *value = operand.get();
@@ -465,6 +513,19 @@ bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
   std::string message;
   Extractor extractor(*index, states, fold);
   if (!extractor.run(ArrayRef<size_t>(roots, root_count), message)) {
+    *error = rewire_message(message);
+    return true;
+  }
+  *out = wrap(extractor.take().release());
+  return false;
+}
+
+bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *states,
+                          LLVMModuleRef *out, char **error) {
+  auto *source = dyn_cast<Function>(index->globals[function]);
+  std::string message = "it is no function";
+  Extractor extractor(*index, states, /*fold=*/false);
+  if (!source || !extractor.runFront(*source, message)) {
     *error = rewire_message(message);
     return true;
   }

@@ -6,6 +6,7 @@
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DebugInfo.h"
 #include "llvm/IR/GVMaterializer.h"
+#include "llvm/IR/Mangler.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -113,6 +114,9 @@ void rewire_structors(const RewireIndex *index, const char *list,
     auto *fields = dyn_cast<ConstantStruct>(element);
     if (!fields || fields->getNumOperands() < 2)
       continue;
+    // Code generation takes this for the end of the list.
+    if (fields->getOperand(1)->isNullValue())
+      break;
     auto *priority = dyn_cast<ConstantInt>(fields->getOperand(0));
     auto *function = dyn_cast<GlobalValue>(fields->getOperand(1)->stripPointerCasts());
     if (!priority || !function)
@@ -140,6 +144,30 @@ void rewire_used(const RewireIndex *index, void (*entry)(void *, size_t), void *
         entry(data, found->second);
     }
   }
+}
+
+std::string rewire_mangled(const GlobalValue &global) {
+  // Of the conventions that change names, only this one does so on ELF: it adds the size of the
+  // arguments.
+  auto *function = dyn_cast<Function>(&global);
+  if (!function || function->getCallingConv() != CallingConv::X86_VectorCall ||
+      !function->hasName() || function->getName().starts_with("\1"))
+    return std::string();
+  std::string name;
+  raw_string_ostream stream(name);
+  Mangler().getNameWithPrefix(stream, function, false);
+  return name;
+}
+
+bool rewire_has_front(LLVMValueRef global) {
+  auto *function = dyn_cast<Function>(unwrap<GlobalValue>(global));
+  return function && !function->isDeclaration() &&
+         (function->hasPrefixData() || function->hasPrologueData());
+}
+
+char *rewire_symbol_name(LLVMValueRef global) {
+  std::string name = rewire_mangled(*unwrap<GlobalValue>(global));
+  return name.empty() ? nullptr : rewire_message(name);
 }
 
 const char *rewire_comdat(LLVMValueRef global, size_t *length) {

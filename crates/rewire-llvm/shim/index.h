@@ -19,9 +19,14 @@ struct RewireIndex {
   llvm::DenseMap<const llvm::GlobalVariable *, llvm::SmallVector<llvm::Function *, 1>> jumpTables;
   // Functions whose bodies were moved out.
   llvm::DenseSet<const llvm::Function *> taken;
+  // Those of them that are local: without a body, their linkage can't say so.
+  llvm::DenseSet<const llvm::GlobalValue *> takenLocals;
 
   explicit RewireIndex(llvm::Module &module) : module(module) {}
 };
+
+// The name that a global has in an object, where that isn't its name in IR; else empty.
+std::string rewire_mangled(const llvm::GlobalValue &global);
 
 // A message that the other side of the border owns.
 inline char *rewire_message(llvm::StringRef text) {

@@ -56,6 +56,10 @@ void rewire_used(const RewireIndex *index, void (*entry)(void *data, size_t ordi
 // The COMDAT of a global (empty when none): a pointer into the module.
 const char *rewire_comdat(LLVMValueRef global, size_t *length);
 
+// The name that a global has in an object where that isn't its name in IR (a calling convention
+// may add to it); null otherwise.
+char *rewire_symbol_name(LLVMValueRef global);
+
 // Reads, where it isn't read yet, and verifies the body of a function.
 bool rewire_materialize(LLVMValueRef function, char **error);
 // Reads and verifies everything.
@@ -74,6 +78,13 @@ void rewire_call_plan(RewireIndex *index, size_t function, void (*block)(void *d
 // placed constants to the optimiser.
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
                     const uint8_t *states, bool fold, LLVMModuleRef *out, char **error);
+// Whether something stands before a function's first instruction or is it: prefix data, prologue
+// data.
+bool rewire_has_front(LLVMValueRef global);
+// A module with the front of a function: its prefix and prologue data, and a jump through its
+// slot. What takes the function's address finds the data there.
+bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *states,
+                          LLVMModuleRef *out, char **error);
 // Whether the body of a function was moved out of this copy of the module.
 bool rewire_is_taken(const RewireIndex *index, size_t ordinal);
 // A module with nothing but the module-level assembly; null when there is none.

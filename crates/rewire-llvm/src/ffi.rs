@@ -64,6 +64,7 @@ unsafe extern "C" {
         entry: NameEntry,
         data: *mut c_void,
     );
+    pub(crate) fn rewire_symbol_name(global: LLVMValueRef) -> *mut c_char;
     pub(crate) fn rewire_materialize_all(module: LLVMModuleRef, error: *mut *mut c_char) -> bool;
     pub(crate) fn rewire_call_plan(
         index: *mut RewireIndex,
@@ -78,6 +79,14 @@ unsafe extern "C" {
         root_count: usize,
         states: *const u8,
         fold: bool,
+        out: *mut LLVMModuleRef,
+        error: *mut *mut c_char,
+    ) -> bool;
+    pub(crate) fn rewire_has_front(global: LLVMValueRef) -> bool;
+    pub(crate) fn rewire_extract_front(
+        index: *mut RewireIndex,
+        function: usize,
+        states: *const u8,
         out: *mut LLVMModuleRef,
         error: *mut *mut c_char,
     ) -> bool;

@@ -61,6 +61,8 @@ pub struct Global {
     pub type_name: Arc<str>,
     /// The COMDAT it is in.
     pub comdat: Option<Arc<str>>,
+    /// A function with prefix or prologue data: its address has to lead to them.
+    pub has_front: bool,
     /// What it is.
     pub kind: GlobalKind,
 }
@@ -201,11 +203,18 @@ impl Reader<'_> {
             },
             type_name: self.type_name(value_type),
             comdat: comdat(value),
+            // SAFETY: `value` is a global of a live module.
+            has_front: unsafe { ffi::rewire_has_front(value) },
             kind,
         })
     }
 
     fn name(&self, value: LLVMValueRef) -> Result<Arc<str>, LlvmError> {
+        // SAFETY: `value` is a global of a live module; the name is ours to free.
+        let mangled = unsafe { take_message(ffi::rewire_symbol_name(value)) };
+        if !mangled.is_empty() {
+            return Ok(mangled.into());
+        }
         let mut length = 0;
         // SAFETY: LLVM returns the name's bytes and stores their number.
         let bytes = unsafe {

@@ -339,6 +339,44 @@ impl Module {
             );
             (failed, take_message(message))
         };
+        self.extracted(module, failed, reason)
+    }
+
+    /// Takes what stands at a function's canonical address into a module of the same context: its
+    /// prefix and prologue data, and a jump through its slot.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::extract`].
+    pub fn extract_front(
+        &mut self,
+        function: Ordinal,
+        states: &[AtomicU8],
+    ) -> Result<Extracted<'_>, LlvmError> {
+        assert_eq!(states.len(), self.len(), "a state for each global");
+        assert!(function.index() < self.len());
+        let (mut module, mut message) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the index is valid, and there is a state for each of its globals.
+        let (failed, reason) = unsafe {
+            let failed = ffi::rewire_extract_front(
+                self.index,
+                function.index(),
+                states.as_ptr().cast(),
+                &raw mut module,
+                &raw mut message,
+            );
+            (failed, take_message(message))
+        };
+        self.extracted(module, failed, reason)
+    }
+
+    /// What the shim extracted, or why it couldn't.
+    fn extracted(
+        &mut self,
+        module: LLVMModuleRef,
+        failed: bool,
+        reason: String,
+    ) -> Result<Extracted<'_>, LlvmError> {
         let said = self.diagnostics.take();
         if failed || said.is_some() {
             if !module.is_null() {

@@ -5,6 +5,7 @@
 //! | `NAME` | the global of that name, wherever it is defined |
 //! | `NAME.rewire.N` | the local or unnamed global with ordinal N of the unit (NAME for people) |
 //! | either, then `.rewire.slot` | the word that holds the function's current entry |
+//! | either, then `.rewire.front` | what stands at the function's address, if it has prefix data |
 //! | either, then `.rewire.self` | the function, as its own body names it: never the body |
 
 use crate::module::Ordinal;
@@ -36,6 +37,8 @@ pub enum Aspect {
     FromItself,
     /// The address of its slot.
     Slot,
+    /// The definition of what stands at its address.
+    Front,
 }
 
 const MARK: &str = ".rewire.";
@@ -54,6 +57,8 @@ pub fn meaning(symbol: &str) -> Meaning<'_> {
         (base, Aspect::Slot)
     } else if let Some(base) = symbol.strip_suffix(".rewire.self") {
         (base, Aspect::FromItself)
+    } else if let Some(base) = symbol.strip_suffix(".rewire.front") {
+        (base, Aspect::Front)
     } else {
         (symbol, Aspect::Itself)
     };

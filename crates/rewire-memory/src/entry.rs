@@ -10,6 +10,7 @@
 
 use std::arch::global_asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -265,6 +266,57 @@ global_asm!(
     first_call = sym first_call,
 );
 
+// rdi: what to pass; rsi: what to call; rdx: the stack to do it on, or 0 to stay.
+global_asm!(
+    ".text",
+    ".p2align 4",
+    // Referred to from other crates, where the generic function below ends up.
+    ".globl rewire_on_stack",
+    ".hidden rewire_on_stack",
+    ".type rewire_on_stack, @function",
+    "rewire_on_stack:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset rbp, -16",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "test rdx, rdx",
+    "jz 2f",
+    "mov rsp, rdx",
+    "2: call rsi",
+    "mov rsp, rbp",
+    "pop rbp",
+    ".cfi_def_cfa rsp, 8",
+    ".cfi_restore rbp",
+    "ret",
+    ".cfi_endproc",
+    ".size rewire_on_stack, . - rewire_on_stack",
+);
+
+unsafe extern "C" {
+    fn rewire_on_stack(data: *mut c_void, work: extern "C" fn(*mut c_void), stack: usize);
+}
+
+/// Does some work on a stack of the engine's, as a first call does: for functions of the engine
+/// that compiled code calls like others, and that need more of a stack than it may have.
+///
+/// The work must not unwind; the process is aborted if it does.
+pub fn on_engine_stack<F: FnOnce()>(work: F) {
+    extern "C" fn run<F: FnOnce()>(data: *mut c_void) {
+        // SAFETY: `data` is the option below, which nobody else uses meanwhile.
+        if let Some(work) = unsafe { (*data.cast::<Option<F>>()).take() } {
+            work();
+        }
+    }
+    let mut work = Some(work);
+    let here = (&raw mut work).cast::<c_void>();
+    let stack = stack::enter(here as usize);
+    // SAFETY: the stack is this thread's until `leave`, and `run` fits the data.
+    unsafe { rewire_on_stack(here, run::<F>, stack) };
+    stack::leave();
+}
+
 /// Holds the engine's shared stacks still while the process forks; dropping it, in the parent and
 /// in the child, lets go.
 #[derive(Debug)]
@@ -277,5 +329,21 @@ pub struct StacksHeld {
 pub fn hold_for_fork() -> StacksHeld {
     StacksHeld {
         _free: stack::lock_for_fork(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_done_on_another_stack() {
+        let here = 0u8;
+        let mut there = 0;
+        on_engine_stack(|| {
+            let inner = 0u8;
+            there = (&raw const inner) as usize;
+        });
+        assert!(there.abs_diff((&raw const here) as usize) > 1 << 16);
     }
 }

@@ -170,13 +170,20 @@ impl Slots {
     /// The slot whose stub is at a canonical address.
     #[must_use]
     pub fn at_canonical(&self, address: ExecAddr) -> Option<SlotId> {
+        let (id, offset) = self.at_stub(address)?;
+        (offset == 0).then_some(id)
+    }
+
+    /// The slot whose stub an address is in, and how many bytes from the stub's start.
+    #[must_use]
+    pub fn at_stub(&self, address: ExecAddr) -> Option<(SlotId, u64)> {
         if !self.stubs.contains(&address) {
             return None;
         }
         let offset = address.get() - self.stubs.start.get();
         let (page, place) = (offset / PAGE, (offset % PAGE).checked_sub(HEAD)? / STUB);
         let id = SlotId((page * STUBS_PER_PAGE + place) as u32);
-        (u64::from(id.0) < self.pages().next && self.canonical(id) == address).then_some(id)
+        (u64::from(id.0) < self.pages().next).then_some((id, offset % STUB))
     }
 
     /// The slot whose stub called the engine, from the return address of that call.

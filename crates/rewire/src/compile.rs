@@ -84,15 +84,18 @@ impl Core {
                 return Err(Error::Again(error));
             }
         }
-        let state = ledger.entry(id).state.clone();
+        let result = match ledger.entry(id).state {
+            State::Present(address) => Ok(address),
+            _ => {
+                let what = "a definition was compiled and is not there".to_owned();
+                let error = Arc::new(Error::Internal(what));
+                ledger.entry_mut(id).state = State::Failed(error.clone());
+                Err(Error::Again(error))
+            }
+        };
         drop(ledger);
         self.changed.notify_all();
-        match state {
-            State::Present(address) => Ok(address),
-            _ => Err(Error::Internal(
-                "a definition was compiled and is not there".to_owned(),
-            )),
-        }
+        result
     }
 
     /// Marks a function as this thread's to compile, or waits for whoever does; `waiting` says
@@ -161,11 +164,20 @@ impl Core {
         let unknown = || Error::Unknown { name: name.into() };
         let mut ledger = self.ledger();
         let id = ledger.find(name).ok_or_else(unknown)?;
-        let (target, offset) = ledger.target(id);
+        let (target, offset) = ledger.address_target(id);
         let entry = ledger.entry(target);
         if entry.is_replaceable() {
             return Ok(ledger.canonical(target, &self.slots)?);
         }
+        if let (Definition::Front(unit, ordinal), State::Absent) = (entry.definition, &entry.state)
+        {
+            let unit = ledger.unit(unit).clone();
+            drop(ledger);
+            let front = self.compile_front(&unit, ordinal)?;
+            link::link(self, &[front], Purpose::Load)?;
+            ledger = self.ledger();
+        }
+        let entry = ledger.entry(target);
         if let (Definition::Ir(unit, ordinal), State::Absent) = (entry.definition, &entry.state) {
             let unit = ledger.unit(unit).clone();
             drop(ledger);
@@ -235,11 +247,12 @@ impl Core {
             .map(|bytes| Object::of_ir(unit, bytes))
             .and_then(|object| link::link(self, &[object], Purpose::Call));
         drop((copy, guard));
+        // Nobody may wait for what didn't come.
+        self.give_back(&company);
         if compiled.is_ok() || company.is_empty() {
             return compiled.map(|_| ());
         }
-        // One of the others may be what failed, and that is for its own call to say.
-        self.give_back(&company);
+        // One of the others may be the reason, and that is for its own call to say.
         self.compile(unit, &[function], Purpose::Call).map(|_| ())
     }
 
@@ -356,7 +369,11 @@ impl Core {
     ) -> Result<Vec<u8>, Error> {
         let _guard = self.guard(unit, roots);
         let timer = self.timings.start(Phase::Extract);
-        let copy = unit.copy(roots);
+        let copy = match scope {
+            // It needs no body.
+            Scope::Front => unit.copy(&[]),
+            Scope::Values | Scope::Alone => unit.copy(roots),
+        };
         timer.stop();
         let mut copy = copy.map_err(|source| compile_error(unit, roots, source))?;
         self.emit_from(&mut copy, roots, scope)

@@ -205,6 +205,35 @@ impl Engine {
         inspect::inspect(&self.core)
     }
 
+    /// Tells what an address of compiled code belongs to: for backtraces, profilers, and whoever
+    /// meets a return address. `None` for addresses of the host and of data, and for the parts of
+    /// functions that only LLVM knows of (the resuming part of a coroutine that it split).
+    ///
+    /// A return address may be the first byte behind its function, if the call never returns: ask
+    /// for the byte before.
+    ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// use rewire::SymbolPlace;
+    ///
+    /// engine.add_ir("f.ll", b"define i32 @f() {\n ret i32 1\n}")?;
+    /// let canonical = engine.lookup("f")?;
+    /// let here = engine.symbol_at(canonical).unwrap();
+    /// assert_eq!((&*here.name, here.offset, here.place), ("f", 0, SymbolPlace::Stub));
+    /// engine.compile_all()?;
+    /// let body = engine.state("f").unwrap().address.unwrap();
+    /// let here = engine.symbol_at(body + 1).unwrap();
+    /// assert_eq!((&*here.name, here.offset, here.place), ("f", 1, SymbolPlace::Body));
+    /// engine.replace("f", b"define i32 @f() {\n ret i32 2\n}")?;
+    /// assert_eq!(engine.symbol_at(body).unwrap().place, SymbolPlace::FormerBody);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    #[must_use]
+    pub fn symbol_at(&self, address: ExecAddr) -> Option<crate::SymbolAt> {
+        let _inside = fork::hold_off();
+        crate::state::at(&self.core, address)
+    }
+
     /// Runs the program: constructors, then the function `entry`. Returns what that returns.
     /// Destructors run when the process exits.
     ///

@@ -48,7 +48,7 @@ pub use report::{Phase, Report};
 pub use rewire_llvm::Linkage;
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};
-pub use state::{FunctionState, User};
+pub use state::{FunctionState, SymbolAt, SymbolPlace, User};
 pub use unit::UnitId;
 
 /// The exit code for bad input that is found while loading.

@@ -44,6 +44,57 @@ pub struct User {
     pub aspect: UseAspect,
 }
 
+/// Where an address of compiled code lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SymbolAt {
+    /// The function, as the linker sees its name; empty for one without a name.
+    pub name: Arc<str>,
+    /// Bytes from the start of the body, or of the stub.
+    pub offset: u64,
+    /// What the address is in.
+    pub place: SymbolPlace,
+}
+
+/// What part of a function an address is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SymbolPlace {
+    /// The body that calls go to now.
+    Body,
+    /// A body that was replaced, and in which threads may still be.
+    FormerBody,
+    /// The function's canonical address, or the few instructions behind it.
+    Stub,
+}
+
+/// What is at an address; costs O(log n) of what was linked.
+pub(crate) fn at(core: &Core, address: ExecAddr) -> Option<SymbolAt> {
+    let ledger = core.ledger();
+    if let Some((slot, offset)) = core.slots.at_stub(address) {
+        let entry = ledger.entry(ledger.of_slot(slot)?);
+        return Some(SymbolAt {
+            name: entry.name.clone(),
+            offset,
+            place: SymbolPlace::Stub,
+        });
+    }
+    let (_, defined) = ledger.definition_at(address)?;
+    let entry = ledger.entry(defined.entry);
+    let is_front = matches!(entry.definition, Definition::Front(..));
+    let is_current = matches!(entry.state, State::Present(now) if now == defined.start);
+    Some(SymbolAt {
+        name: entry.name.clone(),
+        offset: address.get() - defined.start.get(),
+        place: if is_front {
+            SymbolPlace::Stub
+        } else if is_current {
+            SymbolPlace::Body
+        } else {
+            SymbolPlace::FormerBody
+        },
+    })
+}
+
 pub(crate) fn of(core: &Core, name: &str) -> Option<FunctionState> {
     let ledger = core.ledger();
     let (id, _) = ledger.target(ledger.find(name)?);
@@ -72,7 +123,12 @@ pub(crate) fn of(core: &Core, name: &str) -> Option<FunctionState> {
         },
         generation: entry.generation,
         address,
-        canonical: if entry.is_replaceable() {
+        canonical: if let Some(front) = entry.front {
+            match ledger.entry(front).state {
+                State::Present(address) => Some(address),
+                _ => None,
+            }
+        } else if entry.is_replaceable() {
             stub
         } else {
             address

@@ -140,6 +140,8 @@ pub(crate) enum Scope {
     Values,
     /// Nothing.
     Alone,
+    /// Not the one root itself, but what stands at its canonical address.
+    Front,
 }
 
 /// A copy of a unit's module that one thread works on. Dropping it makes it free for others.
@@ -170,6 +172,10 @@ impl Copy<'_> {
         match scope {
             Scope::Values => module.extract(roots, &unit.states, fold),
             Scope::Alone => module.extract(roots, &unit.states_for_only(roots), fold),
+            Scope::Front => {
+                let front = roots.first().copied().unwrap_or(Ordinal::new(0));
+                module.extract_front(front, &unit.states)
+            }
         }
     }
 

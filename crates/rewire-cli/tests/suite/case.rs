@@ -125,9 +125,15 @@ impl Case {
         self.ending.unwrap_or(Ending::Code(0))
     }
 
-    /// Whether each file can be given to `rewire` as it is.
+    /// Whether each file can be given to `rewire` as it is. C++ sources can't be yet.
     pub(crate) fn runs_as_source(&self) -> bool {
-        self.flags.is_empty()
+        self.flags.is_empty() && !self.is_cpp()
+    }
+
+    /// Whether a file of it is C++, so that a native build needs C++'s library.
+    pub(crate) fn is_cpp(&self) -> bool {
+        let mut files = self.files.iter();
+        files.any(|file| file.extension().is_some_and(|e| e == "cpp"))
     }
 }
 
@@ -136,7 +142,10 @@ pub(crate) fn read_all(folder: &Path) -> Result<Vec<Case>, String> {
     let entries = fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "c" || e == "ll"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|e| e == "c" || e == "cpp" || e == "ll")
+        })
         .collect();
     paths.sort();
     if paths.is_empty() {

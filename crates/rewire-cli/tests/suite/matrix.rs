@@ -29,10 +29,12 @@ enum Input {
     Source,
 }
 
-pub(crate) const MODES: [Mode; 8] = [
+pub(crate) const MODES: [Mode; 10] = [
     Mode::new("lazy", &[], Input::Bitcode),
     Mode::new("lazy-O0", &["-O", "0"], Input::Bitcode),
+    Mode::new("lazy-O1", &["-O", "1"], Input::Bitcode),
     Mode::new("lazy-O2", &["-O", "2"], Input::Bitcode),
+    Mode::new("lazy-O3", &["-O", "3"], Input::Bitcode),
     Mode::new("eager", &["--eager"], Input::Bitcode),
     Mode::new("eager-O0", &["--eager", "-O", "0"], Input::Bitcode),
     Mode::new("eager-O2", &["--eager", "-O", "2"], Input::Bitcode),
@@ -207,6 +209,9 @@ impl Prepared {
             .args(&case.native_flags)
             .args(&case.files);
         compiler.args(case.link.iter().map(|l| format!("-l{l}")));
+        if case.is_cpp() {
+            compiler.args(["-lstdc++", "-lm"]);
+        }
         compiler.arg("-o").arg(&program);
         process::build(&mut compiler)?;
 

@@ -209,6 +209,7 @@ impl Ledger {
             _ => kind_of(global),
         };
         let is_code = global.type_name.ends_with(')');
+        self.elect_front(unit, elected);
         let entry = self.entry_mut(elected.entry);
         entry.type_name = Some(global.type_name.clone());
         entry.linkage = global.linkage;
@@ -224,6 +225,23 @@ impl Ledger {
             placed: false,
         };
         unit.set_state(elected.ordinal, state);
+    }
+
+    /// What stands at the function's address comes from the elected definition, unless somebody
+    /// took the address already: it stays.
+    fn elect_front(&mut self, unit: &Unit, elected: &Elected) {
+        let global = &unit.index.globals[elected.ordinal.index()];
+        let known = self.entry(elected.entry).front;
+        if known.is_some_and(|front| self.entry(front).is_present()) {
+            return;
+        }
+        let front = global.has_front.then(|| {
+            let mut front = Entry::new(global.name.clone());
+            front.kind = EntryKind::Data;
+            front.definition = Definition::Front(unit.id, elected.ordinal);
+            self.add(front)
+        });
+        self.entry_mut(elected.entry).front = front;
     }
 
     /// Enters a module that brings a new body for a function, whose entry leads to the new

@@ -65,6 +65,9 @@ pub(crate) enum Definition {
     Alias(EntryId, i64),
     /// A function that a resolver chooses when it is first called.
     Ifunc(EntryId),
+    /// What stands at the canonical address of a function that has prefix or prologue data: that
+    /// data, and a jump through the function's slot.
+    Front(UnitId, Ordinal),
     /// Module-level assembly of a unit.
     Assembly(UnitId),
     /// The engine itself.
@@ -126,6 +129,8 @@ pub(crate) struct Entry {
     pub(crate) state: State,
     /// The slot, and with it the stub, once somebody has named the function.
     pub(crate) slot: Option<SlotId>,
+    /// The entry of what stands at its canonical address, if that isn't the stub.
+    pub(crate) front: Option<EntryId>,
     /// Every place that depends on it.
     pub(crate) users: Vec<UseRef>,
     /// It was called through the engine's first-call path.
@@ -150,6 +155,7 @@ impl Entry {
             generation: Generation::default(),
             state: State::Absent,
             slot: None,
+            front: None,
             users: Vec::new(),
             called: false,
             is_ahead: false,

@@ -161,6 +161,13 @@ impl Ledger {
         (id, total)
     }
 
+    /// What an entry's address leads to in the end: as [`Ledger::target`], but a function that
+    /// has something of its own at its canonical address is that.
+    pub(crate) fn address_target(&self, id: EntryId) -> (EntryId, i64) {
+        let (id, offset) = self.target(id);
+        (self.entry(id).front.unwrap_or(id), offset)
+    }
+
     /// The slot of a function, made when it is first asked for.
     pub(crate) fn slot(&mut self, id: EntryId, slots: &Slots) -> Result<SlotId, MemoryError> {
         if let Some(slot) = self.entry(id).slot {

@@ -151,12 +151,13 @@ impl<'c> Binder<'c> {
         id: SymbolId,
         meaning: Meaning,
     ) -> Result<Binding, Error> {
-        let (target, offset) = ledger.target(meaning.entry);
         let slots = &self.core.slots;
         if meaning.aspect == UseAspect::Slot {
+            let (target, _) = ledger.target(meaning.entry);
             let slot = ledger.slot(target, slots)?;
             return Ok(Binding::Address(slots.slot(slot)));
         }
+        let (target, offset) = ledger.address_target(meaning.entry);
         let entry = ledger.entry(target);
         match entry.state {
             State::PerThread { module, offset: at } => {

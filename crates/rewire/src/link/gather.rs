@@ -23,13 +23,15 @@ use crate::unit::{Scope, Unit, UnitId};
 pub(crate) struct Needs {
     /// Variables to be extracted.
     data: Vec<(UnitId, Ordinal)>,
+    /// Functions of which what stands at their address is to be made.
+    fronts: Vec<(UnitId, Ordinal)>,
     /// Names to be asked of the host.
     host: Vec<(EntryId, Arc<str>, bool)>,
 }
 
 impl Needs {
     pub(crate) fn is_empty(&self) -> bool {
-        self.data.is_empty() && self.host.is_empty()
+        self.data.is_empty() && self.fronts.is_empty() && self.host.is_empty()
     }
 
     /// What the batch refers to and neither holds nor finds in memory. `absent` are the names
@@ -52,7 +54,7 @@ impl Needs {
                 if meaning.is_owner || meaning.aspect == UseAspect::Slot {
                     continue;
                 }
-                let (target, _) = ledger.target(meaning.entry);
+                let (target, _) = ledger.address_target(meaning.entry);
                 if seen.insert(target) && !absent.contains(&target) {
                     needs.add(ledger, target);
                 }
@@ -70,6 +72,7 @@ impl Needs {
             Definition::Ir(unit, ordinal) if entry.kind != EntryKind::Function => {
                 self.data.push((unit, ordinal));
             }
+            Definition::Front(unit, ordinal) => self.fronts.push((unit, ordinal)),
             Definition::None => {
                 let thread_local = entry.kind == EntryKind::ThreadLocal;
                 self.host.push((id, entry.name.clone(), thread_local));
@@ -78,17 +81,20 @@ impl Needs {
         }
     }
 
-    /// Extracts the variables, unit by unit.
+    /// Extracts the variables, unit by unit, and then the fronts.
     pub(crate) fn extract(&self, core: &Core) -> Result<Vec<Object>, Error> {
         let mut data = self.data.clone();
         data.sort_unstable();
-        data.chunk_by(|one, next| one.0 == next.0)
-            .map(|chunk| {
-                let unit = core.ledger().unit(chunk[0].0).clone();
-                let roots: Vec<Ordinal> = chunk.iter().map(|(_, ordinal)| *ordinal).collect();
-                core.compile_data(&unit, &roots)
-            })
-            .collect()
+        let variables = data.chunk_by(|one, next| one.0 == next.0).map(|chunk| {
+            let unit = core.ledger().unit(chunk[0].0).clone();
+            let roots: Vec<Ordinal> = chunk.iter().map(|(_, ordinal)| *ordinal).collect();
+            core.compile_data(&unit, &roots)
+        });
+        let fronts = self.fronts.iter().map(|(unit, function)| {
+            let unit = core.ledger().unit(*unit).clone();
+            core.compile_front(&unit, *function)
+        });
+        variables.chain(fronts).collect()
     }
 
     /// Asks the host; what it has enters the ledger, what it doesn't have, `absent`.
@@ -146,6 +152,16 @@ pub(crate) fn is_defined(parsed: &Parsed<'_>, id: SymbolId) -> bool {
 }
 
 impl Core {
+    /// What stands at a function's canonical address, as an object.
+    pub(crate) fn compile_front(
+        &self,
+        unit: &Arc<Unit>,
+        function: Ordinal,
+    ) -> Result<Object, Error> {
+        let bytes = self.emit(unit, &[function], Scope::Front)?;
+        Ok(Object::of_ir(unit, bytes))
+    }
+
     /// Variables of a unit, with what their values name, as an object.
     fn compile_data(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<Object, Error> {
         let bytes = self.emit(unit, roots, Scope::Values)?;

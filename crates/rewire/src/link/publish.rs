@@ -3,7 +3,7 @@
 use std::sync::{Arc, MutexGuard};
 
 use rewire_memory::ExecAddr;
-use rewire_object::{SectionRole, Segment};
+use rewire_object::{RelocKind, SectionRole, Segment};
 
 use super::bind::DefinitionKind;
 use super::resolve::Parsed;
@@ -158,6 +158,10 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         let Some(meaning) = parsed.meaning(site.symbol) else {
             continue;
         };
+        // A size is the object's own, wherever the name leads.
+        if matches!(site.kind, RelocKind::Size32 | RelocKind::Size64) {
+            continue;
+        }
         let describes = parsed
             .graph
             .section(site.section)

@@ -90,7 +90,7 @@ fn meaning_of(
     };
     let aspect = match meant.aspect {
         Aspect::Slot => UseAspect::Slot,
-        Aspect::Itself | Aspect::FromItself => UseAspect::Address,
+        Aspect::Itself | Aspect::FromItself | Aspect::Front => UseAspect::Address,
     };
     Ok(Some(Meaning {
         entry,
@@ -111,13 +111,20 @@ fn own_meaning(ledger: &Ledger, unit: &Unit, symbol: &Symbol<'_>) -> Option<Mean
     if symbol.binding == SymbolBinding::Local {
         return None;
     }
-    let entry = match names::meaning(symbol.name).global {
+    let meant = names::meaning(symbol.name);
+    let entry = match meant.global {
         GlobalRef::Local(ordinal) => unit.entry(ordinal)?,
         // What code generation made up (`DW.ref.*`) is nobody else's.
         GlobalRef::Named(name) => ledger.find(name)?,
     };
-    let is_owner =
-        matches!(ledger.entry(entry).definition, Definition::Ir(owner, _) if owner == unit.id);
+    let entry = match meant.aspect {
+        Aspect::Front => ledger.entry(entry).front?,
+        _ => entry,
+    };
+    let is_owner = match ledger.entry(entry).definition {
+        Definition::Ir(owner, _) | Definition::Front(owner, _) => owner == unit.id,
+        _ => false,
+    };
     Some(Meaning {
         entry,
         aspect: UseAspect::Address,

@@ -8,6 +8,7 @@ mod main;
 mod own_names;
 pub(crate) mod quiet;
 pub(crate) mod sections;
+mod signals;
 mod structors;
 pub(crate) mod supplied;
 pub(crate) mod thread_local;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use rewire_memory::ExecAddr;
 
-use super::{builtins as more_builtins, exit, own_names, thread_local};
+use super::{builtins as more_builtins, exit, own_names, signals, thread_local};
 
 unsafe extern "C" {
     fn at_quick_exit(function: extern "C" fn()) -> libc::c_int;
@@ -20,7 +20,7 @@ pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
         "dlsym" => own_names::dlsym as *const () as u64,
         "at_quick_exit" => at_quick_exit as *const () as u64,
         "pthread_atfork" => libc::pthread_atfork as *const () as u64,
-        _ => return None,
+        _ => return signals::find(name),
     };
     Some(ExecAddr::new(address))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rewire::{EntryKind, Level, Linkage, UseAspect};
+use rewire::{EntryKind, ExecAddr, Level, Linkage, SymbolPlace, UseAspect};
 
 use crate::support::Checked;
 
@@ -148,4 +148,83 @@ fn users_stay_exact_through_many_replacements() {
         }
     }
     checked.verify();
+}
+
+/// A statepoint names its callee in an operand; the call is one like any other.
+#[test]
+fn a_statepoint_calls_through_the_slot() {
+    for level in [Level::O0, Level::O2] {
+        let checked = Checked::with(
+            level,
+            "declare token @llvm.experimental.gc.statepoint.p0(i64 immarg, i32 immarg, ptr, i32 immarg, i32 immarg, ...)
+            declare i32 @llvm.experimental.gc.result.i32(token)
+            define i32 @callee(i32 %x) noinline {
+              ret i32 %x
+            }
+            define i32 @caller(i32 %x) gc \"statepoint-example\" {
+              %s = call token (i64, i32, ptr, i32, i32, ...) @llvm.experimental.gc.statepoint.p0(i64 1, i32 0, ptr elementtype(i32 (i32)) @callee, i32 1, i32 0, i32 %x, i32 0, i32 0)
+              %r = call i32 @llvm.experimental.gc.result.i32(token %s)
+              ret i32 %r
+            }",
+        );
+        let caller: extern "C" fn(i32) -> i32 = checked.function("caller");
+        assert_eq!(caller(7), 7);
+        let state = checked.engine.state("callee").unwrap();
+        let in_caller = state
+            .users
+            .iter()
+            .filter(|user| user.name.as_deref() == Some("caller"));
+        let aspects: Vec<UseAspect> = in_caller.map(|user| user.aspect).collect();
+        assert_eq!(aspects, [UseAspect::Slot], "at {level:?}");
+        let other = b"define i32 @callee(i32 %x) {\n ret i32 -1\n}";
+        checked.engine.replace("callee", other).unwrap();
+        assert_eq!(caller(7), -1);
+        checked.verify();
+    }
+}
+
+/// Return addresses found by libgcc's unwinder are told apart by `symbol_at`.
+#[test]
+fn frames_have_names() {
+    extern "C" fn look(into: *mut Vec<u64>) {
+        let mut frames = [std::ptr::null_mut(); 32];
+        // SAFETY: there is room for as many.
+        let count = unsafe { libc::backtrace(frames.as_mut_ptr(), frames.len() as i32) };
+        let found = frames[..count as usize].iter().map(|at| *at as u64);
+        // SAFETY: the test below passes a vector that nobody else uses.
+        unsafe { (*into).extend(found) };
+    }
+    for level in [Level::O0, Level::O2] {
+        let checked = Checked::with(
+            level,
+            "define internal i32 @inner(ptr %look, ptr %into) noinline {
+              call void %look(ptr %into)
+              ret i32 1
+            }
+            define i32 @outer(ptr %look, ptr %into) {
+              %a = call i32 @inner(ptr %look, ptr %into)
+              %b = add i32 %a, 1
+              ret i32 %b
+            }",
+        );
+        type Look = extern "C" fn(*mut Vec<u64>);
+        let outer: extern "C" fn(Look, *mut Vec<u64>) -> i32 = checked.function("outer");
+        let mut found: Vec<u64> = Vec::new();
+        assert_eq!(outer(look, &raw mut found), 2);
+        let names: Vec<String> = found
+            .iter()
+            .filter_map(|at| checked.engine.symbol_at(ExecAddr::new(at - 1)))
+            .map(|at| {
+                assert!(at.offset > 0 && at.place == SymbolPlace::Body);
+                at.name.to_string()
+            })
+            .collect();
+        assert_eq!(names, ["inner", "outer"], "at {level:?}");
+        assert_eq!(
+            checked
+                .engine
+                .symbol_at(ExecAddr::new(look as *const () as u64)),
+            None
+        );
+    }
 }

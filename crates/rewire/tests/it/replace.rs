@@ -275,3 +275,38 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(function(), 2);
     checked.verify();
 }
+
+/// What reads prefix data finds it in front of the canonical address, which stays, and so does the
+/// data: it is part of the address.
+#[test]
+fn prefix_data_stays_at_the_address() {
+    for level in [Level::O0, Level::O2] {
+        let checked = Checked::with(
+            level,
+            "define i32 @f() prefix i32 5 {
+              ret i32 1
+            }
+            define ptr @address() {
+              ret ptr @f
+            }",
+        );
+        let canonical = checked.engine.lookup("f").unwrap();
+        let tag = || {
+            let before = canonical.get() - 4;
+            // SAFETY: the prefix data of `f` stands there.
+            unsafe { (before as *const u32).read() }
+        };
+        let f: extern "C" fn() -> i32 = checked.function("f");
+        let address: extern "C" fn() -> u64 = checked.function("address");
+        assert_eq!((tag(), f(), address()), (5, 1, canonical.get()));
+        let other = b"define i32 @f() prefix i32 6 {\n ret i32 2\n}";
+        checked.engine.replace("f", other).unwrap();
+        assert_eq!(checked.engine.lookup("f").unwrap(), canonical);
+        assert_eq!((tag(), f(), address()), (5, 2, canonical.get()));
+        let state = checked.engine.state("f").unwrap();
+        assert_eq!(state.canonical, Some(canonical));
+        let here = checked.engine.symbol_at(canonical).unwrap();
+        assert_eq!((&*here.name, here.place), ("f", rewire::SymbolPlace::Stub));
+        checked.verify();
+    }
+}

@@ -1,0 +1,55 @@
+// Lowering what code generation doesn't know.
+//
+// Coroutines are split here: the parts that resume, destroy and clean up become functions of the
+// same object, local to it, which are reached by their addresses in the coroutine's frame.
+
+#include "lower.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Analysis/CGSCCPassManager.h"
+#include "llvm/Transforms/Coroutines/CoroCleanup.h"
+#include "llvm/Transforms/Coroutines/CoroEarly.h"
+#include "llvm/Transforms/Coroutines/CoroSplit.h"
+#include "llvm/Transforms/IPO/LowerTypeTests.h"
+#include "llvm/Transforms/Scalar/LowerGuardIntrinsic.h"
+#include "llvm/Transforms/Scalar/LowerMatrixIntrinsics.h"
+#include "llvm/Transforms/Scalar/LowerWidenableCondition.h"
+
+using namespace llvm;
+
+RewireLowerings rewire_lowerings(const Module &module) {
+  RewireLowerings found;
+  for (const Function &function : module) {
+    if (!function.isIntrinsic())
+      continue;
+    StringRef name = function.getName();
+    name.consume_front("llvm.");
+    found.coroutines |= name.starts_with("coro.");
+    found.matrices |= name.starts_with("matrix.");
+    found.type_tests |= name.starts_with("type.test") || name.starts_with("public.type.test");
+    found.guards |= name.starts_with("experimental.guard") ||
+                    name.starts_with("experimental.widenable.condition");
+  }
+  return found;
+}
+
+ModulePassManager rewire_lowering_passes(RewireLowerings what, OptimizationLevel level) {
+  ModulePassManager passes;
+  const bool optimises = level != OptimizationLevel::O0;
+  if (what.type_tests)
+    passes.addPass(LowerTypeTestsPass(nullptr, nullptr, lowertypetests::DropTestKind::All));
+  if (what.coroutines) {
+    passes.addPass(CoroEarlyPass());
+    passes.addPass(createModuleToPostOrderCGSCCPassAdaptor(CoroSplitPass(optimises)));
+    passes.addPass(CoroCleanupPass());
+  }
+  FunctionPassManager functions;
+  if (what.matrices)
+    functions.addPass(LowerMatrixIntrinsicsPass(/*Minimal=*/!optimises));
+  if (what.guards) {
+    functions.addPass(LowerGuardIntrinsicPass());
+    functions.addPass(LowerWidenableConditionPass());
+  }
+  if (!functions.isEmpty())
+    passes.addPass(createModuleToFunctionPassAdaptor(std::move(functions)));
+  return passes;
+}

@@ -1,0 +1,31 @@
+// What front ends emit that code generation doesn't know, and IR passes have to lower at every
+// level.
+#ifndef REWIRE_LOWER_H
+#define REWIRE_LOWER_H
+
+#include "llvm/IR/Module.h"
+#include "llvm/IR/PassManager.h"
+#include "llvm/Passes/OptimizationLevel.h"
+
+// Which of it a module holds.
+struct RewireLowerings {
+  // Coroutines that are still whole, or calls that resume some.
+  bool coroutines = false;
+  // Matrix intrinsics.
+  bool matrices = false;
+  // Questions about the type of a virtual table, which only a link of all tables can answer.
+  bool type_tests = false;
+  // Guards and widenable conditions of virtual machines.
+  bool guards = false;
+
+  bool any() const { return coroutines || matrices || type_tests || guards; }
+};
+
+// Costs the number of functions that the module names.
+RewireLowerings rewire_lowerings(const llvm::Module &module);
+
+// The passes that lower it.
+llvm::ModulePassManager rewire_lowering_passes(RewireLowerings what,
+                                               llvm::OptimizationLevel level);
+
+#endif

@@ -1,0 +1,172 @@
+//! Signal handlers are compiled when they are installed.
+//!
+//! A signal comes at any moment, also while the program holds a lock that a compiler needs as
+//! well (the allocator's, the loader's). So a handler must not be compiled when it is first
+//! called: what the program gives to `sigaction` and its relatives is compiled there and then,
+//! with what it calls directly, and what those call. A handler may only call functions that are
+//! safe within one (POSIX, "Signal Concepts"), so there isn't much of it; [`MOST`] bounds it where
+//! there is. Calls through pointers can't be followed.
+
+use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use rewire_memory::{ExecAddr, entry};
+use rustc_hash::FxHashSet;
+
+use super::fork;
+use super::quiet::Quiet;
+use crate::core::Core;
+use crate::first_call;
+use crate::ledger::{Definition, EntryId, State, UseAspect};
+
+/// How many functions are compiled for one handler.
+const MOST: usize = 32;
+
+type Handler = libc::sighandler_t;
+type Install = unsafe extern "C" fn(c_int, Handler) -> Handler;
+
+/// `sigaction` of compiled code.
+///
+/// # Safety
+///
+/// As of the C library's.
+unsafe extern "C" fn sigaction(
+    signal: c_int,
+    action: *const libc::sigaction,
+    former: *mut libc::sigaction,
+) -> c_int {
+    // SAFETY: as the caller promises; both kinds of handlers share a place.
+    if let Some(action) = unsafe { action.as_ref() } {
+        prepare(action.sa_sigaction);
+    }
+    // SAFETY: as the caller promises.
+    unsafe { libc::sigaction(signal, action, former) }
+}
+
+macro_rules! installers {
+    ($($wrapper:ident = $name:literal;)*) => {
+        $(
+            /// The function of this name, of compiled code.
+            ///
+            /// # Safety
+            ///
+            /// As of the C library's.
+            unsafe extern "C" fn $wrapper(signal: c_int, handler: Handler) -> Handler {
+                static FOUND: OnceLock<Option<Install>> = OnceLock::new();
+                let install = FOUND.get_or_init(|| {
+                    let name = concat!($name, "\0").as_ptr().cast();
+                    // SAFETY: the name is a C string, and the function has this type.
+                    unsafe {
+                        let found = libc::dlsym(libc::RTLD_DEFAULT, name);
+                        std::mem::transmute::<*mut libc::c_void, Option<Install>>(found)
+                    }
+                });
+                prepare(handler);
+                match install {
+                    // SAFETY: as the caller promises.
+                    Some(install) => unsafe { install(signal, handler) },
+                    None => libc::SIG_ERR,
+                }
+            }
+        )*
+
+        /// What compiled code gets under the names of functions that install handlers.
+        pub(crate) fn find(name: &str) -> Option<ExecAddr> {
+            let address = match name {
+                "sigaction" | "__sigaction" => sigaction as *const () as u64,
+                $($name => $wrapper as *const () as u64,)*
+                _ => return None,
+            };
+            Some(ExecAddr::new(address))
+        }
+    };
+}
+
+installers! {
+    signal = "signal";
+    bsd_signal = "bsd_signal";
+    ssignal = "ssignal";
+    sysv_signal = "sysv_signal";
+    sysv_signal_internal = "__sysv_signal";
+    sigset = "sigset";
+}
+
+/// Has the handler compiled, if it is a function of an engine's. What goes wrong shows when it is
+/// called.
+fn prepare(handler: Handler) {
+    let address = ExecAddr::new(handler as u64);
+    let engines = first_call::engines();
+    let Some((core, id)) = engines
+        .iter()
+        .find_map(|core| Some((core, core.function_of_handler(address)?)))
+    else {
+        return;
+    };
+    let quiet = Quiet::new();
+    let inside = fork::hold_off();
+    // The caller's stack may be small.
+    entry::on_engine_stack(|| {
+        let _ = catch_unwind(AssertUnwindSafe(|| core.compile_closure(id)));
+    });
+    drop(inside);
+    drop(quiet);
+}
+
+impl Core {
+    /// The function whose canonical address this is.
+    fn function_of_handler(&self, address: ExecAddr) -> Option<EntryId> {
+        let ledger = self.ledger();
+        if let Some(slot) = self.slots.at_canonical(address) {
+            return ledger.of_slot(slot);
+        }
+        let (_, defined) = ledger.definition_at(address)?;
+        match ledger.entry(defined.entry).definition {
+            Definition::Front(unit, ordinal) => ledger.unit(unit).entry(ordinal),
+            _ => None,
+        }
+    }
+
+    /// Compiles a function and what it calls directly, transitively, and has their slots lead to
+    /// their bodies.
+    fn compile_closure(&self, first: EntryId) {
+        let mut seen = FxHashSet::from_iter([first]);
+        let mut waiting = vec![first];
+        let mut place = 0;
+        while let Some(id) = waiting.get(place).copied() {
+            place += 1;
+            if self.provide(id, None).is_err() {
+                continue;
+            }
+            let ledger = self.ledger();
+            let entry = ledger.entry(id);
+            let State::Present(body) = entry.state else {
+                continue;
+            };
+            if let Some(slot) = entry.slot
+                && self.slots.is_fresh(slot)
+            {
+                self.slots.retarget(slot, body);
+            }
+            for callee in ledger.callees(body) {
+                if waiting.len() < MOST && seen.insert(callee) {
+                    waiting.push(callee);
+                }
+            }
+        }
+    }
+}
+
+impl crate::ledger::Ledger {
+    /// The functions that the body at an address calls directly.
+    fn callees(&self, body: ExecAddr) -> Vec<EntryId> {
+        let Some((block, defined)) = self.definition_at(body) else {
+            return Vec::new();
+        };
+        let range = defined.start..defined.start + defined.size;
+        let uses = self.block(block).uses.iter();
+        uses.filter(|one| one.aspect == UseAspect::Slot && range.contains(&one.at))
+            .map(|one| one.entry)
+            .collect()
+    }
+}

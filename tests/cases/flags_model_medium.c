@@ -1,0 +1,3 @@
+// Bitcode for the medium code model, with variables that count as large.
+// FLAGS: -mcmodel=medium -mlarge-data-threshold=1000
+#include "parts/flags_body.h"
