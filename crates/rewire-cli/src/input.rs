@@ -7,6 +7,13 @@ use std::process::{Command, Stdio};
 
 use rewire::{Engine, Error, Level, OptLevel};
 
+/// Whether what a file defines may be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Replaceable,
+    Frozen,
+}
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -35,10 +42,18 @@ impl From<Error> for Problem {
 }
 
 /// Loads one FILE of the command line.
-pub(crate) fn load(engine: &Engine, path: &Path, level: OptLevel) -> Result<(), Problem> {
+pub(crate) fn load(
+    engine: &Engine,
+    path: &Path,
+    level: OptLevel,
+    fate: Fate,
+) -> Result<(), Problem> {
+    let add_ir = |name: &str, bytes: &[u8]| match fate {
+        Fate::Replaceable => engine.add_ir(name, bytes),
+        Fate::Frozen => engine.add_ir_frozen(name, bytes),
+    };
     if path.as_os_str() == "-" {
-        let bytes = read_all(io::stdin().lock(), path)?;
-        engine.add_ir("standard input", &bytes)?;
+        add_ir("standard input", &read_all(io::stdin().lock(), path)?)?;
         return Ok(());
     }
     let kind = kind(path)?;
@@ -50,10 +65,14 @@ pub(crate) fn load(engine: &Engine, path: &Path, level: OptLevel) -> Result<(), 
         });
     }
     match kind {
-        Kind::Ir => engine.add_file(path).map(|_| ())?,
+        Kind::Ir => {
+            match fate {
+                Fate::Replaceable => engine.add_file(path),
+                Fate::Frozen => engine.add_file_frozen(path),
+            }?;
+        }
         Kind::C => {
-            let bytes = compile_c(path, level)?;
-            engine.add_ir(&path.to_string_lossy(), &bytes)?;
+            add_ir(&path.to_string_lossy(), &compile_c(path, level)?)?;
         }
         Kind::SharedLibrary => {
             // The loader searches its own path for names without a slash.

@@ -9,7 +9,7 @@ use rewire::{Engine, Error, LinkObserver, Options};
 
 use crate::args::{EXIT_USAGE, Run};
 use crate::dump::Dump;
-use crate::input::{self, Problem};
+use crate::input::{self, Fate, Problem};
 use crate::{libraries, message, report};
 
 /// Runs the program and returns its exit code.
@@ -66,8 +66,11 @@ fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
     for library in &run.libraries {
         libraries::load(&engine, library, &run.library_paths)?;
     }
+    for file in &run.frozen {
+        input::load(&engine, file, level, Fate::Frozen)?;
+    }
     for file in &run.files {
-        input::load(&engine, file, level)?;
+        input::load(&engine, file, level, Fate::Replaceable)?;
     }
     engine.finish_loading()?;
     engine.check_main(&run.entry)?;
@@ -110,7 +113,7 @@ fn start(engine: &Engine, run: &Run, envp: *const *const c_char) -> i32 {
 
 /// The program's own `argc` and `argv`, which live as long as the process.
 fn arguments(run: &Run) -> Result<(i32, *const *const c_char), std::ffi::NulError> {
-    let first: Option<OsString> = run.files.first().map(|file| file.as_os_str().to_owned());
+    let first: Option<OsString> = run.first_file().map(|file| file.as_os_str().to_owned());
     let all = first.iter().chain(&run.arguments);
     let strings: Vec<CString> = all
         .map(|one| CString::new(one.as_bytes()))

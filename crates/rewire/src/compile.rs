@@ -24,6 +24,8 @@ enum Work {
     Done(ExecAddr),
     /// Compile this definition.
     Compile(Arc<Unit>, Ordinal),
+    /// Compile these functions of a frozen unit: all of it.
+    CompileWhole(Arc<Unit>, Vec<Ordinal>),
     /// Ask the host for this name.
     Host(Arc<str>),
     /// Call this resolver function.
@@ -38,6 +40,7 @@ impl Core {
         let result = match work {
             Work::Done(address) => return Ok(address),
             Work::Compile(unit, ordinal) => self.compile_called(&unit, ordinal).map(|()| None),
+            Work::CompileWhole(unit, roots) => self.compile_whole(&unit, &roots).map(|()| None),
             Work::Host(name) => match host::find(&name, false) {
                 Some(HostSymbol::Address(address)) => Ok(Some(address)),
                 _ => Err(Error::MissingFunction { name }),
@@ -103,7 +106,14 @@ impl Core {
             }
         }
         let work = match ledger.entry(id).definition {
-            Definition::Ir(unit, ordinal) => Work::Compile(ledger.unit(unit).clone(), ordinal),
+            Definition::Ir(unit, ordinal) => {
+                let unit = ledger.unit(unit).clone();
+                if unit.is_frozen && is_owner {
+                    let roots = claim_whole(&mut ledger, &unit);
+                    return Ok((Work::CompileWhole(unit, roots), true));
+                }
+                Work::Compile(unit, ordinal)
+            }
             Definition::Ifunc(resolver) => Work::Choose(resolver),
             _ => Work::Host(ledger.entry(id).name.clone()),
         };
@@ -236,6 +246,14 @@ impl Core {
         let Some((unit, function)) = found else {
             return;
         };
+        if unit.is_frozen {
+            let roots = claim_whole(&mut self.ledger(), &unit);
+            if !roots.is_empty() {
+                // Each of its functions says at its call that it failed.
+                let _ = self.compile_whole(&unit, &roots);
+            }
+            return;
+        }
         let _guard = self.guard(&unit, &[function]);
         let timer = self.timings.start(Phase::Extract);
         // Getting a copy may take long, and whoever calls the function would have to wait.
@@ -273,6 +291,31 @@ impl Core {
         if given {
             self.changed.notify_all();
         }
+    }
+
+    /// Compiles all of a frozen unit that has no body yet, in one object. Its functions were marked
+    /// as this thread's to compile.
+    fn compile_whole(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<(), Error> {
+        let linked = self
+            .emit(unit, roots, Scope::Whole)
+            .map(|bytes| Object::of_ir(unit, bytes))
+            .and_then(|object| link::link(self, &[object], Purpose::Load));
+        let Err(error) = linked else {
+            return Ok(());
+        };
+        // What can't be compiled whole can't be compiled, whichever function is called.
+        let error = Arc::new(error);
+        let me = ThreadKey::mine();
+        let mut ledger = self.ledger();
+        for id in roots.iter().filter_map(|root| unit.entry(*root)) {
+            let entry = ledger.entry_mut(id);
+            if matches!(entry.state, State::Pending(owner) if owner == me) {
+                entry.state = State::Failed(error.clone());
+            }
+        }
+        drop(ledger);
+        self.changed.notify_all();
+        Err(Error::Again(error))
     }
 
     /// Marks a function as this thread's to compile, if nobody else has got to it.
@@ -318,7 +361,11 @@ impl Core {
                 let mut extracted = copy.extract(roots, scope, fold)?;
                 extract.stop();
                 let optimise = self.timings.start(Phase::Optimise);
-                codegen.optimise(&mut extracted);
+                if scope == Scope::Whole {
+                    codegen.optimise_whole(&mut extracted);
+                } else {
+                    codegen.optimise(&mut extracted);
+                }
                 optimise.stop();
                 let generate = self.timings.start(Phase::Codegen);
                 let bytes = codegen.emit(extracted)?.to_vec();
@@ -368,6 +415,8 @@ impl Core {
     /// Compiles everything that isn't yet, with the help of as many threads as there may be.
     pub(crate) fn compile_all(&self) -> Result<(), Error> {
         let units: Vec<Arc<Unit>> = self.ledger().units().to_vec();
+        let (frozen, units): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| unit.is_frozen);
+        self.compile_frozen(&frozen)?;
         let mut batches = Vec::new();
         for unit in &units {
             let wanted = wanted(&self.ledger(), unit.id);
@@ -400,6 +449,15 @@ impl Core {
             result
         })
     }
+}
+
+/// Marks all of a frozen unit that has no body yet as this thread's to compile.
+fn claim_whole(ledger: &mut Ledger, unit: &Unit) -> Vec<Ordinal> {
+    let roots = wanted(ledger, unit.id);
+    for id in roots.iter().filter_map(|root| unit.entry(*root)) {
+        ledger.entry_mut(id).state = State::Pending(ThreadKey::mine());
+    }
+    roots
 }
 
 /// A function that a thread has claimed; if it has no body when this is dropped, it is left to

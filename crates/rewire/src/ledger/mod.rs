@@ -161,6 +161,16 @@ impl Ledger {
         (id, total)
     }
 
+    /// The frozen unit that defines an entry.
+    pub(crate) fn frozen_unit(&self, id: EntryId) -> Option<&Arc<Unit>> {
+        match self.entry(id).definition {
+            Definition::Ir(unit, _) | Definition::Assembly(unit) => {
+                Some(self.unit(unit)).filter(|unit| unit.is_frozen)
+            }
+            _ => None,
+        }
+    }
+
     /// The slot of a function, made when it is first asked for.
     pub(crate) fn slot(&mut self, id: EntryId, slots: &Slots) -> Result<SlotId, MemoryError> {
         if let Some(slot) = self.entry(id).slot {

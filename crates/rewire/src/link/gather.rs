@@ -49,10 +49,19 @@ impl Needs {
                 let Some(meaning) = parsed.meaning(id) else {
                     continue;
                 };
-                if meaning.is_owner || meaning.aspect == UseAspect::Slot {
+                if meaning.is_owner {
                     continue;
                 }
                 let (target, _) = ledger.target(meaning.entry);
+                // What is only called is asked for when it is called, but for frozen code, which
+                // calls the host's functions directly.
+                let is_call = meaning.aspect == UseAspect::Slot;
+                if is_call
+                    && !(parsed.object.unit.is_frozen
+                        && ledger.entry(target).definition == Definition::None)
+                {
+                    continue;
+                }
                 if seen.insert(target) && !absent.contains(&target) {
                     needs.add(ledger, target);
                 }
