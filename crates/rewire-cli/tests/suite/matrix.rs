@@ -60,7 +60,8 @@ impl Mode {
     /// Whether what the run compiles is what its source calls: not if all of a file is compiled at
     /// once, or if callees were inlined before.
     fn shows_laziness(self) -> bool {
-        !matches!(self.input, Input::Optimised | Input::Frozen) && !self.options.contains(&"--eager")
+        !matches!(self.input, Input::Optimised | Input::Frozen)
+            && !self.options.contains(&"--eager")
     }
 }
 
@@ -117,7 +118,9 @@ impl Prepared {
         let expected = self.expected.get_or_init(|| self.expect()).as_ref()?;
         let files = match mode.input {
             Input::Source => &self.case.files,
-            Input::Bitcode | Input::Frozen => self.bitcode.get_or_init(|| self.bitcode("0")).as_ref()?,
+            Input::Bitcode | Input::Frozen => {
+                self.bitcode.get_or_init(|| self.bitcode("0")).as_ref()?
+            }
             Input::Optimised => self.optimised.get_or_init(|| self.bitcode("2")).as_ref()?,
         };
         let folder = self.folder.join(mode.name);

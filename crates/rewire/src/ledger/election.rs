@@ -71,9 +71,7 @@ impl Ledger {
         {
             self.comdats.entry(comdat.clone()).or_insert(id);
         }
-        let unit = Arc::new(Unit::new(
-            id, source, module, index, entries, is_frozen,
-        ));
+        let unit = Arc::new(Unit::new(id, source, module, index, entries, is_frozen));
         self.units.push(unit.clone());
         for one in &elected {
             self.elect(&unit, one);
@@ -259,9 +257,7 @@ impl Ledger {
                 entries.push(self.enter(ordinal, global, &mut elected));
             }
         }
-        let unit = Arc::new(Unit::new(
-            unit_id, source, module, index, entries, false,
-        ));
+        let unit = Arc::new(Unit::new(unit_id, source, module, index, entries, false));
         self.units.push(unit.clone());
         for one in &elected {
             self.elect(&unit, one);

@@ -366,9 +366,9 @@ impl<'c> Binder<'c> {
                             slot,
                             function: address,
                         },
-                        _ => Binding::Address(
-                            address.checked_add_signed(offset).unwrap_or(address),
-                        ),
+                        _ => {
+                            Binding::Address(address.checked_add_signed(offset).unwrap_or(address))
+                        }
                     }
                 }
                 None => Binding::Unbound,
