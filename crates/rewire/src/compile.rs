@@ -1,22 +1,20 @@
 //! From a name to object bytes, and to a function that runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use rewire_llvm::{LlvmError, Ordinal};
 use rewire_memory::ExecAddr;
 use rewire_memory::fault::CrashGuard;
 
 use crate::core::Core;
+use crate::eager::wanted;
 use crate::error::Error;
 use crate::host::{self, HostSymbol};
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, ThreadKey};
+use crate::ledger::{Definition, EntryId, Ledger, State, ThreadKey};
 use crate::link::{self, Object, Origin, Purpose, enter_host};
-use crate::process::quiet::BlockedSignals;
 use crate::report::Phase;
 use crate::sync::wait;
-use crate::unit::{Copy, Scope, Unit, UnitId};
+use crate::unit::{Copy, Scope, Unit};
 
 /// What a thread has to do to get a function's address.
 enum Work {
@@ -411,44 +409,6 @@ impl Core {
             )
         })
     }
-
-    /// Compiles everything that isn't yet, with the help of as many threads as there may be.
-    pub(crate) fn compile_all(&self) -> Result<(), Error> {
-        let units: Vec<Arc<Unit>> = self.ledger().units().to_vec();
-        let (frozen, units): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| unit.is_frozen);
-        self.compile_frozen(&frozen)?;
-        let mut batches = Vec::new();
-        for unit in &units {
-            let wanted = wanted(&self.ledger(), unit.id);
-            batches.extend(wanted.chunks(BATCH).map(|roots| (unit, roots.to_vec())));
-        }
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some((unit, roots)) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = self.compile(unit, roots, Purpose::Load) {
-                    // The others stop after what they have begun.
-                    next.store(batches.len(), Ordering::Relaxed);
-                    return Err(error);
-                }
-            }
-            Ok(())
-        };
-        let helpers = self.workers.most().min(batches.len().saturating_sub(1));
-        thread::scope(|scope| {
-            let blocked = BlockedSignals::new();
-            let helpers: Vec<_> = (0..helpers)
-                .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
-                .collect();
-            drop(blocked);
-            let mut result = work();
-            for helper in helpers {
-                let panicked = || Error::Internal("a compile thread panicked".to_owned());
-                let helped = helper.join().unwrap_or_else(|_| Err(panicked()));
-                result = result.and(helped);
-            }
-            result
-        })
-    }
 }
 
 /// Marks all of a frozen unit that has no body yet as this thread's to compile.
@@ -475,26 +435,6 @@ impl Drop for Claim<'_> {
 
 /// More than these in company save little, and keep the first one waiting.
 const COMPANY: usize = 16;
-
-/// How many functions are compiled together where all will be needed: what is spent once for
-/// each object is then spent once for each batch.
-const BATCH: usize = 16;
-
-/// The functions of a unit that have no body in memory yet.
-fn wanted(ledger: &Ledger, unit: UnitId) -> Vec<Ordinal> {
-    let globals = 0..ledger.unit(unit).index.globals.len() as u32;
-    globals
-        .map(Ordinal::new)
-        .filter(|ordinal| {
-            let entry = ledger.unit(unit).entry(*ordinal).map(|id| ledger.entry(id));
-            entry.is_some_and(|entry| {
-                entry.kind == EntryKind::Function
-                    && entry.definition == Definition::Ir(unit, *ordinal)
-                    && matches!(entry.state, State::Absent)
-            })
-        })
-        .collect()
-}
 
 fn label(unit: &Unit, roots: &[Ordinal]) -> String {
     let names = roots.iter().filter_map(|root| {

@@ -16,6 +16,12 @@ use crate::sync::lock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitId(pub(crate) u32);
 
+impl UnitId {
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// One module of IR that was added.
 ///
 /// Its globals are entries of the ledger ([`Unit::entries`]); what the extractor has to know of

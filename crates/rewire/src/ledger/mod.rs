@@ -116,7 +116,7 @@ impl Ledger {
     }
 
     pub(crate) fn unit(&self, id: UnitId) -> &Arc<Unit> {
-        &self.units[id.0 as usize]
+        &self.units[id.index()]
     }
 
     pub(crate) fn units(&self) -> &[Arc<Unit>] {

@@ -44,6 +44,11 @@ pub(crate) fn publish(
         if let Some(replaced) = purpose.replaced() {
             retire(&mut ledger, replaced, &one);
         }
+        if purpose == Purpose::Load {
+            let calls = block.uses.iter();
+            let calls = calls.filter(|one| one.aspect == UseAspect::Slot);
+            linked.calls.extend(calls.map(|one| one.entry));
+        }
         ledger.add_block(block);
         for definition in &one.definitions {
             linked.defined.push((definition.entry, definition.start));
