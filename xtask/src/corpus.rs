@@ -1,7 +1,7 @@
 //! The corpus: real C programs from crates that bundle their sources, compiled to bitcode and
 //! natively. Nothing of theirs is committed; versions are pinned in `xtask/corpus/Cargo.toml`.
 //!
-//! Each program's folder in `target/corpus` then holds `O0.bc`, `O2.bc`, `raw.bc` (`-O2` with
+//! Each program's folder in `target/corpus` then holds `O0.bc`, `debug.bc` (`-O0 -g`), `O2.bc`, `raw.bc` (`-O2` with
 //! clang's passes left out, for an engine that runs its own), `native.O0`, `native.O2`, and a
 //! folder for each level with one bitcode file for each source.
 
@@ -37,8 +37,9 @@ pub(crate) enum Program {
 pub(crate) const PROGRAMS: [Program; 3] = [Program::Lua, Program::Sqlite, Program::Bzip2];
 
 /// How bitcode is made: the name of the file, and clang's options.
-const LEVELS: [(&str, &[&str]); 3] = [
+const LEVELS: [(&str, &[&str]); 4] = [
     ("O0", &["-O0"]),
+    ("debug", &["-O0", "-g"]),
     ("O2", &["-O2"]),
     ("raw", &["-O2", "-Xclang", "-disable-llvm-passes"]),
 ];

@@ -528,7 +528,8 @@ impl Checker<'_> {
         } else if own == 0 {
             return None;
         } else if self.symbols.is_section(own) && matches!(kind, UseKind::Call | UseKind::Address) {
-            self.symbols.exactly_at(target).unwrap_or(own)
+            let calls = kind == UseKind::Call;
+            self.symbols.exactly_at(target, calls).unwrap_or(own)
         } else {
             own
         };

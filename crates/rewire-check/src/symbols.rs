@@ -36,9 +36,17 @@ pub(crate) enum Stands {
 pub(crate) struct Symbols<'a> {
     object: &'a Object<'a>,
     linked: &'a Linked<'a>,
-    /// Address, then index, of all symbols that have an address; sorted. Most links are right
-    /// and never ask for it.
-    by_address: OnceCell<Vec<(u64, usize)>>,
+    /// All symbols that have an address; sorted. Most links are right and never ask for it.
+    by_address: OnceCell<Vec<Placed>>,
+}
+
+/// A symbol at an address.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    address: u64,
+    /// Only calls of the symbol may go there.
+    is_call: bool,
+    symbol: usize,
 }
 
 impl<'a> Symbols<'a> {
@@ -87,21 +95,24 @@ impl<'a> Symbols<'a> {
     /// The symbol at an address, or else the one whose size spans it.
     pub(crate) fn at(&self, address: u64) -> Option<usize> {
         let table = self.by_address.get_or_init(|| self.sort());
-        let end = table.partition_point(|(start, _)| *start <= address);
-        let (start, _) = table.get(end.checked_sub(1)?)?;
-        let first = table.partition_point(|(other, _)| other < start);
-        table.get(first..end)?.iter().find_map(|(start, symbol)| {
-            let size = self.object.symbols.get(*symbol)?.size;
-            (address == *start || address - start < size).then_some(*symbol)
+        let end = table.partition_point(|one| one.address <= address);
+        let start = table.get(end.checked_sub(1)?)?.address;
+        let first = table.partition_point(|one| one.address < start);
+        table.get(first..end)?.iter().find_map(|one| {
+            let size = self.object.symbols.get(one.symbol)?.size;
+            (address == start || address - start < size).then_some(one.symbol)
         })
     }
 
-    /// The symbol, other than a section's, that lies exactly at an address.
-    pub(crate) fn exactly_at(&self, address: u64) -> Option<usize> {
+    /// The symbol, other than a section's, that lies exactly at an address; with `calls`, also the
+    /// one whose calls may go there.
+    pub(crate) fn exactly_at(&self, address: u64, calls: bool) -> Option<usize> {
         let table = self.by_address.get_or_init(|| self.sort());
-        let first = table.partition_point(|(start, _)| *start < address);
-        let (start, symbol) = *table.get(first)?;
-        (start == address && !self.is_section(symbol)).then_some(symbol)
+        let first = table.partition_point(|one| one.address < address);
+        let here = table.get(first..)?.iter();
+        let mut here = here.take_while(|one| one.address == address);
+        let found = here.find(|one| calls || !one.is_call)?.symbol;
+        (!self.is_section(found)).then_some(found)
     }
 
     /// The thread-local symbol that a test on its meaning finds.
@@ -110,7 +121,7 @@ impl<'a> Symbols<'a> {
         symbols.find_map(|(symbol, meaning)| test(meaning).then_some(*symbol))
     }
 
-    fn sort(&self) -> Vec<(u64, usize)> {
+    fn sort(&self) -> Vec<Placed> {
         let mut table = Vec::new();
         for symbol in 1..self.object.symbols.len() {
             let stands = match self.linked.symbols.get(&symbol) {
@@ -118,14 +129,21 @@ impl<'a> Symbols<'a> {
                 None => self.own(symbol),
             };
             if let Stands::Address { address, call } = stands {
-                table.push((address, symbol));
-                table.extend(call.map(|call| (call, symbol)));
+                let placed = |is_call| {
+                    move |address| Placed {
+                        address,
+                        is_call,
+                        symbol,
+                    }
+                };
+                table.push(placed(false)(address));
+                table.extend(call.map(placed(true)));
             }
         }
         // Of several at one address, section symbols come last and named ones first.
-        table.sort_by_key(|&(address, symbol)| {
-            let nameless = self.is_section(symbol) || self.name(symbol).is_empty();
-            (address, nameless, symbol)
+        table.sort_by_key(|one| {
+            let nameless = self.is_section(one.symbol) || self.name(one.symbol).is_empty();
+            (one.address, nameless, one.symbol)
         });
         table
     }

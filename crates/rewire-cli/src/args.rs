@@ -62,10 +62,10 @@ struct Rest {
   rewire run --trace hello.json hello.bc    # then open hello.json with ui.perfetto.dev
 
 FILEs are LLVM IR (.bc, .ll; `-` reads it from standard input) and C sources (.c), which the
-installed clang turns into IR. argv[0] is the first FILE.")]
+installed clang turns into IR. argv[0] is the first FILE, a frozen one if there is no other.")]
 pub(crate) struct Run {
     /// What to load.
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "frozen")]
     pub(crate) files: Vec<PathBuf>,
 
     /// Arguments of the program.
@@ -92,6 +92,11 @@ pub(crate) struct Run {
     #[arg(short = 'L', value_name = "DIR")]
     pub(crate) library_paths: Vec<PathBuf>,
 
+    /// Load FILE as code that will not be replaced: it is compiled whole when it is first entered,
+    /// and its calls are direct. Loaded before the other FILEs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) frozen: Vec<PathBuf>,
+
     /// After the program ended, write what was done: a table on standard error, or JSON in FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub(crate) report: Option<Option<PathBuf>>,
@@ -115,10 +120,6 @@ pub(crate) struct Run {
     /// IR whose functions may be inlined, and which is not otherwise linked (not there yet).
     #[arg(long, value_name = "FILE")]
     inline_from: Vec<PathBuf>,
-
-    /// Load FILE as code that will not be replaced (not there yet).
-    #[arg(long, value_name = "FILE")]
-    frozen: Vec<PathBuf>,
 
     /// Where compiled code is kept (not there yet).
     #[arg(long, value_name = "DIR")]
@@ -288,10 +289,14 @@ fn absent(what: &str) -> i32 {
 }
 
 impl Run {
+    /// The FILE that the program is called by.
+    pub(crate) fn first_file(&self) -> Option<&PathBuf> {
+        self.files.first().or(self.frozen.first())
+    }
+
     fn first_absent_option(&self) -> Option<&'static str> {
         let asked = [
             (!self.inline_from.is_empty(), "--inline-from"),
-            (!self.frozen.is_empty(), "--frozen"),
             (self.cache.is_some(), "--cache"),
             (self.watch, "--watch"),
             (self.gdb.is_some(), "--gdb"),

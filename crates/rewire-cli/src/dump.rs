@@ -74,6 +74,9 @@ fn meaning(binding: Binding) -> Option<Value> {
         Binding::Foreign { address, call } => {
             json!({"kind": "address", "address": address.get(), "call": call.get()})
         }
+        Binding::FixedSlot { slot, function } => {
+            json!({"kind": "address", "address": slot.get(), "call": function.get()})
+        }
         Binding::Null => json!({"kind": "null"}),
         Binding::Thread { module, offset } => {
             json!({"kind": "thread", "module": module, "offset": offset})

@@ -9,6 +9,13 @@ use rewire::{Engine, Error, Level, OptLevel};
 
 use crate::trace;
 
+/// Whether what a file defines may be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Replaceable,
+    Frozen,
+}
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -41,11 +48,15 @@ pub(crate) fn load(
     engine: &Engine,
     path: &Path,
     level: OptLevel,
+    fate: Fate,
     library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
+    let add_ir = |name: &str, bytes: &[u8]| match fate {
+        Fate::Replaceable => engine.add_ir(name, bytes),
+        Fate::Frozen => engine.add_ir_frozen(name, bytes),
+    };
     if path.as_os_str() == "-" {
-        let bytes = read_all(io::stdin().lock(), path)?;
-        engine.add_ir("standard input", &bytes)?;
+        add_ir("standard input", &read_all(io::stdin().lock(), path)?)?;
         return Ok(());
     }
     let kind = kind(path)?;
@@ -57,13 +68,18 @@ pub(crate) fn load(
         });
     }
     match kind {
-        Kind::Ir => engine.add_file(path).map(|_| ())?,
+        Kind::Ir => {
+            match fate {
+                Fate::Replaceable => engine.add_file(path),
+                Fate::Frozen => engine.add_file_frozen(path),
+            }?;
+        }
         Kind::C => {
             let bytes = trace::timed(
                 || format!("clang {}", path.display()),
                 || compile_c(path, level),
             )?;
-            engine.add_ir(&path.to_string_lossy(), &bytes)?;
+            add_ir(&path.to_string_lossy(), &bytes)?;
         }
         Kind::SharedLibrary => {
             // The loader searches its own path for names without a slash.

@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, OsString, c_char};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use rewire::{Engine, Error, LinkObserver, Options};
 
 use crate::args::{EXIT_USAGE, Run};
 use crate::dump::Dump;
-use crate::input::{self, Problem};
+use crate::input::{self, Fate, Problem};
 use crate::{libraries, message, report, trace};
 
 /// Runs the program and returns its exit code.
@@ -83,13 +84,17 @@ fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
             || libraries::load(&engine, library, &run.library_paths),
         )?;
     }
+    let mut load_library = |path: &Path| {
+        trace::timed(
+            || format!("load {}", path.display()),
+            || Ok(engine.load_library(&path.to_string_lossy())?),
+        )
+    };
+    for file in &run.frozen {
+        input::load(&engine, file, level, Fate::Frozen, &mut load_library)?;
+    }
     for file in &run.files {
-        input::load(&engine, file, level, &mut |path| {
-            trace::timed(
-                || format!("load {}", path.display()),
-                || Ok(engine.load_library(&path.to_string_lossy())?),
-            )
-        })?;
+        input::load(&engine, file, level, Fate::Replaceable, &mut load_library)?;
     }
     engine.finish_loading()?;
     engine.check_main(&run.entry)?;
@@ -135,7 +140,7 @@ fn start(engine: &Engine, run: &Run, envp: *const *const c_char) -> i32 {
 
 /// The program's own `argc` and `argv`, which live as long as the process.
 fn arguments(run: &Run) -> Result<(i32, *const *const c_char), std::ffi::NulError> {
-    let first: Option<OsString> = run.files.first().map(|file| file.as_os_str().to_owned());
+    let first: Option<OsString> = run.first_file().map(|file| file.as_os_str().to_owned());
     let all = first.iter().chain(&run.arguments);
     let strings: Vec<CString> = all
         .map(|one| CString::new(one.as_bytes()))

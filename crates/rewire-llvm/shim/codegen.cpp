@@ -174,6 +174,30 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
   codegen->optimiser->run(M, lowerings);
 }
 
+// What works between functions changes itself when it runs, so this pipeline is made anew; that
+// costs a millisecond, and whole units are few.
+void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
+  Module &M = *unwrap(module);
+  const OptimizationLevel levels[] = {OptimizationLevel::O0, OptimizationLevel::O1,
+                                      OptimizationLevel::O2, OptimizationLevel::O3};
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager groups;
+  ModuleAnalysisManager modules;
+  PassBuilder builder(codegen->machine.get());
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(groups);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, groups, modules);
+  ModulePassManager passes;
+  if (codegen->level == 0)
+    passes.addPass(AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));
+  else
+    passes = builder.buildPerModuleDefaultPipeline(levels[codegen->level]);
+  passes.run(M, modules);
+}
+
 namespace {
 
 // The function that a call names, through a cast or an alias that stayed. A statepoint names it

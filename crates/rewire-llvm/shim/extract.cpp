@@ -66,8 +66,8 @@ AttributeList keepAbi(LLVMContext &context, AttributeList from, unsigned paramet
 
 class Extractor final : public ValueMaterializer {
 public:
-  Extractor(RewireIndex &index, const uint8_t *states, bool fold)
-      : index(index), states(states), fold(fold), source(index.module),
+  Extractor(RewireIndex &index, const uint8_t *states, bool fold, bool whole)
+      : index(index), states(states), fold(fold), whole(whole), source(index.module),
         target(std::make_unique<Module>("", source.getContext())) {
     target->setDataLayout(source.getDataLayout());
     target->setTargetTriple(source.getTargetTriple());
@@ -162,6 +162,8 @@ private:
   RewireIndex &index;
   const uint8_t *states;
   bool fold;
+  // The bodies belong together for ever, so that each mention of one may be the body itself.
+  bool whole;
   Module &source;
   std::unique_ptr<Module> target;
   ValueToValueMapTy values;
@@ -386,6 +388,9 @@ private:
       same->setAttributes(function.getAttributes());
       return same;
     }
+    if (whole)
+      if (Function *body = bodies.lookup(&function))
+        return body;
     std::string name = nameOf(function);
     // A group's functions mention each other and themselves by these names; the suffix keeps the
     // mention apart from the body.
@@ -509,9 +514,10 @@ private:
 } // namespace
 
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
-                    const uint8_t *states, bool fold, LLVMModuleRef *out, char **error) {
+                    const uint8_t *states, bool fold, bool whole, LLVMModuleRef *out,
+                    char **error) {
   std::string message;
-  Extractor extractor(*index, states, fold);
+  Extractor extractor(*index, states, fold, whole);
   if (!extractor.run(ArrayRef<size_t>(roots, root_count), message)) {
     *error = rewire_message(message);
     return true;
@@ -524,7 +530,7 @@ bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *st
                           LLVMModuleRef *out, char **error) {
   auto *source = dyn_cast<Function>(index->globals[function]);
   std::string message = "it is no function";
-  Extractor extractor(*index, states, /*fold=*/false);
+  Extractor extractor(*index, states, /*fold=*/false, /*whole=*/false);
   if (!source || !extractor.runFront(*source, message)) {
     *error = rewire_message(message);
     return true;

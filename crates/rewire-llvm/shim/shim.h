@@ -75,9 +75,11 @@ void rewire_call_plan(RewireIndex *index, size_t function, void (*block)(void *d
 // Moves (or clones, where the module itself still needs them) the root definitions, with the
 // variables that have to come along, into a fresh module of the same context. `states` has a byte for each ordinal, which other
 // threads may change meanwhile. `fold` also gives the values of
-// placed constants to the optimiser.
+// placed constants to the optimiser. With `whole`, the roots see one another's bodies: they are
+// never replaced.
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
-                    const uint8_t *states, bool fold, LLVMModuleRef *out, char **error);
+                    const uint8_t *states, bool fold, bool whole, LLVMModuleRef *out,
+                    char **error);
 // Whether something stands before a function's first instruction or is it: prefix data, prologue
 // data.
 bool rewire_has_front(LLVMValueRef global);
@@ -119,6 +121,8 @@ char *rewire_codegen_data_layout(const RewireCodegen *codegen);
 char *rewire_codegen_triple(const RewireCodegen *codegen);
 // Inlines what has to be inlined, then runs the IR pipeline of the level.
 void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module);
+// The same for a module whose functions may learn from one another, and inline one another.
+void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module);
 // Turns direct calls into calls through slots.
 void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module);
 // Emits an ELF object; the bytes belong to `codegen` and stand until the next call.

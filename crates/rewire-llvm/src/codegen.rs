@@ -85,6 +85,14 @@ impl Codegen {
         unsafe { ffi::rewire_optimise(self.raw, module.module_ref()) };
     }
 
+    /// The same for a module that was extracted whole
+    /// ([`Module::extract_whole`](crate::Module::extract_whole)): its functions are also inlined
+    /// into one another.
+    pub fn optimise_whole(&mut self, module: &mut Extracted<'_>) {
+        // SAFETY: both are valid, and we hold them alone.
+        unsafe { ffi::rewire_optimise_whole(self.raw, module.module_ref()) };
+    }
+
     /// Turns each direct call into a call through its callee's slot, then generates code: the
     /// bytes of a relocatable ELF object, which stand until the next call.
     ///

@@ -79,6 +79,7 @@ unsafe extern "C" {
         root_count: usize,
         states: *const u8,
         fold: bool,
+        whole: bool,
         out: *mut LLVMModuleRef,
         error: *mut *mut c_char,
     ) -> bool;
@@ -98,6 +99,7 @@ unsafe extern "C" {
     pub(crate) fn rewire_codegen_data_layout(codegen: *const RewireCodegen) -> *mut c_char;
     pub(crate) fn rewire_codegen_triple(codegen: *const RewireCodegen) -> *mut c_char;
     pub(crate) fn rewire_optimise(codegen: *mut RewireCodegen, module: LLVMModuleRef);
+    pub(crate) fn rewire_optimise_whole(codegen: *mut RewireCodegen, module: LLVMModuleRef);
     pub(crate) fn rewire_slot_calls(codegen: *mut RewireCodegen, module: LLVMModuleRef);
     pub(crate) fn rewire_emit(
         codegen: *mut RewireCodegen,

@@ -322,6 +322,31 @@ impl Module {
         states: &[AtomicU8],
         fold: bool,
     ) -> Result<Extracted<'_>, LlvmError> {
+        self.extract_as(roots, states, fold, false)
+    }
+
+    /// As [`Module::extract`], for functions that are never replaced: they see one another's
+    /// bodies.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::extract`].
+    pub fn extract_whole(
+        &mut self,
+        roots: &[Ordinal],
+        states: &[AtomicU8],
+        fold: bool,
+    ) -> Result<Extracted<'_>, LlvmError> {
+        self.extract_as(roots, states, fold, true)
+    }
+
+    fn extract_as(
+        &mut self,
+        roots: &[Ordinal],
+        states: &[AtomicU8],
+        fold: bool,
+        whole: bool,
+    ) -> Result<Extracted<'_>, LlvmError> {
         assert_eq!(states.len(), self.len(), "a state for each global");
         let roots: Vec<usize> = roots.iter().map(|root| root.index()).collect();
         assert!(roots.iter().all(|root| *root < self.len()));
@@ -334,6 +359,7 @@ impl Module {
                 roots.len(),
                 states.as_ptr().cast(),
                 fold,
+                whole,
                 &raw mut module,
                 &raw mut message,
             );

@@ -26,6 +26,16 @@ pub enum Binding {
         /// Where a direct call goes.
         call: ExecAddr,
     },
+    /// A word that holds a function's address, and will always hold it: the slot of a function
+    /// that is never replaced. It is at `slot`; an instruction that calls or jumps through it
+    /// (`call *f.slot(%rip)`) may go to `function` directly, and is rewritten so where the
+    /// distance fits ([`Site::is_direct`](crate::Site::is_direct)).
+    FixedSlot {
+        /// The address of the word.
+        slot: ExecAddr,
+        /// The function that it leads to.
+        function: ExecAddr,
+    },
     /// Its address is null: an `extern_weak` symbol that nothing defines. A `PLT32` call of it
     /// (always behind a test for null) leads to a jump to address 0.
     Null,

@@ -115,7 +115,7 @@ struct Target {
     /// The address of the object's own definition where that differs; its module if it is
     /// thread-local.
     other: u64,
-    /// Where a direct call of it goes.
+    /// Where a direct call of it goes; of the word of a slot, where a call through it goes.
     call: u64,
     /// The address of its GOT entry, or 0.
     entry: u64,
@@ -190,12 +190,14 @@ impl<'a, 'data> Fixer<'a, 'data> {
             Binding::Address(address) => (address.get(), address.get()),
             Binding::Canonical(address) => (address.get(), own),
             Binding::Foreign { address, .. } => (address.get(), address.get()),
+            Binding::FixedSlot { slot, .. } => (slot.get(), slot.get()),
             Binding::Thread { module, offset } => (offset, module),
             Binding::ThreadOffset(offset) => (offset as u64, 0),
             Binding::Null | Binding::Unbound => (0, 0),
         };
         let call = match binding {
             Binding::Foreign { call, .. } => call.get(),
+            Binding::FixedSlot { function, .. } => function.get(),
             Binding::Null => self.null_jump,
             _ => value,
         };
@@ -323,6 +325,13 @@ impl<'a, 'data> Fixer<'a, 'data> {
         let value = match formula {
             Formula::Absolute => s.wrapping_add(a),
             Formula::PcRelative => {
+                if state == State::FixedSlot
+                    && let Some(rewrite) = relax::plan_slot(section, relocation)
+                    && relax::apply(rewrite, bytes, relocation.offset as usize, target.call, p)
+                        .is_ok()
+                {
+                    return Ok(None);
+                }
                 let s = match (state, relocation.kind) {
                     (State::Null, RelocKind::Plt32) => target.call,
                     _ => s,

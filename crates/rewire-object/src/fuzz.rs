@@ -50,6 +50,6 @@ pub fn fuzz_object(bytes: &[u8]) {
         }
         let mut image = Image::default();
         let _ = link(&graph, &bindings, &layout, &placement, &mut image);
-        let _ = sites(&graph, &layout, &placement).count();
+        let _ = sites(&graph, &bindings, &layout, &placement).count();
     }
 }

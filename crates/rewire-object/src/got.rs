@@ -82,7 +82,9 @@ impl<'a, 'data> GotBuilder<'a, 'data> {
                     relocation.addend,
                     nearness.copied().unwrap_or_default(),
                 );
-                if rewrite.is_some() && self.state(relocation) == State::Address {
+                let has_address =
+                    matches!(self.state(relocation), State::Address | State::FixedSlot);
+                if rewrite.is_some() && has_address {
                     return Ok(());
                 }
                 GotKind::Address

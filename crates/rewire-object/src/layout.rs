@@ -288,7 +288,8 @@ impl Layout {
         let of = |(id, binding)| match binding {
             Binding::Address(address)
             | Binding::Canonical(address)
-            | Binding::Foreign { address, .. } => known(address.get()),
+            | Binding::Foreign { address, .. }
+            | Binding::FixedSlot { slot: address, .. } => known(address.get()),
             Binding::Own => match graph.symbol(id).map(|symbol| symbol.place) {
                 Some(SymbolPlace::Absolute(value)) => known(value),
                 Some(SymbolPlace::GotBase) => own(true),

@@ -4,7 +4,14 @@
 //! Whether a load can be rewritten decides whether the GOT needs an entry, so the layout and the
 //! fix-up must come to the same answer. Both ask [`plan`], and it looks at nothing but the
 //! object's own bytes and what the layout found out about the symbol.
+//!
+//! A call through a slot (`call *f.slot(%rip)`) is the same instruction as a call through a GOT
+//! entry, with a plain `PC32` against the word. Where the word never changes
+//! ([`Binding::FixedSlot`](crate::Binding::FixedSlot)) it is rewritten alike, see [`plan_slot`].
+//! The slot has its memory anyway, so that the layout doesn't depend on it.
 
+use crate::addr::ExecAddr;
+use crate::graph::{Relocation, Section, SectionRole, Segment};
 use crate::reloc::RelocKind;
 
 /// What is certain about a symbol's address before anything is placed.
@@ -98,6 +105,44 @@ pub(crate) fn plan(
         opcode,
         modrm: 0xc0 | extension << 3 | register,
     })
+}
+
+/// How to rewrite a call or jump through a word that never changes; `None` if the field isn't the
+/// operand of such an instruction, which then takes the word's address as it is.
+///
+/// `ff /2` and `ff /4` with ModRM `mod 00, r/m 101` (Intel SDM volume 2, table 2-2 and "CALL",
+/// "JMP"): opcode, ModRM and displacement are six bytes, the displacement counted from their end,
+/// which is what the addend -4 says. `67 e8 rel32` is `call` with an address-size prefix that it
+/// ignores (psABI, section B.2), six bytes as well; `e9 rel32` takes five and leaves one for a
+/// `nop`. In other opcode maps `ff` is at most `ud0`, which names no memory of use to anybody, so
+/// that the two bytes before the field tell the instruction.
+pub(crate) fn plan_slot(section: &Section<'_>, relocation: &Relocation) -> Option<Rewrite> {
+    let is_code = section.segment == Segment::Code && section.role == SectionRole::Plain;
+    if !is_code || relocation.kind != RelocKind::Pc32 || relocation.addend != -4 {
+        return None;
+    }
+    let field = usize::try_from(relocation.offset).ok()?;
+    let start = field.checked_sub(2)?;
+    match section.data.get(start..field)? {
+        [OPCODE_GROUP5, MODRM_CALL_RIP] => Some(Rewrite::Call),
+        [OPCODE_GROUP5, MODRM_JMP_RIP] => Some(Rewrite::Jump),
+        _ => None,
+    }
+}
+
+/// Whether the instruction around a field at `place` is rewritten to go to `function` directly.
+pub(crate) fn is_direct(
+    section: &Section<'_>,
+    relocation: &Relocation,
+    place: ExecAddr,
+    function: ExecAddr,
+) -> bool {
+    let addend = match plan_slot(section, relocation) {
+        Some(Rewrite::Call) => -4,
+        Some(_) => -3,
+        None => return false,
+    };
+    i32::try_from(function.offset_from(place).wrapping_add(addend)).is_ok()
 }
 
 fn prefixes_match(prefixes: &[u8]) -> bool {

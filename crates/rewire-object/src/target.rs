@@ -10,6 +10,8 @@ use crate::reloc::Formula;
 pub(crate) enum State {
     /// It has an address.
     Address,
+    /// It has an address, that of a word whose content is known for ever.
+    FixedSlot,
     /// Its address is null, and stays so when it is called.
     Null,
     /// It has no address, for its section is discarded.
@@ -37,6 +39,7 @@ pub(crate) fn state(
     match binding {
         Binding::Own => own_state(graph, symbol, placed),
         Binding::Address(_) | Binding::Canonical(_) | Binding::Foreign { .. } => State::Address,
+        Binding::FixedSlot { .. } => State::FixedSlot,
         Binding::Null => State::Null,
         Binding::Thread { .. } => State::Thread,
         Binding::ThreadOffset(_) => State::ThreadOffset,
@@ -88,7 +91,8 @@ pub(crate) fn check(
         Formula::ThreadOffsetEntryPc | Formula::ThreadOffset => State::ThreadOffset,
         Formula::GotBasePc | Formula::Size => return Ok(()),
     };
-    if state == needed || (state == State::Null && needed == State::Address) {
+    let has_address = matches!(state, State::Null | State::FixedSlot);
+    if state == needed || (has_address && needed == State::Address) {
         return Ok(());
     }
     let at = Culprit::new(graph, section, relocation);

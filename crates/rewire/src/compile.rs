@@ -1,8 +1,6 @@
 //! From a name to object bytes, and to a function that runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use rewire_llvm::{LlvmError, Ordinal};
@@ -10,16 +8,16 @@ use rewire_memory::ExecAddr;
 use rewire_memory::fault::CrashGuard;
 
 use crate::core::Core;
+use crate::eager::wanted;
 use crate::error::Error;
 use crate::events::{Wait, Why};
 use crate::host::{self, HostSymbol};
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, ThreadKey};
+use crate::ledger::{Definition, EntryId, Ledger, State, ThreadKey};
 use crate::link::{self, Object, Origin, Purpose, enter_host};
-use crate::process::quiet::BlockedSignals;
 use crate::recording::span_since;
 use crate::report::Phase;
 use crate::sync::wait;
-use crate::unit::{Copy, Scope, Unit, UnitId};
+use crate::unit::{Copy, Scope, Unit};
 
 /// A function that another thread is compiling, and since when this one waits for it.
 pub(crate) type Waiting = (Arc<str>, Instant);
@@ -30,6 +28,8 @@ enum Work {
     Done(ExecAddr),
     /// Compile this definition.
     Compile(Arc<Unit>, Ordinal),
+    /// Compile these functions of a frozen unit: all of it.
+    CompileWhole(Arc<Unit>, Vec<Ordinal>),
     /// Ask the host for this name.
     Host(Arc<str>),
     /// Call this resolver function.
@@ -56,6 +56,14 @@ impl Core {
                 };
                 self.observed(&unit, &[ordinal], why, || {
                     self.compile_called(&unit, ordinal).map(|()| None)
+                })
+            }
+            Work::CompileWhole(unit, roots) => {
+                let why = || Why::Called {
+                    by: caller.and_then(|caller| self.function_at(caller)),
+                };
+                self.observed(&unit, &roots, why, || {
+                    self.compile_whole(&unit, &roots).map(|()| None)
                 })
             }
             Work::Host(name) => match host::find(&name, false) {
@@ -130,7 +138,14 @@ impl Core {
             }
         }
         let work = match ledger.entry(id).definition {
-            Definition::Ir(unit, ordinal) => Work::Compile(ledger.unit(unit).clone(), ordinal),
+            Definition::Ir(unit, ordinal) => {
+                let unit = ledger.unit(unit).clone();
+                if unit.is_frozen && is_owner {
+                    let roots = claim_whole(&mut ledger, &unit);
+                    return Ok((Work::CompileWhole(unit, roots), true));
+                }
+                Work::Compile(unit, ordinal)
+            }
             Definition::Ifunc(resolver) => Work::Choose(resolver),
             _ => Work::Host(ledger.entry(id).name.clone()),
         };
@@ -295,13 +310,30 @@ impl Core {
                 _ => None,
             }
         };
-        if let Some((unit, function)) = found {
-            let why = || Why::Ahead;
-            // If it fails, that is for the function's own call to say.
-            let _ = self.observed(&unit, &[function], why, || {
-                self.compile_unclaimed(id, &unit, function)
-            });
+        let Some((unit, function)) = found else {
+            return;
+        };
+        let roots = if unit.is_frozen {
+            claim_whole(&mut self.ledger(), &unit)
+        } else {
+            vec![function]
+        };
+        if roots.is_empty() {
+            return;
         }
+        // What fails is for each function's own call to say.
+        let _ = self.observed(
+            &unit,
+            &roots,
+            || Why::Ahead,
+            || {
+                if unit.is_frozen {
+                    self.compile_whole(&unit, &roots)
+                } else {
+                    self.compile_unclaimed(id, &unit, function)
+                }
+            },
+        );
     }
 
     /// Compiles a function unless another thread has got to it.
@@ -347,6 +379,31 @@ impl Core {
         }
     }
 
+    /// Compiles all of a frozen unit that has no body yet, in one object. Its functions were marked
+    /// as this thread's to compile.
+    fn compile_whole(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<(), Error> {
+        let linked = self
+            .emit(unit, roots, Scope::Whole)
+            .map(|bytes| Object::of_ir(unit, bytes))
+            .and_then(|object| link::link(self, &[object], Purpose::Load));
+        let Err(error) = linked else {
+            return Ok(());
+        };
+        // What can't be compiled whole can't be compiled, whichever function is called.
+        let error = Arc::new(error);
+        let me = ThreadKey::mine();
+        let mut ledger = self.ledger();
+        for id in roots.iter().filter_map(|root| unit.entry(*root)) {
+            let entry = ledger.entry_mut(id);
+            if matches!(entry.state, State::Pending(owner) if owner == me) {
+                entry.state = State::Failed(error.clone());
+            }
+        }
+        drop(ledger);
+        self.changed.notify_all();
+        Err(Error::Again(error))
+    }
+
     /// Marks a function as this thread's to compile, if nobody else has got to it.
     fn claim_if_absent(&self, unit: &Unit, ordinal: Ordinal) -> Option<EntryId> {
         let id = unit.entry(ordinal)?;
@@ -372,7 +429,7 @@ impl Core {
         let copy = match scope {
             // It needs no body.
             Scope::Front => unit.copy(&[]),
-            Scope::Values | Scope::Alone => unit.copy(roots),
+            Scope::Values | Scope::Alone | Scope::Whole => unit.copy(roots),
         };
         timer.stop();
         let mut copy = copy.map_err(|source| compile_error(unit, roots, source))?;
@@ -394,7 +451,11 @@ impl Core {
                 let mut extracted = copy.extract(roots, scope, fold)?;
                 extract.stop();
                 let optimise = self.timings.start(Phase::Optimise);
-                codegen.optimise(&mut extracted);
+                if scope == Scope::Whole {
+                    codegen.optimise_whole(&mut extracted);
+                } else {
+                    codegen.optimise(&mut extracted);
+                }
                 optimise.stop();
                 let generate = self.timings.start(Phase::Codegen);
                 let bytes = codegen.emit(extracted)?.to_vec();
@@ -440,48 +501,15 @@ impl Core {
             )
         })
     }
+}
 
-    /// Compiles everything that isn't yet, with the help of as many threads as there may be.
-    pub(crate) fn compile_all(&self) -> Result<(), Error> {
-        let units: Vec<Arc<Unit>> = self.ledger().units().to_vec();
-        let mut batches = Vec::new();
-        for unit in &units {
-            let wanted = wanted(&self.ledger(), unit.id);
-            batches.extend(wanted.chunks(BATCH).map(|roots| (unit, roots.to_vec())));
-        }
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some((unit, roots)) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let compiled = self.observed(
-                    unit,
-                    roots,
-                    || Why::Eager,
-                    || self.compile(unit, roots, Purpose::Load),
-                );
-                if let Err(error) = compiled {
-                    // The others stop after what they have begun.
-                    next.store(batches.len(), Ordering::Relaxed);
-                    return Err(error);
-                }
-            }
-            Ok(())
-        };
-        let helpers = self.workers.most().min(batches.len().saturating_sub(1));
-        thread::scope(|scope| {
-            let blocked = BlockedSignals::new();
-            let helpers: Vec<_> = (0..helpers)
-                .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
-                .collect();
-            drop(blocked);
-            let mut result = work();
-            for helper in helpers {
-                let panicked = || Error::Internal("a compile thread panicked".to_owned());
-                let helped = helper.join().unwrap_or_else(|_| Err(panicked()));
-                result = result.and(helped);
-            }
-            result
-        })
+/// Marks all of a frozen unit that has no body yet as this thread's to compile.
+fn claim_whole(ledger: &mut Ledger, unit: &Unit) -> Vec<Ordinal> {
+    let roots = wanted(ledger, unit.id);
+    for id in roots.iter().filter_map(|root| unit.entry(*root)) {
+        ledger.entry_mut(id).state = State::Pending(ThreadKey::mine());
     }
+    roots
 }
 
 /// A function that a thread has claimed; if it has no body when this is dropped, it is left to
@@ -499,26 +527,6 @@ impl Drop for Claim<'_> {
 
 /// More than these in company save little, and keep the first one waiting.
 const COMPANY: usize = 16;
-
-/// How many functions are compiled together where all will be needed: what is spent once for
-/// each object is then spent once for each batch.
-const BATCH: usize = 16;
-
-/// The functions of a unit that have no body in memory yet.
-fn wanted(ledger: &Ledger, unit: UnitId) -> Vec<Ordinal> {
-    let globals = 0..ledger.unit(unit).index.globals.len() as u32;
-    globals
-        .map(Ordinal::new)
-        .filter(|ordinal| {
-            let entry = ledger.unit(unit).entry(*ordinal).map(|id| ledger.entry(id));
-            entry.is_some_and(|entry| {
-                entry.kind == EntryKind::Function
-                    && entry.definition == Definition::Ir(unit, *ordinal)
-                    && matches!(entry.state, State::Absent)
-            })
-        })
-        .collect()
-}
 
 fn label(unit: &Unit, roots: &[Ordinal]) -> String {
     let names = roots.iter().filter_map(|root| {

@@ -76,7 +76,31 @@ impl Engine {
             bytes: bytes.into(),
         };
         let loading = Loading::begin(&self.core);
-        Ok(self.add_source(source, loading)?.id)
+        Ok(self.add_source(source, false, loading)?.id)
+    }
+
+    /// As [`Engine::add_ir`], for code that will never be replaced. When one of its functions is
+    /// first called, all of the unit is compiled; its functions are inlined into one another at
+    /// levels above 0, and what it calls in frozen units that are in memory, and of the host,
+    /// it calls directly rather than through slots.
+    ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// engine.add_ir_frozen("f.ll", b"define i32 @f() {\n ret i32 1\n}")?;
+    /// assert!(engine.replace("f", b"define i32 @f() {\n ret i32 2\n}").is_err());
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::add_ir`].
+    pub fn add_ir_frozen(&self, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
+        let source = Source {
+            name: name.into(),
+            bytes: bytes.into(),
+        };
+        let loading = Loading::begin(&self.core);
+        Ok(self.add_source(source, true, loading)?.id)
     }
 
     /// Adds a file of IR. It is read, not mapped: compilers rewrite files in place.
@@ -86,22 +110,40 @@ impl Engine {
     /// As [`Engine::add_ir`], or the file can't be read.
     pub fn add_file(&self, path: &Path) -> Result<UnitId, Error> {
         let loading = Loading::begin(&self.core);
+        Ok(self.add_source(self.read_file(path)?, false, loading)?.id)
+    }
+
+    /// Adds a file of IR that will never be replaced, see [`Engine::add_ir_frozen`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::add_file`].
+    pub fn add_file_frozen(&self, path: &Path) -> Result<UnitId, Error> {
+        let loading = Loading::begin(&self.core);
+        Ok(self.add_source(self.read_file(path)?, true, loading)?.id)
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Source, Error> {
         let timer = self.core.timings.start(Phase::Load);
         let bytes = std::fs::read(path).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
         })?;
         timer.stop();
-        let source = Source {
+        Ok(Source {
             name: path.to_string_lossy().into(),
             bytes: bytes.into(),
-        };
-        Ok(self.add_source(source, loading)?.id)
+        })
     }
 
-    fn add_source(&self, source: Source, loading: Loading<'_>) -> Result<Arc<Unit>, Error> {
+    fn add_source(
+        &self,
+        source: Source,
+        is_frozen: bool,
+        loading: Loading<'_>,
+    ) -> Result<Arc<Unit>, Error> {
         let _inside = fork::hold_off();
-        let unit = read(&self.core, source)?;
+        let unit = read(&self.core, source, is_frozen)?;
         lock(&self.fresh).push(unit.clone());
         loading.end(&unit);
         Ok(unit)
@@ -281,7 +323,7 @@ impl Engine {
 }
 
 /// Reads a module and enters its names.
-pub(crate) fn read(core: &Core, source: Source) -> Result<Arc<Unit>, Error> {
+pub(crate) fn read(core: &Core, source: Source, is_frozen: bool) -> Result<Arc<Unit>, Error> {
     let timer = core.timings.start(Phase::Index);
     let _guard = core.guard_crashes.then(|| {
         let message = format!("error: {}: LLVM crashed while it read this\n", source.name);
@@ -289,7 +331,7 @@ pub(crate) fn read(core: &Core, source: Source) -> Result<Arc<Unit>, Error> {
     });
     let module = Module::read(&source)?;
     let index = module.index()?;
-    let unit = core.ledger().add_unit(source, module, index)?;
+    let unit = core.ledger().add_unit(source, module, index, is_frozen)?;
     timer.stop();
     let globals = unit.index.globals.len();
     tracing::info!(unit = &*unit.name, globals, "loaded");

@@ -87,6 +87,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A unit defines a function of the host's that frozen code calls directly.
+    #[error("{unit}: {name} cannot be defined any more: frozen code calls the host's directly")]
+    Frozen {
+        /// The function.
+        name: Arc<str>,
+        /// The unit that defines it.
+        unit: Arc<str>,
+    },
     /// An alias, or an indirect function, that doesn't lead to a place in one object.
     #[error("{unit}: {name} is no constant offset from one definition")]
     Alias {
@@ -125,6 +133,9 @@ impl Error {
             }
             Self::Duplicate { name, .. } => {
                 format!("load only one of them, or make {name} static in one")
+            }
+            Self::Frozen { unit, .. } => {
+                format!("load {unit} before any frozen code runs")
             }
             Self::MissingData { name, .. } | Self::MissingFunction { name } => {
                 format!("load the file, or the library (-l), that defines {name}")

@@ -10,6 +10,7 @@
 
 mod compile;
 mod core;
+mod eager;
 mod engine;
 mod error;
 mod events;

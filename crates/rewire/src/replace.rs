@@ -55,6 +55,12 @@ pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generat
     let Definition::Ir(former_unit, former_ordinal) = former else {
         return Err(refuse("it is not defined by IR".to_owned()));
     };
+    if let Some(unit) = ledger.frozen_unit(id) {
+        let name = &unit.name;
+        return Err(refuse(format!(
+            "{name}, which defines it, was added as frozen: its callers are bound for ever"
+        )));
+    }
     let known = ledger.entry(id).type_name.clone();
     if known.as_deref() != Some(&*new_type) {
         let known = known.unwrap_or_default();

@@ -16,6 +16,12 @@ use crate::sync::lock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitId(pub(crate) u32);
 
+impl UnitId {
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// One module of IR that was added.
 ///
 /// Its globals are entries of the ledger ([`Unit::entries`]); what the extractor has to know of
@@ -26,6 +32,8 @@ pub(crate) struct Unit {
     pub(crate) id: UnitId,
     pub(crate) name: Arc<str>,
     pub(crate) index: ModuleIndex,
+    /// None of its functions is ever replaced: it is compiled whole, and its calls may be direct.
+    pub(crate) is_frozen: bool,
     /// The entry of each global, by ordinal; `None` for LLVM's own.
     pub(crate) entries: Vec<Option<EntryId>>,
     states: Vec<AtomicU8>,
@@ -41,12 +49,14 @@ impl Unit {
         module: Module,
         index: ModuleIndex,
         entries: Vec<Option<EntryId>>,
+        is_frozen: bool,
     ) -> Self {
         Self {
             id,
             name: source.name.clone(),
             states: index.globals.iter().map(|_| AtomicU8::new(0)).collect(),
             index,
+            is_frozen,
             entries,
             modules: ModulePool::new(source, module),
             locals: OnceLock::new(),
@@ -138,6 +148,8 @@ impl Unit {
 pub(crate) enum Scope {
     /// The values of variables that they name and that have no memory yet.
     Values,
+    /// The same variables, for functions of a frozen unit, which see one another's bodies.
+    Whole,
     /// Nothing.
     Alone,
     /// Not the one root itself, but what stands at its canonical address.
@@ -171,6 +183,7 @@ impl Copy<'_> {
         let module = self.module()?;
         match scope {
             Scope::Values => module.extract(roots, &unit.states, fold),
+            Scope::Whole => module.extract_whole(roots, &unit.states, fold),
             Scope::Alone => module.extract(roots, &unit.states_for_only(roots), fold),
             Scope::Front => {
                 let front = roots.first().copied().unwrap_or(Ordinal::new(0));

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::generate::{Generated, generate};
-use super::measure::{Contender, Expected, LIMIT, Row, in_turn};
-use super::results::{Maps, Table};
+use super::measure::{Contender, Expected, LIMIT, Row, WALL, in_turn};
+use super::results::{Limit, Maps, Results, Table};
 use crate::corpus::{self, Program};
 use crate::error::{Error, Result};
 use crate::paths;
@@ -75,6 +75,7 @@ impl<'a> Field<'a> {
             key: key.into(),
             title: title.into(),
             note: note.into(),
+            unit: WALL,
             rows,
         })
     }
@@ -159,6 +160,35 @@ pub(crate) fn bzip2(rewire: &Rewire, rounds: usize) -> Result<Vec<Table>> {
         &args,
         rounds,
     )
+}
+
+/// SQLite from bitcode with debug information against the same without.
+pub(crate) fn debug_info(rewire: &Rewire, rounds: usize, results: &mut Results) -> Result<()> {
+    let (plain, debug) = (
+        Program::Sqlite.file("O0.bc"),
+        Program::Sqlite.file("debug.bc"),
+    );
+    let native = Program::Sqlite.file("native.O0");
+    let mut field = Field::new(rewire, &native, vec![corpus::bench_sql().into()])?;
+    field.rewire("rewire", &[], &plain);
+    field.rewire("rewire, from -g", &[], &debug);
+    for (label, file) in [("lli orc", &plain), ("lli orc, from -g", &debug)] {
+        field.add(label, lli("orc", &[], file)?.args(&field.args));
+    }
+    let key = "debug info";
+    results.tables.push(field.measure(
+        key,
+        "SQLite, 1,000 inserts and a query, from `-O0` bitcode with and without `-g`",
+        "Process start to end, default options, no cache.",
+        rounds,
+    )?);
+    results.limits.push(Limit::ratio(
+        "SQLite from `-g` bitcode against the same without".into(),
+        (key, "rewire, from -g"),
+        (key, "rewire"),
+        1.2,
+    ));
+    Ok(())
 }
 
 /// Long runs at -O2, where compiling matters little.
@@ -257,6 +287,7 @@ pub(crate) fn generated(rewire: &Rewire, sizes: &[usize], rounds: usize) -> Resu
                 0 => "A `main` that returns 0.".into(),
                 _ => "All called, in groups of at most 100 calls a function.".into(),
             },
+            unit: WALL,
             rows: rows.to_vec(),
         })
         .collect();

@@ -12,6 +12,13 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// About the time that the runs of one contender may take together; three runs it always gets.
 const BUDGET: Duration = Duration::from_secs(60);
 
+/// The unit of what is measured from outside: from before a process is started to after it is
+/// reaped.
+pub(crate) const WALL: &str = "ms";
+
+/// The unit of what programs print of themselves, in a line that begins with it.
+pub(crate) const PRINTED: &str = "ns";
+
 /// A program under measurement.
 pub(crate) struct Contender {
     /// What the table calls it.
@@ -20,6 +27,8 @@ pub(crate) struct Contender {
     /// Contenders of one line are tried from small to large: when one fails, larger ones are not
     /// tried. The number is the size.
     line: Option<(String, usize)>,
+    /// It prints its figure itself.
+    prints: bool,
     /// Shared: it may be megabytes, and our own memory hides how little a program needs.
     expects: Rc<Expected>,
 }
@@ -48,8 +57,15 @@ impl Contender {
             label: label.into(),
             job,
             line: None,
+            prints: false,
             expects: expects.clone(),
         }
+    }
+
+    /// Takes what it prints of itself rather than its time.
+    pub(crate) fn prints(mut self) -> Self {
+        self.prints = true;
+        self
     }
 
     /// Puts it in a line of contenders of growing size.
@@ -64,7 +80,7 @@ impl Contender {
 pub(crate) struct Row {
     /// What the table calls it.
     pub(crate) label: String,
-    /// Milliseconds, one for each round it took part in.
+    /// Milliseconds, or what the table's unit is, one for each round it took part in.
     pub(crate) ms: Vec<f64>,
     /// The largest peak of its resident set.
     pub(crate) peak: Peak,
@@ -140,7 +156,7 @@ pub(crate) fn in_turn(contenders: &[Contender], rounds: usize) -> Result<Vec<Row
                 let outcome = contender.job.capture(LIMIT)?;
                 let share = BUDGET.as_secs_f64() / outcome.wall.as_secs_f64().max(1e-3);
                 let rounds = (share as usize).clamp(rounds.min(3), rounds);
-                (failure(&contender.expects, &outcome), rounds)
+                (failure(contender, &outcome), rounds)
             }
         };
         eprintln!(
@@ -164,13 +180,27 @@ pub(crate) fn in_turn(contenders: &[Contender], rounds: usize) -> Result<Vec<Row
             if round >= takes_part[i] {
                 continue;
             }
-            let outcome = contenders[i].job.time(LIMIT * 2)?;
+            let outcome = if contenders[i].prints {
+                contenders[i].job.capture(LIMIT * 2)?
+            } else {
+                contenders[i].job.time(LIMIT * 2)?
+            };
             if outcome.ended != contenders[i].expects.ended {
                 rows[i].failure = Some(format!("{} in round {}", outcome.ended, round + 1));
                 takes_part[i] = 0;
                 continue;
             }
-            rows[i].ms.push(outcome.wall.as_secs_f64() * 1e3);
+            let figure = if contenders[i].prints {
+                printed(&outcome.stdout)
+            } else {
+                Some(outcome.wall.as_secs_f64() * 1e3)
+            };
+            let Some(figure) = figure else {
+                rows[i].failure = Some(format!("no figure in round {}", round + 1));
+                takes_part[i] = 0;
+                continue;
+            };
+            rows[i].ms.push(figure);
             rows[i].peak = rows[i].peak.max(outcome.peak);
         }
     }
@@ -187,18 +217,47 @@ fn skipped(contender: &Contender, all: &[Contender], rows: &[Row]) -> Option<Str
     })
 }
 
-fn failure(expected: &Expected, outcome: &Outcome) -> Option<String> {
+/// What a program printed of itself.
+fn printed(stdout: &[u8]) -> Option<f64> {
+    let text = String::from_utf8_lossy(stdout);
+    let line = text.lines().find_map(|line| line.strip_prefix(PRINTED));
+    line?.trim().parse().ok()
+}
+
+/// What it printed besides.
+fn besides(stdout: &[u8]) -> Vec<&[u8]> {
+    let lines = stdout.split(|byte| *byte == b'\n');
+    lines
+        .filter(|line| !line.starts_with(PRINTED.as_bytes()))
+        .collect()
+}
+
+fn failure(contender: &Contender, outcome: &Outcome) -> Option<String> {
+    let expected = &contender.expects;
+    let is_right = if contender.prints {
+        besides(&outcome.stdout) == besides(&expected.stdout) && printed(&outcome.stdout).is_some()
+    } else {
+        outcome.stdout == expected.stdout
+    };
     match outcome.ended {
         Ended::TimedOut => Some(format!("not done in {} s", LIMIT.as_secs())),
         ended if ended != expected.ended => Some(ended.to_string()),
-        _ if outcome.stdout != expected.stdout => Some("wrong output".into()),
+        _ if !is_right => Some("wrong output".into()),
         _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::median;
+    use super::{besides, median, printed};
+
+    #[test]
+    fn figures_are_told_from_the_rest() {
+        assert_eq!(printed(b"7\nns 2.5\n"), Some(2.5));
+        assert_eq!(printed(b"7\n"), None);
+        assert_eq!(besides(b"7\nns 2.5\n"), besides(b"7\nns 3\n"));
+        assert_ne!(besides(b"7\nns 2.5\n"), besides(b"8\nns 2.5\n"));
+    }
 
     #[test]
     fn medians() {

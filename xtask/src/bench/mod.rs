@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: Rewire, `lli` in its three modes, and native, in turn, in one run.
 
+mod calls;
 pub(crate) mod cases;
 mod generate;
 pub(crate) mod measure;
@@ -32,6 +33,14 @@ enum Group {
     Generated,
     /// Long runs at -O2.
     Steady,
+    /// Calls between compiled functions, against native ones.
+    Calls,
+    /// First calls of functions whose code is there.
+    FirstCall,
+    /// C++ exceptions with few and many functions loaded, in one thread and several.
+    Throw,
+    /// SQLite from bitcode with debug information.
+    DebugInfo,
     /// Functions compiled, against those that a native run enters.
     Compiled,
 }
@@ -68,7 +77,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let written = format!(
             "# Results\n\nWritten by `cargo xtask bench` ({} rounds). Each round runs every \
              contender of a table once; times are medians from before a process is started to \
-             after it is reaped, and ratios are given with the smallest and largest of the \
+             after it is reaped where they are in ms, and \
+             what the programs measure of themselves where they are in ns; ratios are given with the smallest and largest of the \
              rounds. `lli` is LLVM's own program, dynamically linked as Debian ships it.\n\n\
              {machine}{text}",
             options.rounds
@@ -108,6 +118,18 @@ fn measure(rewire: &Rewire, options: &Options) -> Result<Results> {
     }
     if wanted(Group::Steady) {
         results.tables.extend(cases::steady(rewire, rounds)?);
+    }
+    if wanted(Group::Calls) {
+        calls::calls(rewire, rounds, &mut results)?;
+    }
+    if wanted(Group::FirstCall) {
+        calls::first_call(rewire, rounds, &mut results)?;
+    }
+    if wanted(Group::Throw) {
+        calls::throw(rewire, rounds, &mut results)?;
+    }
+    if wanted(Group::DebugInfo) {
+        cases::debug_info(rewire, rounds, &mut results)?;
     }
     if wanted(Group::Compiled) {
         for program in [Program::Lua, Program::Sqlite] {

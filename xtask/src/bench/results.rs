@@ -14,6 +14,8 @@ pub(crate) struct Table {
     pub(crate) title: String,
     /// A line below the heading.
     pub(crate) note: String,
+    /// What is measured.
+    pub(crate) unit: &'static str,
     /// The rows.
     pub(crate) rows: Vec<Row>,
 }
@@ -35,8 +37,45 @@ pub(crate) struct Results {
     pub(crate) called: Vec<(usize, usize)>,
     /// Memory maps.
     pub(crate) maps: Vec<Maps>,
+    /// What must not be exceeded.
+    pub(crate) limits: Vec<Limit>,
     /// Functions compiled, for each program.
     pub(crate) compiled: Vec<(String, Result<Compiled, String>)>,
+}
+
+/// What may be spent on something at most.
+pub(crate) struct Limit {
+    what: String,
+    /// Table and row.
+    own: (String, String),
+    against: Option<(String, String)>,
+    most: f64,
+    unit: &'static str,
+}
+
+impl Limit {
+    /// At most so many times what another row has.
+    pub(crate) fn ratio(what: String, own: (&str, &str), against: (&str, &str), most: f64) -> Self {
+        let owned = |(table, row): (&str, &str)| (table.to_owned(), row.to_owned());
+        Self {
+            what,
+            own: owned(own),
+            against: Some(owned(against)),
+            most,
+            unit: "times",
+        }
+    }
+
+    /// At most this in the table's unit.
+    pub(crate) fn absolute(what: String, own: (&str, &str), most: f64, unit: &'static str) -> Self {
+        Self {
+            what,
+            own: (own.0.to_owned(), own.1.to_owned()),
+            against: None,
+            most,
+            unit,
+        }
+    }
 }
 
 /// A floor of the project beside what was measured.
@@ -156,7 +195,32 @@ impl Results {
                 holds: Some(matches!(maps.counted, Ok((total, 0, _)) if total <= 64)),
             });
         }
+        bars.extend(self.limits.iter().map(|limit| self.limit(limit)));
         bars
+    }
+
+    fn limit(&self, limit: &Limit) -> Bar {
+        let find = |(table, label): &(String, String)| row(&self.table(table)?.rows, label);
+        let own = find(&limit.own);
+        let found = match &limit.against {
+            Some(against) => own
+                .zip(find(against))
+                .and_then(|(own, against)| ratio(own, against)),
+            None => own
+                .filter(|own| own.failure.is_none())
+                .and_then(|own| spread(&own.ms)),
+        };
+        let failure = || {
+            let rows = own.into_iter().chain(limit.against.as_ref().and_then(find));
+            let mut failures = rows.filter_map(|row| row.failure.clone());
+            failures.next().unwrap_or("not measured".into())
+        };
+        Bar {
+            what: limit.what.clone(),
+            bar: format!("at most {} {}", limit.most, limit.unit),
+            measured: found.map_or_else(failure, times),
+            holds: Some(found.is_some_and(|found| found.median <= limit.most)),
+        }
     }
 
     /// Microseconds for each function called, with the start subtracted, for each round.
@@ -307,7 +371,14 @@ impl Table {
             })
             .collect();
         let against = format!("times `{}`", own.label);
-        let heads = ["run", "ms", "min .. max", "rounds", &against, "peak MiB"];
+        let heads = [
+            "run",
+            self.unit,
+            "min .. max",
+            "rounds",
+            &against,
+            "peak MiB",
+        ];
         section(&self.title, &self.note, &heads, &rows)
     }
 }

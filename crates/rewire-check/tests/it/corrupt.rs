@@ -209,7 +209,16 @@ fn a_slot_call_that_was_made_direct() {
             call: Some(function),
         },
     );
-    told.assert_right();
+    told.clone().assert_right();
+    // Where nobody says that the function is the word's for ever, the call must go through it.
+    told.symbols.insert(
+        symbol,
+        Meaning::Address {
+            address: 0x10_0000_0000,
+            call: None,
+        },
+    );
+    told.assert_wrong("a direct call of what may be replaced");
 }
 
 /// A call may go to the stub that the caller names, but nothing else may.

@@ -12,7 +12,7 @@ use std::io::{self, BufWriter, Write};
 use rewire::{Engine, Home, Inspection, Linkage, Options, Symbol, SymbolId, SymbolKind};
 
 use crate::args::{Inspect, Sort};
-use crate::input::{self, Problem};
+use crate::input::{self, Fate, Problem};
 use crate::{libraries, message, run};
 use exports::Exports;
 
@@ -73,7 +73,9 @@ impl View {
         }
         for file in &asked.files {
             let level = rewire::OptLevel::Auto;
-            input::load(&engine, file, level, &mut |path| Ok(exports.read(path)?))?;
+            input::load(&engine, file, level, Fate::Replaceable, &mut |path| {
+                Ok(exports.read(path)?)
+            })?;
         }
         let seen = engine.inspect()?;
         Ok(Self::new(seen, exports, asked.sort))

@@ -146,6 +146,7 @@ fn check_one(
     }
     let elf = ElfFile64::<object::Endianness>::parse(&*bytes).map_err(|e| e.to_string())?;
     compare_names(&record, &elf)?;
+    compare_direct(&record, &elf)?;
     compare_uses(&record, &outcome.uses, &elf, aliases)?;
 
     checked.objects += 1;
@@ -186,6 +187,33 @@ fn compare_names(record: &Record, elf: &ElfFile64<'_>) -> Result<(), String> {
             return Err(format!(
                 "symbol {index} is {name:?}, and recorded as {recorded:?}"
             ));
+        }
+    }
+    Ok(())
+}
+
+/// A direct call in place of one through a slot goes to the body of the name that the slot has,
+/// which is seen here where the same object holds it.
+fn compare_direct(record: &Record, elf: &ElfFile64<'_>) -> Result<(), String> {
+    let bodies: BTreeMap<&str, (usize, u64)> = elf
+        .symbols()
+        .filter(|s| s.is_definition() && s.kind() == SymbolKind::Text)
+        .filter_map(|s| Some((s.name().ok()?, (s.section_index()?.0, s.address()))))
+        .collect();
+    for symbol in &record.symbols {
+        let Meaning::Address {
+            call: Some(call), ..
+        } = symbol.meaning
+        else {
+            continue;
+        };
+        let base = symbol.name.strip_suffix(".rewire.slot");
+        let Some((section, offset)) = base.and_then(|base| bodies.get(base)) else {
+            continue;
+        };
+        let section = record.sections.iter().find(|one| one.index == *section);
+        if section.map(|section| section.address + offset) != Some(call) {
+            return Err(format!("{} leads to {call:#x}, no body of it", symbol.name));
         }
     }
     Ok(())

@@ -14,7 +14,6 @@ const MAIN: &str = "#include <stdio.h>\nint other(void) { puts(\"other\"); retur
 /// Options of the interface that this version doesn't have. Take an option out when it comes.
 const NOT_YET: [&[&str]; 7] = [
     &["--inline-from", "x.bc"],
-    &["--frozen", "x.bc"],
     &["--cache", "folder"],
     &["--watch"],
     &["--gdb"],

@@ -23,6 +23,8 @@ pub(crate) struct Mode {
 enum Input {
     /// Bitcode of `clang -O0`.
     Bitcode,
+    /// The same, each file as code that is not replaced.
+    Frozen,
     /// Bitcode of `clang -O2`.
     Optimised,
     /// The case's files as they are.
@@ -39,6 +41,8 @@ pub(crate) const MODES: [Mode; 10] = [
     Mode::new("eager-O0", &["--eager", "-O", "0"], Input::Bitcode),
     Mode::new("eager-O2", &["--eager", "-O", "2"], Input::Bitcode),
     Mode::new("optimised", &["-O", "0"], Input::Optimised),
+    Mode::new("frozen", &["-O", "0"], Input::Frozen),
+    Mode::new("frozen-O2", &["-O", "2"], Input::Frozen),
     Mode::new("source", &[], Input::Source),
 ];
 
@@ -55,10 +59,11 @@ impl Mode {
         self.input != Input::Source || case.runs_as_source()
     }
 
-    /// Whether what the run compiles is what its source calls: not if all is compiled at once,
-    /// or if callees were inlined before.
+    /// Whether what the run compiles is what its source calls: not if all of a file is compiled at
+    /// once, or if callees were inlined before.
     fn shows_laziness(self) -> bool {
-        self.input != Input::Optimised && !self.options.contains(&"--eager")
+        !matches!(self.input, Input::Optimised | Input::Frozen)
+            && !self.options.contains(&"--eager")
     }
 }
 
@@ -115,7 +120,9 @@ impl Prepared {
         let expected = self.expected.get_or_init(|| self.expect()).as_ref()?;
         let files = match mode.input {
             Input::Source => &self.case.files,
-            Input::Bitcode => self.bitcode.get_or_init(|| self.bitcode("0")).as_ref()?,
+            Input::Bitcode | Input::Frozen => {
+                self.bitcode.get_or_init(|| self.bitcode("0")).as_ref()?
+            }
             Input::Optimised => self.optimised.get_or_init(|| self.bitcode("2")).as_ref()?,
         };
         let folder = self.folder.join(mode.name);
@@ -131,7 +138,13 @@ impl Prepared {
         for library in &self.case.link {
             command.arg("-l").arg(library);
         }
-        command.args(files).arg("--").args(&self.case.args);
+        for file in files {
+            if mode.input == Input::Frozen {
+                command.arg("--frozen");
+            }
+            command.arg(file);
+        }
+        command.arg("--").args(&self.case.args);
         command
             .envs(self.case.env.iter().cloned())
             .current_dir(&folder);

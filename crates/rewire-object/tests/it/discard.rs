@@ -3,7 +3,7 @@
 use rewire_object::{LinkError, SectionRole, Segment, parse, sites};
 
 use crate::support::{
-    CODE, DATA, assemble, at, link_graph, number, placement, section, signed32, symbol,
+    CODE, DATA, assemble, at, bind, link_graph, number, placement, section, signed32, symbol,
 };
 
 const SOURCE: &str = "
@@ -130,7 +130,8 @@ fn references_and_sites_are_those_of_kept_sections() {
 
     let (_, layout) = link_graph(&graph, &[("undefined", at(CODE + 64))], &[]).unwrap();
     let placement = placement();
-    let all: Vec<_> = sites(&graph, &layout, &placement).collect();
+    let bindings = bind(&graph, &[("undefined", at(CODE + 64))]);
+    let all: Vec<_> = sites(&graph, &bindings, &layout, &placement).collect();
     assert_eq!(all.len(), 6);
     let call = all.iter().find(|site| site.section == text_a).unwrap();
     assert_eq!((call.at.get(), call.symbol), (CODE + 1, undefined[0]));

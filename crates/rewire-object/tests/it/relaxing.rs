@@ -1,6 +1,6 @@
 //! Loads from the GOT that can do without, and those that can't.
 
-use rewire_object::{Binding, GotKind, Image, Layout, parse};
+use rewire_object::{Binding, ExecAddr, GotKind, Image, Layout, parse, sites};
 
 use crate::support::{
     CODE, READ_ONLY, assemble, at, bind, link_graph, number, placement, signed32,
@@ -98,4 +98,43 @@ fn what_the_layout_took_for_granted_is_checked() {
         let result = rewire_object::link(&graph, &bindings, &layout, &placement, &mut image);
         assert_eq!(result.is_ok(), fine, "{result:?}");
     }
+}
+
+/// A slot that never changes: calls and jumps through it go to the function, and nothing else is
+/// touched.
+#[test]
+fn calls_through_a_fixed_slot_become_direct() {
+    let source = "call *f.slot(%rip)\njmp *f.slot(%rip)\npushq f.slot(%rip)\n\
+                  movq f.slot(%rip), %rax\nleaq f.slot(%rip), %rax\ncall *f.slot+8(%rip)\n\
+                  call *f.slot@GOTPCREL(%rip)\n.section .rodata\n.byte 0xff, 0x15\n\
+                  .long f.slot-.-4";
+    let bytes = assemble(source);
+    let graph = parse("t", &bytes).unwrap();
+    let (slot, function) = (CODE + 0x3000, CODE + 0x1000);
+    let fixed = |function| Binding::FixedSlot {
+        slot: ExecAddr::new(slot),
+        function: ExecAddr::new(function),
+    };
+    let (image, layout) = link_graph(&graph, &[("f.slot", fixed(function))], &[]).unwrap();
+    let (plain, _) = link_graph(&graph, &[("f.slot", at(slot))], &[]).unwrap();
+    let code = &image.code;
+    assert_eq!(code[..2], [0x67, 0xe8]);
+    assert_eq!(signed32(code, 2), 0x1000 - 6);
+    assert_eq!(code[6], 0xe9);
+    assert_eq!(signed32(code, 7), 0x1000 - 11);
+    assert_eq!(code[11], 0x90);
+    assert_eq!(code[12..], plain.code[12..]);
+    assert_eq!(image.read_only, plain.read_only);
+    let bindings = bind(&graph, &[("f.slot", fixed(function))]);
+    let placement = placement();
+    let direct = sites(&graph, &bindings, &layout, &placement).filter(|site| site.is_direct);
+    let direct: Vec<u64> = direct.map(|site| site.at.get() - CODE).collect();
+    assert_eq!(direct, [2, 8]);
+    // What is out of reach goes on through the slot.
+    let far = fixed(CODE + (1 << 32));
+    let (image, _) = link_graph(&graph, &[("f.slot", far)], &[]).unwrap();
+    assert_eq!(image.code, plain.code);
+    let bindings = bind(&graph, &[("f.slot", far)]);
+    let mut all = sites(&graph, &bindings, &layout, &placement);
+    assert!(!all.any(|site| site.is_direct));
 }

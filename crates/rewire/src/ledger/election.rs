@@ -53,6 +53,7 @@ impl Ledger {
         source: Source,
         module: Module,
         index: ModuleIndex,
+        is_frozen: bool,
     ) -> Result<Arc<Unit>, Error> {
         let id = UnitId(self.units.len() as u32);
         self.check(&source.name, &index)?;
@@ -70,7 +71,7 @@ impl Ledger {
         {
             self.comdats.entry(comdat.clone()).or_insert(id);
         }
-        let unit = Arc::new(Unit::new(id, source, module, index, entries));
+        let unit = Arc::new(Unit::new(id, source, module, index, entries, is_frozen));
         self.units.push(unit.clone());
         for one in &elected {
             self.elect(&unit, one);
@@ -107,6 +108,12 @@ impl Ledger {
             let Some(known) = self.find(&global.name).map(|id| self.entry(id)) else {
                 continue;
             };
+            if known.is_bound {
+                return Err(Error::Frozen {
+                    name: global.name.clone(),
+                    unit: unit.clone(),
+                });
+            }
             if rank(known.linkage) == 3
                 && let Some(first) = self.defining_unit(known)
             {
@@ -169,6 +176,7 @@ impl Ledger {
     fn wins(&self, entry: EntryId, global: &Global) -> bool {
         let known = self.entry(entry);
         match known.definition {
+            _ if known.is_bound => false,
             Definition::None | Definition::Engine => {
                 // The host's data stays where it is: others use it already.
                 known.kind == EntryKind::Function || !known.is_present()
@@ -267,7 +275,7 @@ impl Ledger {
                 entries.push(self.enter(ordinal, global, &mut elected));
             }
         }
-        let unit = Arc::new(Unit::new(unit_id, source, module, index, entries));
+        let unit = Arc::new(Unit::new(unit_id, source, module, index, entries, false));
         self.units.push(unit.clone());
         for one in &elected {
             self.elect(&unit, one);

@@ -137,6 +137,8 @@ pub(crate) struct Entry {
     pub(crate) called: bool,
     /// Its body was made before anybody called it.
     pub(crate) is_ahead: bool,
+    /// Frozen code calls the host's function of this name directly: it can't be defined any more.
+    pub(crate) is_bound: bool,
     /// A thread is giving it a new body.
     pub(crate) is_being_replaced: bool,
     /// Bytes of the variable; 0 for all else.
@@ -159,6 +161,7 @@ impl Entry {
             users: Vec::new(),
             called: false,
             is_ahead: false,
+            is_bound: false,
             is_being_replaced: false,
             size: 0,
         }
@@ -168,7 +171,8 @@ impl Entry {
         matches!(self.state, State::Present(_) | State::PerThread { .. })
     }
 
-    /// Whether its address is its slot's stub: what it leads to may change.
+    /// Whether its address is its slot's stub: what that leads to may change, or, of a frozen unit,
+    /// is not known yet.
     pub(crate) fn is_replaceable(&self) -> bool {
         match self.definition {
             Definition::Ir(..) => self.kind == EntryKind::Function,

@@ -116,7 +116,7 @@ impl Ledger {
     }
 
     pub(crate) fn unit(&self, id: UnitId) -> &Arc<Unit> {
-        &self.units[id.0 as usize]
+        &self.units[id.index()]
     }
 
     pub(crate) fn units(&self) -> &[Arc<Unit>] {
@@ -166,6 +166,16 @@ impl Ledger {
     pub(crate) fn address_target(&self, id: EntryId) -> (EntryId, i64) {
         let (id, offset) = self.target(id);
         (self.entry(id).front.unwrap_or(id), offset)
+    }
+
+    /// The frozen unit that defines an entry.
+    pub(crate) fn frozen_unit(&self, id: EntryId) -> Option<&Arc<Unit>> {
+        match self.entry(id).definition {
+            Definition::Ir(unit, _) | Definition::Assembly(unit) => {
+                Some(self.unit(unit)).filter(|unit| unit.is_frozen)
+            }
+            _ => None,
+        }
     }
 
     /// The slot of a function, made when it is first asked for.

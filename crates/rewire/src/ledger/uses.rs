@@ -25,6 +25,9 @@ impl BlockId {
 pub enum UseAspect {
     /// The word that leads to its current body: a call.
     Slot,
+    /// The body itself, by a direct call that can't be retargeted: of a function of a frozen unit,
+    /// or of the host, by frozen code.
+    Direct,
     /// Its address, or a thread-local variable's place.
     Address,
 }

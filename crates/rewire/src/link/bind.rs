@@ -153,9 +153,12 @@ impl<'c> Binder<'c> {
     ) -> Result<Binding, Error> {
         let slots = &self.core.slots;
         if meaning.aspect == UseAspect::Slot {
-            let (target, _) = ledger.target(meaning.entry);
-            let slot = ledger.slot(target, slots)?;
-            return Ok(Binding::Address(slots.slot(slot)));
+            let (target, offset) = ledger.target(meaning.entry);
+            let slot = slots.slot(ledger.slot(target, slots)?);
+            if !parsed.object.unit.is_frozen || offset != 0 {
+                return Ok(Binding::Address(slot));
+            }
+            return Ok(self.frozen_call(ledger, place, id, target, slot));
         }
         let (target, offset) = ledger.address_target(meaning.entry);
         let entry = ledger.entry(target);
@@ -200,6 +203,54 @@ impl<'c> Binder<'c> {
         self.missing(ledger, parsed, id, target)
     }
 
+    /// How frozen code calls a function: directly, if that function is never replaced and its body
+    /// is in memory or in this batch.
+    fn frozen_call(
+        &mut self,
+        ledger: &mut Ledger,
+        place: usize,
+        symbol: SymbolId,
+        target: EntryId,
+        slot: ExecAddr,
+    ) -> Binding {
+        let entry = ledger.entry(target);
+        let is_frozen = entry.kind == EntryKind::Function && ledger.frozen_unit(target).is_some();
+        match (&entry.state, entry.definition) {
+            (State::Present(function), _) if is_frozen => Binding::FixedSlot {
+                slot,
+                function: *function,
+            },
+            (State::Present(function), Defined::None)
+                if entry.kind == EntryKind::Function && self.is_near(*function) =>
+            {
+                let function = *function;
+                ledger.entry_mut(target).is_bound = true;
+                Binding::FixedSlot { slot, function }
+            }
+            _ if is_frozen && self.owners.contains_key(&target) => {
+                self.pending.push(Pending {
+                    from: place,
+                    symbol,
+                    target,
+                    offset: 0,
+                });
+                Binding::FixedSlot {
+                    slot,
+                    function: self.core.memory.reach().start,
+                }
+            }
+            _ => Binding::Address(slot),
+        }
+    }
+
+    /// Whether every object reaches an address.
+    fn is_near(&self, address: ExecAddr) -> bool {
+        let reach = self.core.memory.reach();
+        const NEAR: u64 = i32::MAX as u64 - 64;
+        address.get().abs_diff(reach.start.get()) < NEAR
+            && address.get().abs_diff(reach.end.get()) < NEAR
+    }
+
     /// A function of the host: its own address, and a way to it from nearby.
     fn foreign(
         &self,
@@ -207,11 +258,7 @@ impl<'c> Binder<'c> {
         target: EntryId,
         address: ExecAddr,
     ) -> Result<Binding, Error> {
-        let reach = self.core.memory.reach();
-        const NEAR: u64 = i32::MAX as u64 - 64;
-        let is_near = address.get().abs_diff(reach.start.get()) < NEAR
-            && address.get().abs_diff(reach.end.get()) < NEAR;
-        if is_near {
+        if self.is_near(address) {
             return Ok(Binding::Address(address));
         }
         let slot = ledger.slot(target, &self.core.slots)?;
@@ -315,7 +362,15 @@ impl<'c> Binder<'c> {
                 Some(_) => {
                     let (place, symbol) = self.owners[&pending.target];
                     let address = staged[place].address(symbol).unwrap_or_default();
-                    Binding::Address(address.checked_add_signed(offset).unwrap_or(address))
+                    match staged[pending.from].bindings[pending.symbol] {
+                        Binding::FixedSlot { slot, .. } => Binding::FixedSlot {
+                            slot,
+                            function: address,
+                        },
+                        _ => {
+                            Binding::Address(address.checked_add_signed(offset).unwrap_or(address))
+                        }
+                    }
                 }
                 None => Binding::Unbound,
             };

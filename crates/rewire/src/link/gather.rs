@@ -51,10 +51,23 @@ impl Needs {
                 let Some(meaning) = parsed.meaning(id) else {
                     continue;
                 };
-                if meaning.is_owner || meaning.aspect == UseAspect::Slot {
+                if meaning.is_owner {
                     continue;
                 }
-                let (target, _) = ledger.address_target(meaning.entry);
+                // What is only called is asked for when it is called, but for frozen code, which
+                // calls the host's functions directly.
+                let is_call = meaning.aspect == UseAspect::Slot;
+                let (target, _) = if is_call {
+                    ledger.target(meaning.entry)
+                } else {
+                    ledger.address_target(meaning.entry)
+                };
+                if is_call
+                    && !(parsed.object.unit.is_frozen
+                        && ledger.entry(target).definition == Definition::None)
+                {
+                    continue;
+                }
                 if seen.insert(target) && !absent.contains(&target) {
                     needs.add(ledger, target);
                 }

@@ -68,6 +68,8 @@ pub(crate) enum Origin {
 pub(crate) struct Linked {
     /// The definitions that now stand for their names.
     pub(crate) defined: Vec<(EntryId, ExecAddr)>,
+    /// The functions that are called, in the order of the calls, if it was linked to be there.
+    pub(crate) calls: Vec<EntryId>,
     /// Where the pieces of named sections lie, in order.
     pub(crate) pieces: Vec<(Arc<str>, ExecAddr, u64)>,
 }

@@ -9,7 +9,7 @@ use super::bind::DefinitionKind;
 use super::resolve::Parsed;
 use super::{Linked, Purpose, Staged};
 use crate::core::Core;
-use crate::ledger::{Block, Defined, EntryId, Generation, Ledger, State, Use};
+use crate::ledger::{Block, Defined, EntryId, Generation, Ledger, State, Use, UseAspect};
 use crate::observe::LinkRecord;
 use crate::process::thread_local;
 use crate::recording::{self, Published};
@@ -45,6 +45,11 @@ pub(crate) fn publish(
         ledger.counts.relocations_applied += one.image.applied;
         if let Some(replaced) = purpose.replaced() {
             retire(&mut ledger, replaced, &one);
+        }
+        if purpose == Purpose::Load {
+            let calls = block.uses.iter();
+            let calls = calls.filter(|one| one.aspect == UseAspect::Slot);
+            linked.calls.extend(calls.map(|one| one.entry));
         }
         ledger.add_block(block);
         for definition in &one.definitions {
@@ -154,7 +159,7 @@ fn note_piece(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
 
 fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
     let mut uses = Vec::new();
-    for site in rewire_object::sites(&parsed.graph, &one.layout, &one.placement) {
+    for site in rewire_object::sites(&parsed.graph, &one.bindings, &one.layout, &one.placement) {
         let Some(meaning) = parsed.meaning(site.symbol) else {
             continue;
         };
@@ -175,7 +180,11 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
             target,
             site.at,
             site.kind,
-            meaning.aspect,
+            if site.is_direct {
+                UseAspect::Direct
+            } else {
+                meaning.aspect
+            },
             site.symbol.0,
         ));
     }

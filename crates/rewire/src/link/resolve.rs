@@ -149,6 +149,12 @@ fn assembly_meaning(
     };
     let known = ledger.entry(entry);
     match known.definition {
+        Definition::None if known.is_bound => {
+            return Err(Error::Frozen {
+                name: known.name.clone(),
+                unit: unit.name.clone(),
+            });
+        }
         Definition::None | Definition::Engine => {}
         Definition::Assembly(owner) if owner == unit.id => {}
         _ if symbol.binding == SymbolBinding::Weak => {

@@ -1,6 +1,7 @@
 //! Tests of the engine through its public interface. One binary: LLVM is linked into each.
 
 mod engine;
+mod frozen;
 mod inspect;
 mod ledger;
 mod observer;

@@ -138,6 +138,10 @@ fn meaning(binding: Binding) -> Option<Meaning> {
             address: address.get(),
             call: Some(call.get()),
         },
+        Binding::FixedSlot { slot, function } => Meaning::Address {
+            address: slot.get(),
+            call: Some(function.get()),
+        },
         Binding::Null => Meaning::Null,
         Binding::Thread { module, offset } => Meaning::Thread { module, offset },
         Binding::ThreadOffset(offset) => Meaning::ThreadOffset(offset),

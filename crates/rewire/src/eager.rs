@@ -1,0 +1,226 @@
+//! Compiling everything before anything runs.
+//!
+//! Code is placed in the order in which it is compiled, and slots in the order in which they are
+//! first named. Functions that are called one after the other had better lie side by side, slots
+//! as well: with 16,384 functions called in random order, a call took 1.8 times as long as natively
+//! when they were compiled in the order of their module, and less with what follows.
+//!
+//! The calls of a function are known once it is compiled. So a stack holds the functions that are
+//! called by what was compiled and are not compiled themselves, those of the first call on top. It
+//! is refilled from the ends of the units: a source mostly defines functions before it uses them.
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rewire_llvm::Ordinal;
+use rustc_hash::FxHashSet;
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::events::Why;
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
+use crate::link::{self, Object, Purpose};
+use crate::process::quiet::BlockedSignals;
+use crate::sync::lock;
+use crate::unit::{Scope, Unit, UnitId};
+
+/// How many functions are compiled together where all will be needed: what is spent once for
+/// each object is then spent once for each batch.
+const BATCH: usize = 16;
+
+/// How many entries of the stack are looked at for functions of one unit.
+const LOOKED_AT: usize = 4 * BATCH;
+
+impl Core {
+    /// Compiles everything that isn't yet, with the help of as many threads as there may be.
+    pub(crate) fn compile_all(&self) -> Result<(), Error> {
+        let units: Vec<Arc<Unit>> = self.ledger().units().to_vec();
+        let (frozen, units): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| unit.is_frozen);
+        self.compile_frozen(&frozen)?;
+        let plan = Mutex::new(Plan::new(&self.ledger(), units));
+        let work = || {
+            loop {
+                let next = lock(&plan).next(&self.ledger());
+                let Some((unit, roots)) = next else {
+                    return Ok(());
+                };
+                let compiled = self.observed(
+                    &unit,
+                    &roots,
+                    || Why::Eager,
+                    || self.compile(&unit, &roots, Purpose::Load),
+                );
+                match compiled {
+                    Ok(linked) => lock(&plan).stack.extend(linked.calls.iter().rev()),
+                    Err(error) => {
+                        // The others stop after what they have begun.
+                        lock(&plan).is_over = true;
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        let helpers = self.workers.most();
+        thread::scope(|scope| {
+            let blocked = BlockedSignals::new();
+            let helpers: Vec<_> = (0..helpers)
+                .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+                .collect();
+            drop(blocked);
+            let mut result = work();
+            for helper in helpers {
+                let panicked = || Error::Internal("a compile thread panicked".to_owned());
+                let helped = helper.join().unwrap_or_else(|_| Err(panicked()));
+                result = result.and(helped);
+            }
+            result
+        })
+    }
+
+    /// All at once, so that frozen units call one another directly, whichever was added first.
+    fn compile_frozen(&self, units: &[Arc<Unit>]) -> Result<(), Error> {
+        let mut wholes = Vec::new();
+        for unit in units {
+            let roots = wanted(&self.ledger(), unit.id);
+            if !roots.is_empty() {
+                wholes.push((unit, roots));
+            }
+        }
+        let Some((first, roots)) = wholes.first() else {
+            return Ok(());
+        };
+        self.observed(
+            first,
+            roots,
+            || Why::Eager,
+            || {
+                let mut objects = Vec::with_capacity(wholes.len());
+                for (unit, roots) in &wholes {
+                    objects.push(Object::of_ir(unit, self.emit(unit, roots, Scope::Whole)?));
+                }
+                link::link(self, &objects, Purpose::Load).map(|_| ())
+            },
+        )
+    }
+}
+
+/// What is to be compiled, in which order.
+struct Plan {
+    /// Functions that were called; the last one is next. A function may be in it several times.
+    stack: Vec<EntryId>,
+    /// The units that may have functions left; the last one is next.
+    units: Vec<Arc<Unit>>,
+    /// Those functions, by unit; the last one is next.
+    rest: Vec<Vec<Ordinal>>,
+    /// What a thread was told to compile.
+    given: FxHashSet<(UnitId, Ordinal)>,
+    /// Something failed.
+    is_over: bool,
+}
+
+impl Plan {
+    fn new(ledger: &Ledger, units: Vec<Arc<Unit>>) -> Self {
+        let mut rest = vec![Vec::new(); ledger.units().len()];
+        for unit in &units {
+            rest[unit.id.index()] = wanted(ledger, unit.id);
+        }
+        Self {
+            stack: Vec::new(),
+            units,
+            rest,
+            given: FxHashSet::default(),
+            is_over: false,
+        }
+    }
+
+    /// The next functions to be compiled together; `None` when all are.
+    fn next(&mut self, ledger: &Ledger) -> Option<(Arc<Unit>, Vec<Ordinal>)> {
+        if self.is_over {
+            return None;
+        }
+        let mut roots = self.called(ledger);
+        let unit = match roots.first() {
+            Some((unit, _)) => *unit,
+            None => self.unfinished(ledger)?,
+        };
+        while roots.len() < BATCH
+            && let Some(ordinal) = self.rest[unit.index()].pop()
+        {
+            let root = (unit, ordinal);
+            let entry = ledger.unit(unit).entry(ordinal);
+            let is_absent = entry.and_then(|id| absent(ledger, id)) == Some(root);
+            if is_absent && self.given.insert(root) {
+                roots.push(root);
+            }
+        }
+        let roots = roots.into_iter().map(|(_, ordinal)| ordinal);
+        Some((ledger.unit(unit).clone(), roots.collect()))
+    }
+
+    /// Takes functions of one unit off the stack.
+    fn called(&mut self, ledger: &Ledger) -> Vec<(UnitId, Ordinal)> {
+        let mut roots: Vec<(UnitId, Ordinal)> = Vec::with_capacity(BATCH);
+        let mut others = Vec::new();
+        while roots.len() < BATCH && others.len() < LOOKED_AT {
+            let Some(id) = self.stack.pop() else {
+                break;
+            };
+            let Some(root) = absent(ledger, id).filter(|root| !self.given.contains(root)) else {
+                continue;
+            };
+            if roots.first().is_some_and(|first| first.0 != root.0) {
+                others.push(id);
+            } else {
+                self.given.insert(root);
+                roots.push(root);
+            }
+        }
+        self.stack.extend(others.iter().rev());
+        roots
+    }
+
+    /// The last unit that has a function left; that function is at the end of its list.
+    fn unfinished(&mut self, ledger: &Ledger) -> Option<UnitId> {
+        loop {
+            let unit = self.units.last()?;
+            let rest = &mut self.rest[unit.id.index()];
+            let Some(ordinal) = rest.last() else {
+                self.units.pop();
+                continue;
+            };
+            let root = (unit.id, *ordinal);
+            let is_absent = unit.entry(*ordinal).and_then(|id| absent(ledger, id)) == Some(root);
+            if is_absent && !self.given.contains(&root) {
+                return Some(unit.id);
+            }
+            rest.pop();
+        }
+    }
+}
+
+/// Where the body of a function is that isn't in memory yet.
+fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitId, Ordinal)> {
+    let entry = ledger.entry(id);
+    match (entry.definition, &entry.state) {
+        (Definition::Ir(unit, ordinal), State::Absent) if entry.kind == EntryKind::Function => {
+            (!ledger.unit(unit).is_frozen).then_some((unit, ordinal))
+        }
+        _ => None,
+    }
+}
+
+/// The functions of a unit that have no body in memory yet.
+pub(crate) fn wanted(ledger: &Ledger, unit: UnitId) -> Vec<Ordinal> {
+    let globals = 0..ledger.unit(unit).index.globals.len() as u32;
+    globals
+        .map(Ordinal::new)
+        .filter(|ordinal| {
+            let entry = ledger.unit(unit).entry(*ordinal).map(|id| ledger.entry(id));
+            entry.is_some_and(|entry| {
+                entry.kind == EntryKind::Function
+                    && entry.definition == Definition::Ir(unit, *ordinal)
+                    && matches!(entry.state, State::Absent)
+            })
+        })
+        .collect()
+}
