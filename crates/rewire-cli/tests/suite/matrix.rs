@@ -31,7 +31,7 @@ enum Input {
     Source,
 }
 
-pub(crate) const MODES: [Mode; 10] = [
+pub(crate) const MODES: [Mode; 12] = [
     Mode::new("lazy", &[], Input::Bitcode),
     Mode::new("lazy-O0", &["-O", "0"], Input::Bitcode),
     Mode::new("lazy-O1", &["-O", "1"], Input::Bitcode),
