@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 8] = [
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
     "extract.cpp",
     "lower.cpp",
     "codegen.cpp",
+    "gate.cpp",
+    "keep.cpp",
 ];
 
 fn main() {

@@ -9,6 +9,7 @@
 // with their values, and what those name; the linker keeps the first copy of each.
 
 #include "index.h"
+#include "keep.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/IR/Constants.h"
@@ -22,47 +23,6 @@
 using namespace llvm;
 
 namespace {
-
-// The attributes of a declaration that say how it is called. All others state what some body
-// does, and the body may change.
-const Attribute::AttrKind kAbiParameter[] = {
-    Attribute::ZExt,      Attribute::SExt,       Attribute::InReg,
-    Attribute::ByVal,     Attribute::ByRef,      Attribute::StructRet,
-    Attribute::Nest,      Attribute::InAlloca,   Attribute::Preallocated,
-    Attribute::SwiftSelf, Attribute::SwiftError, Attribute::SwiftAsync,
-    Attribute::Alignment, Attribute::StackAlignment, Attribute::ElementType,
-};
-
-// The same of functions. Strings name target features and conventions.
-const Attribute::AttrKind kAbiFunction[] = {Attribute::ReturnsTwice, Attribute::NoCfCheck,
-                                            Attribute::StrictFP, Attribute::NoBuiltin};
-const char *const kAbiFunctionStrings[] = {"no_caller_saved_registers",
-                                           "no_callee_saved_registers", "thunk"};
-
-AttributeSet keepParameter(LLVMContext &context, AttributeSet from) {
-  if (!from.hasAttributes())
-    return from;
-  AttrBuilder kept(context);
-  for (Attribute::AttrKind kind : kAbiParameter)
-    if (from.hasAttribute(kind))
-      kept.addAttribute(from.getAttribute(kind));
-  return AttributeSet::get(context, kept);
-}
-
-AttributeList keepAbi(LLVMContext &context, AttributeList from, unsigned parameters) {
-  AttrBuilder function(context);
-  for (Attribute::AttrKind kind : kAbiFunction)
-    if (from.hasFnAttr(kind))
-      function.addAttribute(kind);
-  for (const char *name : kAbiFunctionStrings)
-    if (from.hasFnAttr(name))
-      function.addAttribute(from.getFnAttr(name));
-  SmallVector<AttributeSet, 8> each;
-  for (unsigned i = 0; i < parameters; ++i)
-    each.push_back(keepParameter(context, from.getParamAttrs(i)));
-  return AttributeList::get(context, AttributeSet::get(context, function),
-                            keepParameter(context, from.getRetAttrs()), each);
-}
 
 class Extractor final : public ValueMaterializer {
 public:

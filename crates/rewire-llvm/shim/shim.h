@@ -89,6 +89,10 @@ bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *st
                           LLVMModuleRef *out, char **error);
 // Whether the body of a function was moved out of this copy of the module.
 bool rewire_is_taken(const RewireIndex *index, size_t ordinal);
+// IR text of a function `gate` that takes the address of a function of this one's type, an array
+// of the addresses of its arguments, and where to put its result, and calls it. Null for what is
+// no function, and where the number of arguments varies.
+char *rewire_gate(RewireIndex *index, size_t ordinal);
 // A module with nothing but the module-level assembly; null when there is none.
 LLVMModuleRef rewire_extract_asm(RewireIndex *index);
 

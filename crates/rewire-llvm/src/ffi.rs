@@ -66,6 +66,7 @@ unsafe extern "C" {
     );
     pub(crate) fn rewire_symbol_name(global: LLVMValueRef) -> *mut c_char;
     pub(crate) fn rewire_materialize_all(module: LLVMModuleRef, error: *mut *mut c_char) -> bool;
+    pub(crate) fn rewire_gate(index: *mut RewireIndex, ordinal: usize) -> *mut c_char;
     pub(crate) fn rewire_call_plan(
         index: *mut RewireIndex,
         function: usize,

@@ -129,6 +129,14 @@ pub enum Visibility {
     Protected,
 }
 
+impl Visibility {
+    /// Whether other libraries see it.
+    #[must_use]
+    pub const fn is_seen_outside(self) -> bool {
+        !matches!(self, Self::Hidden)
+    }
+}
+
 /// Reads the index of a module. Costs O(globals).
 pub(crate) fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
     let mut reader = Reader {

@@ -425,6 +425,22 @@ impl Module {
         })
     }
 
+    /// IR text that defines `void gate(ptr function, ptr arguments, ptr result)`: it calls a
+    /// function of the given one's type, calling convention included, with the arguments that
+    /// the array of addresses leads to, and stores what it returns. `None` for what is no
+    /// function, and where the number of arguments varies.
+    #[must_use]
+    pub fn gate(&mut self, function: Ordinal) -> Option<String> {
+        assert!(function.index() < self.len());
+        // SAFETY: the ordinal is in range; a message is ours.
+        let text = unsafe {
+            let text = ffi::rewire_gate(self.index, function.index());
+            (!text.is_null()).then(|| take_message(text))
+        };
+        self.diagnostics.take();
+        text
+    }
+
     /// Whether a function's body was moved out of this copy of the module.
     #[must_use]
     pub fn is_taken(&self, function: Ordinal) -> bool {

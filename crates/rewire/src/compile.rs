@@ -12,8 +12,9 @@ use crate::eager::wanted;
 use crate::error::Error;
 use crate::events::{Wait, Why};
 use crate::host::{self, HostSymbol};
-use crate::ledger::{Definition, EntryId, Ledger, State, ThreadKey};
+use crate::ledger::{Definition, EntryId, Ledger, LibraryId, State, ThreadKey};
 use crate::link::{self, Object, Origin, Purpose, enter_host};
+use crate::outside::{Found, LazyIr};
 use crate::recording::span_since;
 use crate::report::Phase;
 use crate::sync::wait;
@@ -30,8 +31,12 @@ enum Work {
     Compile(Arc<Unit>, Ordinal),
     /// Compile these functions of a frozen unit: all of it.
     CompileWhole(Arc<Unit>, Vec<Ordinal>),
-    /// Ask the host for this name.
-    Host(Arc<str>),
+    /// Ask the host and the resolvers.
+    Ask,
+    /// Go where another library's function of the name is.
+    Import,
+    /// Have the client make its IR.
+    Generate(LazyIr),
     /// Call this resolver function.
     Choose(EntryId),
 }
@@ -66,9 +71,18 @@ impl Core {
                     self.compile_whole(&unit, &roots).map(|()| None)
                 })
             }
-            Work::Host(name) => match host::find(&name, false) {
-                Some(HostSymbol::Address(address)) => Ok(Some(address)),
-                _ => Err(Error::MissingFunction { name }),
+            Work::Ask => match self.ask_outside(id) {
+                Ok(Found::Symbol(HostSymbol::Address(address))) => Ok(Some(address)),
+                Ok(Found::Entered) => return self.provide_again(id, caller),
+                Ok(Found::Symbol(_) | Found::Nothing) => Err(Error::MissingFunction {
+                    name: self.ledger().entry(id).name.clone(),
+                }),
+                Err(error) => Err(error),
+            },
+            Work::Import => return self.go_to_import(id),
+            Work::Generate(make) => match self.generate(id, &make) {
+                Ok(()) => return self.provide_again(id, caller),
+                Err(error) => Err(error),
             },
             Work::Choose(resolver) => self.choose(resolver).map(Some),
         };
@@ -137,7 +151,8 @@ impl Core {
                 State::Absent => break,
             }
         }
-        let work = match ledger.entry(id).definition {
+        let definition = ledger.entry(id).definition;
+        let work = match definition {
             Definition::Ir(unit, ordinal) => {
                 let unit = ledger.unit(unit).clone();
                 if unit.is_frozen && is_owner {
@@ -147,12 +162,39 @@ impl Core {
                 Work::Compile(unit, ordinal)
             }
             Definition::Ifunc(resolver) => Work::Choose(resolver),
-            _ => Work::Host(ledger.entry(id).name.clone()),
+            Definition::Lazy => match ledger.lazies.get(&id) {
+                Some(lazy) => Work::Generate(lazy.0.clone()),
+                None => Work::Ask,
+            },
+            Definition::Alias(..) => return Ok((Work::Import, false)),
+            _ if ledger.import(id) => return Ok((Work::Import, false)),
+            _ => Work::Ask,
         };
         if is_owner {
             ledger.entry_mut(id).state = State::Pending(me);
         }
         Ok((work, is_owner))
+    }
+
+    /// As [`Core::provide`], for a function that this thread has claimed and of which the ledger
+    /// knows more by now.
+    fn provide_again(&self, id: EntryId, caller: Option<ExecAddr>) -> Result<ExecAddr, Error> {
+        self.give_back(&[id]);
+        self.changed.notify_all();
+        self.provide(id, caller)
+    }
+
+    /// Has the slot of a name lead to the function that it stands for now: another library's.
+    fn go_to_import(&self, id: EntryId) -> Result<ExecAddr, Error> {
+        let mut ledger = self.ledger();
+        let slot = ledger.entry(id).slot;
+        let (target, offset) = ledger.target(id);
+        let canonical = ledger.canonical(target, &self.slots)?;
+        let address = canonical.checked_add_signed(offset).unwrap_or(canonical);
+        if let Some(slot) = slot {
+            self.slots.retarget(slot, address);
+        }
+        Ok(address)
     }
 
     /// Tells the observer that this thread waited.
@@ -175,10 +217,11 @@ impl Core {
     }
 
     /// The address that a name of the program has for its whole life; a variable gets its memory.
-    pub(crate) fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
+    pub(crate) fn lookup(&self, library: LibraryId, name: &str) -> Result<ExecAddr, Error> {
         let unknown = || Error::Unknown { name: name.into() };
         let mut ledger = self.ledger();
-        let id = ledger.find(name).ok_or_else(unknown)?;
+        let id = ledger.find(library, name).ok_or_else(unknown)?;
+        ledger.import(id);
         let (target, offset) = ledger.address_target(id);
         let entry = ledger.entry(target);
         if entry.is_replaceable() {

@@ -1,21 +1,31 @@
 //! What all parts of an engine share.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 
-use rewire_llvm::{Codegen, Level};
+use rewire_llvm::{Codegen, Level, Module, Source};
+use rewire_memory::fault::CrashGuard;
 use rewire_memory::unwind::UnwindTable;
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
 
+use crate::demangle::Demangled;
 use crate::error::Error;
 use crate::events::CompileObserver;
+use crate::failure::FailureHandler;
 use crate::first_call;
 use crate::foresight::Foresight;
+use crate::gate::Gates;
+use crate::ledger::LibraryId;
 use crate::ledger::{Definition, EntryKind, Ledger, State};
 use crate::observe::LinkObserver;
 use crate::options::Options;
+use crate::outside::Resolver;
+use crate::process::sections;
 use crate::process::{Process, fork};
-use crate::report::Timings;
+use crate::recording::Loading;
+use crate::report::{Phase, Timings};
 use crate::sync::lock;
+use crate::unit::{Unit, UnitPlace};
 use crate::workers::Workers;
 
 pub(crate) struct Core {
@@ -34,6 +44,14 @@ pub(crate) struct Core {
     pub(crate) process: Process,
     pub(crate) foresight: Foresight,
     pub(crate) workers: Workers,
+    /// Units whose named sections and constructors aren't seen to yet.
+    fresh: Mutex<Vec<Arc<Unit>>>,
+    /// The closures that are asked for names, by library, in order.
+    pub(crate) resolvers: RwLock<HashMap<LibraryId, Vec<Arc<dyn Resolver>>>>,
+    /// Asked what to run instead of a function that failed.
+    pub(crate) failure_handler: RwLock<Option<Arc<FailureHandler>>>,
+    pub(crate) gates: Gates,
+    pub(crate) demangled: Demangled,
 }
 
 impl std::fmt::Debug for Core {
@@ -68,11 +86,16 @@ impl Core {
             process: Process::default(),
             foresight: Foresight::default(),
             workers: Workers::new(options.threads),
+            fresh: Mutex::default(),
+            resolvers: RwLock::default(),
+            failure_handler: RwLock::default(),
+            gates: Gates::default(),
+            demangled: Demangled::default(),
             memory,
         });
         core.workers.belong_to(&core);
         core.describe_stubs()?;
-        core.place_dso_handle()?;
+        core.place_dso_handle(LibraryId::MAIN)?;
         first_call::register(&core);
         fork::prepare();
         Ok(core)
@@ -88,6 +111,39 @@ impl Core {
         if self.observer.is_some() || self.compile_observer.is_some() {
             self.workers.finish();
         }
+    }
+
+    /// Adds a module of IR to a library. Nothing is compiled.
+    pub(crate) fn add(
+        &self,
+        source: Source,
+        place: UnitPlace,
+        loading: Loading<'_>,
+    ) -> Result<Arc<Unit>, Error> {
+        let timer = self.timings.start(Phase::Index);
+        let guard = self.guard_crashes.then(|| {
+            let message = format!("error: {}: LLVM crashed while it read this\n", source.name);
+            CrashGuard::new(message, crate::EXIT_LOAD)
+        });
+        let module = Module::read(&source)?;
+        let index = module.index()?;
+        drop(guard);
+        let unit = self.ledger().add_unit(source, module, index, place)?;
+        timer.stop();
+        let globals = unit.index.globals.len();
+        tracing::info!(unit = &*unit.name, globals, "loaded");
+        lock(&self.fresh).push(unit.clone());
+        loading.end(&unit);
+        Ok(unit)
+    }
+
+    /// Puts in memory what must be there before anything of the units runs.
+    pub(crate) fn finish_loading(&self) -> Result<(), Error> {
+        let fresh = std::mem::take(&mut *lock(&self.fresh));
+        if !fresh.is_empty() {
+            sections::place(self, &fresh)?;
+        }
+        Ok(())
     }
 
     /// Lends a code generator: of those that are free, or a new one.
@@ -129,10 +185,10 @@ impl Core {
 
     /// What libraries that the program is linked with statically take for the program's own
     /// object (Itanium C++ ABI, section 3.3.6.3): any address that is unique to it.
-    fn place_dso_handle(&self) -> Result<(), Error> {
+    pub(crate) fn place_dso_handle(&self, library: LibraryId) -> Result<(), Error> {
         let start = self.place_variable(&[0; 8])?;
         let mut ledger = self.ledger();
-        let id = ledger.find_or_enter(&Arc::from("__dso_handle"));
+        let id = ledger.find_or_enter(library, &Arc::from("__dso_handle"));
         let entry = ledger.entry_mut(id);
         entry.definition = Definition::Engine;
         entry.kind = EntryKind::Data;

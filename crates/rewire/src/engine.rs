@@ -2,24 +2,21 @@
 
 use std::ffi::c_char;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, PoisonError};
 
-use rewire_llvm::{Module, Source};
 use rewire_memory::ExecAddr;
-use rewire_memory::fault::CrashGuard;
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::failure::Failure;
 use crate::host;
 use crate::inspect::{self, Inspection};
-use crate::ledger::Generation;
+use crate::ledger::{Generation, LibraryId};
+use crate::library::Library;
 use crate::options::Options;
-use crate::process::{self, fork, sections};
-use crate::recording::Loading;
-use crate::replace;
-use crate::report::{Phase, Report};
-use crate::sync::lock;
-use crate::unit::{Unit, UnitId};
+use crate::process::{self, fork};
+use crate::report::Report;
+use crate::unit::{UnitId, UnitInfo};
 
 /// An execution engine: it takes IR, and compiles and links each function when it is first
 /// called.
@@ -46,8 +43,6 @@ use crate::unit::{Unit, UnitId};
 #[derive(Clone, Debug)]
 pub struct Engine {
     core: Arc<Core>,
-    /// Units whose named sections and constructors aren't seen to yet.
-    fresh: Arc<Mutex<Vec<Arc<Unit>>>>,
 }
 
 impl Engine {
@@ -59,8 +54,50 @@ impl Engine {
     pub fn new(options: Options) -> Result<Self, Error> {
         Ok(Self {
             core: Core::new(options)?,
-            fresh: Arc::default(),
         })
+    }
+
+    /// The library that every engine has. The methods of the engine that take or look up names
+    /// are short for its.
+    #[must_use]
+    pub fn main(&self) -> Library {
+        self.handle(LibraryId::MAIN)
+    }
+
+    /// Makes another library.
+    ///
+    /// # Errors
+    ///
+    /// There is one of this name.
+    pub fn new_library(&self, name: &str) -> Result<Library, Error> {
+        let _inside = fork::hold_off();
+        let made = self.core.ledger().add_library(name);
+        let id = made.ok_or_else(|| Error::LibraryExists { name: name.into() })?;
+        self.core.place_dso_handle(id)?;
+        Ok(self.handle(id))
+    }
+
+    /// The libraries there are, in the order of their making.
+    #[must_use]
+    pub fn libraries(&self) -> Vec<Library> {
+        let _inside = fork::hold_off();
+        let ids = self.core.ledger().libraries();
+        ids.map(|id| self.handle(id)).collect()
+    }
+
+    fn handle(&self, id: LibraryId) -> Library {
+        Library {
+            core: self.core.clone(),
+            id,
+        }
+    }
+
+    /// What was added, in order.
+    #[must_use]
+    pub fn units(&self) -> Vec<UnitInfo> {
+        let _inside = fork::hold_off();
+        let ledger = self.core.ledger();
+        ledger.units().iter().map(|unit| unit.info()).collect()
     }
 
     /// Adds a module of IR, bitcode or text; `name` is for messages. Nothing is compiled, and of
@@ -71,12 +108,7 @@ impl Engine {
     /// Bytes that are no IR, IR that the verifier rejects or that is for another machine, names
     /// that are defined already. Nothing has been added then.
     pub fn add_ir(&self, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
-        let source = Source {
-            name: name.into(),
-            bytes: bytes.into(),
-        };
-        let loading = Loading::begin(&self.core);
-        Ok(self.add_source(source, false, loading)?.id)
+        self.main().add_ir(name, bytes)
     }
 
     /// As [`Engine::add_ir`], for code that will never be replaced. When one of its functions is
@@ -95,12 +127,7 @@ impl Engine {
     ///
     /// As [`Engine::add_ir`].
     pub fn add_ir_frozen(&self, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
-        let source = Source {
-            name: name.into(),
-            bytes: bytes.into(),
-        };
-        let loading = Loading::begin(&self.core);
-        Ok(self.add_source(source, true, loading)?.id)
+        self.main().add_ir_frozen(name, bytes)
     }
 
     /// Adds a file of IR. It is read, not mapped: compilers rewrite files in place.
@@ -109,8 +136,7 @@ impl Engine {
     ///
     /// As [`Engine::add_ir`], or the file can't be read.
     pub fn add_file(&self, path: &Path) -> Result<UnitId, Error> {
-        let loading = Loading::begin(&self.core);
-        Ok(self.add_source(self.read_file(path)?, false, loading)?.id)
+        self.main().add_file(path)
     }
 
     /// Adds a file of IR that will never be replaced, see [`Engine::add_ir_frozen`].
@@ -119,34 +145,7 @@ impl Engine {
     ///
     /// As [`Engine::add_file`].
     pub fn add_file_frozen(&self, path: &Path) -> Result<UnitId, Error> {
-        let loading = Loading::begin(&self.core);
-        Ok(self.add_source(self.read_file(path)?, true, loading)?.id)
-    }
-
-    fn read_file(&self, path: &Path) -> Result<Source, Error> {
-        let timer = self.core.timings.start(Phase::Load);
-        let bytes = std::fs::read(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        timer.stop();
-        Ok(Source {
-            name: path.to_string_lossy().into(),
-            bytes: bytes.into(),
-        })
-    }
-
-    fn add_source(
-        &self,
-        source: Source,
-        is_frozen: bool,
-        loading: Loading<'_>,
-    ) -> Result<Arc<Unit>, Error> {
-        let _inside = fork::hold_off();
-        let unit = read(&self.core, source, is_frozen)?;
-        lock(&self.fresh).push(unit.clone());
-        loading.end(&unit);
-        Ok(unit)
+        self.main().add_file_frozen(path)
     }
 
     /// Loads a shared library, so that its names are found.
@@ -170,11 +169,7 @@ impl Engine {
     /// What can't be compiled or linked.
     pub fn finish_loading(&self) -> Result<(), Error> {
         let _inside = fork::hold_off();
-        let fresh = std::mem::take(&mut *lock(&self.fresh));
-        if !fresh.is_empty() {
-            sections::place(&self.core, &fresh)?;
-        }
-        Ok(())
+        self.core.finish_loading()
     }
 
     /// Compiles all functions that aren't compiled yet.
@@ -195,9 +190,7 @@ impl Engine {
     ///
     /// Nothing defines the name, or a variable's value can't be linked.
     pub fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
-        self.finish_loading()?;
-        let _inside = fork::hold_off();
-        self.core.lookup(name)
+        self.main().lookup(name)
     }
 
     /// Gives a function a new body: `ir` is a module that defines `name`, and may declare and
@@ -223,16 +216,13 @@ impl Engine {
     /// The function doesn't exist, its type differs, or the module can't be compiled or linked.
     /// The former body stays in force then.
     pub fn replace(&self, name: &str, ir: &[u8]) -> Result<Generation, Error> {
-        self.finish_loading()?;
-        let _inside = fork::hold_off();
-        replace::replace(&self.core, name, ir)
+        self.main().replace(name, ir)
     }
 
     /// What the ledger knows of a name; `None` if it doesn't know it.
     #[must_use]
     pub fn state(&self, name: &str) -> Option<crate::FunctionState> {
-        let _inside = fork::hold_off();
-        crate::state::of(&self.core, name)
+        self.main().state(name)
     }
 
     /// What is loaded: units, names, sizes of functions and variables, who names whom. All
@@ -314,26 +304,69 @@ impl Engine {
         self.core.process.add_at_failure(Box::new(hook));
     }
 
+    /// Has `handler` asked what to do when a function could not be compiled or resolved as it was
+    /// called. It may answer with the address of a function of the same type to run instead: one
+    /// that throws, say. With no handler, or no answer, the process ends with the error, who called
+    /// whom, and exit code 70.
+    ///
+    /// The handler is called on the thread that makes the call, on a stack of the engine's, with no
+    /// lock held. A new handler takes the place of the former one.
+    ///
+    /// ```
+    /// use rewire::{Engine, Options};
+    ///
+    /// extern "C" fn instead() -> i32 {
+    ///     -1
+    /// }
+    ///
+    /// let engine = Engine::new(Options::default())?;
+    /// engine.add_ir("f.ll", b"declare i32 @nowhere()
+    ///     define i32 @f() {
+    ///       %x = call i32 @nowhere()
+    ///       ret i32 %x
+    ///     }")?;
+    /// engine.on_failure(|failure| {
+    ///     assert_eq!(failure.function, Some("nowhere"));
+    ///     assert_eq!(failure.callers[0], "f");
+    ///     Some((instead as *const ()).into())
+    /// });
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { engine.main().function::<extern "C" fn() -> i32>("f")? };
+    /// assert_eq!(f(), -1);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    pub fn on_failure(
+        &self,
+        handler: impl Fn(&Failure<'_>) -> Option<ExecAddr> + Send + Sync + 'static,
+    ) {
+        let mut known = self
+            .core
+            .failure_handler
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = Some(Arc::new(handler));
+    }
+
+    /// Runs the constructors of what was added since the last time, as [`Engine::run_main`] does
+    /// before the program: for clients that call functions by themselves.
+    ///
+    /// # Errors
+    ///
+    /// What can't be placed in memory.
+    ///
+    /// # Safety
+    ///
+    /// The loaded code does what it does.
+    pub unsafe fn run_constructors(&self) -> Result<(), Error> {
+        self.finish_loading()?;
+        // SAFETY: as the caller promises.
+        unsafe { process::run_constructors(&self.core) }
+    }
+
     /// What the engine did so far.
     #[must_use]
     pub fn report(&self) -> Report {
         let _inside = fork::hold_off();
         Report::of(&self.core)
     }
-}
-
-/// Reads a module and enters its names.
-pub(crate) fn read(core: &Core, source: Source, is_frozen: bool) -> Result<Arc<Unit>, Error> {
-    let timer = core.timings.start(Phase::Index);
-    let _guard = core.guard_crashes.then(|| {
-        let message = format!("error: {}: LLVM crashed while it read this\n", source.name);
-        CrashGuard::new(message, crate::EXIT_LOAD)
-    });
-    let module = Module::read(&source)?;
-    let index = module.index()?;
-    let unit = core.ledger().add_unit(source, module, index, is_frozen)?;
-    timer.stop();
-    let globals = unit.index.globals.len();
-    tracing::info!(unit = &*unit.name, globals, "loaded");
-    Ok(unit)
 }

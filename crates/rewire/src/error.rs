@@ -95,6 +95,57 @@ pub enum Error {
         /// The unit that defines it.
         unit: Arc<str>,
     },
+    /// A library has a name already.
+    #[error("{name} is defined already")]
+    AlreadyDefined {
+        /// The name.
+        name: Arc<str>,
+    },
+    /// A library of this name exists.
+    #[error("there is a library {name} already")]
+    LibraryExists {
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// Something of one engine was given to another.
+    #[error("a library of another engine")]
+    OtherEngine,
+    /// A name is not of the type that it was asked for as.
+    #[error("{name} has the type {found}, and {wanted} was asked for")]
+    WrongType {
+        /// The name.
+        name: Arc<str>,
+        /// Its type as IR writes it.
+        found: Arc<str>,
+        /// What it was asked for as.
+        wanted: String,
+    },
+    /// A function was called with arguments that it doesn't take.
+    #[error("{name} takes ({wanted}), and ({given}) was given")]
+    WrongArguments {
+        /// The function.
+        name: Arc<str>,
+        /// The types of its parameters.
+        wanted: String,
+        /// The types of the arguments.
+        given: String,
+    },
+    /// Several names read the same to people.
+    #[error("{name} may be {}", .candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        name: Arc<str>,
+        /// The names as the linker sees them.
+        candidates: Vec<Arc<str>>,
+    },
+    /// The client could not make a function's IR.
+    #[error("{name} has no IR: {reason}")]
+    NotGenerated {
+        /// The function.
+        name: Arc<str>,
+        /// What the client said.
+        reason: String,
+    },
     /// An alias, or an indirect function, that doesn't lead to a place in one object.
     #[error("{unit}: {name} is no constant offset from one definition")]
     Alias {

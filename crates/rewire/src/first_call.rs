@@ -8,6 +8,7 @@ use rewire_memory::{ExecAddr, unwind};
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::failure::{self, Failure};
 use crate::host;
 use crate::ledger::{EntryId, State};
 use crate::process::fork;
@@ -55,7 +56,7 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     };
     drop(inside);
     drop(quiet);
-    fail(&core, call, function, &error)
+    Some(fail(&core, call, function, &error))
 }
 
 type Failed = (Option<EntryId>, Error);
@@ -108,24 +109,23 @@ fn note_call(core: &Core, id: EntryId) {
     }
 }
 
-/// The caller can't be told, so the process ends: with the error, and who called whom.
-fn fail(core: &Core, call: FirstCall, function: Option<EntryId>, error: &Error) -> ! {
-    let mut message = format!("error: {error}\n");
-    if let Some(id) = function {
-        let ledger = core.ledger();
-        message.push_str(&format!(
-            "  in the first call of {}\n",
-            ledger.entry(id).label()
-        ));
+/// The caller can't be told. The client's handler may say where to go instead; else the process
+/// ends, with the error, and who called whom.
+fn fail(core: &Core, call: FirstCall, function: Option<EntryId>, error: &Error) -> ExecAddr {
+    let function = function.map(|id| core.ledger().entry(id).label().to_owned());
+    let failure = Failure {
+        function: function.as_deref(),
+        error,
+        callers: &callers(core, call),
+    };
+    let handler: failure::Handler = {
+        let known = core.failure_handler.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    };
+    match handler.and_then(|handler| handler(&failure)) {
+        Some(instead) => instead,
+        None => core.process.fail(&failure.to_string()),
     }
-    for name in callers(core, call) {
-        message.push_str(&format!("  called by {name}\n"));
-    }
-    if let Some(help) = error.help() {
-        message.push_str(&format!("help: {help}\n"));
-    }
-    core.finish_observed();
-    core.process.fail(&message)
 }
 
 /// The functions that led to a call, innermost first.

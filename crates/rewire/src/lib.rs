@@ -10,18 +10,24 @@
 
 mod compile;
 mod core;
+mod demangle;
 mod eager;
 mod engine;
 mod error;
 mod events;
+mod failure;
 mod first_call;
 mod foresight;
+mod function;
+mod gate;
 mod host;
 mod inspect;
 mod ledger;
+mod library;
 mod link;
 mod observe;
 mod options;
+mod outside;
 mod process;
 mod recording;
 mod replace;
@@ -31,26 +37,32 @@ mod sync;
 mod unit;
 mod workers;
 
+pub use demangle::demangle;
 pub use engine::Engine;
 pub use error::Error;
 pub use events::{
     Compilation, CompileObserver, CompiledFunction, Loaded, PhaseSpan, Replacement, TimeSpan, Wait,
     Why,
 };
+pub use failure::Failure;
+pub use function::{Data, Function, FunctionPointer, Passed};
+pub use gate::Value;
 pub use inspect::{
     FunctionSize, Home, InspectedUnit, Inspection, Structor, Symbol, SymbolId, SymbolKind,
     SymbolUse,
 };
-pub use ledger::{EntryKind, Generation, UseAspect};
+pub use ledger::{EntryKind, Generation, LibraryId, UseAspect};
+pub use library::Library;
 pub use observe::{LinkObserver, LinkRecord, RecordedUse};
 pub use options::{Level, OptLevel, Options};
+pub use outside::{Answer, LazyIr, Request, Resolver};
 pub use process::exit::at_exit;
 pub use report::{Phase, Report};
 pub use rewire_llvm::Linkage;
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};
 pub use state::{FunctionState, SymbolAt, SymbolPlace, User};
-pub use unit::UnitId;
+pub use unit::{UnitId, UnitInfo};
 
 /// The exit code for bad input that is found while loading.
 pub const EXIT_LOAD: i32 = 65;

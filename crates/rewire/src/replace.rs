@@ -8,13 +8,18 @@ use rewire_llvm::{GlobalState, Linkage, Module, Source};
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Replacement, Why};
-use crate::ledger::{Definition, Generation};
+use crate::ledger::{Definition, Generation, LibraryId};
 use crate::link::Purpose;
 use crate::recording::span_since;
 use crate::sync::wait;
 
 /// See [`Engine::replace`](crate::Engine::replace).
-pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generation, Error> {
+pub(crate) fn replace(
+    core: &Arc<Core>,
+    library: LibraryId,
+    name: &str,
+    ir: &[u8],
+) -> Result<Generation, Error> {
     let began = Instant::now();
     let source = Source {
         name: format!("new body of {name}").into(),
@@ -44,7 +49,7 @@ pub(crate) fn replace(core: &Arc<Core>, name: &str, ir: &[u8]) -> Result<Generat
     };
     let mut ledger = core.ledger();
     let id = ledger
-        .find(name)
+        .find(library, name)
         .ok_or_else(|| Error::Unknown { name: name.into() })?;
     let mut waiting = None;
     while ledger.entry(id).is_being_replaced {

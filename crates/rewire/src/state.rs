@@ -6,7 +6,7 @@ use rewire_memory::ExecAddr;
 use rewire_object::RelocKind;
 
 use crate::core::Core;
-use crate::ledger::{Definition, EntryKind, Generation, State, UseAspect};
+use crate::ledger::{Definition, EntryKind, Generation, LibraryId, State, UseAspect};
 
 /// What the ledger knows of a name, at the moment of asking.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct FunctionState {
     pub kind: EntryKind,
     /// The unit that defines it.
     pub unit: Option<Arc<str>>,
+    /// Bytes of the variable; 0 for all else.
+    pub size: u64,
     /// Which body is in force; 0 before the first is linked.
     pub generation: Generation,
     /// Where the body or the variable is now; `None` before it is linked.
@@ -95,9 +97,9 @@ pub(crate) fn at(core: &Core, address: ExecAddr) -> Option<SymbolAt> {
     })
 }
 
-pub(crate) fn of(core: &Core, name: &str) -> Option<FunctionState> {
+pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<FunctionState> {
     let ledger = core.ledger();
-    let (id, _) = ledger.target(ledger.find(name)?);
+    let (id, _) = ledger.target(ledger.find(library, name)?);
     let entry = ledger.entry(id);
     let address = match entry.state {
         State::Present(address) => Some(address),
@@ -121,6 +123,7 @@ pub(crate) fn of(core: &Core, name: &str) -> Option<FunctionState> {
             }
             _ => None,
         },
+        size: entry.size,
         generation: entry.generation,
         address,
         canonical: if let Some(front) = entry.front {

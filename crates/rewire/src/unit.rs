@@ -9,7 +9,7 @@ use rewire_llvm::{
 };
 use rustc_hash::FxBuildHasher;
 
-use crate::ledger::EntryId;
+use crate::ledger::{EntryId, LibraryId};
 use crate::sync::lock;
 
 /// The number of a unit.
@@ -22,6 +22,30 @@ impl UnitId {
     }
 }
 
+/// What a unit is, at the moment of asking.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UnitInfo {
+    /// Its number.
+    pub id: UnitId,
+    /// What messages call it: a path, mostly.
+    pub name: Arc<str>,
+    /// The library that its names belong to.
+    pub library: LibraryId,
+    /// Its functions are never replaced.
+    pub is_frozen: bool,
+    /// The global names that it defines, in the order of the module, whether or not its definition
+    /// of each is the one in force.
+    pub defines: Vec<Arc<str>>,
+}
+
+/// Where a unit is added, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnitPlace {
+    pub(crate) library: LibraryId,
+    pub(crate) is_frozen: bool,
+}
+
 /// One module of IR that was added.
 ///
 /// Its globals are entries of the ledger ([`Unit::entries`]); what the extractor has to know of
@@ -32,6 +56,8 @@ pub(crate) struct Unit {
     pub(crate) id: UnitId,
     pub(crate) name: Arc<str>,
     pub(crate) index: ModuleIndex,
+    /// The library that its names belong to.
+    pub(crate) library: LibraryId,
     /// None of its functions is ever replaced: it is compiled whole, and its calls may be direct.
     pub(crate) is_frozen: bool,
     /// The entry of each global, by ordinal; `None` for LLVM's own.
@@ -49,14 +75,15 @@ impl Unit {
         module: Module,
         index: ModuleIndex,
         entries: Vec<Option<EntryId>>,
-        is_frozen: bool,
+        place: UnitPlace,
     ) -> Self {
         Self {
             id,
             name: source.name.clone(),
             states: index.globals.iter().map(|_| AtomicU8::new(0)).collect(),
             index,
-            is_frozen,
+            library: place.library,
+            is_frozen: place.is_frozen,
             entries,
             modules: ModulePool::new(source, module),
             locals: OnceLock::new(),
@@ -65,6 +92,20 @@ impl Unit {
 
     pub(crate) fn entry(&self, ordinal: Ordinal) -> Option<EntryId> {
         self.entries.get(ordinal.index()).copied().flatten()
+    }
+
+    pub(crate) fn info(&self) -> UnitInfo {
+        let globals = self.index.globals.iter();
+        let defines = globals.filter(|one| {
+            one.is_definition && one.linkage != rewire_llvm::Linkage::Local && !one.name.is_empty()
+        });
+        UnitInfo {
+            id: self.id,
+            name: self.name.clone(),
+            library: self.library,
+            is_frozen: self.is_frozen,
+            defines: defines.map(|one| one.name.clone()).collect(),
+        }
     }
 
     /// Tells the extractor about a global.
@@ -203,6 +244,11 @@ impl Copy<'_> {
             Ok(module) => module.call_plan(function),
             Err(_) => CallPlan::default(),
         }
+    }
+
+    /// IR of a gate to functions of this one's type.
+    pub(crate) fn gate(&mut self, function: Ordinal) -> Option<String> {
+        self.module().ok()?.gate(function)
     }
 
     /// Whether a body of this unit is the one in force, not compiled yet, and here.

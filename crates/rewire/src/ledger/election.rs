@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use rewire_llvm::{Global, GlobalKind, GlobalState, Linkage, Module, ModuleIndex, Ordinal, Source};
 
-use super::{Definition, Entry, EntryId, EntryKind, Ledger, State};
+use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, State};
 use crate::error::Error;
-use crate::unit::{Unit, UnitId};
+use crate::unit::{Unit, UnitId, UnitPlace};
 
 /// How much a definition weighs against others of its name.
 fn rank(linkage: Linkage) -> u8 {
@@ -53,15 +53,19 @@ impl Ledger {
         source: Source,
         module: Module,
         index: ModuleIndex,
-        is_frozen: bool,
+        place: UnitPlace,
     ) -> Result<Arc<Unit>, Error> {
         let id = UnitId(self.units.len() as u32);
-        self.check(&source.name, &index)?;
+        let library = place.library;
+        self.check(library, &source.name, &index)?;
         let mut entries = Vec::with_capacity(index.globals.len());
         let mut elected = Vec::new();
-        for (place, global) in index.globals.iter().enumerate() {
-            let ordinal = Ordinal::new(place as u32);
-            let entry = self.enter(ordinal, global, &mut elected);
+        for (number, global) in index.globals.iter().enumerate() {
+            let ordinal = Ordinal::new(number as u32);
+            let entry = self.enter(library, ordinal, global, &mut elected);
+            if let Some(entry) = entry {
+                self.entry_mut(entry).described.get_or_insert((id, ordinal));
+            }
             entries.push(entry);
         }
         for comdat in index
@@ -69,9 +73,10 @@ impl Ledger {
             .iter()
             .filter_map(|global| global.comdat.as_ref())
         {
-            self.comdats.entry(comdat.clone()).or_insert(id);
+            let comdats = &mut self.namespace_mut(library).comdats;
+            comdats.entry(comdat.clone()).or_insert(id);
         }
-        let unit = Arc::new(Unit::new(id, source, module, index, entries, is_frozen));
+        let unit = Arc::new(Unit::new(id, source, module, index, entries, place));
         self.units.push(unit.clone());
         for one in &elected {
             self.elect(&unit, one);
@@ -79,14 +84,14 @@ impl Ledger {
         Ok(unit)
     }
 
-    fn is_left_out(&self, global: &Global) -> bool {
+    fn is_left_out(&self, library: LibraryId, global: &Global) -> bool {
         global
             .comdat
             .as_ref()
-            .is_some_and(|comdat| self.comdats.contains_key(comdat))
+            .is_some_and(|comdat| self.namespace(library).comdats.contains_key(comdat))
     }
 
-    fn check(&self, unit: &Arc<str>, index: &ModuleIndex) -> Result<(), Error> {
+    fn check(&self, library: LibraryId, unit: &Arc<str>, index: &ModuleIndex) -> Result<(), Error> {
         for global in &index.globals {
             if matches!(
                 global.kind,
@@ -101,11 +106,11 @@ impl Ledger {
                 && global.linkage != Linkage::Local
                 && global.kind != GlobalKind::Intrinsic
                 && rank(global.linkage) == 3
-                && !self.is_left_out(global);
+                && !self.is_left_out(library, global);
             if !is_strong {
                 continue;
             }
-            let Some(known) = self.find(&global.name).map(|id| self.entry(id)) else {
+            let Some(known) = self.find(library, &global.name).map(|id| self.entry(id)) else {
                 continue;
             };
             if known.is_bound {
@@ -138,6 +143,7 @@ impl Ledger {
 
     fn enter(
         &mut self,
+        library: LibraryId,
         ordinal: Ordinal,
         global: &Global,
         elected: &mut Vec<Elected>,
@@ -146,12 +152,15 @@ impl Ledger {
             return None;
         }
         let entry = if global.linkage == Linkage::Local || global.name.is_empty() {
-            let entry = self.add(Entry::new(global.name.clone()));
+            let entry = self.add(Entry::new(library, global.name.clone()));
             elected.push(Elected { ordinal, entry });
             entry
         } else {
-            let entry = self.find_or_enter(&global.name);
-            if global.is_definition && !self.is_left_out(global) && self.wins(entry, global) {
+            let entry = self.find_or_enter(library, &global.name);
+            if global.is_definition
+                && !self.is_left_out(library, global)
+                && self.wins(entry, global)
+            {
                 elected.push(Elected { ordinal, entry });
             } else {
                 self.describe(entry, global);
@@ -177,7 +186,9 @@ impl Ledger {
         let known = self.entry(entry);
         match known.definition {
             _ if known.is_bound => false,
-            Definition::None | Definition::Engine => {
+            // Those who were linked with another library's definition stay with it.
+            Definition::Alias(..) if known.elected.is_none() => true,
+            Definition::None | Definition::Engine | Definition::Lazy => {
                 // The host's data stays where it is: others use it already.
                 known.kind == EntryKind::Function || !known.is_present()
             }
@@ -220,7 +231,9 @@ impl Ledger {
         self.elect_front(unit, elected);
         let entry = self.entry_mut(elected.entry);
         entry.type_name = Some(global.type_name.clone());
+        entry.described = Some((unit.id, elected.ordinal));
         entry.linkage = global.linkage;
+        entry.visibility = global.visibility;
         entry.size = size_of(global);
         entry.state = State::Absent;
         entry.kind = match (aliased, is_code) {
@@ -244,7 +257,7 @@ impl Ledger {
             return;
         }
         let front = global.has_front.then(|| {
-            let mut front = Entry::new(global.name.clone());
+            let mut front = Entry::new(unit.library, global.name.clone());
             front.kind = EntryKind::Data;
             front.definition = Definition::Front(unit.id, elected.ordinal);
             self.add(front)
@@ -262,7 +275,12 @@ impl Ledger {
         index: ModuleIndex,
     ) -> (Arc<Unit>, Ordinal) {
         let unit_id = UnitId(self.units.len() as u32);
+        let library = self.entry(id).library;
         let name = self.entry(id).name.clone();
+        let place = UnitPlace {
+            library,
+            is_frozen: false,
+        };
         let mut entries = Vec::with_capacity(index.globals.len());
         let mut elected = Vec::new();
         let mut body = Ordinal::new(0);
@@ -272,10 +290,10 @@ impl Ledger {
                 body = ordinal;
                 entries.push(Some(id));
             } else {
-                entries.push(self.enter(ordinal, global, &mut elected));
+                entries.push(self.enter(library, ordinal, global, &mut elected));
             }
         }
-        let unit = Arc::new(Unit::new(unit_id, source, module, index, entries, false));
+        let unit = Arc::new(Unit::new(unit_id, source, module, index, entries, place));
         self.units.push(unit.clone());
         for one in &elected {
             self.elect(&unit, one);

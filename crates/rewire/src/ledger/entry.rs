@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rewire_llvm::{Linkage, Ordinal};
+use rewire_llvm::{Linkage, Ordinal, Visibility};
 use rewire_memory::{ExecAddr, SlotId};
 
+use super::names::LibraryId;
 use super::uses::UseRef;
 use crate::error::Error;
 use crate::unit::UnitId;
@@ -70,6 +71,10 @@ pub(crate) enum Definition {
     Front(UnitId, Ordinal),
     /// Module-level assembly of a unit.
     Assembly(UnitId),
+    /// An address that the client gave.
+    Absolute,
+    /// IR that the client makes when the function is first called.
+    Lazy,
     /// The engine itself.
     Engine,
 }
@@ -115,16 +120,22 @@ pub(crate) enum State {
 /// One name for its whole life.
 #[derive(Debug)]
 pub(crate) struct Entry {
+    /// The library that it is a name of.
+    pub(crate) library: LibraryId,
     /// As the linker sees it; empty for unnamed locals.
     pub(crate) name: Arc<str>,
     /// Its type as IR writes it, once something has said so.
     pub(crate) type_name: Option<Arc<str>>,
     /// Of the elected definition, else of a declaration.
     pub(crate) linkage: Linkage,
+    /// Of the elected definition.
+    pub(crate) visibility: Visibility,
     pub(crate) kind: EntryKind,
     pub(crate) definition: Definition,
     /// Which unit's global won, be it a body, a variable or an alias.
     pub(crate) elected: Option<(UnitId, Ordinal)>,
+    /// A global that says what type it is and how it is called.
+    pub(crate) described: Option<(UnitId, Ordinal)>,
     pub(crate) generation: Generation,
     pub(crate) state: State,
     /// The slot, and with it the stub, once somebody has named the function.
@@ -146,14 +157,17 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(name: Arc<str>) -> Self {
+    pub(crate) fn new(library: LibraryId, name: Arc<str>) -> Self {
         Self {
+            library,
             name,
             type_name: None,
             linkage: Linkage::External,
+            visibility: Visibility::Default,
             kind: EntryKind::Unknown,
             definition: Definition::None,
             elected: None,
+            described: None,
             generation: Generation::default(),
             state: State::Absent,
             slot: None,
@@ -176,7 +190,7 @@ impl Entry {
     pub(crate) fn is_replaceable(&self) -> bool {
         match self.definition {
             Definition::Ir(..) => self.kind == EntryKind::Function,
-            Definition::Ifunc(_) => true,
+            Definition::Ifunc(_) | Definition::Lazy => true,
             _ => false,
         }
     }

@@ -10,6 +10,7 @@
 
 mod election;
 mod entry;
+mod names;
 mod uses;
 
 use std::collections::HashMap;
@@ -22,9 +23,11 @@ use rustc_hash::FxBuildHasher;
 
 pub(crate) use entry::{Definition, Entry, EntryId, State, ThreadKey};
 pub use entry::{EntryKind, Generation};
+pub use names::LibraryId;
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
 
+use crate::outside::Lazy;
 use crate::unit::{Unit, UnitId};
 
 /// What was linked and published in one step.
@@ -47,10 +50,8 @@ pub(crate) struct Defined {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     entries: Vec<Entry>,
-    names: HashMap<Arc<str>, EntryId, FxBuildHasher>,
+    libraries: Vec<names::Namespace>,
     units: Vec<Arc<Unit>>,
-    /// The unit whose COMDAT group of a name is the one that counts.
-    comdats: HashMap<Arc<str>, UnitId, FxBuildHasher>,
     /// The entry of each slot.
     by_slot: Vec<EntryId>,
     blocks: Vec<Block>,
@@ -58,6 +59,8 @@ pub(crate) struct Ledger {
     by_code: Vec<BlockId>,
     /// What each thread waits for another to compile.
     pub(crate) waiting: HashMap<ThreadKey, EntryId, FxBuildHasher>,
+    /// Closures that make functions' IR.
+    pub(crate) lazies: HashMap<EntryId, Lazy, FxBuildHasher>,
     pub(crate) counts: Counts,
 }
 
@@ -76,13 +79,13 @@ impl Ledger {
     pub(crate) fn new() -> Self {
         Self {
             entries: Vec::new(),
-            names: HashMap::default(),
+            libraries: vec![names::Namespace::new("main".into())],
             units: Vec::new(),
-            comdats: HashMap::default(),
             by_slot: Vec::new(),
             blocks: Vec::new(),
             by_code: Vec::new(),
             waiting: HashMap::default(),
+            lazies: HashMap::default(),
             counts: Counts::default(),
         }
     }
@@ -93,20 +96,6 @@ impl Ledger {
 
     pub(crate) fn entry_mut(&mut self, id: EntryId) -> &mut Entry {
         &mut self.entries[id.index()]
-    }
-
-    pub(crate) fn find(&self, name: &str) -> Option<EntryId> {
-        self.names.get(name).copied()
-    }
-
-    /// The entry of a global name, made if there is none.
-    pub(crate) fn find_or_enter(&mut self, name: &Arc<str>) -> EntryId {
-        if let Some(id) = self.names.get(name) {
-            return *id;
-        }
-        let id = self.add(Entry::new(name.clone()));
-        self.names.insert(name.clone(), id);
-        id
     }
 
     fn add(&mut self, entry: Entry) -> EntryId {
@@ -293,7 +282,7 @@ impl Ledger {
     /// How many functions have a definition.
     pub(crate) fn functions_defined(&self) -> u64 {
         let defined = self.entries.iter().filter(|entry| {
-            let here = matches!(entry.definition, Definition::Ir(..) | Definition::Ifunc(_));
+            let here = entry.is_replaceable();
             here && entry.kind == EntryKind::Function
         });
         defined.count() as u64

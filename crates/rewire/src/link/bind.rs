@@ -171,7 +171,8 @@ impl<'c> Binder<'c> {
             }
             State::Present(address) if !entry.is_replaceable() => {
                 let address = address.checked_add_signed(offset).unwrap_or(address);
-                if entry.definition == Defined::None && entry.kind != EntryKind::Data {
+                let is_foreign = matches!(entry.definition, Defined::None | Defined::Absolute);
+                if is_foreign && entry.kind != EntryKind::Data {
                     return self.foreign(ledger, target, address);
                 }
                 return Ok(Binding::Address(address));

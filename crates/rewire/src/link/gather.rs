@@ -14,8 +14,9 @@ use super::Object;
 use super::resolve::Parsed;
 use crate::core::Core;
 use crate::error::Error;
-use crate::host::{self, HostSymbol};
+use crate::host::HostSymbol;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, UseAspect};
+use crate::outside::Found;
 use crate::unit::{Scope, Unit, UnitId};
 
 /// What is missing.
@@ -26,12 +27,12 @@ pub(crate) struct Needs {
     /// Functions of which what stands at their address is to be made.
     fronts: Vec<(UnitId, Ordinal)>,
     /// Names to be asked of the host.
-    host: Vec<(EntryId, Arc<str>, bool)>,
+    outside: Vec<EntryId>,
 }
 
 impl Needs {
     pub(crate) fn is_empty(&self) -> bool {
-        self.data.is_empty() && self.fronts.is_empty() && self.host.is_empty()
+        self.data.is_empty() && self.fronts.is_empty() && self.outside.is_empty()
     }
 
     /// What the batch refers to and neither holds nor finds in memory. `absent` are the names
@@ -86,10 +87,7 @@ impl Needs {
                 self.data.push((unit, ordinal));
             }
             Definition::Front(unit, ordinal) => self.fronts.push((unit, ordinal)),
-            Definition::None => {
-                let thread_local = entry.kind == EntryKind::ThreadLocal;
-                self.host.push((id, entry.name.clone(), thread_local));
-            }
+            Definition::None => self.outside.push(id),
             _ => {}
         }
     }
@@ -110,23 +108,25 @@ impl Needs {
         variables.chain(fronts).collect()
     }
 
-    /// Asks the host; what it has enters the ledger, what it doesn't have, `absent`.
-    pub(crate) fn ask_host(
+    /// Asks the host and the resolvers; what they have enters the ledger, what they don't have,
+    /// `absent`.
+    pub(crate) fn ask_outside(
         &self,
         core: &Core,
         absent: &mut FxHashSet<EntryId>,
     ) -> Result<(), Error> {
-        let found: Vec<_> = self
-            .host
-            .iter()
-            .map(|(id, name, thread_local)| (*id, host::find(name, *thread_local)))
-            .collect();
+        let mut found = Vec::with_capacity(self.outside.len());
+        for id in &self.outside {
+            match core.ask_outside(*id)? {
+                Found::Symbol(symbol) => found.push((*id, symbol)),
+                Found::Entered if core.ledger().entry(*id).definition != Definition::None => {}
+                Found::Entered | Found::Nothing => {
+                    absent.insert(*id);
+                }
+            }
+        }
         let mut ledger = core.ledger();
         for (id, symbol) in found {
-            let Some(symbol) = symbol else {
-                absent.insert(id);
-                continue;
-            };
             // Code expects its own variables nearby.
             let symbol = match symbol {
                 HostSymbol::Variable(bytes) => HostSymbol::Address(core.place_variable(&bytes)?),

@@ -129,7 +129,7 @@ fn complete(
     }
     drop(ledger);
     timer.stop();
-    needs.ask_host(core, absent)?;
+    needs.ask_outside(core, absent)?;
     let more = needs.extract(core)?;
     // Those live shorter than what the batch began with.
     let mut batch: Vec<Parsed<'_>> = batch;

@@ -85,9 +85,10 @@ fn meaning_of(
         },
         GlobalRef::Named(name) => match unit.local(name) {
             Some(local) => local,
-            None => named(ledger, name),
+            None => named(ledger, unit, name),
         },
     };
+    ledger.import(entry);
     let aspect = match meant.aspect {
         Aspect::Slot => UseAspect::Slot,
         Aspect::Itself | Aspect::FromItself | Aspect::Front => UseAspect::Address,
@@ -99,10 +100,10 @@ fn meaning_of(
     }))
 }
 
-fn named(ledger: &mut Ledger, name: &str) -> EntryId {
-    match ledger.find(name) {
+fn named(ledger: &mut Ledger, unit: &Unit, name: &str) -> EntryId {
+    match ledger.find(unit.library, name) {
         Some(entry) => entry,
-        None => ledger.find_or_enter(&Arc::from(name)),
+        None => ledger.find_or_enter(unit.library, &Arc::from(name)),
     }
 }
 
@@ -115,7 +116,7 @@ fn own_meaning(ledger: &Ledger, unit: &Unit, symbol: &Symbol<'_>) -> Option<Mean
     let entry = match meant.global {
         GlobalRef::Local(ordinal) => unit.entry(ordinal)?,
         // What code generation made up (`DW.ref.*`) is nobody else's.
-        GlobalRef::Named(name) => ledger.find(name)?,
+        GlobalRef::Named(name) => ledger.find(unit.library, name)?,
     };
     let entry = match meant.aspect {
         Aspect::Front => ledger.entry(entry).front?,
@@ -140,12 +141,12 @@ fn assembly_meaning(
 ) -> Result<Option<Meaning>, Error> {
     let entry = if symbol.binding == SymbolBinding::Local {
         // Others see it only where the unit's IR declares the name.
-        match ledger.find(symbol.name) {
+        match ledger.find(unit.library, symbol.name) {
             Some(entry) if unit.entries.contains(&Some(entry)) => entry,
             _ => return Ok(None),
         }
     } else {
-        named(ledger, symbol.name)
+        named(ledger, unit, symbol.name)
     };
     let known = ledger.entry(entry);
     match known.definition {
@@ -155,7 +156,8 @@ fn assembly_meaning(
                 unit: unit.name.clone(),
             });
         }
-        Definition::None | Definition::Engine => {}
+        Definition::None | Definition::Engine | Definition::Lazy => {}
+        Definition::Alias(..) if known.elected.is_none() => {}
         Definition::Assembly(owner) if owner == unit.id => {}
         _ if symbol.binding == SymbolBinding::Weak => {
             return Ok(Some(Meaning {

@@ -9,7 +9,7 @@ use super::exit;
 use super::structors::{self, Arguments, When};
 use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{EntryKind, State};
+use crate::ledger::{EntryKind, LibraryId, State};
 use crate::sync::lock;
 
 /// The forms that a main function can have.
@@ -43,7 +43,7 @@ pub(crate) struct Main {
 pub(crate) fn find(core: &Core, name: &str) -> Result<Main, Error> {
     let mut ledger = core.ledger();
     let unknown = || Error::Unknown { name: name.into() };
-    let id = ledger.find(name).ok_or_else(unknown)?;
+    let id = ledger.find(LibraryId::MAIN, name).ok_or_else(unknown)?;
     let (target, _) = ledger.target(id);
     let entry = ledger.entry(target);
     let is_defined = entry.is_replaceable() || matches!(entry.state, State::Present(_));
@@ -106,6 +106,22 @@ pub(crate) unsafe fn run(
             }
         })
     }
+}
+
+/// Runs the constructors that weren't run yet, with no arguments.
+///
+/// # Safety
+///
+/// The loaded code does what it does.
+pub(crate) unsafe fn run_constructors(core: &Arc<Core>) -> Result<(), Error> {
+    static NOTHING: [usize; 1] = [0];
+    let none = NOTHING.as_ptr().cast();
+    let arguments = Arguments {
+        argc: 0,
+        argv: none,
+        envp: none,
+    };
+    structors::run(core, When::Before, arguments)
 }
 
 extern "C" fn run_destructors() {

@@ -13,7 +13,7 @@ mod structors;
 pub(crate) mod supplied;
 pub(crate) mod thread_local;
 
-pub(crate) use main::{find as find_main, run as run_main};
+pub(crate) use main::{find as find_main, run as run_main, run_constructors};
 
 use std::sync::Mutex;
 

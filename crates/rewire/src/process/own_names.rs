@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use rewire_memory::ExecAddr;
 
 use crate::first_call;
+use crate::ledger::LibraryId;
 
 /// `dlsym` of compiled code: the program's names come first where a search starts with the
 /// program, which is what exporting them (`-rdynamic`) does for a native one.
@@ -39,5 +40,5 @@ fn find(name: &str) -> Option<ExecAddr> {
     let _inside = super::fork::hold_off();
     first_call::engines()
         .iter()
-        .find_map(|core| core.lookup(name).ok())
+        .find_map(|core| core.lookup(LibraryId::MAIN, name).ok())
 }

@@ -12,13 +12,13 @@ use super::structors::When;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
-use crate::ledger::{Definition, EntryKind, State};
+use crate::ledger::{Definition, EntryKind, LibraryId, State};
 use crate::link::{self, Linked, Object, Purpose};
 use crate::sync::lock;
 use crate::unit::{Scope, Unit};
 
 /// Places what the units need at load, in the order of the units.
-pub(crate) fn place(core: &Arc<Core>, units: &[Arc<Unit>]) -> Result<(), Error> {
+pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
     for unit in units.iter().filter(|unit| unit.index.has_assembly) {
         let why = || Why::Start;
         core.observed(unit, &[], why, || match core.emit_assembly(unit)? {
@@ -26,8 +26,8 @@ pub(crate) fn place(core: &Arc<Core>, units: &[Arc<Unit>]) -> Result<(), Error> 
             None => Ok(()),
         })?;
     }
-    for (section, pieces) in named_sections(core, units) {
-        place_section(core, &section, &pieces)?;
+    for ((library, section), pieces) in named_sections(core, units) {
+        place_section(core, library, &section, &pieces)?;
     }
     for unit in units {
         let roots = used(core, unit);
@@ -90,8 +90,8 @@ fn used(core: &Core, unit: &Unit) -> Vec<Ordinal> {
 type Pieces = Vec<(Arc<Unit>, Vec<Ordinal>)>;
 
 /// The sections that have to be placed whole, with the variables of each unit in them.
-fn named_sections(core: &Core, units: &[Arc<Unit>]) -> BTreeMap<Arc<str>, Pieces> {
-    let mut sections: BTreeMap<Arc<str>, Pieces> = BTreeMap::new();
+fn named_sections(core: &Core, units: &[Arc<Unit>]) -> BTreeMap<(LibraryId, Arc<str>), Pieces> {
+    let mut sections: BTreeMap<(LibraryId, Arc<str>), Pieces> = BTreeMap::new();
     for unit in units {
         for (place, global) in unit.index.globals.iter().enumerate() {
             let ordinal = Ordinal::new(place as u32);
@@ -101,7 +101,9 @@ fn named_sections(core: &Core, units: &[Arc<Unit>]) -> BTreeMap<Arc<str>, Pieces
             if !global.is_definition || !is_whole(section) || !is_elected(core, unit, ordinal) {
                 continue;
             }
-            let pieces = sections.entry(Arc::from(&**section)).or_default();
+            let pieces = sections
+                .entry((unit.library, Arc::from(&**section)))
+                .or_default();
             match pieces.last_mut() {
                 Some((last, ordinals)) if last.id == unit.id => ordinals.push(ordinal),
                 _ => pieces.push((unit.clone(), vec![ordinal])),
@@ -141,7 +143,12 @@ fn array_of(section: &str) -> Option<(When, Option<u32>)> {
     })
 }
 
-fn place_section(core: &Arc<Core>, section: &Arc<str>, pieces: &Pieces) -> Result<(), Error> {
+fn place_section(
+    core: &Core,
+    library: LibraryId,
+    section: &Arc<str>,
+    pieces: &Pieces,
+) -> Result<(), Error> {
     let Some((first, roots)) = pieces.first() else {
         return Ok(());
     };
@@ -158,13 +165,13 @@ fn place_section(core: &Arc<Core>, section: &Arc<str>, pieces: &Pieces) -> Resul
             let members = members(core, &linked);
             lock(&core.process.structors).plan_array(when, priority, &members);
         }
-        None => bound_section(core, section, &linked),
+        None => bound_section(core, library, section, &linked),
     }
     Ok(())
 }
 
 /// Enters `__start_NAME` and `__stop_NAME`.
-fn bound_section(core: &Core, section: &Arc<str>, linked: &Linked) {
+fn bound_section(core: &Core, library: LibraryId, section: &Arc<str>, linked: &Linked) {
     let starts = linked.pieces.iter().map(|(_, start, _)| *start);
     let ends = linked.pieces.iter().map(|(_, start, size)| *start + *size);
     let (Some(start), Some(end)) = (starts.min(), ends.max()) else {
@@ -172,7 +179,7 @@ fn bound_section(core: &Core, section: &Arc<str>, linked: &Linked) {
     };
     let mut ledger = core.ledger();
     for (prefix, address) in [("__start_", start), ("__stop_", end)] {
-        let id = ledger.find_or_enter(&Arc::from(format!("{prefix}{section}")));
+        let id = ledger.find_or_enter(library, &Arc::from(format!("{prefix}{section}")));
         let entry = ledger.entry_mut(id);
         if entry.definition == Definition::None {
             entry.definition = Definition::Engine;

@@ -1,0 +1,259 @@
+//! Calling functions whose type is known only at run time.
+//!
+//! For each type, calling convention and attributes included, a gate is compiled once: a function
+//! that reads the arguments from memory, calls, and writes the result to memory.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rewire_llvm::Source;
+use rewire_memory::ExecAddr;
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::ledger::{EntryKind, LibraryId};
+use crate::recording::Loading;
+use crate::sync::lock;
+use crate::unit::UnitPlace;
+
+/// A value that goes into a function, or comes out of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// `i1`.
+    Bool(bool),
+    /// `i8`.
+    I8(i8),
+    /// `i16`.
+    I16(i16),
+    /// `i32`.
+    I32(i32),
+    /// `i64`.
+    I64(i64),
+    /// `i128`.
+    I128(i128),
+    /// `float`.
+    F32(f32),
+    /// `double`.
+    F64(f64),
+    /// `ptr`.
+    Pointer(ExecAddr),
+}
+
+impl Value {
+    /// The type as IR writes it.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Bool(_) => "i1",
+            Self::I8(_) => "i8",
+            Self::I16(_) => "i16",
+            Self::I32(_) => "i32",
+            Self::I64(_) => "i64",
+            Self::I128(_) => "i128",
+            Self::F32(_) => "float",
+            Self::F64(_) => "double",
+            Self::Pointer(_) => "ptr",
+        }
+    }
+
+    fn to_cell(self) -> Cell {
+        let mut cell = Cell([0; 16]);
+        let mut set = |bytes: &[u8]| cell.0[..bytes.len()].copy_from_slice(bytes);
+        match self {
+            Self::Bool(value) => set(&[u8::from(value)]),
+            Self::I8(value) => set(&value.to_le_bytes()),
+            Self::I16(value) => set(&value.to_le_bytes()),
+            Self::I32(value) => set(&value.to_le_bytes()),
+            Self::I64(value) => set(&value.to_le_bytes()),
+            Self::I128(value) => set(&value.to_le_bytes()),
+            Self::F32(value) => set(&value.to_le_bytes()),
+            Self::F64(value) => set(&value.to_le_bytes()),
+            Self::Pointer(value) => set(&value.get().to_le_bytes()),
+        }
+        cell
+    }
+
+    /// A value of a type as IR writes it; `None` if there is no such value.
+    fn of_cell(type_name: &str, cell: &Cell) -> Option<Self> {
+        fn first<const N: usize>(cell: &Cell) -> [u8; N] {
+            let mut bytes = [0; N];
+            bytes.copy_from_slice(&cell.0[..N]);
+            bytes
+        }
+        Some(match type_name {
+            "i1" => Self::Bool(cell.0[0] & 1 != 0),
+            "i8" => Self::I8(i8::from_le_bytes(first(cell))),
+            "i16" => Self::I16(i16::from_le_bytes(first(cell))),
+            "i32" => Self::I32(i32::from_le_bytes(first(cell))),
+            "i64" => Self::I64(i64::from_le_bytes(first(cell))),
+            "i128" => Self::I128(i128::from_le_bytes(first(cell))),
+            "float" => Self::F32(f32::from_le_bytes(first(cell))),
+            "double" => Self::F64(f64::from_le_bytes(first(cell))),
+            "ptr" => Self::Pointer(ExecAddr::new(u64::from_le_bytes(first(cell)))),
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::I8(value) => value.fmt(f),
+            Self::I16(value) => value.fmt(f),
+            Self::I32(value) => value.fmt(f),
+            Self::I64(value) => value.fmt(f),
+            Self::I128(value) => value.fmt(f),
+            Self::F32(value) => value.fmt(f),
+            Self::F64(value) => value.fmt(f),
+            Self::Pointer(value) => value.fmt(f),
+        }
+    }
+}
+
+/// Memory for one value.
+#[repr(C, align(16))]
+struct Cell([u8; 16]);
+
+/// The gates that were made, by their IR.
+#[derive(Debug, Default)]
+pub(crate) struct Gates {
+    made: Mutex<HashMap<String, ExecAddr>>,
+    next: AtomicU64,
+}
+
+/// A function, and the gate that leads to it.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    name: Arc<str>,
+    function: ExecAddr,
+    gate: ExecAddr,
+    result: String,
+    parameters: Vec<String>,
+    /// The engine must outlive the call.
+    _core: Arc<Core>,
+}
+
+/// Finds a function and makes a gate to it.
+pub(crate) fn open(core: &Arc<Core>, library: LibraryId, name: &str) -> Result<Gate, Error> {
+    let function = core.lookup(library, name)?;
+    let unfit = |found: &str| Error::WrongType {
+        name: name.into(),
+        found: found.into(),
+        wanted: "a function of a fixed number of plain values".to_owned(),
+    };
+    let (type_name, unit, ordinal) = {
+        let ledger = core.ledger();
+        let id = ledger.find(library, name);
+        let entry = id.map(|id| ledger.entry(ledger.target(id).0));
+        let entry = entry.ok_or_else(|| Error::Unknown { name: name.into() })?;
+        let type_name = entry.type_name.clone().unwrap_or_else(|| "unknown".into());
+        let described = entry
+            .described
+            .filter(|_| entry.kind == EntryKind::Function);
+        let Some((unit, ordinal)) = described else {
+            return Err(unfit(&type_name));
+        };
+        (type_name, ledger.unit(unit).clone(), ordinal)
+    };
+    let (result, parameters) = split(&type_name).ok_or_else(|| unfit(&type_name))?;
+    let zero = Cell([0; 16]);
+    let are_values = parameters
+        .iter()
+        .all(|one| Value::of_cell(one, &zero).is_some())
+        && (result == "void" || Value::of_cell(result, &zero).is_some());
+    let text = unit.copy(&[])?.gate(ordinal);
+    let text = text.filter(|_| are_values);
+    let text = text.ok_or_else(|| unfit(&type_name))?;
+    Ok(Gate {
+        name: name.into(),
+        function,
+        gate: core.gate(text)?,
+        result: result.to_owned(),
+        parameters: parameters.into_iter().map(str::to_owned).collect(),
+        _core: core.clone(),
+    })
+}
+
+/// Result and parameters of a function type as IR writes it.
+fn split(type_name: &str) -> Option<(&str, Vec<&str>)> {
+    let (result, rest) = type_name.split_once(" (")?;
+    let parameters = rest.strip_suffix(')')?;
+    let parameters = match parameters {
+        "" => Vec::new(),
+        some => some.split(", ").collect(),
+    };
+    Some((result, parameters))
+}
+
+impl Core {
+    /// The address of the gate with this IR.
+    fn gate(&self, text: String) -> Result<ExecAddr, Error> {
+        if let Some(known) = lock(&self.gates.made).get(&text) {
+            return Ok(*known);
+        }
+        let library = {
+            let mut ledger = self.ledger();
+            let known = ledger.library(GATES);
+            known.or_else(|| ledger.add_library(GATES))
+        };
+        let missing = || Error::Internal("there is no library for gates".to_owned());
+        let library = library.ok_or_else(missing)?;
+        // Two threads may make the same gate, under two names; one of them stays unused.
+        let number = self.gates.next.fetch_add(1, Ordering::Relaxed);
+        let name = format!("gate.{number}");
+        let text_of_name = text.replacen("@gate(", &format!("@{name}("), 1);
+        let source = Source {
+            name: name.as_str().into(),
+            bytes: text_of_name.into_bytes().into(),
+        };
+        let place = UnitPlace {
+            library,
+            is_frozen: false,
+        };
+        self.add(source, place, Loading::begin(self))?;
+        self.finish_loading()?;
+        let address = self.lookup(library, &name)?;
+        Ok(*lock(&self.gates.made).entry(text).or_insert(address))
+    }
+}
+
+/// The name of the library that gates are in.
+const GATES: &str = "gates of the engine";
+
+impl Gate {
+    /// Calls the function.
+    ///
+    /// # Safety
+    ///
+    /// The function does what it does.
+    pub(crate) unsafe fn call(&self, arguments: &[Value]) -> Result<Option<Value>, Error> {
+        let fits = arguments.len() == self.parameters.len()
+            && arguments
+                .iter()
+                .zip(&self.parameters)
+                .all(|(one, wanted)| one.type_name() == wanted);
+        if !fits {
+            let given: Vec<&str> = arguments.iter().map(Value::type_name).collect();
+            return Err(Error::WrongArguments {
+                name: self.name.clone(),
+                wanted: self.parameters.join(", "),
+                given: given.join(", "),
+            });
+        }
+        let cells: Vec<Cell> = arguments.iter().map(|one| one.to_cell()).collect();
+        let places: Vec<*const Cell> = cells.iter().map(|cell| &raw const *cell).collect();
+        let mut result = Cell([0; 16]);
+        // SAFETY: the gate was made for the function's type, and reads and writes no more than
+        // the values have; the rest is as the caller promises.
+        unsafe {
+            type Open = extern "C-unwind" fn(u64, *const *const Cell, *mut Cell);
+            let gate = std::mem::transmute::<u64, Open>(self.gate.get());
+            gate(self.function.get(), places.as_ptr(), &raw mut result);
+        }
+        Ok(Value::of_cell(&self.result, &result))
+    }
+}

@@ -1,0 +1,143 @@
+//! Libraries: which entry a name has, and where names are searched for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rustc_hash::FxBuildHasher;
+
+use super::{Definition, Entry, EntryId, EntryKind, Ledger};
+use crate::unit::UnitId;
+
+/// The number of a library: a namespace of symbols with a search order (LLVM's ORC calls it a
+/// JITDylib).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LibraryId(pub(crate) u32);
+
+impl LibraryId {
+    /// The library that every engine has.
+    pub(crate) const MAIN: Self = Self(0);
+
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One library.
+#[derive(Debug)]
+pub(super) struct Namespace {
+    name: Arc<str>,
+    entries: HashMap<Arc<str>, EntryId, FxBuildHasher>,
+    /// The unit whose COMDAT group of a name is the one that counts.
+    pub(super) comdats: HashMap<Arc<str>, UnitId, FxBuildHasher>,
+    /// Where names that it doesn't define are searched for.
+    search: Vec<LibraryId>,
+    /// Whether the host process is asked after those.
+    asks_host: bool,
+}
+
+impl Namespace {
+    pub(super) fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            entries: HashMap::default(),
+            comdats: HashMap::default(),
+            search: Vec::new(),
+            asks_host: true,
+        }
+    }
+}
+
+impl Ledger {
+    /// Makes a library; `None` when there is one of this name.
+    pub(crate) fn add_library(&mut self, name: &str) -> Option<LibraryId> {
+        if self.library(name).is_some() {
+            return None;
+        }
+        let id = LibraryId(self.libraries.len() as u32);
+        self.libraries.push(Namespace::new(name.into()));
+        Some(id)
+    }
+
+    /// The library of this name.
+    pub(crate) fn library(&self, name: &str) -> Option<LibraryId> {
+        let place = self.libraries.iter().position(|one| &*one.name == name)?;
+        Some(LibraryId(place as u32))
+    }
+
+    pub(crate) fn libraries(&self) -> impl Iterator<Item = LibraryId> + use<> {
+        (0..self.libraries.len() as u32).map(LibraryId)
+    }
+
+    pub(crate) fn library_name(&self, library: LibraryId) -> &Arc<str> {
+        &self.libraries[library.index()].name
+    }
+
+    pub(crate) fn set_search(&mut self, library: LibraryId, search: Vec<LibraryId>) {
+        self.libraries[library.index()].search = search;
+    }
+
+    pub(crate) fn set_asks_host(&mut self, library: LibraryId, asks: bool) {
+        self.libraries[library.index()].asks_host = asks;
+    }
+
+    /// Whether the host process may supply a name that nothing else defines.
+    pub(crate) fn asks_host(&self, id: EntryId) -> bool {
+        self.libraries[self.entry(id).library.index()].asks_host
+    }
+
+    pub(super) fn namespace(&self, library: LibraryId) -> &Namespace {
+        &self.libraries[library.index()]
+    }
+
+    pub(super) fn namespace_mut(&mut self, library: LibraryId) -> &mut Namespace {
+        &mut self.libraries[library.index()]
+    }
+
+    /// The entry of a name in a library.
+    pub(crate) fn find(&self, library: LibraryId, name: &str) -> Option<EntryId> {
+        self.namespace(library).entries.get(name).copied()
+    }
+
+    /// The entry of a name in a library, made if there is none.
+    pub(crate) fn find_or_enter(&mut self, library: LibraryId, name: &Arc<str>) -> EntryId {
+        if let Some(id) = self.namespace(library).entries.get(name) {
+            return *id;
+        }
+        let id = self.add(Entry::new(library, name.clone()));
+        let entries = &mut self.namespace_mut(library).entries;
+        entries.insert(name.clone(), id);
+        id
+    }
+
+    /// The global names of a library.
+    pub(crate) fn names(&self, library: LibraryId) -> impl Iterator<Item = (&Arc<str>, EntryId)> {
+        let entries = self.namespace(library).entries.iter();
+        entries.map(|(name, id)| (name, *id))
+    }
+
+    /// Makes a name that its library doesn't define stand for that of the first library in the
+    /// search order that does; whether there was one. It stays so until the library itself defines
+    /// the name.
+    pub(crate) fn import(&mut self, id: EntryId) -> bool {
+        let entry = self.entry(id);
+        if entry.definition != Definition::None || entry.is_present() {
+            return false;
+        }
+        let is_defined = |found: &EntryId| {
+            let known = self.entry(*found);
+            known.definition != Definition::None && known.visibility.is_seen_outside()
+        };
+        let search = self.namespace(entry.library).search.iter();
+        let mut found = search.filter_map(|library| self.find(*library, &entry.name));
+        let Some(found) = found.find(is_defined) else {
+            return false;
+        };
+        let kind = self.entry(found).kind;
+        let entry = self.entry_mut(id);
+        entry.definition = Definition::Alias(found, 0);
+        if entry.kind == EntryKind::Unknown {
+            entry.kind = kind;
+        }
+        true
+    }
+}

@@ -1,0 +1,431 @@
+//! Libraries, as clients see them.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use rewire_llvm::Source;
+use rewire_memory::ExecAddr;
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::function::{Data, Function, FunctionPointer};
+use crate::ledger::{Definition, EntryKind, Generation, LibraryId, State};
+use crate::outside::Resolver;
+use crate::process::fork;
+use crate::recording::Loading;
+use crate::report::Phase;
+use crate::state::{self, FunctionState};
+use crate::unit::{UnitId, UnitPlace};
+use crate::{gate, replace};
+
+/// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A handle; clones
+/// are handles to the same library.
+///
+/// A name that the library's code uses is searched for in the library itself, then in the
+/// libraries of its search order, then in the host process, then its resolvers are asked. What is
+/// found stays: a function that was linked against another library's definition keeps to it.
+///
+/// ```
+/// use rewire::{Engine, Options};
+///
+/// let engine = Engine::new(Options::default())?;
+/// let runtime = engine.new_library("runtime")?;
+/// runtime.add_ir("answer.ll", b"define i32 @answer() {\n ret i32 42\n}")?;
+///
+/// let main = engine.main();
+/// main.search(&[&runtime])?;
+/// main.add_ir("main.ll", b"declare i32 @answer()
+///     define i32 @ask() {
+///       %x = call i32 @answer()
+///       ret i32 %x
+///     }")?;
+/// // SAFETY: it has this type.
+/// let ask = unsafe { main.function::<extern "C" fn() -> i32>("ask")? };
+/// assert_eq!(ask(), 42);
+///
+/// // A function of the host's, under a name.
+/// extern "C" fn twice(x: i32) -> i32 {
+///     2 * x
+/// }
+/// main.define("twice", (twice as *const ()).into())?;
+/// main.add_ir("use.ll", b"declare i32 @twice(i32)
+///     define i32 @four_times(i32 %x) {
+///       %y = call i32 @twice(i32 %x)
+///       %z = call i32 @twice(i32 %y)
+///       ret i32 %z
+///     }")?;
+/// // SAFETY: as above.
+/// let four_times = unsafe { main.function::<extern "C" fn(i32) -> i32>("four_times")? };
+/// assert_eq!(four_times(3), 12);
+/// # Ok::<(), rewire::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Library {
+    pub(crate) core: Arc<Core>,
+    pub(crate) id: LibraryId,
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Library").field(&self.name()).finish()
+    }
+}
+
+impl Library {
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> LibraryId {
+        self.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        self.core.ledger().library_name(self.id).clone()
+    }
+
+    /// Adds a module of IR, bitcode or text; `name` is for messages. Nothing is compiled, and of
+    /// bitcode no function body is read.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no IR, IR that the verifier rejects or that is for another machine, names
+    /// that the library defines already. Nothing has been added then.
+    pub fn add_ir(&self, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
+        self.add(|_| Ok(source(name, bytes)), false)
+    }
+
+    /// As [`Library::add_ir`], for code that will never be replaced: see
+    /// [`Engine::add_ir_frozen`](crate::Engine::add_ir_frozen).
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::add_ir`].
+    pub fn add_ir_frozen(&self, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
+        self.add(|_| Ok(source(name, bytes)), true)
+    }
+
+    /// Adds a file of IR. It is read, not mapped: compilers rewrite files in place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::add_ir`], or the file can't be read.
+    pub fn add_file(&self, path: &Path) -> Result<UnitId, Error> {
+        self.add(|core| read_file(core, path), false)
+    }
+
+    /// Adds a file of IR that will never be replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::add_file`].
+    pub fn add_file_frozen(&self, path: &Path) -> Result<UnitId, Error> {
+        self.add(|core| read_file(core, path), true)
+    }
+
+    /// Adds a copy of a module that was built with `inkwell`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::add_ir`].
+    #[cfg(feature = "inkwell")]
+    pub fn add_module(&self, module: &inkwell::module::Module<'_>) -> Result<UnitId, Error> {
+        let name = module.get_name().to_string_lossy().into_owned();
+        let bitcode = module.write_bitcode_to_memory();
+        // Bitcode ends with a byte that LLVM adds for readers of C strings.
+        self.add_ir(&name, bitcode.as_slice())
+    }
+
+    fn add(
+        &self,
+        read: impl FnOnce(&Core) -> Result<Source, Error>,
+        is_frozen: bool,
+    ) -> Result<UnitId, Error> {
+        let _inside = fork::hold_off();
+        let loading = Loading::begin(&self.core);
+        let place = UnitPlace {
+            library: self.id,
+            is_frozen,
+        };
+        Ok(self.core.add(read(&self.core)?, place, loading)?.id)
+    }
+
+    /// Sets where names are searched for that the library doesn't define: in these, in order.
+    ///
+    /// # Errors
+    ///
+    /// A library of another engine.
+    pub fn search(&self, libraries: &[&Library]) -> Result<(), Error> {
+        let _inside = fork::hold_off();
+        let are_ours = libraries
+            .iter()
+            .all(|one| Arc::ptr_eq(&one.core, &self.core));
+        if !are_ours {
+            return Err(Error::OtherEngine);
+        }
+        let search = libraries.iter().map(|one| one.id).collect();
+        self.core.ledger().set_search(self.id, search);
+        Ok(())
+    }
+
+    /// Says whether the host process is asked for names that nothing else defines. It is, unless
+    /// this says no.
+    pub fn ask_host(&self, ask: bool) {
+        let _inside = fork::hold_off();
+        self.core.ledger().set_asks_host(self.id, ask);
+    }
+
+    /// Has `resolver` asked for names that nothing defines, after those that were given before.
+    ///
+    /// ```
+    /// use rewire::{Answer, Engine, Options, Request};
+    ///
+    /// let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.resolve_with(|request: &Request<'_>| {
+    ///     let number: i32 = request.name.strip_prefix("number_")?.parse().ok()?;
+    ///     Some(Answer::Ir {
+    ///         name: request.name.to_owned(),
+    ///         bytes: format!("define i32 @number_{number}() {{\n ret i32 {number}\n}}").into(),
+    ///     })
+    /// });
+    /// main.add_ir("sum.ll", b"declare i32 @number_3()
+    ///     declare i32 @number_4()
+    ///     define i32 @sum() {
+    ///       %x = call i32 @number_3()
+    ///       %y = call i32 @number_4()
+    ///       %z = add i32 %x, %y
+    ///       ret i32 %z
+    ///     }")?;
+    /// // SAFETY: it has this type.
+    /// let sum = unsafe { main.function::<extern "C" fn() -> i32>("sum")? };
+    /// assert_eq!(sum(), 7);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    pub fn resolve_with(&self, resolver: impl Resolver + 'static) {
+        let mut resolvers = self
+            .core
+            .resolvers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        resolvers
+            .entry(self.id)
+            .or_default()
+            .push(Arc::new(resolver));
+    }
+
+    /// Gives a name to an address of the host's: a function, or a variable.
+    ///
+    /// The thing must stay there as long as the engine lives, and be what the code that names it
+    /// takes it for.
+    ///
+    /// # Errors
+    ///
+    /// The library has that name already.
+    pub fn define(&self, name: &str, address: ExecAddr) -> Result<(), Error> {
+        let _inside = fork::hold_off();
+        let mut ledger = self.core.ledger();
+        let id = ledger.find_or_enter(self.id, &Arc::from(name));
+        let entry = ledger.entry_mut(id);
+        let is_free = matches!(entry.definition, Definition::None | Definition::Absolute)
+            && !entry.is_present();
+        if !is_free {
+            return Err(Error::AlreadyDefined { name: name.into() });
+        }
+        entry.definition = Definition::Absolute;
+        entry.state = State::Present(address);
+        if let Some(slot) = entry.slot {
+            self.core.slots.retarget(slot, address);
+        }
+        Ok(())
+    }
+
+    /// Gives a name to a function whose IR `make` returns when the function is first called: a
+    /// module, bitcode or text, that defines the name. Until then the function has an address,
+    /// and costs no more than its name.
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.define_lazily("f", || Ok(b"define i32 @f() {\n ret i32 5\n}".to_vec()))?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { main.function::<extern "C" fn() -> i32>("f")? };
+    /// assert_eq!(f(), 5);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The library has that name already.
+    pub fn define_lazily(
+        &self,
+        name: &str,
+        make: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let _inside = fork::hold_off();
+        let mut ledger = self.core.ledger();
+        let id = ledger.find_or_enter(self.id, &Arc::from(name));
+        let entry = ledger.entry(id);
+        if entry.definition != Definition::None || entry.is_present() {
+            return Err(Error::AlreadyDefined { name: name.into() });
+        }
+        ledger.define_lazily(id, Arc::new(make));
+        Ok(())
+    }
+
+    /// The address that a name has for its whole life: of a function, its canonical address,
+    /// which may be called at once and compiles it then; of a variable, its place.
+    ///
+    /// # Errors
+    ///
+    /// Nothing defines the name, or a variable's value can't be linked.
+    pub fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
+        let _inside = fork::hold_off();
+        self.core.finish_loading()?;
+        self.core.lookup(self.id, name)
+    }
+
+    /// As [`Library::lookup`], by the name that the source had before a compiler mangled it:
+    /// `geometry::area(double)`, `shapes::area`.
+    ///
+    /// # Errors
+    ///
+    /// No name, or more than one, reads so; else as [`Library::lookup`].
+    pub fn lookup_demangled(&self, name: &str) -> Result<ExecAddr, Error> {
+        let mangled = {
+            let _inside = fork::hold_off();
+            self.core.demangled.find(&self.core.ledger(), self.id, name)
+        };
+        match &*mangled {
+            [one] => self.lookup(one),
+            [] => Err(Error::Unknown { name: name.into() }),
+            several => Err(Error::Ambiguous {
+                name: name.into(),
+                candidates: several.to_vec(),
+            }),
+        }
+    }
+
+    /// A function of the type `F`: `extern "C" fn(i32, *const u8) -> f64` and the like, of up to
+    /// twelve parameters. What the IR says of the type is compared with `F`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::lookup`]; the name is no function, or one of another type.
+    ///
+    /// # Safety
+    ///
+    /// The function takes and returns what `F` says (pointers to what `F`'s point to, say), and
+    /// may be called as often and from whichever threads the caller will call it.
+    pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
+        let address = self.lookup(name)?;
+        let state = self.state(name);
+        // SAFETY: as the caller promises.
+        unsafe { Function::new(self.core.clone(), name, address, state.as_ref()) }
+    }
+
+    /// A variable of the type `T`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::lookup`]; the name is no variable, or one of another size.
+    pub fn data<T>(&self, name: &str) -> Result<Data<T>, Error> {
+        let address = self.lookup(name)?;
+        let state = self.state(name);
+        Data::new(self.core.clone(), name, address, state.as_ref())
+    }
+
+    /// Calls a function whose type is known only at run time; `None` if it returns nothing.
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options, Value};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("scale.ll", b"define double @scale(double %x, i32 %by) {
+    ///     %y = sitofp i32 %by to double
+    ///     %z = fmul double %x, %y
+    ///     ret double %z
+    /// }")?;
+    /// // SAFETY: it only computes.
+    /// let result = unsafe { main.call("scale", &[Value::F64(1.5), Value::I32(4)])? };
+    /// assert_eq!(result, Some(Value::F64(6.0)));
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::lookup`]; the name is no function, its type isn't known or has something in
+    /// it that no [`Value`](crate::Value) is, or the arguments don't fit it.
+    ///
+    /// # Safety
+    ///
+    /// The function does what it does; pointers among the arguments are what it takes them for.
+    pub unsafe fn call(
+        &self,
+        name: &str,
+        arguments: &[crate::Value],
+    ) -> Result<Option<crate::Value>, Error> {
+        let _inside = fork::hold_off();
+        self.core.finish_loading()?;
+        let gate = gate::open(&self.core, self.id, name)?;
+        drop(_inside);
+        // SAFETY: as the caller promises.
+        unsafe { gate.call(arguments) }
+    }
+
+    /// Gives a function a new body, see [`Engine::replace`](crate::Engine::replace).
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::replace`](crate::Engine::replace).
+    pub fn replace(&self, name: &str, ir: &[u8]) -> Result<Generation, Error> {
+        let _inside = fork::hold_off();
+        self.core.finish_loading()?;
+        replace::replace(&self.core, self.id, name, ir)
+    }
+
+    /// What the ledger knows of a name; `None` if it doesn't know it.
+    #[must_use]
+    pub fn state(&self, name: &str) -> Option<FunctionState> {
+        let _inside = fork::hold_off();
+        state::of(&self.core, self.id, name)
+    }
+
+    /// The global names that the library defines, with what each is, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<(Arc<str>, EntryKind)> {
+        let _inside = fork::hold_off();
+        let ledger = self.core.ledger();
+        let defined = ledger.names(self.id).filter_map(|(name, id)| {
+            let entry = ledger.entry(id);
+            let is_own = match entry.definition {
+                Definition::None | Definition::Engine => false,
+                Definition::Alias(..) => entry.elected.is_some(),
+                _ => true,
+            };
+            is_own.then(|| (name.clone(), entry.kind))
+        });
+        let mut names: Vec<_> = defined.collect();
+        names.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        names
+    }
+}
+
+fn source(name: &str, bytes: &[u8]) -> Source {
+    Source {
+        name: name.into(),
+        bytes: bytes.into(),
+    }
+}
+
+fn read_file(core: &Core, path: &Path) -> Result<Source, Error> {
+    let timer = core.timings.start(Phase::Load);
+    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    timer.stop();
+    Ok(source(&path.to_string_lossy(), &bytes))
+}

@@ -1,0 +1,200 @@
+//! Names that nothing loaded defines: what the host process has, and what the client's resolvers
+//! answer.
+//!
+//! A name is asked for when it is needed: a function when it is called, a variable when code that
+//! names it is linked. No lock is held meanwhile.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+
+use rewire_llvm::Source;
+use rewire_memory::ExecAddr;
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::host::{self, HostSymbol};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, State};
+use crate::recording::Loading;
+use crate::unit::UnitPlace;
+
+/// What a resolver is asked for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Request<'a> {
+    /// The name, as the linker sees it.
+    pub name: &'a str,
+    /// What it has to be, as far as that is known.
+    pub kind: EntryKind,
+    /// Its type as IR writes it, if a declaration has said so.
+    pub type_name: Option<&'a str>,
+    /// The library whose code needs it.
+    pub library: &'a str,
+}
+
+/// What a resolver answers.
+#[non_exhaustive]
+pub enum Answer {
+    /// The thing is at this address for as long as the engine lives. It must be of the kind that
+    /// was asked for, and a function of the type that callers take it for.
+    Address(ExecAddr),
+    /// A module that defines it, and may define more; added to the library.
+    Ir {
+        /// What messages call it.
+        name: String,
+        /// Bitcode or text.
+        bytes: Vec<u8>,
+    },
+    /// A function whose IR is made when it is called; until then it has an address.
+    Lazy(LazyIr),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => f.debug_tuple("Address").field(address).finish(),
+            Self::Ir { name, .. } => f.debug_struct("Ir").field("name", name).finish(),
+            Self::Lazy(_) => f.write_str("Lazy"),
+        }
+    }
+}
+
+/// Makes the IR of a function: a module that defines it, as bitcode or text; or says why not.
+pub type LazyIr = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
+
+/// Is asked for names that nothing defines; given to [`Library::resolve_with`](crate::Library::resolve_with).
+///
+/// It is called on the thread that needs the name, with no lock of the engine's held: it may call
+/// the engine and run compiled code. During a first call it runs on a stack of the engine's, with
+/// the program's signals held back. Two threads may ask for one name at once; the first answer
+/// counts. `None` leaves the name to the next resolver.
+pub trait Resolver: Send + Sync {
+    /// Answers for one name.
+    fn resolve(&self, request: &Request<'_>) -> Option<Answer>;
+}
+
+impl<F> Resolver for F
+where
+    F: Fn(&Request<'_>) -> Option<Answer> + Send + Sync,
+{
+    fn resolve(&self, request: &Request<'_>) -> Option<Answer> {
+        self(request)
+    }
+}
+
+/// What came of asking.
+pub(crate) enum Found {
+    /// This.
+    Symbol(HostSymbol),
+    /// The ledger knows more now than before: look again.
+    Entered,
+    /// Nobody has it.
+    Nothing,
+}
+
+impl Core {
+    /// Asks the host, then the library's resolvers.
+    pub(crate) fn ask_outside(&self, id: EntryId) -> Result<Found, Error> {
+        let (name, kind, type_name, library, asks_host) = {
+            let ledger = self.ledger();
+            let entry = ledger.entry(id);
+            let (name, type_name) = (entry.name.clone(), entry.type_name.clone());
+            (
+                name,
+                entry.kind,
+                type_name,
+                entry.library,
+                ledger.asks_host(id),
+            )
+        };
+        let is_thread_local = kind == EntryKind::ThreadLocal;
+        let host = asks_host.then(|| host::find(&name, is_thread_local));
+        if let Some(symbol) = host.flatten() {
+            return Ok(Found::Symbol(symbol));
+        }
+        let resolvers = {
+            let all = self.resolvers.read();
+            let all = all.unwrap_or_else(PoisonError::into_inner);
+            all.get(&library).cloned().unwrap_or_default()
+        };
+        if resolvers.is_empty() {
+            return Ok(Found::Nothing);
+        }
+        let library_name = self.ledger().library_name(library).clone();
+        let request = Request {
+            name: &name,
+            kind,
+            type_name: type_name.as_deref(),
+            library: &library_name,
+        };
+        let answer = resolvers.iter().find_map(|one| one.resolve(&request));
+        match answer {
+            None => Ok(Found::Nothing),
+            Some(Answer::Address(address)) => Ok(Found::Symbol(HostSymbol::Address(address))),
+            Some(Answer::Ir { name, bytes }) => {
+                self.add_answer(library, name.into(), bytes)?;
+                Ok(Found::Entered)
+            }
+            Some(Answer::Lazy(make)) => {
+                let mut ledger = self.ledger();
+                if ledger.entry(id).definition == Definition::None {
+                    ledger.define_lazily(id, make);
+                }
+                Ok(Found::Entered)
+            }
+        }
+    }
+
+    /// Has the client make the IR of a function that is being called, and adds it.
+    pub(crate) fn generate(&self, id: EntryId, make: &LazyIr) -> Result<(), Error> {
+        let (name, library) = {
+            let ledger = self.ledger();
+            (ledger.entry(id).name.clone(), ledger.entry(id).library)
+        };
+        let bytes = make().map_err(|reason| Error::NotGenerated {
+            name: name.clone(),
+            reason,
+        })?;
+        self.add_answer(library, name.clone(), bytes)?;
+        match self.ledger().entry(id).definition {
+            Definition::Lazy => Err(Error::NotGenerated {
+                name,
+                reason: "its IR doesn't define it".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn add_answer(&self, library: LibraryId, name: Arc<str>, bytes: Vec<u8>) -> Result<(), Error> {
+        let source = Source {
+            name,
+            bytes: bytes.into(),
+        };
+        let place = UnitPlace {
+            library,
+            is_frozen: false,
+        };
+        self.add(source, place, Loading::begin(self))?;
+        self.finish_loading()
+    }
+}
+
+impl Ledger {
+    /// Lets a client's closure make the IR of a function when it is called.
+    pub(crate) fn define_lazily(&mut self, id: EntryId, make: LazyIr) {
+        let entry = self.entry_mut(id);
+        entry.definition = Definition::Lazy;
+        entry.kind = EntryKind::Function;
+        entry.state = State::Absent;
+        self.lazies.insert(id, Lazy(make));
+    }
+}
+
+/// A closure in the ledger.
+#[derive(Clone)]
+pub(crate) struct Lazy(pub(crate) LazyIr);
+
+impl fmt::Debug for Lazy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lazy")
+    }
+}
