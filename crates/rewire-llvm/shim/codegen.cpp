@@ -191,10 +191,17 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, groups, modules);
   ModulePassManager passes;
-  if (codegen->level == 0)
+  RewireLowerings lowerings = rewire_lowerings(M);
+  const OptimizationLevel level = levels[codegen->level];
+  if (codegen->level == 0) {
     passes.addPass(AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));
-  else
-    passes = builder.buildPerModuleDefaultPipeline(levels[codegen->level]);
+  } else {
+    // The default pipeline splits coroutines at the best moment, but has none for the others.
+    passes = builder.buildPerModuleDefaultPipeline(level);
+    lowerings.coroutines = false;
+  }
+  if (lowerings.any())
+    rewire_lowering_passes(lowerings, level).run(M, modules);
   passes.run(M, modules);
 }
 

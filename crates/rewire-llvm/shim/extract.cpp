@@ -348,7 +348,8 @@ private:
       same->setAttributes(function.getAttributes());
       return same;
     }
-    if (whole)
+    // What a function with prefix data has at its address is not its body.
+    if (whole && !function.hasPrefixData() && !function.hasPrologueData())
       if (Function *body = bodies.lookup(&function))
         return body;
     std::string name = nameOf(function);

@@ -146,6 +146,8 @@ impl Core {
             if let Some(slot) = entry.slot
                 && self.slots.is_fresh(slot)
             {
+                // A body that was made ahead waits for a first call; none will come.
+                self.slots.take_ready(slot);
                 self.slots.retarget(slot, body);
             }
             for callee in ledger.callees(body) {
