@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rewire::{
-    Compilation, CompileObserver, Engine, Loaded, PhaseSpan, Replacement, TimeSpan, Wait,
+    Compilation, CompileObserver, Engine, Loaded, PhaseSpan, Replacement, TimeSpan, Wait, Why,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -345,9 +345,14 @@ fn microseconds(time: Duration) -> f64 {
 }
 
 fn compilation_name(one: &Compilation) -> String {
+    let asked = one.asked.first().map_or("assembly", |name| name);
     match &one.functions[..] {
-        [] if one.failed => "fail to compile".to_owned(),
-        [] => "place data".to_owned(),
+        [] if one.failed => format!("fail to compile {asked}"),
+        // Another thread's copy was there first.
+        [] if matches!(one.why, Why::Called { .. } | Why::Ahead) => {
+            format!("compile {asked} in vain")
+        }
+        [] => format!("place {asked}"),
         [function] => format!("compile {}", function.name),
         [function, rest @ ..] => format!("compile {} and {} more", function.name, rest.len()),
     }

@@ -85,6 +85,9 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         all.push(bench.test(format!("trace::{how}"), move |folder| {
             lazy(folder, how, code, stdout)
         }));
+        all.push(bench.test(format!("trace::{how}_ahead"), move |folder| {
+            ahead(folder, how, code, stdout)
+        }));
     }
     all
 }
@@ -258,7 +261,7 @@ fn run(
 }
 
 fn lazy(folder: &Folder, how: &str, code: i32, stdout: &str) -> Result<(), String> {
-    let Run { spans, .. } = run(folder, &[], how, code, stdout)?;
+    let Run { spans, .. } = run(folder, &["--threads", "0"], how, code, stdout)?;
     let mut expected = BTreeMap::from([
         ("main".to_owned(), "called".to_owned()),
         ("leaf".to_owned(), "in company of begin".to_owned()),
@@ -296,12 +299,31 @@ fn lazy(folder: &Folder, how: &str, code: i32, stdout: &str) -> Result<(), Strin
     Ok(())
 }
 
+/// With compile threads the same functions are compiled, by whichever thread gets there first.
+fn ahead(folder: &Folder, how: &str, code: i32, stdout: &str) -> Result<(), String> {
+    let Run { spans, .. } = run(folder, &["--threads", "2"], how, code, stdout)?;
+    let found = functions(&spans)?;
+    let names: Vec<&str> = found.keys().map(String::as_str).collect();
+    let expected = match how {
+        "missing" => &["begin", "leaf", "main"][..],
+        _ => &["begin", "late", "leaf", "main"],
+    };
+    let is_known = |why: &String| why.starts_with("called") || why == "surely called soon";
+    if names != expected || !found.values().all(is_known) {
+        return Err(format!("compiled: {found:?}"));
+    }
+    Ok(())
+}
+
 fn eager(folder: &Folder) -> Result<(), String> {
     // Eagerly, a function that nothing defines is no error either before it is called.
-    let Run { spans, report } = run(folder, &["--eager"], "return", 4, "12\nlate\n")?;
-    let found = functions(&spans)?;
-    if found.len() != DEFINED || found.values().any(|why| why != "eager") {
-        return Err(format!("compiled: {found:?}, {report}"));
+    for threads in ["0", "2"] {
+        let options = ["--eager", "--threads", threads];
+        let Run { spans, report } = run(folder, &options, "return", 4, "12\nlate\n")?;
+        let found = functions(&spans)?;
+        if found.len() != DEFINED || found.values().any(|why| why != "eager") {
+            return Err(format!("compiled: {found:?}, {report}"));
+        }
     }
     Ok(())
 }
@@ -312,7 +334,8 @@ fn source(folder: &Folder) -> Result<(), String> {
                   int main(int n, char **v) { return n > 0 ? inner(n) : 0; }\n";
     folder.file("source.c", source)?;
     let mut command = folder.rewire_run();
-    let outcome = finish(command.args(["--trace", "trace.json", "source.c"]))?;
+    command.args(["--threads", "0", "--trace", "trace.json", "source.c"]);
+    let outcome = finish(&mut command)?;
     expect_code(&outcome, &[1])?;
     let spans = read(&folder.path.join("trace.json"))?;
     expect_nested(&spans)?;
