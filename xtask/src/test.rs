@@ -39,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                "--all-features",
                 "--",
                 "-D",
                 "warnings",
@@ -81,7 +82,7 @@ fn step(args: &[&str], tally: &mut Tally) {
 fn cargo_test(tally: &mut Tally) -> Result<()> {
     let mut cargo = command("cargo");
     cargo
-        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
         .stdout(Stdio::piped());
     let name = line(&cargo);
     println!("$ {name}");

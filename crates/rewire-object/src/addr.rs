@@ -89,6 +89,13 @@ impl Add<u64> for ExecAddr {
     }
 }
 
+/// Where a thing of this process is.
+impl<T> From<*const T> for ExecAddr {
+    fn from(pointer: *const T) -> Self {
+        Self::new(pointer as u64)
+    }
+}
+
 impl From<u64> for ExecAddr {
     fn from(address: u64) -> Self {
         Self(address)

@@ -5,6 +5,14 @@
 //! it and where it is now, so that a function can be replaced while the program runs and every
 //! caller follows.
 //!
+//! Names live in libraries ([`Library`]), which search one another, the host process, and ask the
+//! client's resolvers ([`Resolver`]). Functions are looked up with their types
+//! ([`Library::function`]), or called by types that only the engine knows ([`Library::call`]).
+//! [`Library::state`] shows what the ledger knows, [`CompileObserver`] what is compiled and why.
+//!
+//! With the feature `inkwell`, modules that were built with that crate are taken as they are;
+//! `examples/inkwell.rs` shows it.
+//!
 //! The way of a function: `unit` (IR that was added) → `ledger` (its name) → `first_call` →
 //! `compile` → `link` → `ledger` again, and a store to its slot.
 
@@ -68,6 +76,11 @@ pub use unit::{UnitId, UnitInfo};
 pub const EXIT_LOAD: i32 = 65;
 /// The exit code when a function could not be compiled or resolved as it was called.
 pub const EXIT_COMPILE: i32 = 70;
+
+// The example is a test as well.
+#[cfg(all(doctest, feature = "inkwell"))]
+#[doc = concat!("```\n", include_str!("../examples/inkwell.rs"), "\n```")]
+pub struct InkwellExample;
 
 // Any program that uses the engine answers the unwinder for compiled code.
 rewire_memory::answer_unwinder!();

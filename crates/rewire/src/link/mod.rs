@@ -102,8 +102,11 @@ pub(crate) fn link(core: &Core, objects: &[Object], purpose: Purpose) -> Result<
     let timer = core.timings.start(Phase::Link);
     let batch = parse_all(objects)?;
     timer.stop();
-    complete(core, batch, purpose, &mut HashSet::default())
+    complete(core, batch, purpose, &mut HashSet::default(), 0)
 }
+
+/// How often more may be found to be missing: each time, what was missing names something new.
+const MOST_ROUNDS: usize = 1000;
 
 fn parse_all(objects: &[Object]) -> Result<Vec<Parsed<'_>>, Error> {
     objects.iter().map(Parsed::new).collect()
@@ -115,7 +118,15 @@ fn complete(
     mut batch: Vec<Parsed<'_>>,
     purpose: Purpose,
     absent: &mut FxHashSet<EntryId>,
+    round: usize,
 ) -> Result<Linked, Error> {
+    if round == MOST_ROUNDS {
+        let unit = batch.first().map(|one| one.object.unit.name.clone());
+        return Err(Error::Internal(format!(
+            "{}: what is missing never comes",
+            unit.unwrap_or_default()
+        )));
+    }
     let timer = core.timings.start(Phase::Link);
     let mut ledger = core.ledger();
     for parsed in &mut batch {
@@ -134,7 +145,7 @@ fn complete(
     // Those live shorter than what the batch began with.
     let mut batch: Vec<Parsed<'_>> = batch;
     batch.extend(parse_all(&more)?);
-    complete(core, batch, purpose, absent)
+    complete(core, batch, purpose, absent, round + 1)
 }
 
 /// One object with its place and its bytes, not yet seen by anybody.

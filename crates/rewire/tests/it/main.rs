@@ -4,6 +4,7 @@ mod engine;
 mod frozen;
 mod inspect;
 mod ledger;
+mod libraries;
 mod observer;
 mod replace;
 mod support;
