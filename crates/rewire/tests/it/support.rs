@@ -42,6 +42,19 @@ impl Checked {
         }
     }
 
+    /// An engine whose links nobody looks at, for tests that make very many.
+    pub(crate) fn without_records(level: Level, threads: usize) -> Self {
+        let engine = Engine::new(Options {
+            level: OptLevel::Fixed(level),
+            threads,
+            ..Options::default()
+        });
+        Self {
+            engine: engine.unwrap(),
+            collector: Arc::default(),
+        }
+    }
+
     /// An engine that holds this IR.
     pub(crate) fn with(level: Level, ir: &str) -> Self {
         let checked = Self::new(level);

@@ -253,3 +253,95 @@ fn resolvers_that_wait_for_one_another_are_not_for_ever() {
         assert_eq!((even(), odd()), (2, 3));
     }
 }
+
+/// A cheap way to shuffle that gives the same order each time.
+fn shuffled(count: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    for place in (1..count).rev() {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        order.swap(place, (state % (place as u64 + 1)) as usize);
+    }
+    order
+}
+
+#[test]
+fn eight_threads_call_ten_thousand_fresh_functions() {
+    const COUNT: usize = 10_000;
+    let mut ir = String::new();
+    for i in 0..COUNT {
+        ir.push_str(&format!("define i64 @f{i}() {{\n ret i64 {i}\n}}\n"));
+    }
+    for threads in [0, 2] {
+        let checked = Checked::without_records(Level::O0, threads);
+        checked.engine.add_ir("test.ll", ir.as_bytes()).unwrap();
+        let functions: Vec<extern "C" fn() -> i64> = (0..COUNT)
+            .map(|i| checked.function(&format!("f{i}")))
+            .collect();
+        let start = Barrier::new(8);
+        thread::scope(|scope| {
+            for seed in 0..8 {
+                let (start, functions) = (&start, &functions);
+                scope.spawn(move || {
+                    let order = shuffled(COUNT, seed);
+                    start.wait();
+                    for i in order {
+                        assert_eq!(functions[i](), i as i64);
+                    }
+                });
+            }
+        });
+        let report = checked.engine.report();
+        assert_eq!(report.functions_compiled, COUNT as u64);
+        assert_eq!(report.functions_called, COUNT as u64);
+    }
+}
+
+#[test]
+fn cycles_of_functions_never_deadlock() {
+    // Each function calls the next one, in a cycle, and holds the addresses of two others; their
+    // variables name the functions and one another.
+    const COUNT: usize = 12;
+    let mut ir = String::new();
+    for i in 0..COUNT {
+        let (next, far, last) = ((i + 1) % COUNT, (i + 5) % COUNT, (i + COUNT - 1) % COUNT);
+        ir.push_str(&format!(
+            "@v{i} = internal global [3 x ptr] [ptr @f{far}, ptr @v{last}, ptr @v{next}]
+             define i64 @f{i}(i64 %n) {{
+               %done = icmp eq i64 %n, 0
+               br i1 %done, label %out, label %more
+             more:
+               %m = sub i64 %n, 1
+               %p = load ptr, ptr @v{i}
+               %x = call i64 %p(i64 0)
+               %y = call i64 @f{next}(i64 %m)
+               %z = add i64 %x, %y
+               ret i64 %z
+             out:
+               ret i64 1
+             }}\n"
+        ));
+    }
+    for round in 0..1000 {
+        let threads = round % 3;
+        let checked = Checked::without_records(Level::O0, threads);
+        checked.engine.add_ir("test.ll", ir.as_bytes()).unwrap();
+        let functions: Vec<extern "C" fn(i64) -> i64> = (0..COUNT)
+            .map(|i| checked.function(&format!("f{i}")))
+            .collect();
+        let start = Barrier::new(8);
+        thread::scope(|scope| {
+            for thread in 0..8 {
+                let (start, functions) = (&start, &functions);
+                scope.spawn(move || {
+                    start.wait();
+                    let first = (thread * 3 + round) % COUNT;
+                    assert_eq!(functions[first](COUNT as i64), COUNT as i64 + 1);
+                });
+            }
+        });
+        assert_eq!(checked.engine.report().functions_compiled, COUNT as u64);
+    }
+}
