@@ -14,7 +14,7 @@ use crate::host;
 use crate::inspect::{self, Inspection};
 use crate::ledger::Generation;
 use crate::options::Options;
-use crate::process::{self, fork, sections};
+use crate::process::{self, cxx, fork, sections};
 use crate::recording::Loading;
 use crate::replace;
 use crate::report::{Phase, Report};
@@ -162,7 +162,8 @@ impl Engine {
     }
 
     /// Puts in memory what must be there before anything runs: variables in sections that are
-    /// walked as a whole, variables marked as used, assembly. Done by itself when a name is
+    /// walked as a whole, variables marked as used, assembly; and libstdc++, if units are C++ and
+    /// the process has no C++ library. Done by itself when a name is
     /// looked up or the program is run.
     ///
     /// # Errors
@@ -172,6 +173,9 @@ impl Engine {
         let _inside = fork::hold_off();
         let fresh = std::mem::take(&mut *lock(&self.fresh));
         if !fresh.is_empty() {
+            for unit in &fresh {
+                cxx::load_if_needed(&self.core, &unit.index);
+            }
             sections::place(&self.core, &fresh)?;
         }
         Ok(())
