@@ -25,11 +25,7 @@ type Level = (
 /// How bitcode is made. `raw` has the compiler's passes left out.
 const LEVELS: [Level; 4] = [
     ("O0", &["-O0"], &["-Copt-level=0"]),
-    (
-        "debug",
-        &["-O0", "-g"],
-        &["-Copt-level=0", "-Cdebuginfo=2"],
-    ),
+    ("debug", &["-O0", "-g"], &["-Copt-level=0", "-Cdebuginfo=2"]),
     ("O2", &["-O2"], &["-Copt-level=2"]),
     (
         "raw",
