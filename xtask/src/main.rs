@@ -3,6 +3,7 @@
 
 mod bench;
 mod callgrind;
+mod cases;
 mod corpus;
 mod demo;
 mod error;
@@ -38,7 +39,7 @@ enum Task {
     Demo(demo::Options),
     /// Look for LLVM 22, clang 22 and what else is needed, and install what is missing.
     Setup,
-    /// Build the real programs (Lua, SQLite, bzip2) to bitcode and natively, in target/corpus.
+    /// Build the real programs (Lua, SQLite, bzip2, QuickJS, MiniSat, two of ours) to bitcode and natively, in target/corpus.
     Corpus,
     /// Run everything that must pass: formatting, clippy, all tests, and the corpus against native.
     Test(test::Options),

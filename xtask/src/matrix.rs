@@ -1,15 +1,15 @@
 //! The corpus under `rewire`, in every mode, compared with native runs.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::callgrind;
-use crate::corpus::{self, PROGRAMS, Program};
+use crate::cases::{Case, cases};
+use crate::corpus::Program;
 use crate::error::{Context, Error, Result};
-use crate::paths::{self, shown};
+use crate::paths::shown;
 use crate::process::{Job, Outcome};
 use crate::rewire::Rewire;
 use crate::tally::Tally;
@@ -17,78 +17,11 @@ use crate::tally::Tally;
 /// A program that runs longer than this under test hangs.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// The mode of the cases that run in one alone.
+const ONCE: &str = "O0.bc lazy default";
+
 /// The largest allowed ratio of functions compiled to functions that a native run enters.
 pub(crate) const COMPILED_BAR: f64 = 1.1;
-
-/// One way of running a program: its arguments and its standard input.
-pub(crate) struct Case {
-    /// What to call it.
-    pub(crate) name: &'static str,
-    /// The arguments.
-    pub(crate) args: Vec<OsString>,
-    stdin: Option<PathBuf>,
-    /// Standard output must be this file's bytes; known without any run.
-    must_print: Option<PathBuf>,
-}
-
-impl Case {
-    fn new(name: &'static str, args: &[&str]) -> Self {
-        let args = args.iter().map(OsString::from).collect();
-        Self {
-            name,
-            args,
-            stdin: None,
-            must_print: None,
-        }
-    }
-
-    fn file(mut self, path: &Path) -> Self {
-        self.args.push(path.into());
-        self
-    }
-
-    fn job(&self, job: Job) -> Job {
-        match &self.stdin {
-            Some(file) => job.stdin(file),
-            None => job,
-        }
-    }
-}
-
-/// The runs of a program that are compared.
-pub(crate) fn cases(program: Program) -> Vec<Case> {
-    let input = |name: &str| paths::corpus_inputs().join(name);
-    match program {
-        Program::Lua => {
-            let mut wide = Case::new("test.lua", &[]).file(&input("test.lua"));
-            wide.args.extend(["a".into(), "b c".into()]);
-            vec![Case::new("bench.lua", &[]).file(&input("bench.lua")), wide]
-        }
-        Program::Sqlite => vec![
-            Case::new("1,000 inserts", &[]).file(&corpus::bench_sql()),
-            Case::new("test.sql", &[]).file(&input("test.sql")),
-        ],
-        Program::Bzip2 => {
-            let mut cases = Vec::new();
-            for (compress, decompress, sample, level) in [
-                ("compress 1", "decompress 1", "sample1", "-1"),
-                ("compress 2", "decompress 2", "sample2", "-2"),
-                ("compress 3", "decompress 3", "sample3", "-3"),
-            ] {
-                let plain = program.file(&format!("{sample}.ref"));
-                let packed = program.file(&format!("{sample}.bz2"));
-                let mut case = Case::new(compress, &[level, "-c"]);
-                case.stdin = Some(plain.clone());
-                case.must_print = Some(packed.clone());
-                cases.push(case);
-                let mut case = Case::new(decompress, &["-d", "-c"]).file(&packed);
-                case.must_print = Some(plain);
-                cases.push(case);
-            }
-            cases
-        }
-    }
-}
 
 /// Runs a case natively: what every other run of it must print and return.
 pub(crate) fn expected(program: Program, case: &Case) -> Result<Outcome> {
@@ -141,8 +74,8 @@ pub(crate) fn difference(expected: &Outcome, found: &Outcome) -> Option<String> 
 }
 
 /// Runs everything and counts it in `tally`.
-pub(crate) fn run(rewire: &Rewire, tally: &mut Tally) {
-    for program in PROGRAMS {
+pub(crate) fn run(rewire: &Rewire, programs: &[Program], tally: &mut Tally) {
+    for &program in programs {
         if let Err(error) = program_matrix(rewire, program, tally) {
             tally.fail(
                 &format!("{}: the matrix", program.name()),
@@ -150,8 +83,10 @@ pub(crate) fn run(rewire: &Rewire, tally: &mut Tally) {
             );
         }
     }
-    for program in [Program::Lua, Program::Sqlite] {
-        for case in cases(program) {
+    let counted = [Program::Lua, Program::Sqlite];
+    for program in counted.into_iter().filter(|one| programs.contains(one)) {
+        // An error was counted by the matrix.
+        for case in cases(program).unwrap_or_default() {
             let name = format!("{} {}: functions compiled", program.name(), case.name);
             match compiled(rewire, program, &case) {
                 // Fewer than are entered can't be true at -O0, where nothing is inlined; a few are
@@ -170,18 +105,22 @@ pub(crate) fn run(rewire: &Rewire, tally: &mut Tally) {
 }
 
 fn program_matrix(rewire: &Rewire, program: Program, tally: &mut Tally) -> Result<()> {
-    let cases = cases(program);
+    let cases = cases(program)?;
     let mut native = HashMap::new();
     for case in &cases {
-        native.insert(case.name, expected(program, case)?);
+        native.insert(&*case.name, expected(program, case)?);
     }
+    let libraries = program.libraries()?;
     let mut cell = |label: &str, options: &[&str], files: &[PathBuf]| {
-        for case in &cases {
+        let is_once = label == ONCE;
+        let libraries = libraries.iter().map(String::as_str);
+        let options: Vec<&str> = libraries.chain(options.iter().copied()).collect();
+        for case in cases.iter().filter(|case| is_once || !case.once) {
             let name = format!("{} {}: {label}", program.name(), case.name);
-            let job = case.job(rewire.job(options, files, &case.args));
+            let job = case.job(rewire.job(&options, files, &case.args));
             match job.capture(LIMIT) {
                 Err(error) => tally.fail(&name, &error.to_string()),
-                Ok(found) => match difference(&native[case.name], &found) {
+                Ok(found) => match difference(&native[&*case.name], &found) {
                     None => tally.pass(&name),
                     Some(difference) => tally.fail(
                         &name,
@@ -211,6 +150,13 @@ fn program_matrix(rewire: &Rewire, program: Program, tally: &mut Tally) -> Resul
                 );
             }
         }
+    }
+    for level in ["-O1", "-O3"] {
+        cell(
+            &format!("O0.bc lazy {level}"),
+            &[level],
+            &[program.file("O0.bc")],
+        );
     }
     // As a build system would hand it over: one file for each source, and unoptimised by clang.
     cell("O0, separate files", &[], &program.units("O0")?);

@@ -165,6 +165,7 @@ pub(crate) struct Job {
     program: PathBuf,
     args: Vec<OsString>,
     stdin: Option<PathBuf>,
+    dir: Option<PathBuf>,
 }
 
 impl Job {
@@ -174,6 +175,7 @@ impl Job {
             program: program.into(),
             args: Vec::new(),
             stdin: None,
+            dir: None,
         }
     }
 
@@ -200,6 +202,12 @@ impl Job {
         self
     }
 
+    /// Runs in this folder instead of the project's.
+    pub(crate) fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
     /// The command line as a person would type it.
     pub(crate) fn line(&self) -> String {
         let mut shown = line(Command::new(&self.program).args(&self.args));
@@ -213,6 +221,9 @@ impl Job {
     fn command(&self) -> Result<Command> {
         let mut command = command(&self.program);
         command.args(&self.args);
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
         match &self.stdin {
             Some(file) => {
                 let file = File::open(file).context(|| format!("open {}", paths::shown(file)))?;

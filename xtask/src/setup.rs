@@ -37,7 +37,7 @@ const NEEDS: &[Need] = &[
     },
     Need {
         package: "clang-22",
-        why: "compiles the corpus and C files given to `rewire run`",
+        why: "compiles the corpus, and C and C++ files given to `rewire run`",
         there: || paths::llvm_tool("clang").is_ok_and(|clang| runs(&clang)),
     },
     Need {
@@ -52,7 +52,7 @@ const NEEDS: &[Need] = &[
     },
     Need {
         package: "zlib1g-dev",
-        why: "LLVM links it",
+        why: "LLVM and MiniSat link it",
         there: || header("zlib.h") && library("libz.a"),
     },
     Need {

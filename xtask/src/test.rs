@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use crate::error::{Context, Result};
+use crate::corpus::Program;
+use crate::error::{Context, Error, Result};
 use crate::process::{command, line};
 use crate::rewire::Rewire;
 use crate::tally::Tally;
@@ -19,6 +20,10 @@ pub(crate) struct Options {
     /// Only the corpus: leave out formatting, lints and cargo's tests.
     #[arg(long, conflicts_with = "quick")]
     corpus_only: bool,
+    /// Of the corpus, only this program (lua, sqlite, bzip2, quickjs, minisat, cxx, rust); may be
+    /// repeated.
+    #[arg(long, value_name = "NAME", conflicts_with = "quick")]
+    program: Vec<String>,
     /// Run the corpus with a release build. The default is a debug build, whose assertions and
     /// overflow checks are worth the time.
     #[arg(long)]
@@ -59,10 +64,24 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 }
 
 fn the_corpus(options: &Options, tally: &mut Tally) -> Result<()> {
-    corpus::build(&corpus::PROGRAMS)?;
+    let programs = chosen(&options.program)?;
+    corpus::build(&programs)?;
     let rewire = Rewire::given_or_built(options.rewire.as_deref(), options.release)?;
-    matrix::run(&rewire, tally);
+    matrix::run(&rewire, &programs, tally);
     Ok(())
+}
+
+/// The programs of these names; all of them for no name.
+fn chosen(names: &[String]) -> Result<Vec<Program>> {
+    let all = corpus::PROGRAMS.into_iter();
+    if names.is_empty() {
+        return Ok(all.collect());
+    }
+    let find = |name: &String| {
+        let found = all.clone().find(|program| program.name() == name);
+        found.ok_or_else(|| Error::new(format!("the corpus has no program {name}")))
+    };
+    names.iter().map(find).collect()
 }
 
 /// One call of cargo that counts as one test.

@@ -61,8 +61,12 @@ struct Rest {
   rewire run hello.bc -- an argument
   rewire run --trace hello.json hello.bc    # then open hello.json with ui.perfetto.dev
 
-FILEs are LLVM IR (.bc, .ll; `-` reads it from standard input) and C sources (.c), which the
-installed clang turns into IR. argv[0] is the first FILE, a frozen one if there is no other.")]
+FILEs are LLVM IR (.bc, .ll; `-` reads it from standard input), shared libraries (.so), and sources
+that the installed clang turns into IR (C: .c; C++: .cc, .cpp, .cxx, .C) or the installed rustc
+(Rust: .rs, one file, edition 2024). argv[0] is the first FILE, a frozen one if there is no other.
+
+IR of C++ gets libstdc++ by itself. IR of rustc needs
+  -L $(rustc --print target-libdir) -l std-HASH")]
 pub(crate) struct Run {
     /// What to load.
     #[arg(value_name = "FILE", required_unless_present = "frozen")]

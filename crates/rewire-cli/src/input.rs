@@ -1,13 +1,12 @@
 //! What each FILE is, and how it becomes IR.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::io::{self, Read};
+use std::path::Path;
 
-use rewire::{Engine, Error, Level, OptLevel};
+use rewire::{Engine, Error, OptLevel};
 
-use crate::trace;
+use crate::sources::{self, Language};
 
 /// Whether what a file defines may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +19,7 @@ pub(crate) enum Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Ir,
-    C,
+    Source(Language),
     SharedLibrary,
     /// Something that rewire will take, but doesn't take yet.
     Absent(&'static str),
@@ -31,7 +30,7 @@ enum Kind {
 pub(crate) enum Problem {
     /// It is bad input.
     Bad(Error),
-    /// Clang refused it, or there is no clang.
+    /// Its compiler refused it, or there is no compiler.
     Source { what: String, help: Option<String> },
     /// Its kind is not there yet.
     Absent(String),
@@ -74,11 +73,8 @@ pub(crate) fn load(
                 Fate::Frozen => engine.add_file_frozen(path),
             }?;
         }
-        Kind::C => {
-            let bytes = trace::timed(
-                || format!("clang {}", path.display()),
-                || compile_c(path, level),
-            )?;
+        Kind::Source(language) => {
+            let bytes = sources::compile(path, language, level, library)?;
             add_ir(&path.to_string_lossy(), &bytes)?;
         }
         Kind::SharedLibrary => {
@@ -115,12 +111,12 @@ fn kind(path: &Path) -> Result<Kind, Error> {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
     Ok(match &*extension {
         "bc" | "ll" => Kind::Ir,
-        "c" => Kind::C,
+        "c" => Kind::Source(Language::C),
+        "cc" | "cpp" | "cxx" | "C" => Kind::Source(Language::Cxx),
+        "rs" => Kind::Source(Language::Rust),
         "so" => Kind::SharedLibrary,
         "o" => Kind::Absent("object files are not there yet"),
         "a" => Kind::Absent("archives are not there yet"),
-        "cc" | "cpp" | "cxx" | "C" => Kind::Absent("C++ sources are not there yet"),
-        "rs" => Kind::Absent("Rust sources are not there yet"),
         _ => by_magic(path)?,
     })
 }
@@ -151,61 +147,4 @@ fn by_magic(path: &Path) -> Result<Kind, Error> {
             Kind::Ir
         },
     )
-}
-
-/// Where Debian's clang 22 is, by preference.
-const CLANGS: [&str; 2] = ["clang-22", "/usr/lib/llvm-22/bin/clang"];
-
-/// Has clang turn a source into bitcode that isn't optimised yet: the engine does that, for
-/// each function that is called.
-fn compile_c(path: &Path, level: OptLevel) -> Result<Vec<u8>, Problem> {
-    let flags: &[&str] = match level {
-        OptLevel::Auto | OptLevel::Fixed(Level::O0) => &["-O0"],
-        _ => &["-O2", "-Xclang", "-disable-llvm-passes"],
-    };
-    for clang in CLANGS {
-        let child = Command::new(clang)
-            .args(flags)
-            .args(["-c", "-emit-llvm", "-o", "-", "-x", "c"])
-            .arg(as_file(path))
-            .stdin(Stdio::null())
-            .arg(if io::stderr().is_terminal() {
-                "-fcolor-diagnostics"
-            } else {
-                "-fno-color-diagnostics"
-            })
-            .output();
-        let output = match child {
-            Ok(output) => output,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => {
-                return Err(Problem::Source {
-                    what: format!("cannot run {clang}: {error}"),
-                    help: None,
-                });
-            }
-        };
-        let said = String::from_utf8_lossy(&output.stderr);
-        if !output.status.success() {
-            return Err(Problem::Source {
-                what: format!("{}: clang refused it\n{}", path.display(), said.trim_end()),
-                help: None,
-            });
-        }
-        eprint!("{said}");
-        return Ok(output.stdout);
-    }
-    Err(Problem::Source {
-        what: format!("{}: there is no clang 22 to compile it", path.display()),
-        help: Some("apt install clang-22".to_owned()),
-    })
-}
-
-/// A path that no program takes for an option.
-fn as_file(path: &Path) -> PathBuf {
-    if path.is_absolute() {
-        path.to_owned()
-    } else {
-        Path::new(".").join(path)
-    }
 }

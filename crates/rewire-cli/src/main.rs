@@ -1,7 +1,7 @@
 //! The `rewire` program: runs LLVM IR, each function compiled when it is first called.
 //!
 //! A thin layer over the `rewire` library: it reads the command line ([`args`]), turns files into
-//! IR ([`input`]), finds libraries ([`libraries`]), and tells what was done ([`report`], [`trace`]).
+//! IR ([`input`], [`sources`]), finds libraries ([`libraries`]), and tells what was done ([`report`], [`trace`]).
 //!
 //! It has no `main` of Rust's, because the program that it runs has to find the process as a
 //! native one would: SIGPIPE at its default, no handlers, no alternate stack.
@@ -15,6 +15,7 @@ mod libraries;
 mod message;
 mod report;
 mod run;
+mod sources;
 mod trace;
 
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};

@@ -20,8 +20,8 @@ use crate::ledger::{Definition, EntryKind, Ledger, State};
 use crate::observe::LinkObserver;
 use crate::options::Options;
 use crate::outside::Resolver;
-use crate::process::sections;
 use crate::process::{Process, fork};
+use crate::process::{cxx, sections};
 use crate::recording::Loading;
 use crate::report::{Phase, Timings};
 use crate::sync::lock;
@@ -140,6 +140,9 @@ impl Core {
     /// Puts in memory what must be there before anything of the units runs.
     pub(crate) fn finish_loading(&self) -> Result<(), Error> {
         let fresh = std::mem::take(&mut *lock(&self.fresh));
+        for unit in &fresh {
+            cxx::load_if_needed(self, unit);
+        }
         if !fresh.is_empty() {
             sections::place(self, &fresh)?;
         }

@@ -161,7 +161,8 @@ impl Engine {
     }
 
     /// Puts in memory what must be there before anything runs: variables in sections that are
-    /// walked as a whole, variables marked as used, assembly. Done by itself when a name is
+    /// walked as a whole, variables marked as used, assembly; and libstdc++, if units are C++ and
+    /// the process has no C++ library. Done by itself when a name is
     /// looked up or the program is run.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ use rewire_llvm::LlvmError;
 use rewire_memory::MemoryError;
 use rewire_object::{LinkError, ObjectError};
 
+use crate::process::cxx::is_of_rust;
+
 /// An error of the engine. Each says what is wrong and where; [`Error::help`] says what to do,
 /// where there is something to do.
 #[derive(Debug, thiserror::Error)]
@@ -187,6 +189,12 @@ impl Error {
             }
             Self::Frozen { unit, .. } => {
                 format!("load {unit} before any frozen code runs")
+            }
+            Self::MissingData { name, .. } | Self::MissingFunction { name } if is_of_rust(name) => {
+                format!(
+                    "load what defines {name}; what is Rust's own is in libstd-HASH.so in the \
+                     folder that `rustc --print target-libdir` says: -L FOLDER -l std-HASH"
+                )
             }
             Self::MissingData { name, .. } | Self::MissingFunction { name } => {
                 format!("load the file, or the library (-l), that defines {name}")

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::events::{Replacement, Why};
 use crate::ledger::{Definition, Generation, LibraryId};
 use crate::link::Purpose;
+use crate::process::cxx;
 use crate::recording::span_since;
 use crate::sync::wait;
 
@@ -75,6 +76,7 @@ pub(crate) fn replace(
     }
     let (unit, ordinal) = ledger.begin_replacement(id, source, module, index);
     drop(ledger);
+    cxx::load_if_needed(core, &unit.index);
     if let Some(since) = waiting {
         core.tell_wait(name.into(), since);
     }

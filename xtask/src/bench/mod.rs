@@ -133,7 +133,7 @@ fn measure(rewire: &Rewire, options: &Options) -> Result<Results> {
     }
     if wanted(Group::Compiled) {
         for program in [Program::Lua, Program::Sqlite] {
-            for case in matrix::cases(program) {
+            for case in crate::cases::cases(program)? {
                 eprintln!("Counting functions: {}, {}", program.name(), case.name);
                 let compiled = matrix::compiled(rewire, program, &case);
                 let name = format!("{}, {}", program.name(), case.name);

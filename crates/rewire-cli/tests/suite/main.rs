@@ -9,7 +9,7 @@
 //! process.rs      running commands
 //! support.rs      a folder and expectations for the tests of single behaviours:
 //! bad_input.rs    load_errors.rs    cli.rs    report.rs    streams.rs    trace.rs
-//! inspect.rs
+//! inspect.rs      languages.rs
 //! ```
 
 mod artefacts;
@@ -17,6 +17,7 @@ mod bad_input;
 mod case;
 mod cli;
 mod inspect;
+mod languages;
 mod load_errors;
 mod matrix;
 mod process;
@@ -61,6 +62,7 @@ fn run() -> Result<ExitCode, String> {
     trials.extend(load_errors::trials(&bench));
     trials.extend(cli::trials(&bench));
     trials.extend(inspect::trials(&bench));
+    trials.extend(languages::trials(&bench));
     trials.extend(report::trials(&bench));
     trials.extend(streams::trials(&bench));
     trials.extend(trace::trials(&bench));

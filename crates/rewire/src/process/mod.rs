@@ -1,7 +1,8 @@
 //! What makes compiled code a program: constructors and destructors, thread-local variables,
-//! what a C library's static part supplies, named sections, forks, and the way it ends.
+//! what a C library's static part supplies, the C++ library, named sections, forks, and the way it ends.
 
 mod builtins;
+pub(crate) mod cxx;
 pub(crate) mod exit;
 pub(crate) mod fork;
 mod main;

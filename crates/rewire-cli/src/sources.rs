@@ -1,0 +1,184 @@
+//! Has the installed compilers turn sources into bitcode that isn't optimised yet: the engine does
+//! that, for each function that is called.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use rewire::{Level, OptLevel};
+
+use crate::input::Problem;
+use crate::trace;
+
+/// The languages that `rewire` has compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    C,
+    Cxx,
+    Rust,
+}
+
+/// Where Debian's clang 22 is, by preference.
+const CLANGS: [&str; 2] = ["clang-22", "/usr/lib/llvm-22/bin/clang"];
+
+/// Has a source compiled to bitcode. `library` is told of the shared library that it needs.
+pub(crate) fn compile(
+    path: &Path,
+    language: Language,
+    level: OptLevel,
+    library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
+) -> Result<Vec<u8>, Problem> {
+    let compiler = match language {
+        Language::C | Language::Cxx => "clang",
+        Language::Rust => "rustc",
+    };
+    trace::timed(
+        || format!("{compiler} {}", path.display()),
+        || match language {
+            Language::C => clang(path, "c", level),
+            Language::Cxx => clang(path, "c++", level),
+            Language::Rust => rust(path, level, library),
+        },
+    )
+}
+
+/// The number of a level of which the engine's passes are a part; none where it has none.
+fn passes(level: OptLevel) -> Option<&'static str> {
+    match level {
+        OptLevel::Auto | OptLevel::Fixed(Level::O0) => None,
+        OptLevel::Fixed(Level::O1) => Some("1"),
+        OptLevel::Fixed(Level::O2) => Some("2"),
+        OptLevel::Fixed(Level::O3) => Some("3"),
+    }
+}
+
+fn clang(path: &Path, language: &str, level: OptLevel) -> Result<Vec<u8>, Problem> {
+    let mut arguments: Vec<OsString> = match passes(level) {
+        None => vec!["-O0".into()],
+        Some(level) => vec![
+            format!("-O{level}").into(),
+            "-Xclang".into(),
+            "-disable-llvm-passes".into(),
+        ],
+    };
+    let colour = if io::stderr().is_terminal() {
+        "-fcolor-diagnostics"
+    } else {
+        "-fno-color-diagnostics"
+    };
+    arguments.extend(["-c", "-emit-llvm", "-o", "-", colour, "-x", language].map(OsString::from));
+    arguments.push(as_file(path).into());
+    for clang in CLANGS {
+        if let Some(output) = run(clang, &arguments)? {
+            return taken(path, clang, output);
+        }
+    }
+    Err(Problem::Source {
+        what: format!("{}: there is no clang 22 to compile it", path.display()),
+        help: Some("apt install clang-22".to_owned()),
+    })
+}
+
+/// Has rustc compile a program of one file, and loads the shared library that it is for.
+fn rust(
+    path: &Path,
+    level: OptLevel,
+    library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
+) -> Result<Vec<u8>, Problem> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let folder = run(&rustc, &["--print".into(), "target-libdir".into()])?;
+    let Some(folder) = folder.filter(|output| output.status.success()) else {
+        return Err(Problem::Source {
+            what: format!("{}: there is no rustc to compile it", path.display()),
+            help: Some("install Rust (https://rustup.rs), or set RUSTC".to_owned()),
+        });
+    };
+    let folder = PathBuf::from(String::from_utf8_lossy(&folder.stdout).trim());
+    let mut arguments: Vec<OsString> = [
+        "--edition=2024",
+        "--crate-type=bin",
+        "--emit=llvm-bc",
+        "-Cprefer-dynamic",
+        "-Ccodegen-units=1",
+        "-o",
+        "-",
+    ]
+    .map(OsString::from)
+    .into();
+    match passes(level) {
+        None => arguments.push("-Copt-level=0".into()),
+        Some(level) => {
+            arguments.push(format!("-Copt-level={level}").into());
+            arguments.push("-Cno-prepopulate-passes".into());
+        }
+    }
+    if io::stderr().is_terminal() {
+        arguments.push("--color=always".into());
+    }
+    arguments.push(as_file(path).into());
+    let output = run(&rustc, &arguments)?.ok_or_else(|| Problem::Source {
+        what: format!("{}: rustc is gone", path.display()),
+        help: None,
+    })?;
+    let bytes = taken(path, "rustc", output)?;
+    let standard = standard_library(&folder).ok_or_else(|| Problem::Source {
+        what: format!("there is no libstd-*.so in {}", folder.display()),
+        help: Some("install the component rust-std for this machine".to_owned()),
+    })?;
+    library(&standard)?;
+    Ok(bytes)
+}
+
+/// Rust's standard library in its folder; its name has a hash.
+fn standard_library(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?;
+    let mut paths = entries.flatten().map(|entry| entry.path());
+    paths.find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("libstd-") && name.ends_with(".so")
+    })
+}
+
+/// Runs a compiler; `None` if there is none of that name.
+fn run(compiler: impl Into<OsString>, arguments: &[OsString]) -> Result<Option<Output>, Problem> {
+    let compiler = compiler.into();
+    let output = Command::new(&compiler)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output();
+    match output {
+        Ok(output) => Ok(Some(output)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Problem::Source {
+            what: format!("cannot run {}: {error}", compiler.display()),
+            help: None,
+        }),
+    }
+}
+
+/// What a compiler wrote. Its warnings go to the user.
+fn taken(path: &Path, compiler: &str, output: Output) -> Result<Vec<u8>, Problem> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        eprint!("{said}");
+        return Ok(output.stdout);
+    }
+    Err(Problem::Source {
+        what: format!(
+            "{}: {compiler} refused it\n{}",
+            path.display(),
+            said.trim_end()
+        ),
+        help: None,
+    })
+}
+
+/// A path that no program takes for an option.
+fn as_file(path: &Path) -> PathBuf {
+    if path.is_absolute() {
+        path.to_owned()
+    } else {
+        Path::new(".").join(path)
+    }
+}

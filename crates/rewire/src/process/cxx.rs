@@ -1,0 +1,104 @@
+//! The C++ standard library, for IR that needs it and doesn't say so.
+//!
+//! A compiler's driver links `libstdc++` to whatever is C++. Bitcode has lost that word, but names
+//! tell: those of C++ are mangled, and its runtime's have a prefix of their own (Itanium C++ ABI,
+//! sections 2.2 and 5.1). The library is loaded before anything of the program runs, as natively.
+
+use rewire_llvm::Linkage;
+
+use crate::core::Core;
+use crate::host;
+use crate::ledger::{Definition, LibraryId};
+use crate::unit::Unit;
+
+/// GCC's, which clang uses as well on Linux.
+const LIBRARY: &str = "libstdc++.so.6";
+
+/// Every C++ runtime has this function, and nothing else has it.
+const PERSONALITY: &str = "__gxx_personality_v0";
+
+/// Loads the C++ library if the module names what only that can have and the process has none
+/// yet: another one (`-l c++`) serves as well.
+pub(crate) fn load_if_needed(core: &Core, unit: &Unit) {
+    let is_needed = unit.index.globals.iter().any(|global| {
+        !global.is_definition
+            && global.linkage == Linkage::External
+            && is_of_cxx(&global.name)
+            && is_undefined(core, unit.library, &global.name)
+    });
+    if !is_needed || host::find(PERSONALITY, false).is_some() {
+        return;
+    }
+    match host::load_library(LIBRARY) {
+        Ok(()) => tracing::info!(library = LIBRARY, "loaded for C++"),
+        // What is missing is named when it is called.
+        Err(reason) => tracing::warn!(reason, "no C++ library"),
+    }
+}
+
+fn is_undefined(core: &Core, library: LibraryId, name: &str) -> bool {
+    let mut ledger = core.ledger();
+    let Some(id) = ledger.find(library, name) else {
+        return true;
+    };
+    ledger.asks_host(id) && !ledger.import(id) && ledger.entry(id).definition == Definition::None
+}
+
+fn is_of_cxx(name: &str) -> bool {
+    let is_mangled = name.starts_with("_Z") && !is_of_rust(name);
+    let of_runtime = ["__cxa_", "__gxx_", "__dynamic_cast"];
+    // The C library has some of the runtime's functions, for C.
+    let of_libc = [
+        "__cxa_atexit",
+        "__cxa_at_quick_exit",
+        "__cxa_finalize",
+        "__cxa_thread_atexit_impl",
+    ];
+    is_mangled
+        || of_runtime.iter().any(|prefix| name.starts_with(prefix)) && !of_libc.contains(&name)
+}
+
+/// Whether rustc mangled the name: in its older scheme they begin as those of C++ do, and end with
+/// a hash (`17h`, 16 digits, `E`); in the newer one, with `_R`.
+pub(crate) fn is_of_rust(name: &str) -> bool {
+    let hash = name
+        .strip_suffix('E')
+        .and_then(|rest| rest.len().checked_sub(19).and_then(|at| rest.get(at..)))
+        .and_then(|end| end.strip_prefix("17h"));
+    name.starts_with("_R")
+        || name.starts_with("_ZN")
+            && hash.is_some_and(|hash| hash.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_their_language() {
+        for name in [
+            "_ZNSt8ios_base4InitC1Ev",
+            "_Znwm",
+            "_ZTVN10__cxxabiv120__si_class_type_infoE",
+            "__cxa_throw",
+            "__dynamic_cast",
+            "__gxx_personality_v0",
+        ] {
+            assert!(is_of_cxx(name), "{name}");
+            assert!(!is_of_rust(name), "{name}");
+        }
+        for name in [
+            "_ZN3std2rt19lang_start_internal17h8a3a5a62b0d1f9c4E",
+            "_RNvCsdGlcNjb8Qj2_7___rustc12___rust_alloc",
+        ] {
+            assert!(is_of_rust(name), "{name}");
+            assert!(!is_of_cxx(name), "{name}");
+        }
+        for name in ["printf", "__cxa_atexit", "_exit", "", "E", "_ZN3foo17hE"] {
+            assert!(!is_of_rust(name), "{name}");
+        }
+        for name in ["printf", "__cxa_atexit", "_exit", ""] {
+            assert!(!is_of_cxx(name), "{name}");
+        }
+    }
+}
