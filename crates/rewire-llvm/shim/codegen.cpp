@@ -162,7 +162,8 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
   if (codegen->level == 0 && !lowerings.any()) {
     bool inlines = false;
     for (const Function &function : M)
-      inlines |= function.hasAvailableExternallyLinkage();
+      inlines |= function.hasAvailableExternallyLinkage() ||
+                 (!function.isDeclaration() && function.hasFnAttribute(Attribute::AlwaysInline));
     if (!inlines)
       return;
   }
@@ -177,9 +178,12 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
 // What works between functions changes itself when it runs, so this pipeline is made anew; that
 // costs a millisecond, and whole units are few.
 void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
+  if (codegen->level == 0)
+    return rewire_optimise(codegen, module);
   Module &M = *unwrap(module);
   const OptimizationLevel levels[] = {OptimizationLevel::O0, OptimizationLevel::O1,
                                       OptimizationLevel::O2, OptimizationLevel::O3};
+  const OptimizationLevel level = levels[codegen->level];
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
   CGSCCAnalysisManager groups;
@@ -191,10 +195,12 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, groups, modules);
   ModulePassManager passes;
-  if (codegen->level == 0)
-    passes.addPass(AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));
-  else
-    passes = builder.buildPerModuleDefaultPipeline(levels[codegen->level]);
+  const RewireLowerings lowerings = rewire_lowerings(M);
+  if (lowerings.any()) {
+    passes.addPass(AlwaysInlinerPass());
+    passes.addPass(rewire_lowering_passes(lowerings, level));
+  }
+  passes.addPass(builder.buildPerModuleDefaultPipeline(level));
   passes.run(M, modules);
 }
 

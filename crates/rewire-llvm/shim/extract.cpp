@@ -388,7 +388,8 @@ private:
       same->setAttributes(function.getAttributes());
       return same;
     }
-    if (whole)
+    // The address of a function that has something before it isn't that of its body.
+    if (whole && !function.hasPrefixData() && !function.hasPrologueData())
       if (Function *body = bodies.lookup(&function))
         return body;
     std::string name = nameOf(function);
