@@ -162,7 +162,8 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
   if (codegen->level == 0 && !lowerings.any()) {
     bool inlines = false;
     for (const Function &function : M)
-      inlines |= function.hasAvailableExternallyLinkage();
+      inlines |= function.hasAvailableExternallyLinkage() ||
+                 (!function.isDeclaration() && function.hasFnAttribute(Attribute::AlwaysInline));
     if (!inlines)
       return;
   }
@@ -177,9 +178,12 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
 // What works between functions changes itself when it runs, so this pipeline is made anew; that
 // costs a millisecond, and whole units are few.
 void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
+  if (codegen->level == 0)
+    return rewire_optimise(codegen, module);
   Module &M = *unwrap(module);
   const OptimizationLevel levels[] = {OptimizationLevel::O0, OptimizationLevel::O1,
                                       OptimizationLevel::O2, OptimizationLevel::O3};
+  const OptimizationLevel level = levels[codegen->level];
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
   CGSCCAnalysisManager groups;
@@ -190,19 +194,12 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, groups, modules);
-  ModulePassManager passes;
   RewireLowerings lowerings = rewire_lowerings(M);
-  const OptimizationLevel level = levels[codegen->level];
-  if (codegen->level == 0) {
-    passes.addPass(AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));
-  } else {
-    // The default pipeline splits coroutines at the best moment, but has none for the others.
-    passes = builder.buildPerModuleDefaultPipeline(level);
-    lowerings.coroutines = false;
-  }
+  // The default pipeline splits coroutines at the best moment, but has nothing for the others.
+  lowerings.coroutines = false;
   if (lowerings.any())
     rewire_lowering_passes(lowerings, level).run(M, modules);
-  passes.run(M, modules);
+  builder.buildPerModuleDefaultPipeline(level).run(M, modules);
 }
 
 namespace {

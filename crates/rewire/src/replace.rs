@@ -76,7 +76,7 @@ pub(crate) fn replace(
     }
     let (unit, ordinal) = ledger.begin_replacement(id, source, module, index);
     drop(ledger);
-    cxx::load_if_needed(core, &unit.index);
+    cxx::load_if_needed(core, &unit);
     if let Some(since) = waiting {
         core.tell_wait(name.into(), since);
     }
