@@ -15,6 +15,7 @@ mod libraries;
 mod message;
 mod report;
 mod run;
+mod signals;
 mod sources;
 mod trace;
 

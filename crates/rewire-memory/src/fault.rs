@@ -7,6 +7,7 @@
 //! other threads, signals do what the program wants of them.
 
 use std::cell::Cell;
+use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Mutex;
@@ -98,6 +99,62 @@ pub fn end_by(reason: &str) {
     unsafe { libc::_exit(crash.code) };
 }
 
+unsafe extern "C" {
+    /// The C library's `sigaction` under its other name: a program may export one of its own that
+    /// leads to [`sigaction`].
+    fn __sigaction(
+        signal: c_int,
+        action: *const libc::sigaction,
+        former: *mut libc::sigaction,
+    ) -> c_int;
+}
+
+/// `sigaction` for the program: while guards stand (another thread may be compiling at any time),
+/// what it sets and what it is told are the dispositions that will be in force without them.
+///
+/// # Safety
+///
+/// As of the C library's.
+pub unsafe fn sigaction(
+    signal: c_int,
+    action: *const libc::sigaction,
+    former: *mut libc::sigaction,
+) -> c_int {
+    let place = SIGNALS.iter().position(|one| *one == signal);
+    let Some(place) = place else {
+        // SAFETY: as the caller promises.
+        return unsafe { __sigaction(signal, action, former) };
+    };
+    // SAFETY: these calls change this thread's own mask and fill in plain data; the pointers are
+    // as the caller promises. No handler may come by while the lock is held.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut mask: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut mask);
+        let mut installed = INSTALLED
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let result = match installed.as_mut() {
+            Some(state) => {
+                let before = &mut state.before[place];
+                let was = *before;
+                if let Some(action) = action.as_ref() {
+                    *before = *action;
+                }
+                if let Some(former) = former.as_mut() {
+                    *former = was;
+                }
+                0
+            }
+            None => __sigaction(signal, action, former),
+        };
+        drop(installed);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask, ptr::null_mut());
+        result
+    }
+}
+
 fn install() {
     let mut installed = INSTALLED
         .lock()
@@ -113,7 +170,7 @@ fn install() {
         action.sa_sigaction = on_signal as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
         for (signal, before) in SIGNALS.iter().zip(&mut before) {
-            libc::sigaction(*signal, &raw const action, before);
+            __sigaction(*signal, &raw const action, before);
         }
         *installed = Some(Installed { guards: 1, before });
     }
@@ -134,10 +191,10 @@ fn uninstall() {
         // SAFETY: as in `install`.
         unsafe {
             let mut now: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(*signal, before, &raw mut now);
+            __sigaction(*signal, before, &raw mut now);
             if now.sa_sigaction != on_signal as *const () as usize {
                 // The program set its own on another thread meanwhile; that stays.
-                libc::sigaction(*signal, &raw const now, ptr::null_mut());
+                __sigaction(*signal, &raw const now, ptr::null_mut());
             }
         }
     }
@@ -225,7 +282,7 @@ fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) 
         libc::SIG_DFL => {
             // SAFETY: as in `install`. The fault, or the raised signal, comes again.
             unsafe {
-                libc::sigaction(signal, &raw const before, ptr::null_mut());
+                __sigaction(signal, &raw const before, ptr::null_mut());
                 libc::raise(signal);
             }
         }
@@ -243,5 +300,38 @@ fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) 
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    extern "C" fn nothing(_signal: i32) {}
+
+    fn disposition(action: *const libc::sigaction) -> usize {
+        // SAFETY: zeroed bytes are a valid `sigaction`.
+        unsafe {
+            let mut former: libc::sigaction = std::mem::zeroed();
+            assert_eq!(sigaction(libc::SIGFPE, action, &raw mut former), 0);
+            former.sa_sigaction
+        }
+    }
+
+    #[test]
+    fn the_program_does_not_see_guards() {
+        assert_eq!(disposition(ptr::null()), libc::SIG_DFL);
+        let guard = CrashGuard::new(String::new(), 1);
+        assert_eq!(disposition(ptr::null()), libc::SIG_DFL);
+        // SAFETY: zeroed bytes are a valid `sigaction`.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        let handler = nothing as *const () as usize;
+        action.sa_sigaction = handler;
+        assert_eq!(disposition(&raw const action), libc::SIG_DFL);
+        assert_eq!(disposition(ptr::null()), handler);
+        drop(guard);
+        assert_eq!(disposition(ptr::null()), handler, "what was set stays");
+        action.sa_sigaction = libc::SIG_DFL;
+        assert_eq!(disposition(&raw const action), handler);
     }
 }

@@ -67,6 +67,7 @@ pub use outside::{Answer, LazyIr, Request, Resolver};
 pub use process::exit::at_exit;
 pub use report::{Phase, Report};
 pub use rewire_llvm::Linkage;
+pub use rewire_memory::fault::sigaction;
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};
 pub use state::{FunctionState, SymbolAt, SymbolPlace, User};
