@@ -1,6 +1,6 @@
 // Throws through three frames, in as many threads as the argument says, after `all_calls` has
 // called all the functions that are loaded besides; prints nanoseconds a throw, as one thread sees
-// it.
+// it, in the best of seven stretches.
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -11,7 +11,7 @@ extern "C" unsigned all_calls(unsigned);
 
 namespace {
 
-constexpr unsigned kThrows = 20000;
+constexpr unsigned kThrows = 10000;
 
 double now() {
     timespec time;
@@ -60,15 +60,20 @@ int main(int argc, char **argv) {
     volatile unsigned called = all_calls(1);
     (void)called;
     unsigned sum = many(100);
-    std::vector<std::thread> running;
-    std::vector<unsigned> sums(threads);
-    double start = now();
-    for (unsigned i = 0; i < threads; i++)
-        running.emplace_back([&sums, i] { sums[i] = many(kThrows); });
-    for (std::thread &thread : running)
-        thread.join();
-    double time = now() - start;
-    for (unsigned one : sums)
-        sum += one;
-    printf("%u\nns %.2f\n", sum, time / kThrows);
+    double best = 1e30;
+    for (int stretch = 0; stretch < 7; stretch++) {
+        std::vector<std::thread> running;
+        std::vector<unsigned> sums(threads);
+        double start = now();
+        for (unsigned i = 0; i < threads; i++)
+            running.emplace_back([&sums, i] { sums[i] = many(kThrows); });
+        for (std::thread &thread : running)
+            thread.join();
+        double time = now() - start;
+        if (time < best)
+            best = time;
+        for (unsigned one : sums)
+            sum += one;
+    }
+    printf("%u\nns %.2f\n", sum, best / kThrows);
 }
