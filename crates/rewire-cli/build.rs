@@ -5,6 +5,11 @@ fn main() {
     // functions, its destructors. By then, exit would have destroyed LLVM's static objects.
     // References from this executable to the registration go to `__wrap___cxa_atexit` instead.
     println!("cargo:rustc-link-arg-bins=-Wl,--wrap=__cxa_atexit");
+    // Reading bodies that have debug information, see shim/locations.cpp of rewire-llvm.
+    println!(
+        "cargo:rustc-link-arg-bins=-Wl,--wrap=\
+         _ZN4llvm10DILocation7getImplERNS_11LLVMContextEjjPNS_8MetadataES4_bmhNS3_11StorageTypeEb"
+    );
     // At a fixed address: relocating LLVM's tables took a tenth of the time to start.
     println!("cargo:rustc-link-arg-bins=-no-pie");
     // The program that it runs shall find zlib's or libstdc++'s names in the shared libraries alone,

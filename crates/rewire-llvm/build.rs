@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
@@ -12,6 +12,7 @@ const SOURCES: [&str; 8] = [
     "codegen.cpp",
     "gate.cpp",
     "keep.cpp",
+    "locations.cpp",
 ];
 
 fn main() {

@@ -1,6 +1,7 @@
 // Numbering the globals of a module, and what the C API can't say about them.
 
 #include "index.h"
+#include "locations.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/IR/Constants.h"
@@ -185,7 +186,12 @@ bool rewire_materialize(LLVMValueRef function, char **error) {
   Function &F = *unwrap<Function>(function);
   if (!F.isMaterializable())
     return false;
-  if (Error failure = F.materialize()) {
+  Error failure = [&] {
+    // What is read lazily is stripped as it is read (rewire_strip_debug).
+    RewireNoLocations none;
+    return F.materialize();
+  }();
+  if (failure) {
     *error = rewire_message(toString(std::move(failure)));
     return true;
   }

@@ -151,5 +151,5 @@ fn nothing_is_exported(_: &Folder) -> Result<(), String> {
             .arg(program),
     )?;
     expect_code(&outcome, &[0])?;
-    expect_stdout(&outcome, "_Unwind_Find_FDE\n")
+    expect_stdout(&outcome, "_Unwind_Find_FDE\nsigaction\nsignal\n")
 }
