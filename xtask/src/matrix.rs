@@ -158,6 +158,19 @@ fn program_matrix(rewire: &Rewire, program: Program, tally: &mut Tally) -> Resul
             &[program.file("O0.bc")],
         );
     }
+    // The default is one compile thread where there is a processor for it.
+    for options in [
+        &["--threads", "0"][..],
+        &["--threads", "4"],
+        &["--threads", "1", "--eager"],
+        &["--threads", "4", "--eager", "-O2"],
+    ] {
+        cell(
+            &format!("O0.bc {}", options.join(" ")),
+            options,
+            &[program.file("O0.bc")],
+        );
+    }
     // As a build system would hand it over: one file for each source, and unoptimised by clang.
     cell("O0, separate files", &[], &program.units("O0")?);
     cell(

@@ -7,6 +7,7 @@
 //! native one would: SIGPIPE at its default, no handlers, no alternate stack.
 #![no_main]
 
+mod allocator;
 mod args;
 mod dump;
 mod input;

@@ -111,6 +111,10 @@ pub(super) fn build(program: Program, recipe: &Recipe, sources: &Sources) -> Res
     let mut compiles = Vec::new();
     let mut links = Vec::new();
     for level in &LEVELS {
+        if level.0 == "debug" && program != Program::Sqlite {
+            // The benchmark of debug information is SQLite's alone.
+            continue;
+        }
         let mut units = Vec::new();
         for source in &sources.files {
             let name = source.with_extension("bc");
