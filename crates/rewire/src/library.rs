@@ -367,10 +367,11 @@ impl Library {
         name: &str,
         arguments: &[crate::Value],
     ) -> Result<Option<crate::Value>, Error> {
-        let _inside = fork::hold_off();
-        self.core.finish_loading()?;
-        let gate = gate::open(&self.core, self.id, name)?;
-        drop(_inside);
+        let gate = {
+            let _inside = fork::hold_off();
+            self.core.finish_loading()?;
+            gate::open(&self.core, self.id, name)?
+        };
         // SAFETY: as the caller promises.
         unsafe { gate.call(arguments) }
     }
