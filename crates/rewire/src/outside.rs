@@ -130,9 +130,19 @@ impl Core {
         match answer {
             None => Ok(Found::Nothing),
             Some(Answer::Address(address)) => Ok(Found::Symbol(HostSymbol::Address(address))),
-            Some(Answer::Ir { name, bytes }) => {
-                self.add_answer(library, name.into(), bytes)?;
-                Ok(Found::Entered)
+            Some(Answer::Ir {
+                name: module,
+                bytes,
+            }) => {
+                self.add_answer(library, module.into(), bytes)?;
+                // Asking again would bring the same answer, for ever.
+                match self.ledger().entry(id).definition {
+                    Definition::None => Err(Error::NotGenerated {
+                        name,
+                        reason: "the resolver's IR doesn't define it".to_owned(),
+                    }),
+                    _ => Ok(Found::Entered),
+                }
             }
             Some(Answer::Lazy(make)) => {
                 let mut ledger = self.ledger();
