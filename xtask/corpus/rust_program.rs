@@ -84,6 +84,7 @@ unsafe extern "C-unwind" {
 }
 
 extern "C-unwind" fn compare(one: *const c_void, other: *const c_void) -> c_int {
+    // SAFETY: `qsort` passes pointers to two of the numbers.
     let (one, other) = unsafe { (*one.cast::<i32>(), *other.cast::<i32>()) };
     assert!(one != 13 && other != 13, "unlucky");
     one - other
@@ -119,6 +120,7 @@ fn panics() {
     });
     println!("{}", describe(outer.unwrap_err()));
     let mut numbers = [5, 1, 13, 4, 2];
+    // SAFETY: there are five numbers, and `compare` reads two of them.
     let sorted = catch_unwind(AssertUnwindSafe(|| unsafe {
         qsort(numbers.as_mut_ptr().cast(), 5, 4, compare) // through the C library's frames
     }));
@@ -540,6 +542,7 @@ fn run<F: Future>(future: F) -> F::Output {
         },
         |_| {},
     );
+    // SAFETY: the table's functions do nothing with the pointer.
     let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) };
     let mut future = std::pin::pin!(future);
     loop {
