@@ -7,6 +7,7 @@ const SOURCES: [&str; 9] = [
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
+    "contract.cpp",
     "extract.cpp",
     "lower.cpp",
     "codegen.cpp",

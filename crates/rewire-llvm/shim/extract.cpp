@@ -370,8 +370,10 @@ private:
     // An available_externally body is never elected, and there to be inlined.
     bool usable = (state(function) & REWIRE_ELECTED) || function.hasAvailableExternallyLinkage();
     if (function.hasFnAttribute(Attribute::AlwaysInline) && !function.isDeclaration() &&
-        usable && !bodies.count(&function))
+        usable && !bodies.count(&function)) {
       inlined.push_back({&function, declaration});
+      index.shown.push_back(index.ordinals.lookup(&function));
+    }
     return declaration;
   }
 
@@ -411,6 +413,8 @@ private:
     }
     if (with_value || fold_only)
       pending.push_back({&variable, copy});
+    if (fold_only || (with_value && fold && variable.isConstant()))
+      index.shown.push_back(index.ordinals.lookup(&variable));
     return copy;
   }
 
@@ -478,6 +482,7 @@ bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
                     const uint8_t *states, bool fold, bool whole, LLVMModuleRef *out,
                     char **error) {
   std::string message;
+  index->shown.clear();
   Extractor extractor(*index, states, fold, whole);
   if (!extractor.run(ArrayRef<size_t>(roots, root_count), message)) {
     *error = rewire_message(message);
@@ -491,6 +496,7 @@ bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *st
                           LLVMModuleRef *out, char **error) {
   auto *source = dyn_cast<Function>(index->globals[function]);
   std::string message = "it is no function";
+  index->shown.clear();
   Extractor extractor(*index, states, /*fold=*/false, /*whole=*/false);
   if (!source || !extractor.runFront(*source, message)) {
     *error = rewire_message(message);
@@ -498,6 +504,11 @@ bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *st
   }
   *out = wrap(extractor.take().release());
   return false;
+}
+
+const size_t *rewire_shown(const RewireIndex *index, size_t *count) {
+  *count = index->shown.size();
+  return index->shown.data();
 }
 
 bool rewire_is_taken(const RewireIndex *index, size_t ordinal) {

@@ -21,6 +21,9 @@ struct RewireIndex {
   llvm::DenseSet<const llvm::Function *> taken;
   // Those of them that are local: without a body, their linkage can't say so.
   llvm::DenseSet<const llvm::GlobalValue *> takenLocals;
+  // What the last extraction showed to the optimiser though it may be replaced: values of
+  // constants, bodies that callers must inline.
+  std::vector<size_t> shown;
 
   explicit RewireIndex(llvm::Module &module) : module(module) {}
 };

@@ -87,6 +87,16 @@ bool rewire_has_front(LLVMValueRef global);
 // slot. What takes the function's address finds the data there.
 bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *states,
                           LLVMModuleRef *out, char **error);
+// The globals whose values or bodies the last extracted module may hold a copy of: constants that
+// the optimiser may fold, functions that callers must inline.
+const size_t *rewire_shown(const RewireIndex *index, size_t *count);
+// What tells functions of one contract from others: their attributes, and their convention.
+const void *rewire_attributes(LLVMValueRef global, unsigned *convention);
+// A line for each part of a function's contract: 'a' for how values are passed, 'p' for promises,
+// 'd' for demands.
+char *rewire_contract(LLVMValueRef function);
+// Whether a function's body may throw; one that isn't read may.
+bool rewire_may_throw(LLVMValueRef function);
 // Whether the body of a function was moved out of this copy of the module.
 bool rewire_is_taken(const RewireIndex *index, size_t ordinal);
 // IR text of a function `gate` that takes the address of a function of this one's type, an array

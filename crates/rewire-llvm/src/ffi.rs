@@ -93,6 +93,11 @@ unsafe extern "C" {
         error: *mut *mut c_char,
     ) -> bool;
     pub(crate) fn rewire_on_out_of_memory(handler: extern "C" fn(*const c_char));
+    pub(crate) fn rewire_shown(index: *const RewireIndex, count: *mut usize) -> *const usize;
+    pub(crate) fn rewire_attributes(global: LLVMValueRef, convention: *mut c_uint)
+    -> *const c_void;
+    pub(crate) fn rewire_contract(function: LLVMValueRef) -> *mut c_char;
+    pub(crate) fn rewire_may_throw(function: LLVMValueRef) -> bool;
     pub(crate) fn rewire_is_taken(index: *const RewireIndex, ordinal: usize) -> bool;
     pub(crate) fn rewire_extract_asm(index: *mut RewireIndex) -> LLVMModuleRef;
     pub(crate) fn rewire_codegen_new(level: c_uint, error: *mut *mut c_char) -> *mut RewireCodegen;

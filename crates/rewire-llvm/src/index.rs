@@ -13,6 +13,7 @@ use llvm_sys::prelude::{LLVMTypeRef, LLVMValueRef};
 use llvm_sys::target::{LLVMABISizeOfType, LLVMGetModuleDataLayout};
 use llvm_sys::{LLVMLinkage, LLVMTypeKind, LLVMValueKind, LLVMVisibility};
 
+use crate::contract::{Contract, Contracts};
 use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
@@ -31,6 +32,13 @@ pub struct ModuleIndex {
     pub used: Vec<Ordinal>,
     /// Whether there is module-level assembly.
     pub has_assembly: bool,
+}
+
+impl ModuleIndex {
+    /// The globals with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (Ordinal, &Global)> {
+        (0..).map(Ordinal::new).zip(&self.globals)
+    }
 }
 
 /// A function that runs before or after the program.
@@ -61,10 +69,20 @@ pub struct Global {
     pub type_name: Arc<str>,
     /// The COMDAT it is in.
     pub comdat: Option<Arc<str>>,
+    /// What callers may rely on; empty for what is no function.
+    pub contract: Arc<Contract>,
     /// A function with prefix or prologue data: its address has to lead to them.
     pub has_front: bool,
     /// What it is.
     pub kind: GlobalKind,
+}
+
+impl Global {
+    /// Whether only its own module knows the name.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.linkage == Linkage::Local || self.name.is_empty()
+    }
 }
 
 /// What a global is.
@@ -142,6 +160,7 @@ pub(crate) fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
     let mut reader = Reader {
         module,
         types: HashMap::new(),
+        contracts: Contracts::default(),
     };
     let mut index = ModuleIndex {
         has_assembly: module.has_assembly(),
@@ -163,6 +182,7 @@ pub(crate) fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
 struct Reader<'m> {
     module: &'m Module,
     types: HashMap<LLVMTypeRef, Arc<str>>,
+    contracts: Contracts,
 }
 
 impl Reader<'_> {
@@ -211,6 +231,7 @@ impl Reader<'_> {
             },
             type_name: self.type_name(value_type),
             comdat: comdat(value),
+            contract: self.contracts.of(value),
             // SAFETY: `value` is a global of a live module.
             has_front: unsafe { ffi::rewire_has_front(value) },
             kind,

@@ -19,6 +19,7 @@
 mod call_plan;
 mod codegen;
 mod contents;
+mod contract;
 mod diagnostics;
 mod error;
 mod ffi;
@@ -29,6 +30,7 @@ pub mod names;
 pub use call_plan::CallPlan;
 pub use codegen::{Codegen, Level};
 pub use contents::{Contents, GlobalUse};
+pub use contract::Contract;
 pub use diagnostics::set_fatal_error_hook;
 pub use error::LlvmError;
 pub use index::{Global, GlobalKind, Linkage, ModuleIndex, Structor, Visibility};

@@ -11,7 +11,8 @@ use llvm_sys::core::{
     LLVMContextCreate, LLVMContextDispose, LLVMContextSetDiscardValueNames,
     LLVMCreateMemoryBufferWithMemoryRange, LLVMCreateMemoryBufferWithMemoryRangeCopy,
     LLVMDisposeMemoryBuffer, LLVMDisposeModule, LLVMGetBufferSize, LLVMGetBufferStart,
-    LLVMGetDataLayoutStr, LLVMGetModuleInlineAsm, LLVMGetTarget, LLVMSetDataLayout, LLVMSetTarget,
+    LLVMGetDataLayoutStr, LLVMGetInitializer, LLVMGetModuleInlineAsm, LLVMGetTarget,
+    LLVMIsAGlobalVariable, LLVMPrintValueToString, LLVMSetDataLayout, LLVMSetTarget,
 };
 use llvm_sys::ir_reader::LLVMParseIRInContext2;
 use llvm_sys::prelude::{LLVMContextRef, LLVMMemoryBufferRef, LLVMModuleRef, LLVMValueRef};
@@ -449,6 +450,23 @@ impl Module {
         unsafe { ffi::rewire_is_taken(self.index, function.index()) }
     }
 
+    /// The value that a variable starts with, as IR writes it; empty when there is none.
+    #[must_use]
+    pub fn value_text(&self, variable: Ordinal) -> String {
+        let global = self.global_ref(variable.index());
+        // SAFETY: the value is a global of a live module; LLVM hands over the string.
+        unsafe {
+            if LLVMIsAGlobalVariable(global).is_null() {
+                return String::new();
+            }
+            let value = LLVMGetInitializer(global);
+            if value.is_null() {
+                return String::new();
+            }
+            take_message(LLVMPrintValueToString(value))
+        }
+    }
+
     /// A module with nothing but the module-level assembly.
     #[must_use]
     pub fn extract_assembly(&mut self) -> Option<Extracted<'_>> {
@@ -506,6 +524,24 @@ pub struct Extracted<'m> {
 }
 
 impl Extracted<'_> {
+    /// The globals whose values or bodies it may come to hold a copy of, though others may replace
+    /// them: constants that the optimiser may fold, functions that callers must inline.
+    #[must_use]
+    pub fn folds(&self) -> Vec<Ordinal> {
+        let mut count = 0;
+        // SAFETY: the index is valid, and what it lists stays until the next extraction, which
+        // needs the module that `self` borrows.
+        let shown = unsafe {
+            let first = ffi::rewire_shown(self.source.index, &raw mut count);
+            if count == 0 {
+                return Vec::new();
+            }
+            std::slice::from_raw_parts(first, count)
+        };
+        let ordinals = shown.iter().map(|place| Ordinal::new(*place as u32));
+        ordinals.collect()
+    }
+
     pub(crate) fn module_ref(&self) -> LLVMModuleRef {
         self.module
     }

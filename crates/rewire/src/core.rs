@@ -8,6 +8,7 @@ use rewire_memory::fault::CrashGuard;
 use rewire_memory::unwind::UnwindTable;
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
 
+use crate::change::History;
 use crate::demangle::Demangled;
 use crate::error::Error;
 use crate::events::CompileObserver;
@@ -16,16 +17,17 @@ use crate::first_call;
 use crate::foresight::Foresight;
 use crate::gate::Gates;
 use crate::ledger::LibraryId;
-use crate::ledger::{Definition, EntryKind, Ledger, State};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
 use crate::observe::LinkObserver;
 use crate::options::Options;
 use crate::outside::Resolver;
 use crate::process::{Process, fork};
 use crate::process::{cxx, sections};
+use crate::reclaim::Reclaimer;
 use crate::recording::Loading;
 use crate::report::{Phase, Timings};
 use crate::sync::lock;
-use crate::unit::{Unit, UnitPlace};
+use crate::unit::{Unit, UnitId, UnitPlace};
 use crate::workers::Workers;
 
 pub(crate) struct Core {
@@ -52,6 +54,8 @@ pub(crate) struct Core {
     pub(crate) failure_handler: RwLock<Option<Arc<FailureHandler>>>,
     pub(crate) gates: Gates,
     pub(crate) demangled: Demangled,
+    pub(crate) history: History,
+    pub(crate) reclaimer: Reclaimer,
 }
 
 impl std::fmt::Debug for Core {
@@ -91,6 +95,8 @@ impl Core {
             failure_handler: RwLock::default(),
             gates: Gates::default(),
             demangled: Demangled::default(),
+            history: History::new(options.undo_depth),
+            reclaimer: Reclaimer::default(),
             memory,
         });
         core.workers.belong_to(&core);
@@ -135,6 +141,21 @@ impl Core {
         lock(&self.fresh).push(unit.clone());
         loading.end(&unit);
         Ok(unit)
+    }
+
+    /// A unit that is there.
+    pub(crate) fn unit(&self, id: UnitId) -> Result<Arc<Unit>, Error> {
+        self.ledger().unit(id).cloned().ok_or(Error::NoUnit)
+    }
+
+    /// Has units seen to when loading is finished next.
+    pub(crate) fn note_fresh(&self, units: impl Iterator<Item = Arc<Unit>>) {
+        lock(&self.fresh).extend(units);
+    }
+
+    /// Forgets what is remembered of names that are gone.
+    pub(crate) fn forget_entries(&self, entries: &[EntryId]) {
+        self.foresight.forget(entries);
     }
 
     /// Puts in memory what must be there before anything of the units runs.

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use rewire_memory::ExecAddr;
 
+use crate::change::{self, Changed};
 use crate::core::Core;
 use crate::error::Error;
 use crate::failure::Failure;
@@ -15,6 +16,7 @@ use crate::ledger::{Generation, LibraryId};
 use crate::library::Library;
 use crate::options::Options;
 use crate::process::{self, fork};
+use crate::reclaim::{Reclaimed, RetiredCode};
 use crate::report::Report;
 use crate::unit::{UnitId, UnitInfo};
 
@@ -218,6 +220,72 @@ impl Engine {
     /// The former body stays in force then.
     pub fn replace(&self, name: &str, ir: &[u8]) -> Result<Generation, Error> {
         self.main().replace(name, ir)
+    }
+
+    /// Removes a unit with all that it defines; see
+    /// [`Change::remove_unit`](crate::Change::remove_unit).
+    ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// let unit = engine.add_ir("f.ll", b"define i32 @f() {\n ret i32 1\n}")?;
+    /// engine.remove_unit(unit)?;
+    /// assert!(engine.lookup("f").is_err());
+    /// assert!(engine.remove_unit(unit).is_err());
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The unit is gone already, or others use what it defines.
+    pub fn remove_unit(&self, unit: UnitId) -> Result<Changed, Error> {
+        let mut change = self.main().change();
+        change.remove_unit(unit);
+        change.commit()
+    }
+
+    /// Undoes the latest change that wasn't undone: names stand for what they stood for before, of
+    /// variables with the values that they have now. How many changes can be undone is for
+    /// [`Options::undo_depth`] to say.
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// let engine = Engine::new(Options { undo_depth: 8, ..Options::default() })?;
+    /// engine.add_ir("f.ll", b"define i32 @f() {\n ret i32 1\n}")?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { engine.main().function::<extern "C" fn() -> i32>("f")? };
+    /// engine.replace("f", b"define i32 @f() {\n ret i32 2\n}")?;
+    /// assert_eq!(f(), 2);
+    /// engine.undo()?;
+    /// assert_eq!(f(), 1);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is no change to undo, or what was replaced can't be compiled.
+    pub fn undo(&self) -> Result<Changed, Error> {
+        let inside = fork::hold_off();
+        let changed = change::undo(&self.core)?;
+        drop(inside);
+        self.core.reclaim_if_much();
+        Ok(changed)
+    }
+
+    /// What was replaced or removed and is still in memory, because threads may be in it, or because
+    /// nobody has looked yet.
+    #[must_use]
+    pub fn retired(&self) -> Vec<RetiredCode> {
+        let _inside = fork::hold_off();
+        self.core.retired()
+    }
+
+    /// Looks at the stacks of all threads, and gives the memory back of what was replaced or removed
+    /// and that no thread can return into. The engine does this by itself when much has gathered.
+    ///
+    /// Threads that sleep are read as they are; those that run get a signal, whose handler looks
+    /// at their stacks.
+    pub fn reclaim(&self) -> Reclaimed {
+        self.core.reclaim()
     }
 
     /// What the ledger knows of a name; `None` if it doesn't know it.

@@ -67,6 +67,49 @@ pub enum Error {
         /// The function.
         name: Arc<str>,
     },
+    /// A function was called that was removed.
+    #[error("{name} is called and was removed")]
+    Removed {
+        /// The function.
+        name: Arc<str>,
+    },
+    /// A unit was removed.
+    #[error("the unit was removed")]
+    NoUnit,
+    /// What others use was to be removed.
+    #[error("{name} is used by {}", list(users))]
+    InUse {
+        /// The name.
+        name: Arc<str>,
+        /// Who uses it.
+        users: Vec<String>,
+    },
+    /// A new definition doesn't fit those who use the name.
+    #[error("{name} cannot be replaced: {reason}; it is used by {}", list(users))]
+    Contract {
+        /// The name.
+        name: Arc<str>,
+        /// What differs.
+        reason: String,
+        /// Who uses it.
+        users: Vec<String>,
+    },
+    /// A change that isn't finished concerns the name.
+    #[error("{name} is being changed by a change that is not finished")]
+    Changing {
+        /// The name.
+        name: Arc<str>,
+    },
+    /// There is nothing to undo.
+    #[error("there is nothing to undo")]
+    NothingToUndo,
+    /// A client's closure panicked while a function was resolved for a call; the panic goes on in
+    /// the caller.
+    #[error("a resolver panicked as it was asked for {name}")]
+    Panicked {
+        /// The name.
+        name: Arc<str>,
+    },
     /// A name was asked for that the engine doesn't know.
     #[error("nothing defines {name}")]
     Unknown {
@@ -170,6 +213,16 @@ pub enum Error {
     /// The same error again: the definition failed before.
     #[error("{0}")]
     Again(Arc<Error>),
+}
+
+/// Some of a list, and how many more there are.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    match names {
+        [] => "nobody that is compiled".to_owned(),
+        few if few.len() <= SHOWN => few.join(", "),
+        many => format!("{} and {} more", many[..SHOWN].join(", "), many.len() - SHOWN),
+    }
 }
 
 impl Error {

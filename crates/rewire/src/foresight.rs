@@ -22,6 +22,16 @@ pub(crate) struct Foresight {
     plans: Mutex<HashMap<EntryId, Plan, FxBuildHasher>>,
 }
 
+impl Foresight {
+    /// Forgets the plans of functions that are gone.
+    pub(crate) fn forget(&self, functions: &[EntryId]) {
+        let mut plans = lock(&self.plans);
+        for id in functions {
+            plans.remove(id);
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Plan {
     unit: Arc<Unit>,

@@ -16,6 +16,7 @@
 //! The way of a function: `unit` (IR that was added) → `ledger` (its name) → `first_call` →
 //! `compile` → `link` → `ledger` again, and a store to its slot.
 
+mod change;
 mod compile;
 mod core;
 mod demangle;
@@ -37,14 +38,16 @@ mod observe;
 mod options;
 mod outside;
 mod process;
+mod provide;
+mod reclaim;
 mod recording;
-mod replace;
 mod report;
 mod state;
 mod sync;
 mod unit;
 mod workers;
 
+pub use change::{Change, Changed, Replaced, TypeChange};
 pub use demangle::demangle;
 pub use engine::Engine;
 pub use error::Error;
@@ -65,6 +68,7 @@ pub use observe::{LinkObserver, LinkRecord, RecordedUse};
 pub use options::{Level, OptLevel, Options};
 pub use outside::{Answer, LazyIr, Request, Resolver};
 pub use process::exit::at_exit;
+pub use reclaim::{Reclaimed, RetiredCode};
 pub use report::{Phase, Report};
 pub use rewire_llvm::Linkage;
 pub use rewire_memory::fault::sigaction;

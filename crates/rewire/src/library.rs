@@ -17,7 +17,8 @@ use crate::recording::Loading;
 use crate::report::Phase;
 use crate::state::{self, FunctionState};
 use crate::unit::{UnitId, UnitPlace};
-use crate::{gate, replace};
+use crate::change::Change;
+use crate::gate;
 
 /// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A handle; clones
 /// are handles to the same library.
@@ -382,9 +383,16 @@ impl Library {
     ///
     /// As [`Engine::replace`](crate::Engine::replace).
     pub fn replace(&self, name: &str, ir: &[u8]) -> Result<Generation, Error> {
-        let _inside = fork::hold_off();
-        self.core.finish_loading()?;
-        replace::replace(&self.core, self.id, name, ir)
+        let mut change = self.change();
+        change.replace(name, ir);
+        let changed = change.commit()?;
+        let first = changed.replaced.first();
+        Ok(first.map(|one| one.generation).unwrap_or_default())
+    }
+
+    /// Begins a change: any number of adds, replaces and removes that become visible together.
+    pub fn change(&self) -> Change {
+        Change::new(self.core.clone(), self.id)
     }
 
     /// What the ledger knows of a name; `None` if it doesn't know it.

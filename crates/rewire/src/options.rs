@@ -34,6 +34,9 @@ pub struct Options {
     /// How many threads may compile while the program runs, besides its own. They compile what
     /// will surely be called soon, and share the work where everything is compiled.
     pub threads: usize,
+    /// How many changes can be undone, the latest first ([`Engine::undo`](crate::Engine::undo)). What
+    /// they took away is kept for so long; with 0, the default, nothing is.
+    pub undo_depth: usize,
     /// A crash of LLVM while it compiles a function ends the process with code 70 and a message,
     /// rather than by a signal. It sets signal handlers while LLVM works, so it is for programs,
     /// not for libraries.
@@ -49,6 +52,7 @@ impl std::fmt::Debug for Options {
         f.debug_struct("Options")
             .field("level", &self.level)
             .field("threads", &self.threads)
+            .field("undo_depth", &self.undo_depth)
             .field("guard_crashes", &self.guard_crashes)
             .field("observer", &self.observer.is_some())
             .field("compile_observer", &self.compile_observer.is_some())

@@ -151,7 +151,7 @@ impl Report {
             compiled_ahead: counts.compiled_ahead,
             functions_replaced: counts.functions_replaced,
             definitions_retired: counts.definitions_retired,
-            definitions_freed: 0,
+            definitions_freed: counts.definitions_freed,
             relocations_applied: counts.relocations_applied,
             code_bytes: usage.code,
             data_bytes: usage.data,

@@ -7,19 +7,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use rewire_llvm::{
     CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
 };
+use rewire_memory::ExecAddr;
 use rustc_hash::FxBuildHasher;
+use slotmap::new_key_type;
 
 use crate::ledger::{EntryId, LibraryId};
 use crate::sync::lock;
 
-/// The number of a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UnitId(pub(crate) u32);
-
-impl UnitId {
-    pub(crate) const fn index(self) -> usize {
-        self.0 as usize
-    }
+new_key_type! {
+    /// The number of a unit. That of a unit that was removed is never another's.
+    pub struct UnitId;
 }
 
 /// What a unit is, at the moment of asking.
@@ -64,6 +61,8 @@ pub(crate) struct Unit {
     pub(crate) entries: Vec<Option<EntryId>>,
     states: Vec<AtomicU8>,
     modules: ModulePool,
+    /// What tells its destructors from others' (`__dso_handle`), once it names that.
+    pub(crate) dso_handle: OnceLock<(EntryId, ExecAddr)>,
     /// Locals by the name that people gave them: inline assembly knows them by no other.
     locals: OnceLock<HashMap<Arc<str>, EntryId, FxBuildHasher>>,
 }
@@ -86,6 +85,7 @@ impl Unit {
             is_frozen: place.is_frozen,
             entries,
             modules: ModulePool::new(source, module),
+            dso_handle: OnceLock::new(),
             locals: OnceLock::new(),
         }
     }
@@ -211,6 +211,11 @@ impl Copy<'_> {
             module: self.unit.name.clone(),
             reason: "its copy was given back".to_owned(),
         })
+    }
+
+    /// The module, to be looked at.
+    pub(crate) fn whole(&mut self) -> Result<&Module, LlvmError> {
+        Ok(self.module()?)
     }
 
     /// Extracts definitions.

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use rewire_llvm::{Global, GlobalKind, GlobalState, Linkage, Module, ModuleIndex, Ordinal, Source};
 
-use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, State};
+use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, Standing, State, ThreadKey};
+use rustc_hash::FxHashMap;
+
 use crate::error::Error;
 use crate::unit::{Unit, UnitId, UnitPlace};
 
 /// How much a definition weighs against others of its name.
-fn rank(linkage: Linkage) -> u8 {
+pub(super) fn rank(linkage: Linkage) -> u8 {
     match linkage {
         Linkage::Weak | Linkage::LinkOnce => 1,
         Linkage::Common => 2,
@@ -33,7 +35,7 @@ fn kind_of(global: &Global) -> EntryKind {
     }
 }
 
-fn size_of(global: &Global) -> u64 {
+pub(super) fn size_of(global: &Global) -> u64 {
     match global.kind {
         GlobalKind::Variable { size, .. } => size,
         _ => 0,
@@ -55,33 +57,99 @@ impl Ledger {
         index: ModuleIndex,
         place: UnitPlace,
     ) -> Result<Arc<Unit>, Error> {
-        let id = UnitId(self.units.len() as u32);
-        let library = place.library;
-        self.check(library, &source.name, &index)?;
-        let mut entries = Vec::with_capacity(index.globals.len());
+        self.check(place.library, &source.name, &index)?;
         let mut elected = Vec::new();
-        for (number, global) in index.globals.iter().enumerate() {
-            let ordinal = Ordinal::new(number as u32);
-            let entry = self.enter(library, ordinal, global, &mut elected);
-            if let Some(entry) = entry {
-                self.entry_mut(entry).described.get_or_insert((id, ordinal));
+        let none = FxHashMap::default();
+        let entries = self.enter_all(place.library, &index, &none, |ledger, ordinal, global, id| {
+            if ledger.has_won(place.library, global, id) {
+                elected.push(Elected { ordinal, entry: id });
             }
-            entries.push(entry);
-        }
-        for comdat in index
-            .globals
-            .iter()
-            .filter_map(|global| global.comdat.as_ref())
-        {
-            let comdats = &mut self.namespace_mut(library).comdats;
-            comdats.entry(comdat.clone()).or_insert(id);
-        }
-        let unit = Arc::new(Unit::new(id, source, module, index, entries, place));
-        self.units.push(unit.clone());
+        });
+        let unit = self.insert_unit(Standing::Kept, |id| {
+            Unit::new(id, source, module, index, entries, place)
+        });
+        self.describe_all(&unit);
+        self.enter_comdats(&unit);
         for one in &elected {
-            self.elect(&unit, one);
+            self.elect(&unit, one.ordinal, one.entry);
         }
+        self.note_losers(&unit);
         Ok(unit)
+    }
+
+    /// Finds or makes the entry of each global.
+    pub(super) fn enter_all(
+        &mut self,
+        library: LibraryId,
+        index: &ModuleIndex,
+        known: &FxHashMap<Ordinal, EntryId>,
+        mut with: impl FnMut(&mut Self, Ordinal, &Global, EntryId),
+    ) -> Vec<Option<EntryId>> {
+        let mut entries = Vec::with_capacity(index.globals.len());
+        for (number, global) in index.globals.iter().enumerate() {
+            if global.kind == GlobalKind::Intrinsic {
+                entries.push(None);
+                continue;
+            }
+            let ordinal = Ordinal::new(number as u32);
+            let id = if let Some(id) = known.get(&ordinal) {
+                *id
+            } else if is_local(global) {
+                self.add(Entry::new(library, global.name.clone()))
+            } else {
+                self.find_or_enter(library, &global.name)
+            };
+            self.entry_mut(id).mentions += 1;
+            with(self, ordinal, global, id);
+            entries.push(Some(id));
+        }
+        entries
+    }
+
+    /// Whether a global of a unit that is being added becomes the one of its name; if not, it says
+    /// what the name is, as long as nothing better does.
+    pub(super) fn has_won(&mut self, library: LibraryId, global: &Global, id: EntryId) -> bool {
+        if is_local(global) {
+            return true;
+        }
+        let wins =
+            global.is_definition && !self.is_left_out(library, global) && self.wins(id, global);
+        if !wins {
+            self.describe(id, global);
+        }
+        wins
+    }
+
+    pub(super) fn describe_all(&mut self, unit: &Unit) {
+        for (number, id) in unit.entries.iter().enumerate() {
+            if let Some(id) = id {
+                let this = (unit.id, Ordinal::new(number as u32));
+                self.entry_mut(*id).described.get_or_insert(this);
+            }
+        }
+    }
+
+    /// The first group of a name is the one that counts.
+    pub(super) fn enter_comdats(&mut self, unit: &Unit) {
+        let globals = unit.index.globals.iter();
+        for comdat in globals.filter_map(|global| global.comdat.as_ref()) {
+            let comdats = &mut self.namespace_mut(unit.library).comdats;
+            comdats.entry(comdat.clone()).or_insert(unit.id);
+        }
+    }
+
+    /// Notes the definitions that did not win: they are next in line.
+    pub(super) fn note_losers(&mut self, unit: &Unit) {
+        for (number, global) in unit.index.globals.iter().enumerate() {
+            let this = (unit.id, Ordinal::new(number as u32));
+            let Some(id) = unit.entry(this.1) else {
+                continue;
+            };
+            let entry = self.entry_mut(id);
+            if global.is_definition && !is_local(global) && entry.elected != Some(this) {
+                entry.alternatives.push(this);
+            }
+        }
     }
 
     fn is_left_out(&self, library: LibraryId, global: &Global) -> bool {
@@ -91,7 +159,7 @@ impl Ledger {
             .is_some_and(|comdat| self.namespace(library).comdats.contains_key(comdat))
     }
 
-    fn check(&self, library: LibraryId, unit: &Arc<str>, index: &ModuleIndex) -> Result<(), Error> {
+    pub(super) fn check(&self, library: LibraryId, unit: &Arc<str>, index: &ModuleIndex) -> Result<(), Error> {
         for global in &index.globals {
             if matches!(
                 global.kind,
@@ -113,6 +181,11 @@ impl Ledger {
             let Some(known) = self.find(library, &global.name).map(|id| self.entry(id)) else {
                 continue;
             };
+            if known.changing.is_some_and(|who| who != ThreadKey::mine()) {
+                return Err(Error::Changing {
+                    name: global.name.clone(),
+                });
+            }
             if known.is_bound {
                 return Err(Error::Frozen {
                     name: global.name.clone(),
@@ -138,40 +211,11 @@ impl Ledger {
             Definition::Assembly(unit) => Some(unit),
             _ => entry.elected.map(|(unit, _)| unit),
         };
-        unit.map(|unit| self.unit(unit).name.clone())
-    }
-
-    fn enter(
-        &mut self,
-        library: LibraryId,
-        ordinal: Ordinal,
-        global: &Global,
-        elected: &mut Vec<Elected>,
-    ) -> Option<EntryId> {
-        if global.kind == GlobalKind::Intrinsic {
-            return None;
-        }
-        let entry = if global.linkage == Linkage::Local || global.name.is_empty() {
-            let entry = self.add(Entry::new(library, global.name.clone()));
-            elected.push(Elected { ordinal, entry });
-            entry
-        } else {
-            let entry = self.find_or_enter(library, &global.name);
-            if global.is_definition
-                && !self.is_left_out(library, global)
-                && self.wins(entry, global)
-            {
-                elected.push(Elected { ordinal, entry });
-            } else {
-                self.describe(entry, global);
-            }
-            entry
-        };
-        Some(entry)
+        Some(self.unit(unit?)?.name.clone())
     }
 
     /// A declaration says what a name is as long as nothing better does.
-    fn describe(&mut self, entry: EntryId, global: &Global) {
+    pub(super) fn describe(&mut self, entry: EntryId, global: &Global) {
         let known = self.entry_mut(entry);
         if known.type_name.is_none() {
             known.type_name = Some(global.type_name.clone());
@@ -200,42 +244,41 @@ impl Ledger {
         }
     }
 
-    /// Makes a definition the one of its name.
-    fn elect(&mut self, unit: &Arc<Unit>, elected: &Elected) {
-        let global = &unit.index.globals[elected.ordinal.index()];
-        let definition = match global.kind {
-            GlobalKind::Alias {
-                target: Some((target, offset)),
-            } => unit
-                .entry(target)
-                .map(|target| Definition::Alias(target, offset)),
-            GlobalKind::Ifunc {
-                resolver: Some(resolver),
-            } => unit.entry(resolver).map(Definition::Ifunc),
-            _ => None,
-        };
-        let definition = definition.unwrap_or(Definition::Ir(unit.id, elected.ordinal));
-        let known = self.entry_mut(elected.entry);
-        known.definition = definition;
-        let before = known.elected.replace((unit.id, elected.ordinal));
-        if let Some((loser, ordinal)) = before
-            && loser != unit.id
-        {
-            self.unit(loser).set_state(ordinal, GlobalState::default());
+    /// Makes a definition the one of its name, in place of none or of one that weighs less.
+    fn elect(&mut self, unit: &Arc<Unit>, ordinal: Ordinal, id: EntryId) {
+        let before = self.set_in_force(unit, ordinal, id);
+        if let Some(loser) = before {
+            self.entry_mut(id).alternatives.push(loser);
         }
+    }
+
+    /// Has a name stand for a unit's definition from now on, which has no memory yet; the answer is
+    /// what it stood for.
+    pub(super) fn set_in_force(
+        &mut self,
+        unit: &Arc<Unit>,
+        ordinal: Ordinal,
+        id: EntryId,
+    ) -> Option<(UnitId, Ordinal)> {
+        let global = &unit.index.globals[ordinal.index()];
+        let definition = definition_of(unit, ordinal);
+        let before = self.set_elected(id, Some((unit.id, ordinal)));
         let aliased = match definition {
             Definition::Alias(to, _) => self.entry(to).kind,
             _ => kind_of(global),
         };
         let is_code = global.type_name.ends_with(')');
-        self.elect_front(unit, elected);
-        let entry = self.entry_mut(elected.entry);
+        self.elect_front(unit, ordinal, id);
+        let entry = self.entry_mut(id);
+        entry.definition = definition;
+        entry.generation = entry.generation.next();
         entry.type_name = Some(global.type_name.clone());
-        entry.described = Some((unit.id, elected.ordinal));
+        entry.described = Some((unit.id, ordinal));
         entry.linkage = global.linkage;
         entry.visibility = global.visibility;
         entry.size = size_of(global);
         entry.state = State::Absent;
+        entry.is_removed = false;
         entry.kind = match (aliased, is_code) {
             (EntryKind::Unknown, true) => EntryKind::Function,
             (EntryKind::Unknown, false) => EntryKind::Data,
@@ -245,70 +288,69 @@ impl Ledger {
             elected: true,
             placed: false,
         };
-        unit.set_state(elected.ordinal, state);
+        unit.set_state(ordinal, state);
+        before
+    }
+
+    /// Notes which unit's definition a name stands for, and tells the unit that had it.
+    pub(super) fn set_elected(
+        &mut self,
+        id: EntryId,
+        now: Option<(UnitId, Ordinal)>,
+    ) -> Option<(UnitId, Ordinal)> {
+        let before = std::mem::replace(&mut self.entry_mut(id).elected, now);
+        if let Some((loser, ordinal)) = before
+            && let Some(record) = self.record_mut(loser)
+        {
+            if !is_local(&record.unit.index.globals[ordinal.index()]) {
+                record.in_force -= 1;
+            }
+            record.unit.set_state(ordinal, GlobalState::default());
+        }
+        if let Some((winner, ordinal)) = now
+            && let Some(record) = self.record_mut(winner)
+            && !is_local(&record.unit.index.globals[ordinal.index()])
+        {
+            record.in_force += 1;
+        }
+        before
     }
 
     /// What stands at the function's address comes from the elected definition, unless somebody
     /// took the address already: it stays.
-    fn elect_front(&mut self, unit: &Unit, elected: &Elected) {
-        let global = &unit.index.globals[elected.ordinal.index()];
-        let known = self.entry(elected.entry).front;
+    fn elect_front(&mut self, unit: &Unit, ordinal: Ordinal, id: EntryId) {
+        let global = &unit.index.globals[ordinal.index()];
+        let known = self.entry(id).front;
         if known.is_some_and(|front| self.entry(front).is_present()) {
             return;
         }
         let front = global.has_front.then(|| {
             let mut front = Entry::new(unit.library, global.name.clone());
             front.kind = EntryKind::Data;
-            front.definition = Definition::Front(unit.id, elected.ordinal);
+            front.definition = Definition::Front(unit.id, ordinal);
             self.add(front)
         });
-        self.entry_mut(elected.entry).front = front;
+        self.entry_mut(id).front = front;
     }
+}
 
-    /// Enters a module that brings a new body for a function, whose entry leads to the new
-    /// definition from now on. Nothing changes when there is an error.
-    pub(crate) fn begin_replacement(
-        &mut self,
-        id: EntryId,
-        source: Source,
-        module: Module,
-        index: ModuleIndex,
-    ) -> (Arc<Unit>, Ordinal) {
-        let unit_id = UnitId(self.units.len() as u32);
-        let library = self.entry(id).library;
-        let name = self.entry(id).name.clone();
-        let place = UnitPlace {
-            library,
-            is_frozen: false,
-        };
-        let mut entries = Vec::with_capacity(index.globals.len());
-        let mut elected = Vec::new();
-        let mut body = Ordinal::new(0);
-        for (place, global) in index.globals.iter().enumerate() {
-            let ordinal = Ordinal::new(place as u32);
-            if global.is_definition && global.name == name {
-                body = ordinal;
-                entries.push(Some(id));
-            } else {
-                entries.push(self.enter(library, ordinal, global, &mut elected));
-            }
-        }
-        let unit = Arc::new(Unit::new(unit_id, source, module, index, entries, place));
-        self.units.push(unit.clone());
-        for one in &elected {
-            self.elect(&unit, one);
-        }
-        let entry = self.entry_mut(id);
-        entry.is_being_replaced = true;
-        entry.definition = Definition::Ir(unit_id, body);
-        entry.elected = Some((unit_id, body));
-        unit.set_state(
-            body,
-            GlobalState {
-                elected: true,
-                placed: false,
-            },
-        );
-        (unit, body)
-    }
+/// Whether only its own unit knows the name.
+pub(super) fn is_local(global: &Global) -> bool {
+    global.is_local()
+}
+
+/// Where a name that stands for a unit's global leads.
+fn definition_of(unit: &Unit, ordinal: Ordinal) -> Definition {
+    let definition = match unit.index.globals[ordinal.index()].kind {
+        GlobalKind::Alias {
+            target: Some((target, offset)),
+        } => unit
+            .entry(target)
+            .map(|target| Definition::Alias(target, offset)),
+        GlobalKind::Ifunc {
+            resolver: Some(resolver),
+        } => unit.entry(resolver).map(Definition::Ifunc),
+        _ => None,
+    };
+    definition.unwrap_or(Definition::Ir(unit.id, ordinal))
 }

@@ -8,23 +8,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rewire_llvm::{Linkage, Ordinal, Visibility};
 use rewire_memory::{ExecAddr, SlotId};
 
+use slotmap::new_key_type;
+
 use super::names::LibraryId;
-use super::uses::UseRef;
+use super::uses::{BlockId, UseRef};
 use crate::error::Error;
 use crate::unit::UnitId;
 
-/// The number of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct EntryId(pub(crate) u32);
-
-impl EntryId {
-    pub(crate) const fn index(self) -> usize {
-        self.0 as usize
-    }
+new_key_type! {
+    /// The number of an entry.
+    pub(crate) struct EntryId;
 }
 
-/// Which body of a function is in force: 0 before anything was linked, then counted up by one
-/// for each definition.
+/// Which definition of a name is in force: 0 before there is one, then counted up by one for each
+/// definition that takes the place of another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub(crate) u32);
 
@@ -33,6 +30,11 @@ impl Generation {
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
+    }
+
+    /// That of the definition which takes this one's place.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
     }
 }
 
@@ -77,6 +79,16 @@ pub(crate) enum Definition {
     Lazy,
     /// The engine itself.
     Engine,
+}
+
+impl Definition {
+    /// The unit that it comes from.
+    pub(crate) fn unit(self) -> Option<UnitId> {
+        match self {
+            Self::Ir(unit, _) | Self::Front(unit, _) | Self::Assembly(unit) => Some(unit),
+            _ => None,
+        }
+    }
 }
 
 /// The number of a thread, for its whole life.
@@ -136,22 +148,36 @@ pub(crate) struct Entry {
     pub(crate) elected: Option<(UnitId, Ordinal)>,
     /// A global that says what type it is and how it is called.
     pub(crate) described: Option<(UnitId, Ordinal)>,
+    /// Definitions of the name that did not win, and would if the one in force left.
+    pub(crate) alternatives: Vec<(UnitId, Ordinal)>,
+    /// How many globals of units name it.
+    pub(crate) mentions: u32,
     pub(crate) generation: Generation,
     pub(crate) state: State,
+    /// The linked definition in force: its block, and its place there.
+    pub(crate) placed: Option<(BlockId, u32)>,
     /// The slot, and with it the stub, once somebody has named the function.
     pub(crate) slot: Option<SlotId>,
     /// The entry of what stands at its canonical address, if that isn't the stub.
     pub(crate) front: Option<EntryId>,
     /// Every place that depends on it.
     pub(crate) users: Vec<UseRef>,
+    /// Blocks whose code may have been made with the value that this constant has.
+    pub(crate) inliners: Vec<BlockId>,
     /// It was called through the engine's first-call path.
     pub(crate) called: bool,
     /// Its body was made before anybody called it.
     pub(crate) is_ahead: bool,
     /// Frozen code calls the host's function of this name directly: it can't be defined any more.
     pub(crate) is_bound: bool,
-    /// A thread is giving it a new body.
-    pub(crate) is_being_replaced: bool,
+    /// This thread is changing what stands for the name.
+    pub(crate) changing: Option<ThreadKey>,
+    /// Its address was given out, to code, data or the client: it stays its own for ever.
+    pub(crate) has_escaped: bool,
+    /// It stands for the memory of a variable whose name has other memory by now, or none.
+    pub(crate) is_aside: bool,
+    /// It was defined, and its definition was removed while others used it.
+    pub(crate) is_removed: bool,
     /// Bytes of the variable; 0 for all else.
     pub(crate) size: u64,
 }
@@ -168,15 +194,22 @@ impl Entry {
             definition: Definition::None,
             elected: None,
             described: None,
+            alternatives: Vec::new(),
+            mentions: 0,
             generation: Generation::default(),
             state: State::Absent,
+            placed: None,
             slot: None,
             front: None,
             users: Vec::new(),
+            inliners: Vec::new(),
             called: false,
             is_ahead: false,
             is_bound: false,
-            is_being_replaced: false,
+            changing: None,
+            has_escaped: false,
+            is_aside: false,
+            is_removed: false,
             size: 0,
         }
     }

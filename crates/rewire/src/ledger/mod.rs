@@ -3,65 +3,71 @@
 //! For each name: what it is, which definition stands for it, how far that has come, its
 //! generation, its slot, and every place that depends on it. Everything else reads or writes it:
 //! loading enters names ([`election`]), linking asks what they mean and enters uses, a first call
-//! asks what a slot stands for, replacing stores the slot.
+//! asks what a slot stands for, a change gives names other definitions ([`replacing`]), and what
+//! has left is taken out ([`leaving`]).
 //!
 //! One lock guards it. It is held for as long as it takes to link one object, some tens of
 //! microseconds; never while LLVM works, a library is searched, or the program runs.
 
 mod election;
 mod entry;
+mod history;
+mod joining;
+mod leaving;
 mod names;
+mod placed;
+mod replacing;
+mod units;
 mod uses;
 
-use std::collections::HashMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rewire_llvm::GlobalState;
 use rewire_memory::{ExecAddr, MemoryError, SlotId, Slots};
 use rustc_hash::FxBuildHasher;
+use slotmap::SlotMap;
 
 pub(crate) use entry::{Definition, Entry, EntryId, State, ThreadKey};
 pub use entry::{EntryKind, Generation};
+pub(crate) use history::Former;
+pub(crate) use leaving::{Freed, Retired};
 pub use names::LibraryId;
+pub(crate) use placed::{Block, Defined, Memory};
+pub(crate) use replacing::{Planned, Target};
+pub(crate) use units::Standing;
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
 
 use crate::outside::Lazy;
 use crate::unit::{Unit, UnitId};
 
-/// What was linked and published in one step.
-#[derive(Debug)]
-pub(crate) struct Block {
-    pub(crate) code: Range<ExecAddr>,
-    pub(crate) definitions: Vec<Defined>,
-    pub(crate) uses: Vec<Use>,
-}
-
-/// A definition that a block holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Defined {
-    pub(crate) entry: EntryId,
-    pub(crate) start: ExecAddr,
-    pub(crate) size: u64,
-}
-
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    entries: Vec<Entry>,
+    entries: SlotMap<EntryId, Entry>,
+    /// What an entry that left reads as.
+    gone: Entry,
     libraries: Vec<names::Namespace>,
-    units: Vec<Arc<Unit>>,
+    units: SlotMap<UnitId, units::Record>,
+    next_unit: u64,
     /// The entry of each slot.
     by_slot: Vec<EntryId>,
-    blocks: Vec<Block>,
-    /// Blocks that hold code, by address: code memory is given out upwards.
-    by_code: Vec<BlockId>,
+    blocks: SlotMap<BlockId, Block>,
+    /// Blocks that hold code, by its address.
+    by_code: BTreeMap<ExecAddr, BlockId>,
+    /// Names of functions that left and whose address may still be known to somebody.
+    tombs: HashMap<SlotId, Arc<str>, FxBuildHasher>,
+    /// What each unit's registrations with the C library are known by.
+    handles: HashMap<ExecAddr, UnitId, FxBuildHasher>,
+    leaving: leaving::Leaving,
     /// What each thread waits for another to compile.
     pub(crate) waiting: HashMap<ThreadKey, EntryId, FxBuildHasher>,
     /// Closures that make functions' IR.
     pub(crate) lazies: HashMap<EntryId, Lazy, FxBuildHasher>,
     pub(crate) counts: Counts,
+    /// Counted up whenever the names of a library change.
+    pub(crate) names_version: u64,
 }
 
 /// What happened so far, in numbers.
@@ -72,44 +78,48 @@ pub(crate) struct Counts {
     pub(crate) compiled_ahead: u64,
     pub(crate) functions_replaced: u64,
     pub(crate) definitions_retired: u64,
+    pub(crate) definitions_freed: u64,
     pub(crate) relocations_applied: u64,
 }
 
 impl Ledger {
     pub(crate) fn new() -> Self {
         Self {
-            entries: Vec::new(),
+            entries: SlotMap::with_key(),
+            gone: Entry::new(LibraryId::MAIN, Arc::from("")),
             libraries: vec![names::Namespace::new("main".into())],
-            units: Vec::new(),
+            units: SlotMap::with_key(),
+            next_unit: 0,
             by_slot: Vec::new(),
-            blocks: Vec::new(),
-            by_code: Vec::new(),
+            blocks: SlotMap::with_key(),
+            by_code: BTreeMap::new(),
+            tombs: HashMap::default(),
+            handles: HashMap::default(),
+            leaving: leaving::Leaving::default(),
             waiting: HashMap::default(),
             lazies: HashMap::default(),
             counts: Counts::default(),
+            names_version: 0,
         }
     }
 
+    /// An entry. One that left reads as a name that nothing defines: whoever still has its number
+    /// began before it left.
     pub(crate) fn entry(&self, id: EntryId) -> &Entry {
-        &self.entries[id.index()]
+        self.entries.get(id).unwrap_or(&self.gone)
     }
 
     pub(crate) fn entry_mut(&mut self, id: EntryId) -> &mut Entry {
-        &mut self.entries[id.index()]
+        if let Some(entry) = self.entries.get_mut(id) {
+            return entry;
+        }
+        // What is written to it is lost.
+        self.gone = Entry::new(LibraryId::MAIN, Arc::from(""));
+        &mut self.gone
     }
 
     fn add(&mut self, entry: Entry) -> EntryId {
-        let id = EntryId(self.entries.len() as u32);
-        self.entries.push(entry);
-        id
-    }
-
-    pub(crate) fn unit(&self, id: UnitId) -> &Arc<Unit> {
-        &self.units[id.index()]
-    }
-
-    pub(crate) fn units(&self) -> &[Arc<Unit>] {
-        &self.units
+        self.entries.insert(entry)
     }
 
     /// Whether a thread that waited for a definition would wait for itself: because it is making
@@ -161,7 +171,7 @@ impl Ledger {
     pub(crate) fn frozen_unit(&self, id: EntryId) -> Option<&Arc<Unit>> {
         match self.entry(id).definition {
             Definition::Ir(unit, _) | Definition::Assembly(unit) => {
-                Some(self.unit(unit)).filter(|unit| unit.is_frozen)
+                self.unit(unit).filter(|unit| unit.is_frozen)
             }
             _ => None,
         }
@@ -173,8 +183,10 @@ impl Ledger {
             return Ok(slot);
         }
         let slot = slots.allocate()?;
-        debug_assert_eq!(slot.index(), self.by_slot.len());
-        self.by_slot.push(id);
+        if self.by_slot.len() <= slot.index() {
+            self.by_slot.resize(slot.index() + 1, EntryId::default());
+        }
+        self.by_slot[slot.index()] = id;
         let entry = self.entry_mut(id);
         entry.slot = Some(slot);
         if let State::Present(address) = entry.state {
@@ -183,7 +195,8 @@ impl Ledger {
         Ok(slot)
     }
 
-    /// The one address that a function has for its whole life.
+    /// The one address that a function has for its whole life. Who gives it to somebody that may
+    /// keep it says so ([`Entry::has_escaped`]).
     pub(crate) fn canonical(
         &mut self,
         id: EntryId,
@@ -195,8 +208,15 @@ impl Ledger {
         }
     }
 
+    /// The function that a slot belongs to.
     pub(crate) fn of_slot(&self, slot: SlotId) -> Option<EntryId> {
-        self.by_slot.get(slot.index()).copied()
+        let id = self.by_slot.get(slot.index()).copied()?;
+        self.entries.contains_key(id).then_some(id)
+    }
+
+    /// The name that a function had whose address is all that is left of it.
+    pub(crate) fn tomb(&self, slot: SlotId) -> Option<&Arc<str>> {
+        self.tombs.get(&slot)
     }
 
     /// Notes that a definition is in memory, and tells the extractor so.
@@ -208,95 +228,26 @@ impl Ledger {
                 elected: true,
                 placed: true,
             };
-            self.unit(unit).set_state(ordinal, known);
-        }
-    }
-
-    /// Enters a published block with its uses.
-    pub(crate) fn add_block(&mut self, mut block: Block) -> BlockId {
-        let id = BlockId(self.blocks.len() as u32);
-        for (place, one) in block.uses.iter_mut().enumerate() {
-            let users = &mut self.entries[one.entry.index()].users;
-            one.set_back(users.len());
-            users.push(UseRef {
-                block: id,
-                place: place as u32,
-            });
-        }
-        if !block.code.is_empty() {
-            self.by_code.push(id);
-        }
-        self.blocks.push(block);
-        id
-    }
-
-    /// Takes the uses of one definition out of the ledger, because its body left the scene.
-    pub(crate) fn forget_uses(&mut self, block: BlockId, within: &Range<ExecAddr>) {
-        let mut place = 0;
-        while let Some(one) = self.blocks[block.index()].uses.get(place) {
-            if within.contains(&one.at) {
-                self.remove_use(block, place);
-            } else {
-                place += 1;
+            if let Some(unit) = self.unit(unit) {
+                unit.set_state(ordinal, known);
             }
         }
     }
 
-    /// Takes out one use; the last one of each list moves into the gap.
-    fn remove_use(&mut self, block: BlockId, place: usize) {
-        let gone = self.blocks[block.index()].uses.swap_remove(place);
-        let users = &mut self.entries[gone.entry.index()].users;
-        users.swap_remove(gone.back());
-        if let Some(moved) = users.get(gone.back()).copied() {
-            let uses = &mut self.blocks[moved.block.index()].uses;
-            // The use that moved within the block's own list is found at its new place below.
-            let at = if moved.block == block && moved.place as usize == uses.len() {
-                place
-            } else {
-                moved.place as usize
-            };
-            uses[at].set_back(gone.back());
+    /// The same of one that may have no memory.
+    fn set_present_if(&mut self, id: EntryId, state: State) {
+        match state {
+            State::Present(_) | State::PerThread { .. } => self.set_present(id, state),
+            other => self.entry_mut(id).state = other,
         }
-        if let Some(moved) = self.blocks[block.index()].uses.get(place) {
-            let (entry, back) = (moved.entry, moved.back());
-            self.entries[entry.index()].users[back].place = place as u32;
-        }
-    }
-
-    pub(crate) fn block(&self, id: BlockId) -> &Block {
-        &self.blocks[id.index()]
-    }
-
-    /// The definition whose bytes an address is in, with its block.
-    pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<(BlockId, Defined)> {
-        let after = self
-            .by_code
-            .partition_point(|id| self.block(*id).code.start <= address);
-        let id = *self.by_code.get(after.checked_sub(1)?)?;
-        let found = self.block(id).definitions.iter().find(|defined| {
-            defined.start <= address && address < defined.start + defined.size.max(1)
-        })?;
-        Some((id, *found))
     }
 
     /// How many functions have a definition.
     pub(crate) fn functions_defined(&self) -> u64 {
-        let defined = self.entries.iter().filter(|entry| {
+        let defined = self.entries.values().filter(|entry| {
             let here = entry.is_replaceable();
             here && entry.kind == EntryKind::Function
         });
         defined.count() as u64
-    }
-
-    /// All uses of a name, each with the definition that contains it.
-    pub(crate) fn users(&self, id: EntryId) -> impl Iterator<Item = (Option<EntryId>, &Use)> {
-        self.entry(id).users.iter().map(|user| {
-            let block = self.block(user.block);
-            let one = &block.uses[user.place as usize];
-            let within = block.definitions.iter().find(|defined| {
-                defined.start <= one.at && one.at < defined.start + defined.size.max(1)
-            });
-            (within.map(|defined| defined.entry), one)
-        })
     }
 }

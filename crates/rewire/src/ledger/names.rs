@@ -106,7 +106,20 @@ impl Ledger {
         let id = self.add(Entry::new(library, name.clone()));
         let entries = &mut self.namespace_mut(library).entries;
         entries.insert(name.clone(), id);
+        self.names_version += 1;
         id
+    }
+
+    /// Takes a name out of its library, and its entry with it.
+    pub(super) fn forget_name(&mut self, id: EntryId) {
+        let Some(entry) = self.entries.remove(id) else {
+            return;
+        };
+        let entries = &mut self.namespace_mut(entry.library).entries;
+        if entries.get(&entry.name) == Some(&id) {
+            entries.remove(&entry.name);
+            self.names_version += 1;
+        }
     }
 
     /// The global names of a library.
@@ -123,6 +136,7 @@ impl Ledger {
         if entry.definition != Definition::None || entry.is_present() {
             return false;
         }
+        // Whoever searches may find it again.
         let is_defined = |found: &EntryId| {
             let known = self.entry(*found);
             known.definition != Definition::None && known.visibility.is_seen_outside()

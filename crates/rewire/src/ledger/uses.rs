@@ -4,20 +4,20 @@
 //! entry knows the places of its uses in those lists, and each use knows its place in the
 //! entry's list. So a block's uses enter and leave in time that depends on that block alone,
 //! however many users a name has.
+//!
+//! A body that nobody enters any more keeps its uses until its memory is given back, because a
+//! thread may still be in it: what it names must be there as long as it is. Such uses aren't shown
+//! as users.
 
 use rewire_memory::ExecAddr;
 use rewire_object::RelocKind;
+use slotmap::new_key_type;
 
 use super::entry::EntryId;
 
-/// The number of a linked block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct BlockId(pub(crate) u32);
-
-impl BlockId {
-    pub(crate) const fn index(self) -> usize {
-        self.0 as usize
-    }
+new_key_type! {
+    /// The number of a linked block.
+    pub(crate) struct BlockId;
 }
 
 /// What a use takes of the name.

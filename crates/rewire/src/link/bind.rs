@@ -7,12 +7,12 @@ use rewire_memory::ExecAddr;
 use rewire_object::{Binding, Bindings, SectionId, SymbolBinding, SymbolId, SymbolPlace};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
-use super::Staged;
+use super::{Origin, Staged};
 use super::gather::is_defined;
-use super::resolve::{Meaning, Parsed};
+use super::resolve::{Meaning, Parsed, is_owner};
 use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{Definition as Defined, EntryId, EntryKind, Ledger, State, UseAspect};
+use crate::ledger::{Definition as Defined, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
 use crate::process::thread_local;
 
 /// A definition that the batch brings.
@@ -47,7 +47,7 @@ struct Pending {
 pub(crate) struct Binder<'c> {
     core: &'c Core,
     absent: &'c FxHashSet<EntryId>,
-    replace: Option<EntryId>,
+    planned: Option<&'c Planned>,
     /// Which object defines what, as which symbol.
     owners: HashMap<EntryId, (usize, SymbolId), FxBuildHasher>,
     pending: Vec<Pending>,
@@ -59,12 +59,12 @@ impl<'c> Binder<'c> {
     pub(crate) fn new(
         core: &'c Core,
         absent: &'c FxHashSet<EntryId>,
-        replace: Option<EntryId>,
+        planned: Option<&'c Planned>,
     ) -> Self {
         Self {
             core,
             absent,
-            replace,
+            planned,
             owners: HashMap::default(),
             pending: Vec::new(),
             discarded: Vec::new(),
@@ -79,7 +79,13 @@ impl<'c> Binder<'c> {
                 let Some(meaning) = parsed.meaning(id) else {
                     continue;
                 };
-                if meaning.is_owner && self.is_wanted(ledger, meaning.entry) {
+                // What the name stands for may have changed since the object was read.
+                let owns = || is_owner(ledger, self.planned, &parsed.object.unit, meaning.entry);
+                let is_ir = parsed.object.origin == Origin::Ir;
+                if meaning.is_owner
+                    && (!is_ir || owns())
+                    && self.is_wanted(ledger, meaning.entry)
+                {
                     self.owners.entry(meaning.entry).or_insert((place, id));
                 }
             }
@@ -87,7 +93,10 @@ impl<'c> Binder<'c> {
     }
 
     fn is_wanted(&self, ledger: &Ledger, entry: EntryId) -> bool {
-        self.replace == Some(entry) || !ledger.entry(entry).is_present()
+        match self.planned.and_then(|planned| planned.targets.get(&entry)) {
+            Some(target) => !target.keeps_memory,
+            None => !ledger.entry(entry).is_present(),
+        }
     }
 
     /// Binds the symbols of one object; what lies elsewhere in the batch is filled in later.

@@ -15,7 +15,7 @@ use super::resolve::Parsed;
 use crate::core::Core;
 use crate::error::Error;
 use crate::host::HostSymbol;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, UseAspect};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
 use crate::outside::Found;
 use crate::unit::{Scope, Unit, UnitId};
 
@@ -37,7 +37,12 @@ impl Needs {
 
     /// What the batch refers to and neither holds nor finds in memory. `absent` are the names
     /// that the host was asked for already and doesn't have.
-    pub(crate) fn find(ledger: &Ledger, batch: &[Parsed<'_>], absent: &FxHashSet<EntryId>) -> Self {
+    pub(crate) fn find(
+        ledger: &Ledger,
+        planned: Option<&Planned>,
+        batch: &[Parsed<'_>],
+        absent: &FxHashSet<EntryId>,
+    ) -> Self {
         let mut needs = Self::default();
         let mut seen: FxHashSet<EntryId> = HashSet::default();
         for parsed in batch {
@@ -70,19 +75,21 @@ impl Needs {
                     continue;
                 }
                 if seen.insert(target) && !absent.contains(&target) {
-                    needs.add(ledger, target);
+                    needs.add(ledger, planned, target);
                 }
             }
         }
         needs
     }
 
-    fn add(&mut self, ledger: &Ledger, id: EntryId) {
+    fn add(&mut self, ledger: &Ledger, planned: Option<&Planned>, id: EntryId) {
         let entry = ledger.entry(id);
-        if entry.is_present() {
+        let target = planned.and_then(|planned| planned.targets.get(&id));
+        if entry.is_present() && target.is_none_or(|target| target.keeps_memory) {
             return;
         }
-        match entry.definition {
+        let definition = target.map(|target| Definition::Ir(target.unit, target.ordinal));
+        match definition.unwrap_or(entry.definition) {
             Definition::Ir(unit, ordinal) if entry.kind != EntryKind::Function => {
                 self.data.push((unit, ordinal));
             }
@@ -97,12 +104,12 @@ impl Needs {
         let mut data = self.data.clone();
         data.sort_unstable();
         let variables = data.chunk_by(|one, next| one.0 == next.0).map(|chunk| {
-            let unit = core.ledger().unit(chunk[0].0).clone();
+            let unit = core.unit(chunk[0].0)?;
             let roots: Vec<Ordinal> = chunk.iter().map(|(_, ordinal)| *ordinal).collect();
             core.compile_data(&unit, &roots)
         });
         let fronts = self.fronts.iter().map(|(unit, function)| {
-            let unit = core.ledger().unit(*unit).clone();
+            let unit = core.unit(*unit)?;
             core.compile_front(&unit, *function)
         });
         variables.chain(fronts).collect()

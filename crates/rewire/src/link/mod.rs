@@ -25,9 +25,11 @@ pub(crate) use resolve::Parsed;
 
 use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{EntryId, Ledger};
+use crate::ledger::{EntryId, Former, Ledger, Planned};
 use crate::report::Phase;
+use crate::compile::Emitted;
 use crate::unit::Unit;
+use rewire_llvm::Ordinal;
 use bind::Binder;
 use gather::Needs;
 
@@ -40,16 +42,19 @@ pub(crate) struct Object {
     pub(crate) origin: Origin,
     /// The named section that it holds a piece of; the pieces of one batch lie together.
     pub(crate) section: Option<Arc<str>>,
+    /// Constants that it may have been made with, though it doesn't hold or name them.
+    pub(crate) folds: Vec<Ordinal>,
 }
 
 impl Object {
     /// One that was made of a unit's IR.
-    pub(crate) fn of_ir(unit: &Arc<Unit>, bytes: Vec<u8>) -> Self {
+    pub(crate) fn of_ir(unit: &Arc<Unit>, emitted: Emitted) -> Self {
         Self {
             unit: unit.clone(),
-            bytes,
+            bytes: emitted.bytes,
             origin: Origin::Ir,
             section: None,
+            folds: emitted.folds,
         }
     }
 }
@@ -72,25 +77,27 @@ pub(crate) struct Linked {
     pub(crate) calls: Vec<EntryId>,
     /// Where the pieces of named sections lie, in order.
     pub(crate) pieces: Vec<(Arc<str>, ExecAddr, u64)>,
+    /// What the names stood for that moved over.
+    pub(crate) former: Vec<Former>,
 }
 
 /// What something is linked for: which slots lead to the new bodies at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose<'p> {
     /// To be there: all of them.
     Load,
     /// A function is being called, and others came with it: those that were called. The others'
     /// first calls go through the engine, which counts them.
     Call,
-    /// To replace this function's body.
-    Replace(EntryId),
+    /// To change what names stand for: all of them, when the names move over.
+    Change(&'p Planned),
 }
 
-impl Purpose {
-    /// The function that gets a new body although it has one.
-    pub(crate) fn replaced(self) -> Option<EntryId> {
+impl<'p> Purpose<'p> {
+    /// What names will stand for.
+    pub(crate) fn planned(self) -> Option<&'p Planned> {
         match self {
-            Self::Replace(entry) => Some(entry),
+            Self::Change(planned) => Some(planned),
             Self::Load | Self::Call => None,
         }
     }
@@ -98,7 +105,7 @@ impl Purpose {
 
 /// Links objects with whatever they need, and publishes them. Of all that has memory already, but
 /// for a function that is to be replaced, the first copy stays.
-pub(crate) fn link(core: &Core, objects: &[Object], purpose: Purpose) -> Result<Linked, Error> {
+pub(crate) fn link(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Linked, Error> {
     let timer = core.timings.start(Phase::Link);
     let batch = parse_all(objects)?;
     timer.stop();
@@ -116,7 +123,7 @@ fn parse_all(objects: &[Object]) -> Result<Vec<Parsed<'_>>, Error> {
 fn complete(
     core: &Core,
     mut batch: Vec<Parsed<'_>>,
-    purpose: Purpose,
+    purpose: Purpose<'_>,
     absent: &mut FxHashSet<EntryId>,
     round: usize,
 ) -> Result<Linked, Error> {
@@ -130,9 +137,9 @@ fn complete(
     let timer = core.timings.start(Phase::Link);
     let mut ledger = core.ledger();
     for parsed in &mut batch {
-        parsed.resolve(&mut ledger)?;
+        parsed.resolve(core, &mut ledger, purpose.planned())?;
     }
-    let needs = Needs::find(&ledger, &batch, absent);
+    let needs = Needs::find(&ledger, purpose.planned(), &batch, absent);
     if needs.is_empty() {
         let staged = stage(core, &mut ledger, &batch, purpose, absent)?;
         timer.stop();
@@ -164,10 +171,10 @@ fn stage<'m>(
     core: &'m Core,
     ledger: &mut Ledger,
     batch: &[Parsed<'_>],
-    purpose: Purpose,
+    purpose: Purpose<'_>,
     absent: &FxHashSet<EntryId>,
 ) -> Result<Vec<Staged<'m>>, Error> {
-    let mut binder = Binder::new(core, absent, purpose.replaced());
+    let mut binder = Binder::new(core, absent, purpose.planned());
     binder.find_owners(ledger, batch);
     let mut staged = Undo(Vec::with_capacity(batch.len()));
     for (place, parsed) in batch.iter().enumerate() {

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use rewire_memory::ExecAddr;
+use rewire_memory::unwind::UnwindRegistration;
 use rewire_object::{RelocKind, SectionRole, Segment};
 
 use super::bind::DefinitionKind;
 use super::resolve::Parsed;
 use super::{Linked, Purpose, Staged};
 use crate::core::Core;
-use crate::ledger::{Block, Defined, EntryId, Generation, Ledger, State, Use, UseAspect};
+use crate::ledger::{Block, Defined, EntryId, Ledger, Memory, State, Use, UseAspect};
 use crate::observe::LinkRecord;
 use crate::process::thread_local;
 use crate::recording::{self, Published};
@@ -21,46 +21,51 @@ pub(crate) fn publish(
     mut ledger: MutexGuard<'_, Ledger>,
     batch: &[Parsed<'_>],
     staged: Vec<Staged<'_>>,
-    purpose: Purpose,
+    purpose: Purpose<'_>,
 ) -> Linked {
     let timer = core.timings.start(Phase::Publish);
     let mut linked = Linked::default();
     let mut records = Vec::new();
     let mut bodies = Vec::new();
+    if let Some(planned) = purpose.planned() {
+        let definitions = staged.iter().flat_map(|one| &one.definitions);
+        let arriving = definitions.map(|definition| definition.entry).collect();
+        linked.former = ledger.move_over(planned, &arriving, &core.slots);
+    }
     for (parsed, mut one) in batch.iter().zip(staged) {
         for memory in std::mem::take(&mut one.memory) {
             memory.keep();
         }
-        register_frames(core, parsed, &one);
+        let unwind = register_frames(core, parsed, &one);
         if let Some(module) = thread_module(&one) {
             let extent = one.layout.thread_extent();
             let image = std::mem::take(&mut one.image.thread);
             thread_local::set_image(module, image, extent.size, extent.align);
         }
         note_piece(parsed, &one, &mut linked);
-        let block = block_of(&ledger, parsed, &one);
+        let mut block = block_of(&ledger, parsed, &one);
+        block.unwind = unwind;
         if core.observer.is_some() {
             records.push(LinkRecord::new(core, &ledger, parsed, &one, &block));
         }
         ledger.counts.relocations_applied += one.image.applied;
-        if let Some(replaced) = purpose.replaced() {
-            retire(&mut ledger, replaced, &one);
-        }
         if purpose == Purpose::Load {
             let calls = block.uses.iter();
             let calls = calls.filter(|one| one.aspect == UseAspect::Slot);
             linked.calls.extend(calls.map(|one| one.entry));
         }
-        ledger.add_block(block);
+        let block = ledger.add_block(block);
+        let mut place = 0;
         for definition in &one.definitions {
             linked.defined.push((definition.entry, definition.start));
             let state = match definition.kind {
                 DefinitionKind::Thread { module, offset } => State::PerThread { module, offset },
                 _ => State::Present(definition.start),
             };
+            let is_thread_local = matches!(state, State::PerThread { .. });
             ledger.set_present(definition.entry, state);
-            let entry = ledger.entry_mut(definition.entry);
-            entry.generation = Generation(entry.generation.get() + 1);
+            ledger.set_placed(definition.entry, block, (!is_thread_local).then_some(place));
+            place += usize::from(!is_thread_local);
             if definition.kind == DefinitionKind::Body {
                 ledger.counts.functions_compiled += 1;
                 if core.compile_observer.is_some() {
@@ -98,24 +103,12 @@ pub(crate) fn publish(
     linked
 }
 
-/// The former body of a replaced function no longer uses anything: it stays in memory, because
-/// threads may be in it, but nobody new enters it.
-fn retire(ledger: &mut Ledger, replaced: EntryId, one: &Staged<'_>) {
-    let is_here = defines(one, replaced);
-    let State::Present(former) = ledger.entry(replaced).state else {
-        return;
-    };
-    if !is_here {
-        return;
-    }
-    if let Some((block, defined)) = ledger.definition_at(former) {
-        let bytes = defined.start..defined.start + defined.size;
-        ledger.forget_uses(block, &bytes);
-        ledger.counts.definitions_retired += 1;
-    }
-}
-
-fn register_frames(core: &Core, parsed: &Parsed<'_>, one: &Staged<'_>) {
+fn register_frames(
+    core: &Core,
+    parsed: &Parsed<'_>,
+    one: &Staged<'_>,
+) -> Vec<UnwindRegistration> {
+    let mut registered = Vec::new();
     for (id, section) in parsed.graph.section_ids() {
         if section.role != SectionRole::EhFrame {
             continue;
@@ -129,9 +122,10 @@ fn register_frames(core: &Core, parsed: &Parsed<'_>, one: &Staged<'_>) {
             .read_only
             .get(start..start + section.data.len())
             .unwrap_or_default();
-        core.unwind
-            .register(bytes, one.placement.segment(segment) + offset);
+        let at = one.placement.segment(segment) + offset;
+        registered.push(core.unwind.register(bytes, at));
     }
+    registered
 }
 
 fn thread_module(one: &Staged<'_>) -> Option<u64> {
@@ -188,19 +182,36 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
             site.symbol.0,
         ));
     }
-    let code_size = one.layout.extent(Segment::Code).size;
-    let code: std::ops::Range<ExecAddr> = one.placement.code..one.placement.code + code_size;
+    let range = |segment| {
+        let start = one.placement.segment(segment);
+        start..start + one.layout.extent(segment).size
+    };
     let definitions = one.definitions.iter().filter_map(|definition| {
         (!matches!(definition.kind, DefinitionKind::Thread { .. })).then_some(Defined {
             entry: definition.entry,
             start: definition.start,
             size: definition.size,
+            is_live: false,
         })
     });
+    let unit = &parsed.object.unit;
+    let folds = parsed.object.folds.iter();
     Block {
-        code,
+        unit: unit.id,
+        place: 0,
+        memory: Memory {
+            code: range(Segment::Code),
+            read_only: range(Segment::ReadOnly),
+            data: range(Segment::Data),
+        },
         definitions: definitions.collect(),
         uses,
+        unwind: Vec::new(),
+        folds: folds.filter_map(|one| unit.entry(*one)).collect(),
+        thread_module: thread_module(one),
+        live_code: 0,
+        live: 0,
+        pins: 0,
     }
 }
 

@@ -6,8 +6,10 @@ use rewire_llvm::names::{self, Aspect, GlobalRef};
 use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolPlace};
 
 use super::{Object, Origin};
+use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, UseAspect};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Planned, UseAspect};
+use crate::process::registered;
 use crate::unit::Unit;
 
 /// What a symbol means.
@@ -49,13 +51,18 @@ impl<'a> Parsed<'a> {
     }
 
     /// Asks the ledger for the meaning of each symbol, if that wasn't done yet.
-    pub(crate) fn resolve(&mut self, ledger: &mut Ledger) -> Result<(), Error> {
+    pub(crate) fn resolve(
+        &mut self,
+        core: &Core,
+        ledger: &mut Ledger,
+        planned: Option<&Planned>,
+    ) -> Result<(), Error> {
         if !self.meanings.is_empty() {
             return Ok(());
         }
         let mut meanings = Vec::with_capacity(self.graph.symbols.len());
         for (_, symbol) in self.graph.symbol_ids() {
-            meanings.push(meaning_of(ledger, self.object, symbol)?);
+            meanings.push(meaning_of(core, ledger, planned, self.object, symbol)?);
         }
         self.meanings = meanings;
         Ok(())
@@ -63,7 +70,9 @@ impl<'a> Parsed<'a> {
 }
 
 fn meaning_of(
+    core: &Core,
     ledger: &mut Ledger,
+    planned: Option<&Planned>,
     object: &Object,
     symbol: &Symbol<'_>,
 ) -> Result<Option<Meaning>, Error> {
@@ -73,7 +82,7 @@ fn meaning_of(
     let unit = &object.unit;
     if symbol.place != SymbolPlace::Undefined {
         return match object.origin {
-            Origin::Ir => Ok(own_meaning(ledger, unit, symbol)),
+            Origin::Ir => Ok(own_meaning(ledger, planned, unit, symbol)),
             Origin::Assembly => assembly_meaning(ledger, unit, symbol),
         };
     }
@@ -85,6 +94,7 @@ fn meaning_of(
         },
         GlobalRef::Named(name) => match unit.local(name) {
             Some(local) => local,
+            None if name == registered::HANDLE => registered::handle_of(core, ledger, unit)?,
             None => named(ledger, unit, name),
         },
     };
@@ -108,7 +118,12 @@ fn named(ledger: &mut Ledger, unit: &Unit, name: &str) -> EntryId {
 }
 
 /// A symbol that an object made of IR defines.
-fn own_meaning(ledger: &Ledger, unit: &Unit, symbol: &Symbol<'_>) -> Option<Meaning> {
+fn own_meaning(
+    ledger: &Ledger,
+    planned: Option<&Planned>,
+    unit: &Unit,
+    symbol: &Symbol<'_>,
+) -> Option<Meaning> {
     if symbol.binding == SymbolBinding::Local {
         return None;
     }
@@ -122,15 +137,25 @@ fn own_meaning(ledger: &Ledger, unit: &Unit, symbol: &Symbol<'_>) -> Option<Mean
         Aspect::Front => ledger.entry(entry).front?,
         _ => entry,
     };
-    let is_owner = match ledger.entry(entry).definition {
-        Definition::Ir(owner, _) | Definition::Front(owner, _) => owner == unit.id,
-        _ => false,
-    };
     Some(Meaning {
         entry,
         aspect: UseAspect::Address,
-        is_owner,
+        is_owner: is_owner(ledger, planned, unit, entry),
     })
+}
+
+/// Whether a unit's IR has the definition that a name stands for, or will.
+pub(super) fn is_owner(
+    ledger: &Ledger,
+    planned: Option<&Planned>,
+    unit: &Unit,
+    entry: EntryId,
+) -> bool {
+    let definition = planned.and_then(|planned| planned.definition(entry));
+    match definition.unwrap_or(ledger.entry(entry).definition) {
+        Definition::Ir(owner, _) | Definition::Front(owner, _) => owner == unit.id,
+        _ => false,
+    }
 }
 
 /// A symbol that module-level assembly defines: its name enters the ledger now.

@@ -8,9 +8,10 @@ pub(crate) mod fork;
 mod main;
 mod own_names;
 pub(crate) mod quiet;
+pub(crate) mod registered;
 pub(crate) mod sections;
 mod signals;
-mod structors;
+pub(crate) mod structors;
 pub(crate) mod supplied;
 pub(crate) mod thread_local;
 

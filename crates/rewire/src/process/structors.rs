@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use rewire_llvm::Structor;
 use rewire_memory::ExecAddr;
+use rustc_hash::FxHashSet;
 
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::EntryId;
+use crate::process::registered;
 use crate::sync::lock;
-use crate::unit::Unit;
+use crate::unit::{Unit, UnitId};
 
 /// A function to be run, or the address of one.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,8 @@ enum Target {
 struct Planned {
     priority: u32,
     target: Target,
+    /// Whose it is, if one unit's.
+    unit: Option<UnitId>,
 }
 
 /// What is still to be run.
@@ -29,6 +33,8 @@ struct Planned {
 pub(crate) struct Structors {
     constructors: Vec<Planned>,
     destructors: Vec<Planned>,
+    /// The units whose constructors have run.
+    constructed: FxHashSet<UnitId>,
 }
 
 /// The priority of those that state none.
@@ -60,6 +66,7 @@ impl Structors {
                     self.list(when).push(Planned {
                         priority: structor.priority,
                         target: Target::Entry(entry),
+                        unit: Some(unit.id),
                     });
                 }
             }
@@ -71,13 +78,36 @@ impl Structors {
         let planned = members.iter().map(|address| Planned {
             priority: priority.unwrap_or(USUAL),
             target: Target::Address(*address),
+            unit: None,
         });
         self.list(when).extend(planned);
     }
 
     /// Takes what is planned, in the order in which it has to run.
     fn take(&mut self, when: When) -> Vec<Target> {
-        let mut list = std::mem::take(self.list(when));
+        let list = std::mem::take(self.list(when));
+        if when == When::Before {
+            self.constructed.extend(list.iter().filter_map(|planned| planned.unit));
+        }
+        Self::in_order(list, when)
+    }
+
+    /// Takes what is planned of one unit that leaves: the destructors, if its constructors ran.
+    fn take_unit(&mut self, unit: UnitId) -> Vec<Target> {
+        let was_constructed = self.constructed.remove(&unit);
+        self.constructors.retain(|planned| planned.unit != Some(unit));
+        let is_own = |planned: &Planned| planned.unit == Some(unit);
+        let (own, others) = std::mem::take(&mut self.destructors)
+            .into_iter()
+            .partition(is_own);
+        self.destructors = others;
+        let own: Vec<Planned> = own;
+        let has_constructors = was_constructed || own.is_empty();
+        let own = if has_constructors { own } else { Vec::new() };
+        Self::in_order(own, When::After)
+    }
+
+    fn in_order(mut list: Vec<Planned>, when: When) -> Vec<Target> {
         // Stable: those of one priority run in the order of loading, or the reverse.
         list.sort_by_key(|planned| planned.priority);
         if when == When::After {
@@ -98,6 +128,24 @@ pub(crate) struct Arguments {
 /// Runs what is planned for before or after the program.
 pub(crate) fn run(core: &Arc<Core>, when: When, arguments: Arguments) -> Result<(), Error> {
     let targets = lock(&core.process.structors).take(when);
+    call(core, targets, arguments)
+}
+
+/// A unit leaves: runs what it has registered for the process's exit, and its destructors.
+pub(crate) fn finalize(core: &Core, unit: &Unit) {
+    registered::finalize(unit);
+    let targets = lock(&core.process.structors).take_unit(unit.id);
+    let none = std::ptr::null();
+    let arguments = Arguments {
+        argc: 0,
+        argv: none,
+        envp: none,
+    };
+    // A function without memory for its slot can't have been constructed either.
+    let _ = call(core, targets, arguments);
+}
+
+fn call(core: &Core, targets: Vec<Target>, arguments: Arguments) -> Result<(), Error> {
     for target in targets {
         let address = match target {
             Target::Address(address) => address,

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use rewire_memory::ExecAddr;
 
-use super::{builtins as more_builtins, exit, own_names, signals, thread_local};
+use super::{builtins as more_builtins, own_names, registered, signals, thread_local};
 
 unsafe extern "C" {
     fn at_quick_exit(function: extern "C" fn()) -> libc::c_int;
@@ -16,10 +16,11 @@ unsafe extern "C" {
 pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
     let address = match name {
         "__tls_get_addr" => thread_local::get_address as *const () as u64,
-        "atexit" => exit::at_exit as *const () as u64,
+        "atexit" => registered::at_exit as *const () as u64,
+        "__cxa_thread_atexit" => registered::at_thread_exit as *const () as u64,
         "dlsym" => own_names::dlsym as *const () as u64,
         "at_quick_exit" => at_quick_exit as *const () as u64,
-        "pthread_atfork" => libc::pthread_atfork as *const () as u64,
+        "pthread_atfork" => registered::at_fork as *const () as u64,
         _ => return signals::find(name),
     };
     Some(ExecAddr::new(address))

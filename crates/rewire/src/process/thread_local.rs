@@ -23,14 +23,78 @@ struct Image {
     layout: Layout,
 }
 
-/// All modules of the process, by number. A place is empty until its object is published.
-static MODULES: RwLock<Vec<Option<Arc<Image>>>> = RwLock::new(Vec::new());
+/// All modules of the process.
+#[derive(Debug)]
+struct Modules {
+    places: Vec<Place>,
+    /// Places whose modules left.
+    free: Vec<u32>,
+}
+
+/// A place in the list of modules, for one after the other.
+#[derive(Debug, Default)]
+struct Place {
+    /// How many modules had it before. Threads tell by it that their block is a former one's.
+    round: u32,
+    /// Empty until the module's object is published.
+    image: Option<Arc<Image>>,
+}
+
+static MODULES: RwLock<Modules> = RwLock::new(Modules {
+    places: Vec::new(),
+    free: Vec::new(),
+});
+
+/// A module's number: below its mark, the round, then the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Number {
+    round: u32,
+    place: u32,
+}
+
+/// So many modules can have one place, one after the other; then it is left alone.
+const ROUNDS: u32 = 1 << 31;
+
+impl Number {
+    fn of(module: u64) -> Self {
+        Self {
+            round: ((module & !OURS) >> 32) as u32,
+            place: module as u32,
+        }
+    }
+
+    fn to_module(self) -> u64 {
+        OURS | u64::from(self.round) << 32 | u64::from(self.place)
+    }
+}
 
 /// A number for a module whose image will follow.
 pub(crate) fn new_module() -> u64 {
     let mut modules = MODULES.write().unwrap_or_else(PoisonError::into_inner);
-    modules.push(None);
-    OURS | (modules.len() - 1) as u64
+    let place = match modules.free.pop() {
+        Some(place) => place,
+        None => {
+            modules.places.push(Place::default());
+            (modules.places.len() - 1) as u32
+        }
+    };
+    let round = modules.places[place as usize].round;
+    Number { round, place }.to_module()
+}
+
+/// A module's code is gone: nobody asks for its variables any more. Threads free their blocks of it
+/// when they end, or when another module has its place.
+pub(crate) fn forget_module(module: u64) {
+    let number = Number::of(module);
+    let mut modules = MODULES.write().unwrap_or_else(PoisonError::into_inner);
+    let Some(place) = modules.places.get_mut(number.place as usize) else {
+        return;
+    };
+    place.image = None;
+    place.round += 1;
+    if place.round < ROUNDS {
+        modules.free.push(number.place);
+    }
 }
 
 /// Sets a module's initial values; zeros follow up to `size` bytes.
@@ -41,8 +105,8 @@ pub(crate) fn set_image(module: u64, bytes: Vec<u8>, size: u64, align: u64) {
         return;
     };
     let mut modules = MODULES.write().unwrap_or_else(PoisonError::into_inner);
-    if let Some(place) = modules.get_mut((module & !OURS) as usize) {
-        *place = Some(Arc::new(Image { bytes, layout }));
+    if let Some(place) = modules.places.get_mut(Number::of(module).place as usize) {
+        place.image = Some(Arc::new(Image { bytes, layout }));
     }
 }
 
@@ -50,6 +114,15 @@ pub(crate) fn set_image(module: u64, bytes: Vec<u8>, size: u64, align: u64) {
 struct Block {
     start: *mut u8,
     layout: Layout,
+    /// The round of the module that it is of.
+    round: u32,
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: it was allocated so, and is this block's alone.
+        unsafe { dealloc(self.start, self.layout) };
+    }
 }
 
 /// One thread's blocks, by module; null where the thread hasn't touched the module.
@@ -87,21 +160,24 @@ pub(crate) unsafe extern "C" fn get_address(index: *const Index) -> *mut u8 {
         // SAFETY: the pair is the loader's.
         return unsafe { __tls_get_addr(index) };
     }
-    let module = (module & !OURS) as usize;
+    let number = Number::of(module);
     // SAFETY: only this thread has the pointer, and it is either null or valid.
     let known = unsafe { BLOCKS.get().as_ref() }
-        .and_then(|blocks| blocks.blocks.get(module)?.as_ref())
+        .and_then(|blocks| blocks.blocks.get(number.place as usize)?.as_ref())
+        .filter(|block| block.round == number.round)
         .map(|block| block.start);
-    let start = known.unwrap_or_else(|| new_block(module));
+    let start = known.unwrap_or_else(|| new_block(number));
     start.wrapping_add(offset as usize)
 }
 
 #[cold]
-fn new_block(module: usize) -> *mut u8 {
+fn new_block(number: Number) -> *mut u8 {
+    let module = number.place as usize;
     let _inside = fork::hold_off();
     let image = {
         let modules = MODULES.read().unwrap_or_else(PoisonError::into_inner);
-        modules.get(module).cloned().flatten()
+        let place = modules.places.get(module);
+        place.and_then(|place| place.image.clone())
     };
     let Some(image) = image else {
         return ptr::null_mut();
@@ -132,6 +208,7 @@ fn new_block(module: usize) -> *mut u8 {
     blocks[module] = Some(Block {
         start,
         layout: image.layout,
+        round: number.round,
     });
     start
 }
@@ -162,9 +239,6 @@ extern "C" fn end_of_thread(blocks: *mut libc::c_void) {
             return;
         }
         BLOCKS.set(ptr::null_mut());
-        let owned = Box::from_raw(blocks);
-        for block in owned.blocks.into_iter().flatten() {
-            dealloc(block.start, block.layout);
-        }
+        drop(Box::from_raw(blocks));
     }
 }

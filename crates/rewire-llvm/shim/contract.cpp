@@ -1,0 +1,108 @@
+// What a function promises its callers and demands of them, beyond its type: the attributes that an
+// optimiser may have used in callers that it compiled elsewhere.
+
+#include "index.h"
+#include "shim.h"
+
+#include "llvm/IR/Attributes.h"
+#include "llvm/IR/Function.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/Support/ModRef.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+
+namespace {
+
+// How values are passed; both sides have to agree.
+constexpr Attribute::AttrKind ABI[] = {
+    Attribute::StructRet, Attribute::ByVal,      Attribute::ByRef,     Attribute::InAlloca,
+    Attribute::InReg,     Attribute::ZExt,       Attribute::SExt,      Attribute::Nest,
+    Attribute::SwiftSelf, Attribute::SwiftError, Attribute::SwiftAsync};
+
+constexpr Attribute::AttrKind FUNCTION_PROMISES[] = {
+    Attribute::NoUnwind, Attribute::NoReturn, Attribute::WillReturn, Attribute::NoFree,
+    Attribute::NoSync,   Attribute::NoCallback, Attribute::Speculatable};
+
+constexpr Attribute::AttrKind RESULT_PROMISES[] = {
+    Attribute::NoAlias, Attribute::NonNull,   Attribute::Dereferenceable,
+    Attribute::Alignment, Attribute::Range,   Attribute::NoFPClass};
+
+// What the callee does with what an argument points to.
+constexpr Attribute::AttrKind ARGUMENT_PROMISES[] = {
+    Attribute::ReadNone, Attribute::ReadOnly, Attribute::WriteOnly, Attribute::Captures,
+    Attribute::NoFree,   Attribute::Returned};
+
+constexpr Attribute::AttrKind DEMANDS[] = {
+    Attribute::NonNull, Attribute::NoAlias, Attribute::Dereferenceable,
+    Attribute::DereferenceableOrNull, Attribute::Alignment, Attribute::Range};
+
+class Printer {
+public:
+  explicit Printer(raw_ostream &out) : out(out) {}
+
+  void print(char what, StringRef where, AttributeSet set, ArrayRef<Attribute::AttrKind> kinds) {
+    for (Attribute::AttrKind kind : kinds)
+      if (set.hasAttribute(kind))
+        out << what << where << set.getAttribute(kind).getAsString() << '\n';
+  }
+
+  // One promise for each kind of memory that is never read, or never written.
+  void print(MemoryEffects effects) {
+    if (effects == MemoryEffects::unknown())
+      return;
+    for (auto location : MemoryEffects::locations()) {
+      ModRefInfo info = effects.getModRef(location);
+      int number = static_cast<int>(location);
+      if (!isRefSet(info))
+        out << "p it never reads memory of kind " << number << '\n';
+      if (!isModSet(info))
+        out << "p it never writes memory of kind " << number << '\n';
+    }
+  }
+
+private:
+  raw_ostream &out;
+};
+
+} // namespace
+
+const void *rewire_attributes(LLVMValueRef global, unsigned *convention) {
+  auto *function = dyn_cast<Function>(unwrap<GlobalValue>(global));
+  *convention = function ? function->getCallingConv() : 0;
+  return function ? function->getAttributes().getRawPointer() : nullptr;
+}
+
+char *rewire_contract(LLVMValueRef global) {
+  auto &function = *unwrap<Function>(global);
+  std::string text;
+  raw_string_ostream stream(text);
+  Printer printer(stream);
+  AttributeList attributes = function.getAttributes();
+  if (function.getCallingConv() != CallingConv::C)
+    stream << "a calling convention " << function.getCallingConv() << '\n';
+  printer.print('a', " result ", attributes.getRetAttrs(), ABI);
+  printer.print('p', " ", attributes.getFnAttrs(), FUNCTION_PROMISES);
+  printer.print('p', " result ", attributes.getRetAttrs(), RESULT_PROMISES);
+  printer.print(function.getMemoryEffects());
+  for (unsigned place = 0; place < function.arg_size(); ++place) {
+    std::string where = " argument " + std::to_string(place + 1) + " ";
+    AttributeSet set = attributes.getParamAttrs(place);
+    printer.print('a', where, set, ABI);
+    printer.print('p', where, set, ARGUMENT_PROMISES);
+    printer.print('d', where, set, DEMANDS);
+  }
+  return rewire_message(text);
+}
+
+bool rewire_may_throw(LLVMValueRef global) {
+  auto *function = dyn_cast<Function>(unwrap<GlobalValue>(global));
+  if (!function || function->isDeclaration() || function->isMaterializable())
+    return true;
+  if (function->doesNotThrow())
+    return false;
+  for (Instruction &instruction : instructions(*function))
+    if (instruction.mayThrow())
+      return true;
+  return false;
+}

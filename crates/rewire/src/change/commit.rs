@@ -1,0 +1,621 @@
+//! From steps to names that have moved over.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rewire_llvm::{GlobalKind, Linkage, Ordinal};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::join::{Contracts, Read};
+use super::matching::{Matched, declared_locals, match_locals};
+use super::{Change, Changed, Replaced, Step, TypeChange, removing};
+use crate::core::Core;
+use crate::error::Error;
+use crate::events::{Replacement, Why};
+use crate::ledger::{
+    Definition, EntryId, EntryKind, Former, Ledger, LibraryId, Planned, Standing, State, Target,
+};
+use crate::link::{self, Object, Purpose};
+use crate::process::cxx;
+use crate::recording::span_since;
+use crate::sync::wait;
+use crate::unit::{Scope, Unit, UnitId, UnitPlace};
+
+/// A step whose module was read.
+enum Begun {
+    Module { read: Read, how: How },
+    Remove(Arc<str>),
+    RemoveUnit(UnitId),
+}
+
+/// How a module's definitions are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum How {
+    Add { is_frozen: bool },
+    Define,
+    Replace(Arc<str>),
+    Reload(UnitId),
+}
+
+/// A change on its way.
+pub(super) struct Work<'c> {
+    pub(super) core: &'c Arc<Core>,
+    pub(super) library: LibraryId,
+    pub(super) type_change: TypeChange,
+    pub(super) is_forced: bool,
+    pub(super) planned: Planned,
+    /// The names that no other change may touch meanwhile.
+    claimed: Vec<EntryId>,
+    joined: Vec<(Arc<Unit>, Standing)>,
+    /// Names that nothing defined: theirs at once.
+    new: Vec<EntryId>,
+    pub(super) changed: Changed,
+    waited: Option<(Arc<str>, Instant)>,
+}
+
+/// See [`Change::commit`].
+pub(super) fn commit(core: &Arc<Core>, change: Change) -> Result<Changed, Error> {
+    let began = Instant::now();
+    let begun = change.steps.into_iter().map(begin);
+    let begun = begun.collect::<Result<Vec<_>, _>>()?;
+    let mut work = Work::new(core, change.library);
+    work.type_change = change.type_change;
+    work.is_forced = change.is_forced;
+    let result = work.run(begun);
+    work.end(result, began)
+}
+
+fn begin(step: Step) -> Result<Begun, Error> {
+    let (source, how) = match step {
+        Step::Remove(name) => return Ok(Begun::Remove(name)),
+        Step::RemoveUnit(unit) => return Ok(Begun::RemoveUnit(unit)),
+        Step::Add { source, is_frozen } => (source, How::Add { is_frozen }),
+        Step::Define(source) => (source, How::Define),
+        Step::Replace { name, source } => (source, How::Replace(name)),
+        Step::Reload { unit, source } => (source, How::Reload(unit)),
+    };
+    let read = Read::new(source, !matches!(how, How::Add { .. }))?;
+    if let How::Replace(name) = &how {
+        read.defines_only(name)?;
+    }
+    Ok(Begun::Module { read, how })
+}
+
+impl<'c> Work<'c> {
+    pub(super) fn new(core: &'c Arc<Core>, library: LibraryId) -> Self {
+        Self {
+            core,
+            library,
+            type_change: TypeChange::default(),
+            is_forced: false,
+            planned: Planned {
+                is_remembered: core.history.depth() > 0,
+                ..Planned::default()
+            },
+            claimed: Vec::new(),
+            joined: Vec::new(),
+            new: Vec::new(),
+            changed: Changed::default(),
+            waited: None,
+        }
+    }
+
+    fn run(&mut self, begun: Vec<Begun>) -> Result<(), Error> {
+        self.claim(&begun)?;
+        let mut removals = Vec::new();
+        for step in begun {
+            match step {
+                Begun::Module { read, how } => self.take(read, &how)?,
+                other => removals.push(other),
+            }
+        }
+        for step in removals {
+            match step {
+                Begun::Remove(name) => self.remove(&name)?,
+                Begun::RemoveUnit(unit) => self.remove_unit(unit)?,
+                Begun::Module { .. } => {}
+            }
+        }
+        self.move_over()
+    }
+
+    /// Makes names this thread's to change.
+    pub(super) fn claim_all(&mut self, names: Vec<EntryId>) -> Result<(), Error> {
+        let core = self.core;
+        let mut ledger = core.ledger();
+        while let Err(taken) = ledger.claim_names(&names) {
+            if ledger.is_mine(taken) {
+                let name = ledger.entry(taken).label().into();
+                return Err(Error::Changing { name });
+            }
+            ledger = wait(&core.changed, ledger);
+        }
+        drop(ledger);
+        self.claimed = names;
+        Ok(())
+    }
+
+    /// Makes the names that change this thread's to change, when no other thread changes any.
+    fn claim(&mut self, begun: &[Begun]) -> Result<(), Error> {
+        let core = self.core;
+        let mut ledger = core.ledger();
+        loop {
+            let mut names: FxHashSet<EntryId> = HashSet::default();
+            for step in begun {
+                match step {
+                    Begun::Module { read, how } => {
+                        names.extend(ledger.defined_names(self.library, &read.index));
+                        if let How::Reload(unit) = how {
+                            names.extend(removing::names_of(&ledger, *unit)?);
+                        }
+                    }
+                    Begun::Remove(name) => names.extend(ledger.find(self.library, name)),
+                    Begun::RemoveUnit(unit) => names.extend(removing::names_of(&ledger, *unit)?),
+                }
+            }
+            let names: Vec<EntryId> = names.into_iter().collect();
+            match ledger.claim_names(&names) {
+                Ok(()) => {
+                    self.claimed = names;
+                    return Ok(());
+                }
+                Err(taken) => {
+                    let name: Arc<str> = ledger.entry(taken).label().into();
+                    if ledger.is_mine(taken) {
+                        return Err(Error::Changing { name });
+                    }
+                    self.waited.get_or_insert_with(|| (name, Instant::now()));
+                    ledger = wait(&core.changed, ledger);
+                }
+            }
+        }
+    }
+
+    /// Plans what a module brings.
+    fn take(&mut self, read: Read, how: &How) -> Result<(), Error> {
+        let former = self.former(&read, how)?;
+        let matched = self.matched(&read, how, former.as_deref())?;
+        let (source, module, index, contracts) = read.into_parts();
+        let place = UnitPlace {
+            library: self.library,
+            is_frozen: matches!(how, How::Add { is_frozen: true }),
+        };
+        let core = self.core;
+        let mut ledger = core.ledger();
+        let unit = ledger.join(source, module, index, place, &matched);
+        let stays = match how {
+            How::Add { .. } => true,
+            How::Reload(unit) => ledger
+                .record(*unit)
+                .is_some_and(|record| record.standing == Standing::Kept),
+            How::Define | How::Replace(_) => false,
+        };
+        let standing = if stays { Standing::Kept } else { Standing::Loose };
+        self.joined.push((unit.clone(), standing));
+        self.changed.units.push(unit.id);
+        if matches!(how, How::Add { .. }) {
+            ledger.check_new(&unit)?;
+        }
+        for (ordinal, global) in unit.index.numbered() {
+            let Some(id) = unit.entry(ordinal) else {
+                continue;
+            };
+            if !global.is_definition {
+                continue;
+            }
+            if global.is_local() {
+                // A function of the former version: its address stays.
+                if matched.contains_key(&ordinal) && global.kind == GlobalKind::Function {
+                    self.replace(&mut ledger, &unit, ordinal, id, &contracts)?;
+                }
+            } else if matches!(how, How::Add { .. }) {
+                if ledger.adds(&unit, ordinal, id) {
+                    self.define(&mut ledger, &unit, ordinal, id);
+                }
+            } else {
+                self.define_or_replace(&mut ledger, &unit, ordinal, &contracts, former.as_deref())?;
+            }
+        }
+        if let How::Reload(old) = how {
+            self.reload(&mut ledger, *old, &unit)?;
+        }
+        drop(ledger);
+        cxx::load_if_needed(core, &unit);
+        Ok(())
+    }
+
+    /// The unit that a module is a newer version of, or brings newer bodies for.
+    fn former(&self, read: &Read, how: &How) -> Result<Option<Arc<Unit>>, Error> {
+        let ledger = self.core.ledger();
+        if let How::Reload(unit) = how {
+            return Ok(Some(ledger.unit(*unit).cloned().ok_or(Error::NoUnit)?));
+        }
+        if let How::Replace(name) = how
+            && ledger.find(self.library, name).is_none_or(|id| {
+                let entry = ledger.entry(id);
+                entry.definition == Definition::None && !entry.is_present()
+            })
+        {
+            return Err(Error::Unknown { name: name.clone() });
+        }
+        if matches!(how, How::Add { .. }) {
+            return Ok(None);
+        }
+        let definitions = read.index.globals.iter().filter(|global| {
+            global.is_definition && !global.is_local() && global.linkage == Linkage::External
+        });
+        let mut units = definitions.filter_map(|global| {
+            let id = ledger.find(self.library, &global.name)?;
+            let (unit, _) = ledger.entry(id).elected?;
+            ledger.unit(unit).cloned()
+        });
+        Ok(units.next())
+    }
+
+    fn matched(&self, read: &Read, how: &How, former: Option<&Unit>) -> Result<Matched, Error> {
+        let Some(former) = former else {
+            return Ok(Matched::default());
+        };
+        let all = matches!(how, How::Reload(_));
+        let mut matched = match_locals(former, &read.module, &read.index, all)?;
+        let ledger = self.core.ledger();
+        matched.retain(|_, id| !ledger.entry(*id).label().is_empty());
+        if !all {
+            let is_global = |name: &str| {
+                ledger.find(self.library, name).is_some_and(|id| {
+                    let entry = ledger.entry(id);
+                    entry.definition != Definition::None || entry.is_present()
+                })
+            };
+            matched.extend(declared_locals(former, &read.index, is_global));
+        }
+        Ok(matched)
+    }
+
+    /// A name that nothing defined, or what weighs less.
+    fn define(&mut self, ledger: &mut Ledger, unit: &Arc<Unit>, ordinal: Ordinal, id: EntryId) {
+        self.changed.added.push(ledger.entry(id).name.clone());
+        if ledger.define_new(unit, ordinal, id) {
+            self.new.push(id);
+        } else {
+            self.plan(ledger, unit, ordinal, id, false);
+        }
+    }
+
+    fn define_or_replace(
+        &mut self,
+        ledger: &mut Ledger,
+        unit: &Arc<Unit>,
+        ordinal: Ordinal,
+        contracts: &Contracts,
+        former: Option<&Unit>,
+    ) -> Result<(), Error> {
+        let global = &unit.index.globals[ordinal.index()];
+        let Some(id) = unit.entry(ordinal).filter(|_| global.kind != GlobalKind::Intrinsic) else {
+            return Ok(());
+        };
+        let entry = ledger.entry(id);
+        let refuse = |reason: &str| {
+            Err(Error::Replace {
+                name: global.name.clone(),
+                reason: reason.to_owned(),
+            })
+        };
+        match entry.definition {
+            Definition::None if entry.is_bound => Err(Error::Frozen {
+                name: global.name.clone(),
+                unit: unit.name.clone(),
+            }),
+            Definition::None if entry.is_present() && entry.kind != EntryKind::Function => {
+                refuse("it is a variable of the host's, which others use where it is")
+            }
+            Definition::None => {
+                self.define(ledger, unit, ordinal, id);
+                Ok(())
+            }
+            Definition::Alias(..) if entry.elected.is_none() => {
+                self.define(ledger, unit, ordinal, id);
+                Ok(())
+            }
+            Definition::Assembly(_) | Definition::Absolute | Definition::Engine => {
+                refuse("it is not defined by IR")
+            }
+            _ => {
+                // One of several copies alike isn't another's newer version.
+                let is_copy = matches!(global.linkage, Linkage::Weak | Linkage::LinkOnce);
+                let elected = entry.elected.map(|(unit, _)| unit);
+                if is_copy && elected.is_some() && elected != former.map(|former| former.id) {
+                    return Ok(());
+                }
+                self.replace(ledger, unit, ordinal, id, contracts)
+            }
+        }
+    }
+
+    /// A name gets another definition.
+    fn replace(
+        &mut self,
+        ledger: &mut Ledger,
+        unit: &Arc<Unit>,
+        ordinal: Ordinal,
+        id: EntryId,
+        contracts: &Contracts,
+    ) -> Result<(), Error> {
+        let global = &unit.index.globals[ordinal.index()];
+        if let Some(frozen) = ledger.frozen_unit(id) {
+            let name = &frozen.name;
+            return Err(Error::Replace {
+                name: global.name.clone(),
+                reason: format!(
+                    "{name}, which defines it, was added as frozen: its callers are bound for ever"
+                ),
+            });
+        }
+        let misfit = misfit(ledger, unit, ordinal, id, contracts);
+        let users = users_of(ledger, id);
+        let is_same = misfit.is_none();
+        if let Some(reason) = misfit {
+            match self.type_change {
+                TypeChange::Refuse => {
+                    return Err(Error::Contract {
+                        name: global.name.clone(),
+                        reason,
+                        users: names(ledger, &users),
+                    });
+                }
+                TypeChange::GoAhead => {}
+                TypeChange::Recompile => self.drop_code(ledger, users.iter().copied())?,
+            }
+        }
+        let entry = ledger.entry(id);
+        let is_variable = |kind: &GlobalKind| {
+            matches!(kind, GlobalKind::Variable { constant: false, .. })
+        };
+        let was_variable = entry.elected.is_some_and(|(unit, ordinal)| {
+            ledger
+                .unit(unit)
+                .is_some_and(|unit| is_variable(&unit.index.globals[ordinal.index()].kind))
+        });
+        let keeps = is_same && was_variable && is_variable(&global.kind) && entry.is_present();
+        self.changed.replaced.push(Replaced {
+            name: entry.label().into(),
+            generation: entry.generation.next(),
+            users: users.len(),
+        });
+        self.plan(ledger, unit, ordinal, id, keeps);
+        if !keeps {
+            self.drop_copies(ledger, id)?;
+        }
+        Ok(())
+    }
+
+    fn plan(
+        &mut self,
+        ledger: &Ledger,
+        unit: &Arc<Unit>,
+        ordinal: Ordinal,
+        id: EntryId,
+        keeps_memory: bool,
+    ) {
+        let target = Target {
+            unit: unit.id,
+            ordinal,
+            keeps_memory,
+        };
+        self.planned.set(id, target);
+        unit.set_state(
+            ordinal,
+            rewire_llvm::GlobalState {
+                elected: true,
+                placed: keeps_memory && ledger.entry(id).is_present(),
+            },
+        );
+    }
+
+    /// Who may hold a copy of what a name stood for, or its former place, is made again: its code
+    /// when it is next called, constants that name it at once.
+    fn drop_copies(&mut self, ledger: &Ledger, id: EntryId) -> Result<(), Error> {
+        let mut waiting = vec![id];
+        while let Some(id) = waiting.pop() {
+            self.drop_code(ledger, ledger.inliners(id))?;
+            if ledger.entry(id).kind == EntryKind::Function || !ledger.entry(id).is_present() {
+                continue;
+            }
+            let users = users_of(ledger, id);
+            for user in users {
+                let entry = ledger.entry(user);
+                if entry.kind == EntryKind::Function {
+                    self.drop_code(ledger, [user])?;
+                    continue;
+                }
+                let Definition::Ir(unit, ordinal) = entry.definition else {
+                    continue;
+                };
+                let Some(unit) = ledger.unit(unit) else { continue };
+                let kind = &unit.index.globals[ordinal.index()].kind;
+                let is_constant = matches!(kind, GlobalKind::Variable { constant: true, .. });
+                if is_constant && !self.planned.targets.contains_key(&user) {
+                    let unit = unit.clone();
+                    self.plan(ledger, &unit, ordinal, user, false);
+                    waiting.push(user);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has functions compiled again when they are next called.
+    fn drop_code(
+        &mut self,
+        ledger: &Ledger,
+        functions: impl IntoIterator<Item = EntryId>,
+    ) -> Result<(), Error> {
+        for id in functions {
+            if ledger.entry(id).kind != EntryKind::Function || self.planned.stale.contains(&id) {
+                continue;
+            }
+            if let Some(frozen) = ledger.frozen_unit(id) {
+                return Err(Error::Replace {
+                    name: ledger.entry(id).name.clone(),
+                    reason: format!(
+                        "it would have to be compiled again, and {}, which defines it, was added \
+                         as frozen",
+                        frozen.name
+                    ),
+                });
+            }
+            self.planned.stale.push(id);
+        }
+        Ok(())
+    }
+
+    /// Compiles what callers must find ready, and moves the names over.
+    pub(super) fn move_over(&mut self) -> Result<(), Error> {
+        let core = self.core;
+        if let Some((name, since)) = self.waited.take() {
+            core.tell_wait(name, since);
+        }
+        let targets = &self.planned.targets;
+        self.planned.stale.retain(|id| !targets.contains_key(id));
+        let roots = self.roots();
+        self.run_destructors();
+        let link = |objects: &[Object]| -> Result<Vec<Former>, Error> {
+            Ok(link::link(core, objects, Purpose::Change(&self.planned))?.former)
+        };
+        let former = match roots.as_slice() {
+            [] => {
+                let mut ledger = core.ledger();
+                ledger.move_over(&self.planned, &HashSet::default(), &core.slots)
+            }
+            [(unit, roots)] => {
+                let why = || Why::Replacement;
+                core.observed(unit, roots, why, || {
+                    link(&[Object::of_ir(unit, core.emit(unit, roots, Scope::Values)?)])
+                })?
+            }
+            [(first, of_first), ..] => {
+                let why = || Why::Replacement;
+                core.observed(first, of_first, why, || {
+                    let objects = roots.iter().map(|(unit, roots)| {
+                        Ok(Object::of_ir(unit, core.emit(unit, roots, Scope::Values)?))
+                    });
+                    link(&objects.collect::<Result<Vec<_>, Error>>()?)
+                })?
+            }
+        };
+        let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
+        core.history.remember(core, former, units, &self.planned);
+        Ok(())
+    }
+
+    /// The functions whose former bodies were called: their new bodies are there before the names
+    /// move. All others are compiled when they are called.
+    fn roots(&self) -> Vec<(Arc<Unit>, Vec<Ordinal>)> {
+        let ledger = self.core.ledger();
+        let mut roots: FxHashMap<UnitId, Vec<Ordinal>> = FxHashMap::default();
+        for id in &self.planned.order {
+            let target = self.planned.targets[id];
+            let entry = ledger.entry(*id);
+            let unit = ledger.unit(target.unit);
+            let is_function = unit.is_some_and(|unit| {
+                unit.index.globals[target.ordinal.index()].kind == GlobalKind::Function
+            });
+            let was_called = matches!(entry.state, State::Present(_));
+            if is_function && was_called && entry.kind == EntryKind::Function {
+                roots.entry(target.unit).or_default().push(target.ordinal);
+            }
+        }
+        let mut roots: Vec<_> = roots.into_iter().collect();
+        roots.sort_unstable_by_key(|(unit, _)| *unit);
+        let units = roots.into_iter().filter_map(|(unit, mut roots)| {
+            roots.sort_unstable();
+            Some((ledger.unit(unit)?.clone(), roots))
+        });
+        units.collect()
+    }
+
+    /// Leaves the names to others, and undoes what was begun if it failed.
+    pub(super) fn end(
+        mut self,
+        result: Result<(), Error>,
+        began: Instant,
+    ) -> Result<Changed, Error> {
+        let core = self.core;
+        let mut ledger = core.ledger();
+        ledger.release_names(&self.claimed);
+        let joined = std::mem::take(&mut self.joined);
+        match &result {
+            Ok(()) => {
+                for (unit, standing) in &joined {
+                    ledger.settle(unit, *standing);
+                }
+                ledger.counts.functions_replaced += self.changed.replaced.len() as u64;
+            }
+            Err(_) => {
+                for id in &self.new {
+                    ledger.withdraw(*id, &core.slots);
+                    ledger.entry_mut(*id).is_removed = false;
+                }
+                for (unit, _) in &joined {
+                    ledger.leave(unit.id);
+                }
+                ledger.forget_unused(&self.claimed);
+            }
+        }
+        drop(ledger);
+        core.changed.notify_all();
+        result?;
+        core.note_fresh(joined.into_iter().map(|(unit, _)| unit));
+        core.finish_loading()?;
+        if let Some(observer) = &core.compile_observer {
+            for one in &self.changed.replaced {
+                observer.replaced(&Replacement {
+                    function: one.name.clone(),
+                    generation: one.generation,
+                    span: span_since(began),
+                });
+            }
+        }
+        Ok(self.changed)
+    }
+}
+
+/// Why a new definition doesn't fit those who use the old one.
+fn misfit(
+    ledger: &Ledger,
+    unit: &Unit,
+    ordinal: Ordinal,
+    id: EntryId,
+    contracts: &Contracts,
+) -> Option<String> {
+    let global = &unit.index.globals[ordinal.index()];
+    let entry = ledger.entry(id);
+    let known = entry.type_name.clone().unwrap_or_default();
+    if known != global.type_name {
+        return Some(format!(
+            "its type is {known}, and the new one's {}",
+            global.type_name
+        ));
+    }
+    let (former, ordinal_there) = entry.elected?;
+    let former = &ledger.unit(former)?.index.globals[ordinal_there.index()];
+    former.contract.broken_by(contracts.of(ordinal)?)
+}
+
+/// The definitions that use a name, each once.
+pub(super) fn users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
+    let mut seen: FxHashSet<EntryId> = HashSet::default();
+    let users = ledger.users(id).filter_map(|(within, _)| within);
+    users.filter(|user| *user != id && seen.insert(*user)).collect()
+}
+
+/// What people call entries.
+pub(super) fn names(ledger: &Ledger, ids: &[EntryId]) -> Vec<String> {
+    let mut names: Vec<String> = ids
+        .iter()
+        .map(|id| ledger.entry(*id).label().to_owned())
+        .collect();
+    names.sort_unstable();
+    names
+}

@@ -1,0 +1,223 @@
+//! Changes: adds, replaces and removes that become visible together, or not at all.
+//!
+//! ```text
+//! steps --read, verify--> [join] --plan--> compile --link--> names move over     (commit.rs)
+//! ```
+//!
+//! Everything that can fail comes before the first name moves. What a change takes away is
+//! remembered, to a depth that [`Options`](crate::Options) say, so that it can be undone.
+
+mod commit;
+mod join;
+mod matching;
+mod removing;
+mod undo;
+
+use std::fmt;
+use std::sync::Arc;
+
+use rewire_llvm::Source;
+
+pub(crate) use undo::{History, undo};
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::ledger::{Generation, LibraryId};
+use crate::process::fork;
+use crate::unit::UnitId;
+
+/// What happens when a new definition is of another type than the old one, or promises its callers
+/// less, or demands more of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TypeChange {
+    /// The change fails, and says who uses the name.
+    #[default]
+    Refuse,
+    /// Callers stay as they are: they call the new definition as if it were of the old type.
+    GoAhead,
+    /// The machine code of all who use the name is dropped, and made again from their IR, when they
+    /// are next called.
+    Recompile,
+}
+
+/// A name that got another definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Replaced {
+    /// The name.
+    pub name: Arc<str>,
+    /// The number of the new definition.
+    pub generation: Generation,
+    /// How many definitions use the name.
+    pub users: usize,
+}
+
+/// What a change did.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Changed {
+    /// Names that are defined now and were not before.
+    pub added: Vec<Arc<str>>,
+    /// Names that have another definition.
+    pub replaced: Vec<Replaced>,
+    /// Names that nothing defines any more.
+    pub removed: Vec<Arc<str>>,
+    /// The units that came, one for each module, in the order of the steps.
+    pub units: Vec<UnitId>,
+}
+
+/// One step of a change.
+#[derive(Debug)]
+enum Step {
+    /// A unit of new names.
+    Add { source: Source, is_frozen: bool },
+    /// A module whose definitions are added, or replace those of their names.
+    Define(Source),
+    /// A module that brings a new body for this function, and nothing else that others see.
+    Replace { name: Arc<str>, source: Source },
+    /// A unit's new version: what it doesn't define any more is removed.
+    Reload { unit: UnitId, source: Source },
+    /// A name.
+    Remove(Arc<str>),
+    /// A unit.
+    RemoveUnit(UnitId),
+}
+
+/// A transaction: any number of adds, replaces and removes, in one library, that become visible
+/// together when it is committed, or, on any error, not at all. Dropping it does nothing.
+///
+/// A thread that has met one of several new functions never meets another's old one afterwards.
+/// Threads that are inside an old body finish there.
+///
+/// ```
+/// # use rewire::{Engine, Options};
+/// let engine = Engine::new(Options::default())?;
+/// engine.add_ir("a.ll", b"define i32 @one() {\n ret i32 1\n}
+///     define i32 @two() {\n ret i32 2\n}")?;
+/// let mut change = engine.main().change();
+/// change.define("new", b"define i32 @one() {\n ret i32 10\n}
+///     define i32 @three() {\n ret i32 30\n}");
+/// change.remove("two");
+/// let changed = change.commit()?;
+/// assert_eq!(&*changed.added[0], "three");
+/// assert_eq!((&*changed.replaced[0].name, changed.replaced[0].generation.get()), ("one", 2));
+/// assert_eq!(&*changed.removed[0], "two");
+/// # Ok::<(), rewire::Error>(())
+/// ```
+#[must_use = "a change does nothing until it is committed"]
+pub struct Change {
+    core: Arc<Core>,
+    library: LibraryId,
+    steps: Vec<Step>,
+    type_change: TypeChange,
+    is_forced: bool,
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change")
+            .field("steps", &self.steps.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Change {
+    pub(crate) fn new(core: Arc<Core>, library: LibraryId) -> Self {
+        Self {
+            core,
+            library,
+            steps: Vec::new(),
+            type_change: TypeChange::default(),
+            is_forced: false,
+        }
+    }
+
+    fn step(&mut self, step: Step) -> &mut Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// Adds a module of IR whose names are new; `name` is for messages. The unit stays until it is
+    /// removed.
+    pub fn add(&mut self, name: &str, ir: &[u8]) -> &mut Self {
+        self.step(Step::Add {
+            source: source(name, ir),
+            is_frozen: false,
+        })
+    }
+
+    /// Takes a module of IR: each of its definitions is added, or replaces the one of its name. Of
+    /// a variable that is replaced, the value stays where the type is the same and it isn't
+    /// constant. Its unit goes when nothing of it is in force any more.
+    pub fn define(&mut self, name: &str, ir: &[u8]) -> &mut Self {
+        self.step(Step::Define(source(name, ir)))
+    }
+
+    /// Gives one function a new body; the module may define nothing else that others see.
+    pub fn replace(&mut self, function: &str, ir: &[u8]) -> &mut Self {
+        self.step(Step::Replace {
+            name: function.into(),
+            source: source(&format!("new body of {function}"), ir),
+        })
+    }
+
+    /// Puts a new version in the place of a unit: as [`Change::define`], and the names that it
+    /// defined and doesn't define any more are removed. Its own functions and variables
+    /// (`static` in C) are matched with their former selves.
+    pub fn reload(&mut self, unit: UnitId, name: &str, ir: &[u8]) -> &mut Self {
+        self.step(Step::Reload {
+            unit,
+            source: source(name, ir),
+        })
+    }
+
+    /// Removes a name. Where another unit has a copy of the definition (COMDAT, weak), that takes
+    /// over, and data keeps its address and value.
+    pub fn remove(&mut self, name: &str) -> &mut Self {
+        self.step(Step::Remove(name.into()))
+    }
+
+    /// Removes a unit with all that it defines: from the ledger, the lookups and the memory. The
+    /// destructors that it has registered run before.
+    pub fn remove_unit(&mut self, unit: UnitId) -> &mut Self {
+        self.step(Step::RemoveUnit(unit))
+    }
+
+    /// Removes also what others use: a caller gets an error that says who called what; memory of
+    /// variables stays as long as there is code that names them.
+    pub fn force(&mut self) -> &mut Self {
+        self.is_forced = true;
+        self
+    }
+
+    /// Says what happens when a type, or a contract, changes; the change is refused unless this
+    /// says otherwise.
+    pub fn on_type_change(&mut self, policy: TypeChange) -> &mut Self {
+        self.type_change = policy;
+        self
+    }
+
+    /// Makes all of it visible.
+    ///
+    /// # Errors
+    ///
+    /// Anything that is wrong with any of it: modules that LLVM refuses, definitions that can't be
+    /// compiled or linked, types that differ, names that are defined twice, names that others use
+    /// and that were to be removed, units that are gone. Nothing has changed then.
+    pub fn commit(self) -> Result<Changed, Error> {
+        let core = self.core.clone();
+        let inside = fork::hold_off();
+        core.finish_loading()?;
+        let changed = commit::commit(&core, self)?;
+        drop(inside);
+        core.reclaim_if_much();
+        Ok(changed)
+    }
+}
+
+fn source(name: &str, bytes: &[u8]) -> Source {
+    Source {
+        name: name.into(),
+        bytes: bytes.into(),
+    }
+}

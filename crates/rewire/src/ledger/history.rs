@@ -1,0 +1,141 @@
+//! What a change took away and may come back.
+//!
+//! Bodies are compiled again from their IR. Variables keep their memory, with the values that they
+//! had, until the change is forgotten.
+
+use std::sync::Arc;
+
+use rewire_llvm::Ordinal;
+
+use super::replacing::Planned;
+use super::{BlockId, EntryId, EntryKind, Ledger, Standing, State};
+use crate::unit::{Unit, UnitId};
+
+/// What a name stood for before a change.
+#[derive(Clone, Debug)]
+pub(crate) struct Former {
+    pub(crate) entry: EntryId,
+    pub(crate) elected: Option<(UnitId, Ordinal)>,
+    /// The memory of a variable, which stays for as long as the change can be undone.
+    pub(super) memory: Option<(BlockId, u32, State)>,
+}
+
+impl Ledger {
+    /// Notes what a name stands for now. If it is to come back, its unit stays, and its memory if it
+    /// is a variable that gets other memory, or none.
+    pub(super) fn note_former(&mut self, id: EntryId, planned: &Planned) -> Former {
+        let entry = self.entry(id);
+        let elected = entry.elected;
+        let leaves = planned.targets.get(&id).is_none_or(|one| !one.keeps_memory);
+        let has_heir = !entry.alternatives.is_empty() && !planned.targets.contains_key(&id);
+        let is_data = entry.kind != EntryKind::Function;
+        let mut memory = None;
+        if planned.is_remembered {
+            if is_data && leaves && !has_heir {
+                let state = entry.state.clone();
+                memory = self
+                    .entry_mut(id)
+                    .placed
+                    .take()
+                    .map(|(block, place)| (block, place, state));
+            }
+            if let Some(record) = elected.and_then(|(unit, _)| self.record_mut(unit)) {
+                record.holds += 1;
+            }
+        }
+        Former {
+            entry: id,
+            elected,
+            memory,
+        }
+    }
+
+    /// What a name stood for won't come back.
+    pub(crate) fn forget_former(&mut self, former: &Former) {
+        if let Some((block, place, _)) = &former.memory
+            && self.entry(former.entry).placed != Some((*block, *place))
+        {
+            self.set_place_dead(*block, *place);
+        }
+        if let Some((unit, _)) = former.elected {
+            if let Some(record) = self.record_mut(unit) {
+                record.holds -= 1;
+            }
+            self.leave_if_idle(unit);
+        }
+    }
+
+    /// Gives a variable the memory back that it had; whether there is any.
+    pub(crate) fn restore_memory(&mut self, former: &Former) -> bool {
+        let Some((block, place, state)) = former.memory.clone() else {
+            return false;
+        };
+        self.set_dead(former.entry);
+        let entry = self.entry_mut(former.entry);
+        entry.placed = Some((block, place));
+        entry.state = state;
+        true
+    }
+
+    /// A unit that was taken away is there again.
+    pub(crate) fn stand_again(&mut self, id: UnitId) {
+        if let Some(record) = self.record_mut(id)
+            && record.standing == Standing::Withdrawn
+        {
+            record.standing = Standing::Kept;
+        }
+    }
+
+    /// A unit that a change took away needn't be kept for that change any more.
+    pub(crate) fn release_unit(&mut self, id: UnitId) {
+        if let Some(record) = self.record_mut(id) {
+            record.holds -= 1;
+        }
+        self.leave_if_idle(id);
+    }
+
+    /// A unit leaves, or is kept for as long as that can be undone.
+    pub(super) fn withdraw_unit(&mut self, id: UnitId, is_remembered: bool) {
+        if !is_remembered {
+            self.leave(id);
+            return;
+        }
+        if let Some(record) = self.record_mut(id) {
+            record.standing = Standing::Withdrawn;
+            record.holds += 1;
+        }
+    }
+
+    /// Functions in force whose code may hold a copy of what a name stands for.
+    pub(crate) fn inliners(&self, id: EntryId) -> Vec<EntryId> {
+        let blocks = self.entry(id).inliners.iter();
+        let live = blocks.filter_map(|block| self.block(*block)).flat_map(|block| {
+            let code = block.memory.code.clone();
+            let definitions = block.definitions.iter();
+            definitions.filter(move |one| one.is_live && code.contains(&one.start))
+        });
+        live.map(|one| one.entry).collect()
+    }
+
+    /// Units that mention a name and of which not all bodies are compiled: its users may be there.
+    pub(crate) fn unread_mentions(&self, id: EntryId) -> Vec<Arc<Unit>> {
+        let mut units = self.units();
+        units.retain(|unit| unit.entries.contains(&Some(id)));
+        units
+    }
+
+    /// Takes names out that were entered for a change that failed, and that nobody mentions.
+    pub(crate) fn forget_unused(&mut self, ids: &[EntryId]) {
+        for id in ids {
+            let entry = self.entry(*id);
+            let is_unused = entry.mentions == 0
+                && entry.users.is_empty()
+                && entry.slot.is_none()
+                && entry.definition == super::Definition::None
+                && !entry.is_present();
+            if is_unused {
+                self.forget_name(*id);
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Units that a change brings. Their locals are in force at once, because nobody else knows them;
+//! names that nothing defines are theirs at once as well; all other names move over when the
+//! change is committed.
+
+use std::sync::Arc;
+
+use rewire_llvm::{GlobalKind, Module, ModuleIndex, Ordinal, Source};
+use rustc_hash::FxHashMap;
+
+use super::election::is_local;
+use super::{Definition, EntryId, Ledger, LibraryId, Standing};
+use crate::error::Error;
+use crate::unit::{Unit, UnitPlace};
+
+impl Ledger {
+    /// The entries of the names that a module defines for others, made where there are none.
+    pub(crate) fn defined_names(
+        &mut self,
+        library: LibraryId,
+        index: &ModuleIndex,
+    ) -> Vec<EntryId> {
+        let globals = index.globals.iter();
+        let defined = globals.filter(|global| {
+            global.is_definition && !is_local(global) && global.kind != GlobalKind::Intrinsic
+        });
+        defined
+            .map(|global| self.find_or_enter(library, &global.name))
+            .collect()
+    }
+
+    /// Makes a unit of a module. `matched` are globals that have entries already.
+    pub(crate) fn join(
+        &mut self,
+        source: Source,
+        module: Module,
+        index: ModuleIndex,
+        place: UnitPlace,
+        matched: &FxHashMap<Ordinal, EntryId>,
+    ) -> Arc<Unit> {
+        let mut own = Vec::new();
+        let entries = self.enter_all(place.library, &index, matched, |ledger, ordinal, global, id| {
+            if !is_local(global) {
+                ledger.describe(id, global);
+            } else if !matched.contains_key(&ordinal) {
+                own.push((ordinal, id));
+            }
+        });
+        let unit = self.insert_unit(Standing::Joining, |id| {
+            Unit::new(id, source, module, index, entries, place)
+        });
+        self.describe_all(&unit);
+        for (ordinal, id) in own {
+            self.set_in_force(&unit, ordinal, id);
+        }
+        for (ordinal, id) in matched {
+            if is_local(&unit.index.globals[ordinal.index()]) {
+                self.entry_mut(*id).alternatives.push((unit.id, *ordinal));
+            }
+        }
+        unit
+    }
+
+    /// Whether a definition of a unit that only adds wins its name.
+    pub(crate) fn adds(&mut self, unit: &Unit, ordinal: Ordinal, id: EntryId) -> bool {
+        self.has_won(unit.library, &unit.index.globals[ordinal.index()], id)
+    }
+
+    /// Checks that a unit that only adds defines nothing that is defined.
+    pub(crate) fn check_new(&self, unit: &Unit) -> Result<(), Error> {
+        self.check(unit.library, &unit.name, &unit.index)
+    }
+
+    /// Has a name that nothing defines stand for a joining unit's definition; whether nothing did.
+    pub(crate) fn define_new(&mut self, unit: &Arc<Unit>, ordinal: Ordinal, id: EntryId) -> bool {
+        let entry = self.entry(id);
+        let is_new = entry.definition == Definition::None && !entry.is_present();
+        if is_new {
+            self.set_in_force(unit, ordinal, id);
+        }
+        is_new
+    }
+
+    /// A joining unit stays.
+    pub(crate) fn settle(&mut self, unit: &Unit, standing: Standing) {
+        self.enter_comdats(unit);
+        self.note_losers(unit);
+        if let Some(record) = self.record_mut(unit.id) {
+            record.standing = standing;
+        }
+        self.names_version += 1;
+        self.leave_if_idle(unit.id);
+    }
+}

@@ -1,0 +1,459 @@
+//! What has left and isn't given back yet.
+//!
+//! A body that nobody enters any more may still have threads in it. Its code is given back when a
+//! look at all stacks finds no way into it; two kinds of pieces are looked at:
+//!
+//! - a *retired block*, whose unit stands: what it calls stands as well, so that it goes alone;
+//! - a *leaving unit*, of which nothing is in force: its functions call one another through their
+//!   slots, so that all of its code goes at once, then its variables, its slots, its names and
+//!   its IR. Until then, its old bodies find everything that they need.
+//!
+//! A leaving unit waits for others that name what only it has (a variable that was removed while
+//! code used it), unless those leave with it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rewire_memory::unwind::UnwindRegistration;
+use rewire_memory::{ExecAddr, RegionKind, SlotId};
+use rustc_hash::FxHashSet;
+
+use super::election::is_local;
+use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Standing};
+use crate::unit::{Unit, UnitId};
+
+/// What waits to be given back.
+#[derive(Debug, Default)]
+pub(super) struct Leaving {
+    /// Blocks with code, and none of it in force.
+    blocks: Vec<BlockId>,
+    units: Vec<UnitId>,
+    /// Bytes of those blocks' code.
+    bytes: u64,
+}
+
+/// What goes together, and the code that no thread may be in then.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    pub(crate) what: Piece,
+    pub(crate) code: Vec<Range<ExecAddr>>,
+    /// What people know it by.
+    pub(crate) label: Arc<str>,
+    /// Who needs it, if it isn't threads.
+    pub(crate) holder: Option<Arc<str>>,
+}
+
+/// See the module's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Piece {
+    Block(BlockId),
+    Unit(UnitId),
+}
+
+/// What was taken out of the ledger, to be given back without its lock.
+#[derive(Debug, Default)]
+pub(crate) struct Freed {
+    /// Blocks, with their registrations.
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) unwind: Vec<UnwindRegistration>,
+    pub(crate) memory: Vec<(RegionKind, Range<ExecAddr>)>,
+    pub(crate) slots: Vec<SlotId>,
+    pub(crate) thread_modules: Vec<u64>,
+    pub(crate) entries: Vec<EntryId>,
+    pub(crate) units: Vec<Arc<Unit>>,
+}
+
+impl Retired {
+    /// Whether it is a whole unit.
+    pub(crate) fn is_unit(&self) -> bool {
+        matches!(self.what, Piece::Unit(_))
+    }
+}
+
+impl Ledger {
+    /// No code of a block is in force any more.
+    pub(super) fn retire(&mut self, id: BlockId) {
+        let code = &self.blocks[id].memory.code;
+        self.leaving.bytes += code.end.get() - code.start.get();
+        self.leaving.blocks.push(id);
+    }
+
+    /// Nothing of a unit is in force any more, and nothing will be.
+    pub(crate) fn leave(&mut self, id: UnitId) {
+        let Some(record) = self.units.get_mut(id) else {
+            return;
+        };
+        if record.standing == Standing::Leaving {
+            return;
+        }
+        record.standing = Standing::Leaving;
+        let unit = record.unit.clone();
+        for (global, entry) in unit.index.globals.iter().zip(&unit.entries) {
+            let Some(entry) = *entry else { continue };
+            self.entry_mut(entry).alternatives.retain(|one| one.0 != id);
+            let front = self.entry(entry).front;
+            if let Some(front) = front
+                && self.entry(front).definition.unit() == Some(id)
+            {
+                self.set_dead(front);
+            }
+            if is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id) {
+                self.bequeath(entry);
+            }
+            if let Some(comdat) = &global.comdat {
+                let comdats = &mut self.namespace_mut(unit.library).comdats;
+                if comdats.get(comdat) == Some(&id) {
+                    comdats.remove(comdat);
+                }
+            }
+        }
+        self.leaving.units.push(id);
+    }
+
+    /// A local of a leaving unit stays where it is, for the unit that took it over if there is one.
+    fn bequeath(&mut self, id: EntryId) {
+        let heir = self.entry(id).alternatives.last().copied();
+        let Some((heir, ordinal)) = heir.and_then(|(unit, ordinal)| Some((self.unit(unit)?.clone(), ordinal)))
+        else {
+            // Variables go with their unit; its functions may still be called by its own bodies.
+            if self.entry(id).kind != EntryKind::Function {
+                self.set_dead(id);
+            }
+            return;
+        };
+        let entry = self.entry(id);
+        let (state, placed) = (entry.state.clone(), entry.placed);
+        self.entry_mut(id).alternatives.retain(|one| one.0 != heir.id);
+        self.set_in_force(&heir, ordinal, id);
+        self.entry_mut(id).placed = placed;
+        self.set_present_if(id, state);
+    }
+
+    /// A unit that stays only as long as something of it is in force, or is remembered, leaves.
+    pub(crate) fn leave_if_idle(&mut self, id: UnitId) {
+        let is_idle = self.record(id).is_some_and(|record| {
+            record.in_force == 0
+                && record.holds == 0
+                && matches!(record.standing, Standing::Loose | Standing::Withdrawn)
+        });
+        if is_idle {
+            self.leave(id);
+        }
+    }
+
+    /// How much waits to be given back: pieces, and bytes of code.
+    pub(crate) fn waiting_to_leave(&self) -> (usize, u64) {
+        let pieces = self.leaving.blocks.len() + self.leaving.units.len();
+        (pieces, self.leaving.bytes)
+    }
+
+    /// What waits to be given back, with what is known of who needs it.
+    pub(crate) fn retired(&mut self) -> Vec<Retired> {
+        let mut blocks = std::mem::take(&mut self.leaving.blocks);
+        blocks.retain(|id| self.blocks.contains_key(*id));
+        let mut retired = Vec::with_capacity(blocks.len());
+        for id in &blocks {
+            let block = &self.blocks[*id];
+            let code = block.memory.code.clone();
+            let stands = self.record(block.unit).is_some_and(|record| record.standing != Standing::Leaving);
+            if stands {
+                retired.push(Retired {
+                    what: Piece::Block(*id),
+                    code: Vec::from_iter((!code.is_empty()).then_some(code)),
+                    label: self.label_of(block),
+                    holder: (block.pins > 0).then(|| Arc::from("a pinned address")),
+                });
+            }
+        }
+        self.leaving.blocks = blocks;
+        for id in self.leaving.units.clone() {
+            let Some(record) = self.record(id) else {
+                continue;
+            };
+            let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
+            let code = blocks.map(|block| block.memory.code.clone());
+            retired.push(Retired {
+                what: Piece::Unit(id),
+                code: code.filter(|code| !code.is_empty()).collect(),
+                label: record.unit.name.clone(),
+                holder: self.holder_of(id),
+            });
+        }
+        retired
+    }
+
+    fn label_of(&self, block: &Block) -> Arc<str> {
+        let mut code = block.definitions.iter();
+        let first = code.find(|one| block.memory.code.contains(&one.start));
+        first.map_or_else(|| "?".into(), |one| self.entry(one.entry).label().into())
+    }
+
+    /// Who besides threads needs something of a leaving unit.
+    fn holder_of(&self, id: UnitId) -> Option<Arc<str>> {
+        let record = self.record(id)?;
+        if record.holds > 0 {
+            return Some("a change that can be undone".into());
+        }
+        if record.holders > 0 {
+            return Some("destructors of threads that still run".into());
+        }
+        for block in &record.blocks {
+            let block = &self.blocks[*block];
+            if block.pins > 0 {
+                return Some("a pinned address".into());
+            }
+        }
+        None
+    }
+
+    /// Which of the leaving units can go if no thread is in `clean` ones: those that nobody else
+    /// names, or who goes as well.
+    fn unneeded(&self, clean: &FxHashSet<UnitId>) -> FxHashSet<UnitId> {
+        let mut going: FxHashSet<UnitId> = clean
+            .iter()
+            .copied()
+            .filter(|id| self.holder_of(*id).is_none())
+            .collect();
+        loop {
+            let needed: Vec<UnitId> = going
+                .iter()
+                .copied()
+                .filter(|id| self.is_named_outside(*id, &going))
+                .collect();
+            if needed.is_empty() {
+                return going;
+            }
+            for id in needed {
+                going.remove(&id);
+            }
+        }
+    }
+
+    /// Whether anything that doesn't go with a unit names what only it has.
+    fn is_named_outside(&self, id: UnitId, going: &FxHashSet<UnitId>) -> bool {
+        let Some(record) = self.record(id) else {
+            return false;
+        };
+        let outlives = |one: &super::Defined| {
+            let elected = self.entry(one.entry).elected;
+            one.is_live && elected.is_none_or(|(unit, _)| !going.contains(&unit))
+        };
+        let stays = |user: BlockId| {
+            self.blocks.get(user).is_some_and(|block| {
+                !going.contains(&block.unit) || block.definitions.iter().any(outlives)
+            })
+        };
+        let named = |entry: EntryId| self.entry(entry).users.iter().any(|one| stays(one.block));
+        let locals = record.unit.index.globals.iter().zip(&record.unit.entries);
+        let mut own = locals.filter_map(|(global, entry)| {
+            let entry = (*entry)?;
+            let is_own = is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id);
+            is_own.then_some(entry)
+        });
+        let asides = || {
+            let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
+            let dead = blocks.filter(|block| block.live == 0);
+            let definitions = dead.flat_map(|block| &block.definitions);
+            definitions.map(|one| one.entry)
+        };
+        own.any(named) || asides().filter(|entry| !self.is_function(*entry)).any(named)
+    }
+
+    fn is_function(&self, id: EntryId) -> bool {
+        self.entry(id).kind == EntryKind::Function
+    }
+
+    /// Takes out what no thread is in.
+    pub(crate) fn free(&mut self, clean: &[Retired]) -> Freed {
+        let mut freed = Freed::default();
+        let mut units = FxHashSet::default();
+        for piece in clean {
+            match piece.what {
+                Piece::Block(id) => self.free_code(id, &mut freed),
+                Piece::Unit(id) => {
+                    // Its bodies may have called something for the first time meanwhile.
+                    let code = self.record(id).map_or(0, |record| {
+                        let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
+                        blocks.filter(|block| !block.memory.code.is_empty()).count()
+                    });
+                    if code == piece.code.len() {
+                        units.insert(id);
+                    }
+                }
+            }
+        }
+        for id in self.unneeded(&units) {
+            self.free_unit(id, &mut freed);
+        }
+        self.leaving.units.retain(|id| self.units.contains_key(*id));
+        let mut bytes = 0;
+        self.leaving.blocks.retain(|id| {
+            let Some(block) = self.blocks.get(*id) else {
+                return false;
+            };
+            let code = &block.memory.code;
+            bytes += code.end.get() - code.start.get();
+            !code.is_empty() || block.live == 0
+        });
+        self.leaving.bytes = bytes;
+        freed
+    }
+
+    /// Takes the code of a block out, and all of it if nothing else is in force there, nor named.
+    fn free_code(&mut self, id: BlockId, freed: &mut Freed) {
+        let Some(block) = self.blocks.get(id) else {
+            return;
+        };
+        if block.live_code > 0 || block.pins > 0 {
+            return;
+        }
+        let is_code = |one: &&super::Defined| block.memory.code.contains(&one.start);
+        let is_named = |one: &super::Defined| {
+            let mut users = self.entry(one.entry).users.iter();
+            !block.memory.code.contains(&one.start) && users.any(|user| user.block != id)
+        };
+        if block.live == 0 && !block.definitions.iter().any(is_named) {
+            self.free_block(id, freed);
+            return;
+        }
+        if block.memory.code.is_empty() {
+            return;
+        }
+        let bodies = block.definitions.iter().filter(is_code).count() as u64;
+        let Some(block) = self.blocks.get_mut(id) else {
+            return;
+        };
+        self.counts.definitions_freed += bodies;
+        let start = block.memory.code.start;
+        let code = std::mem::replace(&mut block.memory.code, start..start);
+        block.definitions.retain(|one| !code.contains(&one.start));
+        freed.unwind.append(&mut block.unwind);
+        self.renumber(id);
+        self.by_code.remove(&start);
+        self.forget_uses(id, &code);
+        freed.memory.push((RegionKind::Code, code));
+    }
+
+    /// The definitions of a block have other places in its list now.
+    fn renumber(&mut self, id: BlockId) {
+        for place in 0..self.blocks[id].definitions.len() {
+            let one = self.blocks[id].definitions[place];
+            if one.is_live {
+                self.entry_mut(one.entry).placed = Some((id, place as u32));
+            }
+        }
+    }
+
+    /// Takes a block out, of which nothing is in force.
+    fn free_block(&mut self, id: BlockId, freed: &mut Freed) {
+        let everywhere = ExecAddr::NULL..ExecAddr::new(u64::MAX);
+        self.forget_uses(id, &everywhere);
+        self.move_block(id, None);
+        let Some(block) = self.blocks.remove(id) else {
+            return;
+        };
+        if !block.memory.code.is_empty() {
+            self.by_code.remove(&block.memory.code.start);
+        }
+        let is_code = |one: &&super::Defined| block.memory.code.contains(&one.start);
+        self.counts.definitions_freed += block.definitions.iter().filter(is_code).count() as u64;
+        for (kind, range) in [
+            (RegionKind::Code, &block.memory.code),
+            (RegionKind::ReadOnly, &block.memory.read_only),
+            (RegionKind::Data, &block.memory.data),
+        ] {
+            if !range.is_empty() {
+                freed.memory.push((kind, range.clone()));
+            }
+        }
+        freed.thread_modules.extend(block.thread_module);
+        for one in &block.definitions {
+            self.free_aside(one.entry);
+        }
+        freed.blocks.push(block);
+    }
+
+    /// What was set aside goes with its memory.
+    fn free_aside(&mut self, id: EntryId) {
+        if self.entry(id).is_aside {
+            self.entries.remove(id);
+        }
+    }
+
+    /// Takes out a leaving unit with all that it has.
+    fn free_unit(&mut self, id: UnitId, freed: &mut Freed) {
+        let Some(record) = self.record(id) else {
+            return;
+        };
+        let (unit, blocks) = (record.unit.clone(), record.blocks.clone());
+        for (global, entry) in unit.index.globals.iter().zip(&unit.entries) {
+            let Some(entry) = *entry else { continue };
+            if is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id) {
+                self.set_dead(entry);
+            }
+        }
+        for block in blocks {
+            if self.blocks[block].live > 0 {
+                self.free_code(block, freed);
+                let heir = self.heir_of(block);
+                self.move_block(block, heir);
+            } else {
+                self.free_block(block, freed);
+            }
+        }
+        for (global, entry) in unit.index.globals.iter().zip(&unit.entries) {
+            let Some(entry) = *entry else { continue };
+            self.forget_mention(entry, id, is_local(global), freed);
+        }
+        if let Some((entry, handle)) = unit.dso_handle.get() {
+            freed.memory.push((RegionKind::Data, *handle..*handle + 8));
+            self.handles.remove(handle);
+            self.entries.remove(*entry);
+        }
+        self.units.remove(id);
+        freed.units.push(unit);
+    }
+
+    /// The unit whose definition has what is still in force of a block.
+    fn heir_of(&self, block: BlockId) -> Option<UnitId> {
+        let mut live = self.blocks[block].definitions.iter().filter(|one| one.is_live);
+        live.find_map(|one| self.entry(one.entry).elected.map(|(unit, _)| unit))
+    }
+
+    /// A unit that named an entry is gone.
+    fn forget_mention(&mut self, id: EntryId, unit: UnitId, is_local: bool, freed: &mut Freed) {
+        let entry = self.entry_mut(id);
+        entry.mentions = entry.mentions.saturating_sub(1);
+        if entry.described.is_some_and(|(by, _)| by == unit) {
+            entry.described = None;
+        }
+        let is_over = entry.mentions == 0
+            && entry.users.is_empty()
+            && entry.changing.is_none()
+            && (is_local || entry.definition == Definition::None && !entry.is_present());
+        if is_over {
+            self.free_entry(id, freed);
+        }
+    }
+
+    /// Takes an entry out that nobody names. An address that was given out stays the function's: its
+    /// slot is never another's.
+    fn free_entry(&mut self, id: EntryId, freed: &mut Freed) {
+        let entry = self.entry(id);
+        let (slot, front) = (entry.slot, entry.front);
+        if let Some(slot) = slot {
+            if entry.has_escaped {
+                let name: Arc<str> = entry.label().into();
+                self.tombs.insert(slot, name);
+            } else {
+                freed.slots.push(slot);
+            }
+        }
+        self.lazies.remove(&id);
+        freed.entries.push(id);
+        if let Some(front) = front {
+            self.entries.remove(front);
+        }
+        self.forget_name(id);
+    }
+}

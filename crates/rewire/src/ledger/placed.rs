@@ -1,0 +1,233 @@
+//! What was linked, where it lies, and who uses what from where.
+
+use std::ops::Range;
+
+use rewire_memory::ExecAddr;
+use rewire_memory::unwind::UnwindRegistration;
+
+use super::{BlockId, EntryId, Ledger, Use, UseAspect, UseRef};
+use crate::unit::UnitId;
+
+/// Where the three segments of a linked object lie; each may be empty.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    pub(crate) code: Range<ExecAddr>,
+    pub(crate) read_only: Range<ExecAddr>,
+    pub(crate) data: Range<ExecAddr>,
+}
+
+/// What was linked and published in one step.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// The unit whose IR it was made of, or that has what is still in force of it.
+    pub(crate) unit: UnitId,
+    /// Its place in the unit's list of blocks.
+    pub(crate) place: usize,
+    pub(crate) memory: Memory,
+    /// By address; without thread-local variables, which each thread has elsewhere.
+    pub(crate) definitions: Vec<Defined>,
+    pub(crate) uses: Vec<Use>,
+    /// What makes its frames known to the unwinder.
+    pub(crate) unwind: Vec<UnwindRegistration>,
+    /// Constants whose values the code may have been made with, though it doesn't name them.
+    pub(crate) folds: Vec<EntryId>,
+    /// The number of its thread-local variables' module.
+    pub(crate) thread_module: Option<u64>,
+    /// How many definitions in force have code here.
+    pub(crate) live_code: u32,
+    /// How many definitions in force are here, thread-local variables among them.
+    pub(crate) live: u32,
+    /// How many clients hold its code where it is.
+    pub(crate) pins: u32,
+}
+
+impl Block {
+    /// The definition whose bytes an address is in.
+    pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<&Defined> {
+        let after = self
+            .definitions
+            .partition_point(|one| one.start <= address);
+        let mut before = self.definitions[..after].iter().rev();
+        before.find(|one| one.range().contains(&address) || one.start == address)
+    }
+}
+
+/// Stands for a place in a block's list of definitions, of one that isn't in it.
+const THREAD_LOCAL: u32 = u32::MAX;
+
+/// A definition that a block holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defined {
+    pub(crate) entry: EntryId,
+    pub(crate) start: ExecAddr,
+    pub(crate) size: u64,
+    /// It is the one in force.
+    pub(crate) is_live: bool,
+}
+
+impl Defined {
+    pub(crate) fn range(&self) -> Range<ExecAddr> {
+        self.start..self.start + self.size
+    }
+}
+
+impl Ledger {
+    /// Enters a published block with its uses.
+    pub(crate) fn add_block(&mut self, block: Block) -> BlockId {
+        let id = self.blocks.insert(block);
+        let block = &mut self.blocks[id];
+        for (place, one) in block.uses.iter_mut().enumerate() {
+            let Some(entry) = self.entries.get_mut(one.entry) else {
+                continue;
+            };
+            one.set_back(entry.users.len());
+            entry.users.push(UseRef {
+                block: id,
+                place: place as u32,
+            });
+            entry.has_escaped |= one.aspect != UseAspect::Slot;
+        }
+        for fold in &block.folds {
+            if let Some(entry) = self.entries.get_mut(*fold) {
+                entry.inliners.push(id);
+            }
+        }
+        if !block.memory.code.is_empty() {
+            self.by_code.insert(block.memory.code.start, id);
+        }
+        if let Some(record) = self.units.get_mut(block.unit) {
+            block.place = record.blocks.len();
+            record.blocks.push(id);
+        }
+        id
+    }
+
+    /// A definition of a block is the one in force of its name from now on: the one at a place in
+    /// its list, or a thread-local variable.
+    pub(crate) fn set_placed(&mut self, entry: EntryId, block: BlockId, place: Option<usize>) {
+        let Some(known) = self.blocks.get_mut(block) else {
+            return;
+        };
+        known.live += 1;
+        if let Some(defined) = place.and_then(|place| known.definitions.get_mut(place)) {
+            defined.is_live = true;
+            known.live_code += u32::from(known.memory.code.contains(&defined.start));
+        }
+        let place = place.map_or(THREAD_LOCAL, |place| place as u32);
+        self.entry_mut(entry).placed = Some((block, place));
+    }
+
+    /// The definition in force of a name leaves: whatever it is in goes when nothing else is in
+    /// force there.
+    pub(super) fn set_dead(&mut self, id: EntryId) {
+        if let Some((block, place)) = self.entry_mut(id).placed.take() {
+            self.set_place_dead(block, place);
+        }
+    }
+
+    /// The same of a definition that no name stands for any more.
+    pub(super) fn set_place_dead(&mut self, block: BlockId, place: u32) {
+        let Some(known) = self.blocks.get_mut(block) else {
+            return;
+        };
+        known.live -= 1;
+        let mut has_left = known.live == 0;
+        if let Some(defined) = known.definitions.get_mut(place as usize) {
+            defined.is_live = false;
+            if known.memory.code.contains(&defined.start) {
+                known.live_code -= 1;
+                self.counts.definitions_retired += 1;
+                has_left = known.live_code == 0;
+            }
+        }
+        if has_left {
+            self.retire(block);
+        }
+    }
+
+    /// Gives a block to another unit, or to none.
+    pub(super) fn move_block(&mut self, id: BlockId, to: Option<UnitId>) {
+        let Some(block) = self.blocks.get_mut(id) else {
+            return;
+        };
+        let (from, place) = (block.unit, block.place);
+        if let Some(record) = self.units.get_mut(from) {
+            record.blocks.swap_remove(place);
+            if let Some(moved) = record.blocks.get(place) {
+                self.blocks[*moved].place = place;
+            }
+        }
+        if let Some(to) = to
+            && let Some(record) = self.units.get_mut(to)
+        {
+            let block = &mut self.blocks[id];
+            block.unit = to;
+            block.place = record.blocks.len();
+            record.blocks.push(id);
+        }
+    }
+
+    /// Takes the uses in a range of addresses out of the ledger, because the bytes leave.
+    pub(super) fn forget_uses(&mut self, block: BlockId, within: &Range<ExecAddr>) {
+        let mut place = 0;
+        while let Some(one) = self.blocks[block].uses.get(place) {
+            if within.contains(&one.at) {
+                self.remove_use(block, place);
+            } else {
+                place += 1;
+            }
+        }
+    }
+
+    /// Takes out one use; the last one of each list moves into the gap.
+    fn remove_use(&mut self, block: BlockId, place: usize) {
+        let gone = self.blocks[block].uses.swap_remove(place);
+        if let Some(entry) = self.entries.get_mut(gone.entry) {
+            let users = &mut entry.users;
+            users.swap_remove(gone.back());
+            if let Some(moved) = users.get(gone.back()).copied() {
+                let uses = &mut self.blocks[moved.block].uses;
+                // The use that moved within the block's own list is found at its new place below.
+                let at = if moved.block == block && moved.place as usize == uses.len() {
+                    place
+                } else {
+                    moved.place as usize
+                };
+                uses[at].set_back(gone.back());
+            }
+        }
+        if let Some(moved) = self.blocks[block].uses.get(place) {
+            let (entry, back) = (moved.entry, moved.back());
+            if let Some(entry) = self.entries.get_mut(entry) {
+                entry.users[back].place = place as u32;
+            }
+        }
+    }
+
+    pub(crate) fn block(&self, id: BlockId) -> Option<&Block> {
+        self.blocks.get(id)
+    }
+
+    pub(crate) fn block_mut(&mut self, id: BlockId) -> Option<&mut Block> {
+        self.blocks.get_mut(id)
+    }
+
+    /// The definition whose bytes an address is in, with its block.
+    pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<(BlockId, Defined)> {
+        let (_, id) = self.by_code.range(..=address).next_back()?;
+        let found = self.blocks[*id].definition_at(address)?;
+        Some((*id, *found))
+    }
+
+    /// All uses of a name by what is in force, each with the definition that contains it.
+    pub(crate) fn users(&self, id: EntryId) -> impl Iterator<Item = (Option<EntryId>, &Use)> {
+        self.entry(id).users.iter().filter_map(|user| {
+            let block = self.blocks.get(user.block)?;
+            let one = block.uses.get(user.place as usize)?;
+            match block.definition_at(one.at) {
+                Some(within) => within.is_live.then_some((Some(within.entry), one)),
+                None => (block.live > 0).then_some((None, one)),
+            }
+        })
+    }
+}

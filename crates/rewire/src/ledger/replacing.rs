@@ -1,0 +1,286 @@
+//! Names that get other definitions while the program runs.
+//!
+//! A change is planned first: which name will stand for what. Everything is compiled and linked
+//! according to the plan, while the ledger still says what it said; then the names move over in
+//! one step, under the lock, and their slots with them. A thread that calls one of several
+//! functions and then another never meets the new one first and the old one then: all slots lead
+//! to the engine, which waits for the lock, before the first one leads to a new body.
+
+use std::collections::HashMap;
+
+use rewire_llvm::{GlobalState, Ordinal};
+use rewire_memory::Slots;
+use rustc_hash::{FxBuildHasher, FxHashSet};
+
+use super::election::rank;
+use super::{Definition, Entry, EntryId, EntryKind, Ledger, State, ThreadKey};
+use crate::unit::UnitId;
+
+/// What a name will stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) unit: UnitId,
+    pub(crate) ordinal: Ordinal,
+    /// The variable stays where it is, with its value.
+    pub(crate) keeps_memory: bool,
+}
+
+/// What names will stand for, once a change is committed.
+#[derive(Debug, Default)]
+pub(crate) struct Planned {
+    /// In the order of the change.
+    pub(crate) order: Vec<EntryId>,
+    pub(crate) targets: HashMap<EntryId, Target, FxBuildHasher>,
+    /// Names whose definitions leave.
+    pub(crate) withdrawn: Vec<EntryId>,
+    /// Functions whose machine code leaves, to be made again when they are called.
+    pub(crate) stale: Vec<EntryId>,
+    /// Units that leave.
+    pub(crate) leaving: Vec<UnitId>,
+    /// It can be undone: what names stood for is kept.
+    pub(crate) is_remembered: bool,
+}
+
+impl Planned {
+    /// Has a name stand for something else.
+    pub(crate) fn set(&mut self, id: EntryId, target: Target) {
+        if self.targets.insert(id, target).is_none() {
+            self.order.push(id);
+        }
+    }
+
+    /// Whether a name gets new memory.
+    pub(crate) fn renews(&self, id: EntryId) -> bool {
+        self.targets.get(&id).is_some_and(|one| !one.keeps_memory)
+    }
+
+    /// Where a name's definition will be, if the change says so.
+    pub(crate) fn definition(&self, id: EntryId) -> Option<Definition> {
+        let target = self.targets.get(&id)?;
+        Some(Definition::Ir(target.unit, target.ordinal))
+    }
+}
+
+impl Ledger {
+    /// Marks names as this thread's to change, all or none; the answer is the first that another
+    /// thread is changing.
+    pub(crate) fn claim_names(&mut self, ids: &[EntryId]) -> Result<(), EntryId> {
+        let me = ThreadKey::mine();
+        let is_taken = |id: &&EntryId| self.entry(**id).changing.is_some();
+        if let Some(taken) = ids.iter().find(is_taken) {
+            return Err(*taken);
+        }
+        for id in ids {
+            self.entry_mut(*id).changing = Some(me);
+        }
+        Ok(())
+    }
+
+    /// Whether this thread is changing a name.
+    pub(crate) fn is_mine(&self, id: EntryId) -> bool {
+        self.entry(id).changing == Some(ThreadKey::mine())
+    }
+
+    /// Leaves names to others again.
+    pub(crate) fn release_names(&mut self, ids: &[EntryId]) {
+        let me = ThreadKey::mine();
+        for id in ids {
+            let entry = self.entry_mut(*id);
+            if entry.changing == Some(me) {
+                entry.changing = None;
+            }
+        }
+    }
+
+    /// Moves the names over to what was planned. New bodies in memory are entered afterwards, by
+    /// the same hold of the lock. The answer is what is needed to undo it.
+    ///
+    /// `arriving` are the functions whose new bodies are entered.
+    pub(crate) fn move_over(
+        &mut self,
+        planned: &Planned,
+        arriving: &FxHashSet<EntryId>,
+        slots: &Slots,
+    ) -> Vec<Former> {
+        let changed = planned.order.iter().chain(&planned.withdrawn);
+        let mut several = changed.clone().count() + planned.stale.len() > 1;
+        let mut former = Vec::new();
+        for id in changed.clone().chain(&planned.stale) {
+            let entry = self.entry(*id);
+            let Some(slot) = entry.slot else { continue };
+            // One function alone moves by one store, when its body is entered.
+            several |= !entry.is_present();
+            slots.take_ready(slot);
+            if several {
+                slots.reset(slot);
+            }
+        }
+        for id in changed {
+            former.push(self.note_former(*id, planned));
+        }
+        for id in &planned.order {
+            self.move_one(*id, planned.targets[id], arriving.contains(id), slots);
+        }
+        for id in &planned.withdrawn {
+            self.withdraw(*id, slots);
+        }
+        for id in &planned.stale {
+            self.set_stale(*id, slots);
+        }
+        for unit in &planned.leaving {
+            self.withdraw_unit(*unit, planned.is_remembered);
+        }
+        former
+    }
+
+    /// The machine code of a function leaves; it is made again when the function is called.
+    pub(crate) fn set_stale(&mut self, id: EntryId, slots: &Slots) {
+        let entry = self.entry(id);
+        if !entry.is_replaceable() || !entry.is_present() {
+            return;
+        }
+        let slot = entry.slot;
+        self.set_dead(id);
+        let entry = self.entry_mut(id);
+        entry.state = State::Absent;
+        entry.is_ahead = false;
+        self.tell_unplaced(id);
+        if let Some(slot) = slot {
+            slots.take_ready(slot);
+            slots.reset(slot);
+        }
+    }
+
+    fn move_one(&mut self, id: EntryId, target: Target, arrives: bool, slots: &Slots) {
+        let Some(unit) = self.unit(target.unit).cloned() else {
+            return;
+        };
+        let (state, placed) = {
+            let entry = self.entry(id);
+            (entry.state.clone(), entry.placed)
+        };
+        if !target.keeps_memory {
+            self.set_aside(id);
+            self.set_dead(id);
+        }
+        let before = self.set_in_force(&unit, target.ordinal, id);
+        self.entry_mut(id).is_ahead = false;
+        if target.keeps_memory {
+            let entry = self.entry_mut(id);
+            entry.placed = placed;
+            self.set_present(id, state);
+        } else if self.entry(id).is_replaceable()
+            && let Some(slot) = self.entry(id).slot
+            && !arrives
+        {
+            slots.reset(slot);
+        }
+        if let Some((unit, _)) = before {
+            self.leave_if_idle(unit);
+        }
+    }
+
+    /// A name's definition leaves: another copy takes its place, if there is one, and what data
+    /// there is stays where it is, with its value; else nothing defines the name any more.
+    pub(crate) fn withdraw(&mut self, id: EntryId, slots: &Slots) {
+        let (state, placed) = {
+            let entry = self.entry(id);
+            (entry.state.clone(), entry.placed)
+        };
+        let before = self.entry(id).elected.map(|(unit, _)| unit);
+        let is_data = self.entry(id).kind != EntryKind::Function;
+        if let Some((unit, ordinal)) = self.next_in_line(id) {
+            let stays = is_data && placed.is_some();
+            if !stays {
+                self.set_dead(id);
+            }
+            let Some(unit) = self.unit(unit).cloned() else {
+                return;
+            };
+            self.entry_mut(id).alternatives.retain(|one| *one != (unit.id, ordinal));
+            self.set_in_force(&unit, ordinal, id);
+            if let Some(comdat) = &unit.index.globals[ordinal.index()].comdat {
+                let comdats = &mut self.namespace_mut(unit.library).comdats;
+                comdats.insert(comdat.clone(), unit.id);
+            }
+            if stays {
+                self.entry_mut(id).placed = placed;
+                self.set_present(id, state);
+            }
+        } else {
+            self.set_aside(id);
+            self.set_dead(id);
+            self.set_elected(id, None);
+            let entry = self.entry_mut(id);
+            entry.is_removed = entry.definition != Definition::None;
+            entry.definition = Definition::None;
+            entry.state = State::Absent;
+            entry.is_ahead = false;
+            self.lazies.remove(&id);
+            self.names_version += 1;
+        }
+        if let Some(slot) = self.entry(id).slot {
+            slots.take_ready(slot);
+            slots.reset(slot);
+        }
+        if let Some(unit) = before {
+            self.leave_if_idle(unit);
+        }
+    }
+
+    /// The copy that takes over: the weightiest; of equals, the first.
+    fn next_in_line(&self, id: EntryId) -> Option<(UnitId, Ordinal)> {
+        let alternatives = self.entry(id).alternatives.iter().copied();
+        let weight = |one: &(UnitId, Ordinal)| {
+            let unit = self.unit(one.0);
+            unit.map_or(0, |unit| rank(unit.index.globals[one.1.index()].linkage))
+        };
+        alternatives.rev().max_by_key(weight)
+    }
+
+    /// Who uses a variable that gets other memory keeps the memory that it was linked with: under
+    /// an entry of its own, which goes when they are gone.
+    fn set_aside(&mut self, id: EntryId) {
+        let entry = self.entry(id);
+        let Some((block, place)) = entry.placed else {
+            return;
+        };
+        if entry.kind == EntryKind::Function || entry.users.is_empty() {
+            return;
+        }
+        let mut aside = Entry::new(entry.library, entry.name.clone());
+        aside.kind = entry.kind;
+        aside.state = entry.state.clone();
+        aside.size = entry.size;
+        aside.definition = Definition::Engine;
+        aside.is_aside = true;
+        aside.users = std::mem::take(&mut self.entry_mut(id).users);
+        let aside = self.add(aside);
+        for user in self.entry(aside).users.clone() {
+            if let Some(one) = self
+                .blocks
+                .get_mut(user.block)
+                .and_then(|block| block.uses.get_mut(user.place as usize))
+            {
+                one.entry = aside;
+            }
+        }
+        let block = self.blocks.get_mut(block);
+        if let Some(defined) = block.and_then(|block| block.definitions.get_mut(place as usize)) {
+            defined.entry = aside;
+        }
+    }
+
+    /// Tells the extractor that a definition has no memory.
+    fn tell_unplaced(&mut self, id: EntryId) {
+        if let Definition::Ir(unit, ordinal) = self.entry(id).definition
+            && let Some(unit) = self.unit(unit)
+        {
+            let state = GlobalState {
+                elected: true,
+                placed: false,
+            };
+            unit.set_state(ordinal, state);
+        }
+    }
+}

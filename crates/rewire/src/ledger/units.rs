@@ -1,0 +1,96 @@
+//! The units that there are, and what of each is in force.
+
+use std::sync::Arc;
+
+use rewire_memory::ExecAddr;
+
+use super::{BlockId, Entry, EntryId, Ledger};
+use crate::unit::{Unit, UnitId};
+
+/// How a unit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// A change that isn't committed brings it.
+    Joining,
+    /// It stays until it is removed.
+    Kept,
+    /// It stays as long as something of it is in force: new bodies came with it.
+    Loose,
+    /// It was removed, and a change that can be undone remembers it.
+    Withdrawn,
+    /// It is gone but for what threads may still be in.
+    Leaving,
+}
+
+/// What the ledger knows of a unit.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) unit: Arc<Unit>,
+    pub(crate) standing: Standing,
+    /// The blocks that were made of it.
+    pub(crate) blocks: Vec<BlockId>,
+    /// How many global names its definitions stand for.
+    pub(crate) in_force: u32,
+    /// How many changes that can be undone need it.
+    pub(crate) holds: u32,
+    /// How many destructors of thread-local variables it has still to run.
+    pub(crate) holders: u32,
+    /// Counts up with each unit.
+    order: u64,
+}
+
+impl Ledger {
+    /// Makes a unit that has no names yet.
+    pub(super) fn insert_unit(
+        &mut self,
+        standing: Standing,
+        make: impl FnOnce(UnitId) -> Unit,
+    ) -> Arc<Unit> {
+        let order = self.next_unit;
+        self.next_unit += 1;
+        let id = self.units.insert_with_key(|id| Record {
+            unit: Arc::new(make(id)),
+            standing,
+            blocks: Vec::new(),
+            in_force: 0,
+            holds: 0,
+            holders: 0,
+            order,
+        });
+        self.units[id].unit.clone()
+    }
+
+    /// Enters what a unit's registrations with the C library are known by.
+    pub(crate) fn enter_handle(&mut self, entry: Entry, at: ExecAddr, unit: UnitId) -> EntryId {
+        self.handles.insert(at, unit);
+        self.add(entry)
+    }
+
+    /// The unit whose registrations are known by an address.
+    pub(crate) fn unit_of_handle(&self, at: ExecAddr) -> Option<UnitId> {
+        self.handles.get(&at).copied()
+    }
+
+    /// A unit; `None` when it has left.
+    pub(crate) fn unit(&self, id: UnitId) -> Option<&Arc<Unit>> {
+        self.units.get(id).map(|record| &record.unit)
+    }
+
+    pub(crate) fn record(&self, id: UnitId) -> Option<&Record> {
+        self.units.get(id)
+    }
+
+    pub(crate) fn record_mut(&mut self, id: UnitId) -> Option<&mut Record> {
+        self.units.get_mut(id)
+    }
+
+    /// The units that are there for the client, in the order of adding.
+    pub(crate) fn units(&self) -> Vec<Arc<Unit>> {
+        let standing = self.units.values().filter(|one| {
+            one.standing == Standing::Kept || one.standing == Standing::Loose && one.in_force > 0
+        });
+        let mut standing: Vec<&Record> = standing.collect();
+        standing.sort_unstable_by_key(|record| record.order);
+        standing.iter().map(|record| record.unit.clone()).collect()
+    }
+}

@@ -1,0 +1,290 @@
+//! From a name to a function that runs: what a thread has to do to get a function's address.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rewire_llvm::Ordinal;
+use rewire_memory::ExecAddr;
+
+use crate::compile::claim_whole;
+use crate::core::Core;
+use crate::error::Error;
+use crate::events::{Wait, Why};
+use crate::host::{self, HostSymbol};
+use crate::ledger::{Definition, EntryId, LibraryId, State, ThreadKey};
+use crate::link::{self, Purpose, enter_host};
+use crate::outside::{Found, LazyIr};
+use crate::recording::span_since;
+use crate::sync::wait;
+use crate::unit::Unit;
+
+/// A function that another thread is compiling, and since when this one waits for it.
+pub(crate) type Waiting = (Arc<str>, Instant);
+
+/// What a thread has to do to get a function's address.
+enum Work {
+    /// Nothing: here it is.
+    Done(ExecAddr),
+    /// Compile this definition.
+    Compile(Arc<Unit>, Ordinal),
+    /// Compile these functions of a frozen unit: all of it.
+    CompileWhole(Arc<Unit>, Vec<Ordinal>),
+    /// Ask the host and the resolvers.
+    Ask,
+    /// Go where another library's function of the name is.
+    Import,
+    /// Have the client make its IR.
+    Generate(LazyIr),
+    /// Call this resolver function.
+    Choose(EntryId),
+}
+
+impl Core {
+    /// The address of a function's current body, compiled if it has none yet. Other threads that
+    /// want the same function wait.
+    ///
+    /// `caller` is a place in the code that calls it, as far as there is one.
+    pub(crate) fn provide(&self, id: EntryId, caller: Option<ExecAddr>) -> Result<ExecAddr, Error> {
+        let mut waiting = None;
+        let claimed = self.claim(id, &mut waiting);
+        if let Some((function, since)) = waiting {
+            self.tell_wait(function, since);
+        }
+        let (work, is_owner) = claimed?;
+        let began_with = self.ledger().entry(id).definition;
+        let result = match work {
+            Work::Done(address) => return Ok(address),
+            Work::Compile(unit, ordinal) => {
+                let why = || Why::Called {
+                    by: caller.and_then(|caller| self.function_at(caller)),
+                };
+                self.observed(&unit, &[ordinal], why, || {
+                    self.compile_called(&unit, ordinal).map(|()| None)
+                })
+            }
+            Work::CompileWhole(unit, roots) => {
+                let why = || Why::Called {
+                    by: caller.and_then(|caller| self.function_at(caller)),
+                };
+                self.observed(&unit, &roots, why, || {
+                    self.compile_whole(&unit, &roots).map(|()| None)
+                })
+            }
+            Work::Ask => match self.ask_outside(id) {
+                Ok(Found::Symbol(HostSymbol::Address(address))) => Ok(Some(address)),
+                Ok(Found::Entered) => return self.provide_again(id, caller),
+                Ok(Found::Symbol(_) | Found::Nothing) => Err(self.missing(id)),
+                Err(error) => Err(error),
+            },
+            Work::Import => return self.go_to_import(id),
+            Work::Generate(make) => match self.generate(id, &make) {
+                Ok(()) => return self.provide_again(id, caller),
+                Err(error) => Err(error),
+            },
+            Work::Choose(resolver) => self.choose(resolver).map(Some),
+        };
+        let mut ledger = self.ledger();
+        match result {
+            Ok(Some(address)) => {
+                enter_host(self, &mut ledger, id, HostSymbol::Address(address));
+            }
+            Ok(None) => {}
+            // Whoever claimed it will say what became of it.
+            Err(error) if !is_owner => return Err(error),
+            // It stands for something else by now.
+            Err(_) if ledger.entry(id).definition != began_with => {}
+            Err(error) => {
+                let error = Arc::new(error);
+                // A name that nothing defines may be defined later.
+                ledger.entry_mut(id).state = match &*error {
+                    Error::MissingFunction { .. } | Error::Removed { .. } | Error::Panicked { .. } => {
+                        State::Absent
+                    }
+                    _ => State::Failed(error.clone()),
+                };
+                drop(ledger);
+                self.changed.notify_all();
+                return Err(Error::Again(error));
+            }
+        }
+        let result = match ledger.entry(id).state {
+            State::Present(address) => Ok(address),
+            _ if ledger.entry(id).definition != began_with => {
+                drop(ledger);
+                return self.provide_again(id, caller);
+            }
+            _ => {
+                let what = "a definition was compiled and is not there".to_owned();
+                let error = Arc::new(Error::Internal(what));
+                ledger.entry_mut(id).state = State::Failed(error.clone());
+                Err(Error::Again(error))
+            }
+        };
+        drop(ledger);
+        self.changed.notify_all();
+        result
+    }
+
+    /// Marks a function as this thread's to compile, or waits for whoever does; `waiting` says
+    /// for what, and since when. Where that would be waiting for itself, this thread makes a
+    /// copy, which it doesn't own: the first to be there counts.
+    fn claim(&self, id: EntryId, waiting: &mut Option<Waiting>) -> Result<(Work, bool), Error> {
+        let me = ThreadKey::mine();
+        let mut is_owner = true;
+        let mut ledger = self.ledger();
+        loop {
+            match &ledger.entry(id).state {
+                State::Present(address) => return Ok((Work::Done(*address), false)),
+                State::Failed(error) => return Err(Error::Again(error.clone())),
+                State::PerThread { .. } => {
+                    let name = ledger.entry(id).name.clone();
+                    return Err(Error::MissingFunction { name });
+                }
+                State::Pending(_) if ledger.would_wait_for_itself(me, id) => {
+                    is_owner = false;
+                    break;
+                }
+                State::Pending(_) => {
+                    if self.compile_observer.is_some() && waiting.is_none() {
+                        let name = ledger.entry(id).label().into();
+                        *waiting = Some((name, Instant::now()));
+                    }
+                    ledger.waiting.insert(me, id);
+                    ledger = wait(&self.changed, ledger);
+                    ledger.waiting.remove(&me);
+                }
+                State::Absent => break,
+            }
+        }
+        let definition = ledger.entry(id).definition;
+        let work = match definition {
+            Definition::Ir(unit, ordinal) => {
+                let unit = ledger.unit(unit).cloned().ok_or_else(Error::left)?;
+                if unit.is_frozen && is_owner {
+                    let roots = claim_whole(&mut ledger, &unit);
+                    return Ok((Work::CompileWhole(unit, roots), true));
+                }
+                Work::Compile(unit, ordinal)
+            }
+            Definition::Ifunc(resolver) => Work::Choose(resolver),
+            Definition::Lazy => match ledger.lazies.get(&id) {
+                Some(lazy) => Work::Generate(lazy.0.clone()),
+                None => Work::Ask,
+            },
+            Definition::Alias(..) => return Ok((Work::Import, false)),
+            _ if ledger.import(id) => return Ok((Work::Import, false)),
+            _ => Work::Ask,
+        };
+        if is_owner {
+            ledger.entry_mut(id).state = State::Pending(me);
+        }
+        Ok((work, is_owner))
+    }
+
+    /// Nothing defines a function that is called, or nothing does any more.
+    fn missing(&self, id: EntryId) -> Error {
+        let ledger = self.ledger();
+        let name = ledger.entry(id).name.clone();
+        if ledger.entry(id).is_removed {
+            Error::Removed { name }
+        } else {
+            Error::MissingFunction { name }
+        }
+    }
+
+    /// As [`Core::provide`], for a function that this thread has claimed and of which the ledger
+    /// knows more by now.
+    fn provide_again(&self, id: EntryId, caller: Option<ExecAddr>) -> Result<ExecAddr, Error> {
+        self.give_back(&[id]);
+        self.changed.notify_all();
+        self.provide(id, caller)
+    }
+
+    /// Has the slot of a name lead to the function that it stands for now: another library's.
+    fn go_to_import(&self, id: EntryId) -> Result<ExecAddr, Error> {
+        let mut ledger = self.ledger();
+        let slot = ledger.entry(id).slot;
+        let (target, offset) = ledger.target(id);
+        let canonical = ledger.canonical(target, &self.slots)?;
+        let address = canonical.checked_add_signed(offset).unwrap_or(canonical);
+        ledger.entry_mut(target).has_escaped = true;
+        if let Some(slot) = slot {
+            self.slots.retarget(slot, address);
+        }
+        Ok(address)
+    }
+
+    /// Tells the observer that this thread waited.
+    pub(crate) fn tell_wait(&self, function: Arc<str>, since: Instant) {
+        if let Some(observer) = &self.compile_observer {
+            let span = span_since(since);
+            observer.waited(&Wait { function, span });
+        }
+    }
+
+    /// The name of the function that a return address is in, the host's included.
+    fn function_at(&self, returns_to: ExecAddr) -> Option<Arc<str>> {
+        let inside = returns_to.checked_add_signed(-1)?;
+        let ledger = self.ledger();
+        if let Some((_, defined)) = ledger.definition_at(inside) {
+            return Some(ledger.entry(defined.entry).label().into());
+        }
+        drop(ledger);
+        host::describe(inside).map(Into::into)
+    }
+
+    /// The address that a name of the program has for its whole life; a variable gets its memory.
+    pub(crate) fn lookup(&self, library: LibraryId, name: &str) -> Result<ExecAddr, Error> {
+        let unknown = || Error::Unknown { name: name.into() };
+        let mut ledger = self.ledger();
+        let id = ledger.find(library, name).ok_or_else(unknown)?;
+        ledger.import(id);
+        let (target, offset) = ledger.address_target(id);
+        let entry = ledger.entry(target);
+        if entry.is_replaceable() {
+            ledger.entry_mut(target).has_escaped = true;
+            return Ok(ledger.canonical(target, &self.slots)?);
+        }
+        if let (Definition::Front(unit, ordinal), State::Absent) = (entry.definition, &entry.state)
+        {
+            let unit = ledger.unit(unit).cloned().ok_or_else(Error::left)?;
+            drop(ledger);
+            let front = self.compile_front(&unit, ordinal)?;
+            link::link(self, &[front], Purpose::Load)?;
+            ledger = self.ledger();
+        }
+        let entry = ledger.entry(target);
+        if let (Definition::Ir(unit, ordinal), State::Absent) = (entry.definition, &entry.state) {
+            let unit = ledger.unit(unit).cloned().ok_or_else(Error::left)?;
+            drop(ledger);
+            let roots = [ordinal];
+            self.observed(
+                &unit,
+                &roots,
+                || Why::Data,
+                || self.compile(&unit, &roots, Purpose::Load),
+            )?;
+            ledger = self.ledger();
+        }
+        let entry = ledger.entry(target);
+        match entry.state {
+            State::Present(address) if entry.definition != Definition::None => {
+                Ok(address.checked_add_signed(offset).unwrap_or(address))
+            }
+            _ => Err(unknown()),
+        }
+    }
+
+    /// Has an indirect function's resolver choose what it stands for.
+    fn choose(&self, resolver: EntryId) -> Result<ExecAddr, Error> {
+        let (resolver, _) = self.ledger().target(resolver);
+        let address = self.provide(resolver, None)?;
+        // SAFETY: the unit says that this is the resolver of an indirect function, which takes
+        // nothing and returns an address (LangRef, "IFuncs").
+        let chosen = unsafe {
+            let resolver: extern "C" fn() -> u64 = std::mem::transmute(address.get());
+            resolver()
+        };
+        Ok(ExecAddr::new(chosen))
+    }
+}

@@ -1,0 +1,193 @@
+//! Giving back what nobody enters any more.
+//!
+//! ```text
+//! in force -> retired: no slot leads to it -> no stack holds a way into it -> quarantined -> free
+//! ```
+//!
+//! Looking at all stacks costs as much for one piece as for a thousand, so it is done when much
+//! has gathered, or when the client asks. What a stack holds is left for the next time.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rewire_memory::ExecAddr;
+use rewire_memory::scan::{self, Unknown};
+
+use crate::core::Core;
+use crate::ledger::{Freed, Retired};
+use crate::process::thread_local;
+
+/// So many pieces, or so many bytes of code, are looked after without being asked.
+const MANY: usize = 1024;
+const MUCH: u64 = 1 << 20;
+
+/// Something that was replaced or removed and whose memory isn't given back yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetiredCode {
+    /// The function, or the unit.
+    pub name: Arc<str>,
+    /// Bytes of code.
+    pub size: u64,
+    /// Who needs it still; `None` if nobody does, or nobody has looked.
+    pub holder: Option<Arc<str>>,
+}
+
+/// What came of giving back.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Reclaimed {
+    /// Bytes of code that were given back.
+    pub bytes: u64,
+    /// What wasn't given back.
+    pub left: Vec<RetiredCode>,
+    /// Threads and stacks that couldn't be looked at: because of them nothing was given back.
+    pub unknown: Vec<String>,
+}
+
+impl fmt::Display for RetiredCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} bytes", self.name, self.size)?;
+        match &self.holder {
+            Some(holder) => write!(f, ", held by {holder}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Core {
+    /// Looks at all stacks and gives back what no thread can return into, if much has gathered.
+    pub(crate) fn reclaim_if_much(&self) {
+        let (pieces, bytes) = self.ledger().waiting_to_leave();
+        let last = self.reclaimer.lock_if_free();
+        let Some(mut last) = last else {
+            return;
+        };
+        // What was held the last time is likely to be held now.
+        if pieces >= last.pieces + MANY || bytes >= last.bytes + MUCH {
+            let _ = self.reclaim_now(&mut last);
+        }
+    }
+
+    /// Looks at all stacks and gives back what no thread can return into.
+    pub(crate) fn reclaim(&self) -> Reclaimed {
+        let mut last = self.reclaimer.lock();
+        self.reclaim_now(&mut last)
+    }
+
+    fn reclaim_now(&self, last: &mut Left) -> Reclaimed {
+        let retired = self.ledger().retired();
+        let mut ranges: Vec<(Range<ExecAddr>, usize)> = Vec::new();
+        for (place, piece) in retired.iter().enumerate() {
+            if piece.holder.is_none() {
+                ranges.extend(piece.code.iter().map(|code| (code.clone(), place)));
+            }
+        }
+        ranges.sort_unstable_by_key(|(code, _)| code.start);
+        let suspects: Vec<Range<ExecAddr>> = ranges.iter().map(|(code, _)| code.clone()).collect();
+        // Nobody reaches what the last time left in quarantine, if nothing does now.
+        let found = scan::scan(&suspects);
+        let mut reclaimed = Reclaimed {
+            unknown: found.unknown.iter().map(Unknown::to_string).collect(),
+            ..Reclaimed::default()
+        };
+        let mut holders: Vec<Option<Arc<str>>> =
+            retired.iter().map(|piece| piece.holder.clone()).collect();
+        for ((_, place), holder) in ranges.iter().zip(&found.held) {
+            if let Some(holder) = holder {
+                holders[*place].get_or_insert_with(|| holder.to_string().into());
+            }
+        }
+        let may_free = reclaimed.unknown.is_empty();
+        let mut clean = Vec::new();
+        for (piece, holder) in retired.into_iter().zip(holders) {
+            if may_free && holder.is_none() && !(found.in_flight && piece.is_unit()) {
+                clean.push(piece);
+            } else {
+                let in_flight = found.in_flight.then(|| Arc::from("an exception in flight"));
+                reclaimed.left.push(describe(&piece, holder.or(in_flight)));
+            }
+        }
+        if may_free {
+            self.memory.end_quarantine();
+        }
+        let freed = self.ledger().free(&clean);
+        reclaimed.bytes = self.give_back_memory(freed);
+        *last = {
+            let (pieces, bytes) = self.ledger().waiting_to_leave();
+            Left { pieces, bytes }
+        };
+        reclaimed
+    }
+
+    /// What is retired and not given back.
+    pub(crate) fn retired(&self) -> Vec<RetiredCode> {
+        let retired = self.ledger().retired();
+        retired
+            .iter()
+            .map(|piece| describe(piece, piece.holder.clone()))
+            .collect()
+    }
+
+    fn give_back_memory(&self, freed: Freed) -> u64 {
+        // The unwinder forgets them first.
+        let mut bytes = 0;
+        drop(freed.unwind);
+        for mut block in freed.blocks {
+            block.unwind.clear();
+        }
+        self.forget_entries(&freed.entries);
+        for module in freed.thread_modules {
+            thread_local::forget_module(module);
+        }
+        for slot in freed.slots {
+            self.slots.free(slot);
+        }
+        for (kind, range) in freed.memory {
+            bytes += if kind == rewire_memory::RegionKind::Code {
+                range.end.get() - range.start.get()
+            } else {
+                0
+            };
+            self.memory.free(kind, range);
+        }
+        // LLVM takes its time to free modules.
+        drop(freed.units);
+        bytes
+    }
+}
+
+fn describe(piece: &Retired, holder: Option<Arc<str>>) -> RetiredCode {
+    let sizes = piece.code.iter().map(|code| code.end.get() - code.start.get());
+    RetiredCode {
+        name: piece.label.clone(),
+        size: sizes.sum(),
+        holder,
+    }
+}
+
+/// How much the last look left.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Left {
+    pieces: usize,
+    bytes: u64,
+}
+
+/// Lets one thread look at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Reclaimer(std::sync::Mutex<Left>);
+
+impl Reclaimer {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Left> {
+        crate::sync::lock(&self.0)
+    }
+
+    fn lock_if_free(&self) -> Option<std::sync::MutexGuard<'_, Left>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
+    }
+}
