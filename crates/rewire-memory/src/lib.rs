@@ -12,6 +12,7 @@
 //! - [`unwind`] answers the unwinder for code that was published.
 //! - [`fault`] turns a crash of LLVM into an error message.
 
+mod barrier;
 pub mod entry;
 mod error;
 pub mod fault;
@@ -19,6 +20,7 @@ mod maps;
 mod memory;
 mod region;
 mod slots;
+mod space;
 mod stack;
 pub mod unwind;
 mod writer;

@@ -55,7 +55,7 @@ pub(crate) struct Ledger {
     /// The entry of each slot.
     by_slot: Vec<EntryId>,
     blocks: Vec<Block>,
-    /// Blocks that hold code, by address: code memory is given out upwards.
+    /// Blocks that hold code, by address.
     by_code: Vec<BlockId>,
     /// What each thread waits for another to compile.
     pub(crate) waiting: HashMap<ThreadKey, EntryId, FxBuildHasher>,
@@ -224,7 +224,10 @@ impl Ledger {
             });
         }
         if !block.code.is_empty() {
-            self.by_code.push(id);
+            // Mostly at the end: code memory is given out upwards, but for gaps.
+            let before = |id: &BlockId| self.block(*id).code.start < block.code.start;
+            let place = self.by_code.partition_point(before);
+            self.by_code.insert(place, id);
         }
         self.blocks.push(block);
         id
