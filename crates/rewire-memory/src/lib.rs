@@ -18,10 +18,12 @@ mod error;
 pub mod fault;
 mod maps;
 mod memory;
+mod readers;
 mod region;
 mod slots;
 mod space;
 mod stack;
+mod sync;
 pub mod unwind;
 mod writer;
 

@@ -18,6 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rewire_llvm::GlobalState;
+use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, MemoryError, SlotId, Slots};
 use rustc_hash::FxBuildHasher;
 
@@ -36,6 +37,8 @@ pub(crate) struct Block {
     pub(crate) code: Range<ExecAddr>,
     pub(crate) definitions: Vec<Defined>,
     pub(crate) uses: Vec<Use>,
+    /// Unwinding finds its frames for as long as these stand.
+    pub(crate) frames: Vec<UnwindRegistration>,
 }
 
 /// A definition that a block holds.

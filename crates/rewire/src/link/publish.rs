@@ -3,6 +3,7 @@
 use std::sync::{Arc, MutexGuard};
 
 use rewire_memory::ExecAddr;
+use rewire_memory::unwind::UnwindRegistration;
 use rewire_object::{RelocKind, SectionRole, Segment};
 
 use super::bind::DefinitionKind;
@@ -31,14 +32,15 @@ pub(crate) fn publish(
         for memory in std::mem::take(&mut one.memory) {
             memory.keep();
         }
-        register_frames(core, parsed, &one);
+        let frames = register_frames(core, parsed, &one);
         if let Some(module) = thread_module(&one) {
             let extent = one.layout.thread_extent();
             let image = std::mem::take(&mut one.image.thread);
             thread_local::set_image(module, image, extent.size, extent.align);
         }
         note_piece(parsed, &one, &mut linked);
-        let block = block_of(&ledger, parsed, &one);
+        let mut block = block_of(&ledger, parsed, &one);
+        block.frames = frames;
         if core.observer.is_some() {
             records.push(LinkRecord::new(core, &ledger, parsed, &one, &block));
         }
@@ -115,7 +117,8 @@ fn retire(ledger: &mut Ledger, replaced: EntryId, one: &Staged<'_>) {
     }
 }
 
-fn register_frames(core: &Core, parsed: &Parsed<'_>, one: &Staged<'_>) {
+fn register_frames(core: &Core, parsed: &Parsed<'_>, one: &Staged<'_>) -> Vec<UnwindRegistration> {
+    let mut registrations = Vec::new();
     for (id, section) in parsed.graph.section_ids() {
         if section.role != SectionRole::EhFrame {
             continue;
@@ -129,9 +132,10 @@ fn register_frames(core: &Core, parsed: &Parsed<'_>, one: &Staged<'_>) {
             .read_only
             .get(start..start + section.data.len())
             .unwrap_or_default();
-        core.unwind
-            .register(bytes, one.placement.segment(segment) + offset);
+        let at = one.placement.segment(segment) + offset;
+        registrations.push(core.unwind.register(bytes, at));
     }
+    registrations
 }
 
 fn thread_module(one: &Staged<'_>) -> Option<u64> {
@@ -201,6 +205,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         code,
         definitions: definitions.collect(),
         uses,
+        frames: Vec::new(),
     }
 }
 
