@@ -18,6 +18,8 @@ mod error;
 pub mod fault;
 mod maps;
 mod memory;
+#[cfg(all(test, loom))]
+mod models;
 mod readers;
 mod region;
 mod slots;
