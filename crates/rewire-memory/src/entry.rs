@@ -112,11 +112,13 @@ extern "C" fn first_call(stub: u64, caller: u64) -> u64 {
 // On entry: the stack holds where the stub's call returns to, then where the function's caller
 // wants to be returned to.
 //
-// First the short way, for functions that have a body already (see slots.rs for the layout): the
+// First the short way, for functions that have a body already (see slots/mod.rs for the layout): the
 // stub's word is taken, by one thread alone; if it holds a body, the first call is counted and
 // the slot is stored, unless somebody has stored it meanwhile. `stub + 2` holds the distance from
-// `stub + 6` to the slot; the stub's call returns to `stub + 13`, and a fresh slot holds
-// `stub + 8`. The registers used are restored.
+// `stub + 6` to the slot; the stub's call returns to `stub + 13`, and a new slot holds `stub + 8`.
+// One that leads here again holds `stub + 6`, so that it is never stored with a body that was
+// taken before it was reset (slots/words.rs, whose `short_path` is what models check: change both).
+// The registers used are restored.
 //
 // Then the long way. The frame is found through %rbp, so that the unwinder passes from the
 // engine's stack to the caller's.

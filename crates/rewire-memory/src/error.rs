@@ -47,6 +47,22 @@ pub enum MemoryError {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// Memory was given back that isn't in use, or that can't be given back.
+    #[error("{start} to {end} isn't {region} memory in use that can be given back")]
+    NotInUse {
+        /// The region that it was said to be in.
+        region: RegionKind,
+        /// The first address.
+        start: ExecAddr,
+        /// The address behind the last byte.
+        end: ExecAddr,
+    },
+    /// The kernel could not make other threads see new code where other code was.
+    #[error("cannot make all threads see new code: {source}")]
+    Synchronise {
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// A read of `/proc` failed.
     #[error("cannot read {path}: {source}")]
     Proc {

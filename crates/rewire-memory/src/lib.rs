@@ -12,14 +12,20 @@
 //! - [`unwind`] answers the unwinder for code that was published.
 //! - [`fault`] turns a crash of LLVM into an error message.
 
+mod barrier;
 pub mod entry;
 mod error;
 pub mod fault;
 mod maps;
 mod memory;
+#[cfg(all(test, loom))]
+mod models;
+mod readers;
 mod region;
 mod slots;
+mod space;
 mod stack;
+mod sync;
 pub mod unwind;
 mod writer;
 

@@ -1,4 +1,9 @@
 //! The engine's one range of memory.
+//!
+//! Memory of code, constants and variables can be given back: it is in use, then quarantined,
+//! then free. Code that is given back becomes breakpoints at once, so that a thread that runs it
+//! by mistake faults loudly. (Taking the page's permission away would fault too, but other code
+//! may live on the same page.)
 
 use std::fmt;
 use std::io;
@@ -7,9 +12,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use rewire_object::{ExecAddr, Segment};
 
+use crate::barrier::Barrier;
 use crate::error::MemoryError;
 use crate::maps::gap_near_libc;
-use crate::region::Region;
+use crate::region::{self, Place, Region};
 use crate::writer::Writer;
 
 /// What a stretch of the range is for.
@@ -59,6 +65,22 @@ impl RegionKind {
         matches!(self, Self::Data | Self::Slots)
     }
 
+    const fn is_executable(self) -> bool {
+        matches!(self, Self::Code | Self::Stubs)
+    }
+
+    /// What memory is overwritten with when it is given back; `None` where it never is.
+    const fn poison(self) -> Option<u8> {
+        match self {
+            // int3
+            Self::Code => Some(0xcc),
+            // As an address, this is none that a processor accepts.
+            Self::ReadOnly | Self::Data => Some(0xdb),
+            // Slots and stubs are given back one by one, see `Slots::free`.
+            Self::Stubs | Self::Slots => None,
+        }
+    }
+
     /// Where a segment of an object goes.
     #[must_use]
     pub const fn of(segment: Segment) -> Self {
@@ -82,13 +104,15 @@ impl fmt::Display for RegionKind {
     }
 }
 
-/// Bytes in use.
+/// Bytes in use, and bytes that wait to be used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Code and stubs.
+    /// Code and stubs in use.
     pub code: u64,
-    /// Constants, variables and slots.
+    /// Constants, variables and slots in use.
     pub data: u64,
+    /// Given back, and not free yet: see [`CodeMemory::end_quarantine`].
+    pub quarantined: u64,
 }
 
 /// One reserved range of addresses, of at most 1 GiB and close to libc where there is room, so
@@ -102,6 +126,7 @@ pub struct CodeMemory {
     size: u64,
     regions: [Mutex<Region>; 5],
     writer: Writer,
+    barrier: Barrier,
 }
 
 impl CodeMemory {
@@ -124,6 +149,7 @@ impl CodeMemory {
             size,
             regions,
             writer: Writer::open()?,
+            barrier: Barrier::register(),
         })
     }
 
@@ -137,7 +163,8 @@ impl CodeMemory {
     #[must_use]
     pub fn region(&self, kind: RegionKind) -> Range<ExecAddr> {
         let region = self.lock(kind);
-        ExecAddr::new(region.start())..ExecAddr::new(region.end())
+        let space = region.space();
+        ExecAddr::new(space.start())..ExecAddr::new(space.end())
     }
 
     fn lock(&self, kind: RegionKind) -> MutexGuard<'_, Region> {
@@ -147,7 +174,8 @@ impl CodeMemory {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Takes `size` bytes of a region; they are zero until they are written.
+    /// Takes `size` bytes of a region, wherever they fit best. Memory of variables and slots is
+    /// zero until it is written; what is in code and constants before that is not specified.
     ///
     /// # Errors
     ///
@@ -158,34 +186,152 @@ impl CodeMemory {
         size: u64,
         align: u64,
     ) -> Result<Reserved<'_>, MemoryError> {
-        let (start, before) = self.lock(kind).allocate(size, align)?;
+        self.take(kind, size, align, Place::Anywhere)
+    }
+
+    /// As [`CodeMemory::allocate`], but above everything of the region that is in use. What is
+    /// taken so, one after the other, lies together, with gaps for alignment alone.
+    ///
+    /// # Errors
+    ///
+    /// As for [`CodeMemory::allocate`].
+    pub fn allocate_at_end(
+        &self,
+        kind: RegionKind,
+        size: u64,
+        align: u64,
+    ) -> Result<Reserved<'_>, MemoryError> {
+        self.take(kind, size, align, Place::AtEnd)
+    }
+
+    fn take(
+        &self,
+        kind: RegionKind,
+        size: u64,
+        align: u64,
+        place: Place,
+    ) -> Result<Reserved<'_>, MemoryError> {
+        let taken = self.lock(kind).allocate(size, align, place)?;
+        if kind.is_writable() && taken.recycled > 0 {
+            // SAFETY: the memory has just become ours, and its pages are writable.
+            unsafe { region::clear(taken.start..taken.start + taken.recycled) };
+        }
         Ok(Reserved {
             memory: self,
             kind,
-            start: ExecAddr::new(start),
+            start: ExecAddr::new(taken.start),
             size,
-            before,
+            held_code: kind.is_executable() && taken.recycled > 0,
         })
     }
 
-    /// Bytes given out.
-    #[must_use]
-    pub fn usage(&self) -> Usage {
-        let used = |kind| self.lock(kind).used();
-        Usage {
-            code: used(RegionKind::Code) + used(RegionKind::Stubs),
-            data: used(RegionKind::ReadOnly) + used(RegionKind::Data) + used(RegionKind::Slots),
+    /// Gives bytes back: all of an allocation that was kept, or a part of it, in any order. They
+    /// are overwritten at once (code with `int3`), and given out again only after
+    /// [`CodeMemory::end_quarantine`].
+    ///
+    /// # Errors
+    ///
+    /// Some of the bytes aren't in use, or they are slots or stubs; or the kernel refuses to
+    /// write them. Then they stay in use.
+    ///
+    /// # Safety
+    ///
+    /// Nobody can reach the bytes any more: no thread runs them or may return into them, no slot
+    /// leads there, and no unwind table or other code refers to them.
+    pub unsafe fn free(&self, kind: RegionKind, range: Range<ExecAddr>) -> Result<(), MemoryError> {
+        let bytes = range.start.get()..range.end.get();
+        let not_in_use = MemoryError::NotInUse {
+            region: kind,
+            start: range.start,
+            end: range.end,
+        };
+        let Some(poison) = kind.poison() else {
+            return Err(not_in_use);
+        };
+        if bytes.start == bytes.end {
+            return Ok(());
         }
+        // Locked until the bytes are overwritten: they can't become free before.
+        let mut region = self.lock(kind);
+        if !region.space().is_used(&bytes) {
+            return Err(not_in_use);
+        }
+        if kind.is_writable() {
+            // SAFETY: they are mapped and writable, and nobody uses them, as the caller promises.
+            unsafe {
+                let size = (bytes.end - bytes.start) as usize;
+                std::ptr::write_bytes(bytes.start as *mut u8, poison, size);
+            }
+        } else {
+            // SAFETY: nobody uses them, as the caller promises.
+            unsafe { self.writer.fill(range, poison)? };
+        }
+        region.space_mut().quarantine(bytes);
+        Ok(())
     }
 
-    /// Reads 8 bytes of given-out memory, for checks and inspection.
+    /// Makes everything that was given back until now free to be given out again; the answer is
+    /// how many bytes that is.
+    ///
+    /// Where the kernel lacks what [`CodeMemory::synchronise`] needs, code stays quarantined for
+    /// ever.
+    pub fn end_quarantine(&self) -> u64 {
+        let mut freed = 0;
+        for kind in RegionKind::ALL {
+            if kind.is_executable() && !self.barrier.is_available() {
+                continue;
+            }
+            let mut region = self.lock(kind);
+            freed += region.space_mut().end_quarantine(|block| {
+                if !kind.is_executable() {
+                    // SAFETY: the block is free as long as the region is locked.
+                    unsafe { region::release_pages(block) };
+                }
+            });
+        }
+        freed
+    }
+
+    /// Returns once no thread of the process can run what was in code memory before. To be called
+    /// after writing code and before a slot leads to it, if the memory
+    /// [held code](Reserved::held_code) before. It costs a system call of some microseconds.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses, although it didn't when the memory was reserved.
+    pub fn synchronise(&self) -> Result<(), MemoryError> {
+        self.barrier
+            .synchronise()
+            .map_err(|source| MemoryError::Synchronise { source })
+    }
+
+    /// Bytes in use and in quarantine.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for kind in RegionKind::ALL {
+            let region = self.lock(kind);
+            let used = region.space().used();
+            if kind.is_executable() {
+                usage.code += used;
+            } else {
+                usage.data += used;
+            }
+            usage.quarantined += region.space().quarantined();
+        }
+        usage
+    }
+
+    /// Reads bytes of memory in use, for checks and inspection.
     #[must_use]
     pub fn read_bytes(&self, address: ExecAddr, size: usize) -> Option<Vec<u8>> {
+        let bytes = address.get()..address.get().checked_add(size as u64)?;
         let inside = RegionKind::ALL
             .iter()
-            .any(|kind| self.lock(*kind).contains(address.get(), size as u64));
-        // SAFETY: the bytes are given out, so they are mapped and readable. Others may write
-        // them meanwhile: the copy is made byte by byte without assumptions on their value.
+            .any(|kind| self.lock(*kind).space().is_used(&bytes));
+        // SAFETY: the bytes were given out, so they are mapped and readable, and stay so. Others
+        // may write them meanwhile: the copy is made byte by byte without assumptions on their
+        // value.
         inside.then(|| unsafe {
             (0..size)
                 .map(|i| (address.get() as *const u8).add(i).read_volatile())
@@ -201,15 +347,15 @@ impl Drop for CodeMemory {
     }
 }
 
-/// Memory that was taken and isn't in use yet. Dropping it gives it back; [`Reserved::keep`]
-/// makes it permanent.
+/// Memory that was taken and isn't in use yet. Dropping it makes it free again, in whatever order,
+/// because nobody has seen it; [`Reserved::keep`] keeps it.
 #[derive(Debug)]
 pub struct Reserved<'m> {
     memory: &'m CodeMemory,
     kind: RegionKind,
     start: ExecAddr,
     size: u64,
-    before: u64,
+    held_code: bool,
 }
 
 impl Reserved<'_> {
@@ -223,6 +369,13 @@ impl Reserved<'_> {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether the memory held other code before: then threads have to be made to see the new
+    /// one, see [`CodeMemory::synchronise`].
+    #[must_use]
+    pub fn held_code(&self) -> bool {
+        self.held_code
     }
 
     /// Writes bytes from the start on.
@@ -250,7 +403,7 @@ impl Reserved<'_> {
         unsafe { self.memory.writer.write(self.start, bytes) }
     }
 
-    /// Keeps the memory for as long as the engine lives.
+    /// Keeps the memory until it is [given back](CodeMemory::free), or the engine ends.
     pub fn keep(self) -> Range<ExecAddr> {
         let range = self.start..self.start + self.size;
         std::mem::forget(self);
@@ -260,8 +413,8 @@ impl Reserved<'_> {
 
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
-        let end = self.start.get() + self.size;
-        self.memory.lock(self.kind).undo(self.before, end);
+        let range = self.start.get()..self.start.get() + self.size;
+        self.memory.lock(self.kind).space_mut().undo(range);
     }
 }
 
@@ -340,6 +493,181 @@ mod tests {
         assert_eq!(first, again.start());
         again.keep();
         assert_eq!(memory.usage().data, 8);
+    }
+
+    #[test]
+    fn what_is_dropped_in_any_order_is_taken_again() {
+        let memory = CodeMemory::reserve().unwrap();
+        let first = memory.allocate(RegionKind::Data, 64, 64).unwrap();
+        let second = memory.allocate(RegionKind::Data, 64, 64).unwrap();
+        let start = first.start();
+        drop(first);
+        second.keep();
+        assert_eq!(memory.usage().data, 64);
+        let again = memory.allocate(RegionKind::Data, 64, 64).unwrap();
+        assert_eq!(again.start(), start);
+    }
+
+    fn kept(memory: &CodeMemory, kind: RegionKind, bytes: &[u8]) -> Range<ExecAddr> {
+        let mut reserved = memory.allocate(kind, bytes.len() as u64, 16).unwrap();
+        reserved.write(bytes).unwrap();
+        reserved.keep()
+    }
+
+    fn free(memory: &CodeMemory, kind: RegionKind, range: &Range<ExecAddr>) {
+        // SAFETY: the tests' memory is used by nobody else.
+        unsafe { memory.free(kind, range.clone()) }.unwrap();
+    }
+
+    fn peek(range: &Range<ExecAddr>) -> Vec<u8> {
+        let size = (range.end.get() - range.start.get()) as usize;
+        // SAFETY: memory that was given out stays mapped and readable.
+        unsafe { std::slice::from_raw_parts(range.start.get() as *const u8, size) }.to_vec()
+    }
+
+    #[test]
+    fn what_is_freed_is_poisoned_quarantined_and_given_out_again() {
+        let memory = CodeMemory::reserve().unwrap();
+        for (kind, poison) in [
+            (RegionKind::Code, 0xcc),
+            (RegionKind::ReadOnly, 0xdb),
+            (RegionKind::Data, 0xdb),
+        ] {
+            let range = kept(&memory, kind, &[1; 100]);
+            let neighbour = kept(&memory, kind, &[2; 100]);
+            free(&memory, kind, &range);
+            assert_eq!(peek(&range), [poison; 100]);
+            assert_eq!(peek(&neighbour), [2; 100]);
+            assert_eq!(memory.read_bytes(range.start, 1), None);
+            assert_eq!(memory.usage().quarantined, 100);
+            let other = kept(&memory, kind, &[3; 100]);
+            assert_ne!(other.start, range.start);
+            // SAFETY: nothing happens.
+            assert!(
+                unsafe { memory.free(kind, range.clone()) }.is_err(),
+                "twice"
+            );
+            assert_eq!(memory.end_quarantine(), 100);
+            assert_eq!(memory.usage().quarantined, 0);
+            let again = memory.allocate(kind, 100, 16).unwrap();
+            assert_eq!(again.start(), range.start);
+            assert_eq!(again.held_code(), kind == RegionKind::Code);
+            if kind == RegionKind::Data {
+                assert_eq!(peek(&range), [0; 100]);
+            }
+        }
+        memory.synchronise().unwrap();
+        let fresh = memory.allocate_at_end(RegionKind::Code, 8, 1).unwrap();
+        assert!(!fresh.held_code());
+    }
+
+    #[test]
+    fn slots_and_wrong_ranges_are_not_freed() {
+        let memory = CodeMemory::reserve().unwrap();
+        let slots = kept(&memory, RegionKind::Slots, &[0; 8]);
+        let code = kept(&memory, RegionKind::Code, &[0xc3; 8]);
+        let beyond = code.start..code.end + 1;
+        let backwards = code.end..code.start;
+        for (kind, range) in [
+            (RegionKind::Slots, slots),
+            (RegionKind::Data, code.clone()),
+            (RegionKind::Code, beyond),
+            (RegionKind::Code, backwards),
+        ] {
+            // SAFETY: nothing happens.
+            let error = unsafe { memory.free(kind, range) }.unwrap_err();
+            assert!(matches!(error, MemoryError::NotInUse { .. }), "{error}");
+        }
+        assert_eq!(peek(&code), [0xc3; 8]);
+    }
+
+    #[test]
+    fn large_variables_are_zero_again_and_their_pages_go_back() {
+        let memory = CodeMemory::reserve().unwrap();
+        let size = 1 << 20;
+        let range = kept(&memory, RegionKind::Data, &vec![7; size]);
+        free(&memory, RegionKind::Data, &range);
+        assert_eq!(peek(&range)[size / 2], 0xdb);
+        memory.end_quarantine();
+        assert_eq!(peek(&range)[size / 2], 0, "its pages went back");
+        let again = kept(&memory, RegionKind::Data, &vec![7; size]);
+        assert_eq!(again, range);
+        // Free without a quarantine, so nobody took the pages back.
+        free(&memory, RegionKind::Data, &(range.start..range.start + 3));
+        memory.end_quarantine();
+        let dropped = memory.allocate(RegionKind::Data, 1 << 20, 1).unwrap();
+        let (start, end) = (dropped.start(), dropped.start() + dropped.size());
+        let mut dropped = dropped;
+        dropped.write(&vec![9; size]).unwrap();
+        drop(dropped);
+        let zero = memory.allocate(RegionKind::Data, 1 << 20, 1).unwrap();
+        assert_eq!(zero.start(), start);
+        assert!(peek(&(start..end)).iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn code_stays_quarantined_where_threads_cannot_be_synchronised() {
+        let mut memory = CodeMemory::reserve().unwrap();
+        memory.barrier = Barrier::missing();
+        let code = kept(&memory, RegionKind::Code, &[0xc3; 32]);
+        let data = kept(&memory, RegionKind::Data, &[1; 32]);
+        free(&memory, RegionKind::Code, &code);
+        free(&memory, RegionKind::Data, &data);
+        assert_eq!(memory.end_quarantine(), 32);
+        assert_eq!(memory.usage().quarantined, 32);
+        assert_ne!(kept(&memory, RegionKind::Code, &[0xc3; 32]), code);
+        memory.synchronise().unwrap();
+    }
+
+    #[test]
+    fn pieces_taken_at_the_end_lie_together() {
+        let memory = CodeMemory::reserve().unwrap();
+        let holes: Vec<_> = (0..8)
+            .map(|_| kept(&memory, RegionKind::Data, &[1; 64]))
+            .collect();
+        for hole in holes.iter().step_by(2) {
+            free(&memory, RegionKind::Data, hole);
+        }
+        memory.end_quarantine();
+        let mut end = None;
+        for _ in 0..4 {
+            let piece = memory.allocate_at_end(RegionKind::Data, 24, 8).unwrap();
+            assert!(end.is_none_or(|end| end == piece.start()));
+            end = Some(piece.keep().end);
+        }
+    }
+
+    #[test]
+    fn code_is_replaced_a_hundred_thousand_times_in_the_same_memory() {
+        let memory = CodeMemory::reserve().unwrap();
+        let mut highest = ExecAddr::NULL;
+        for round in 0..100_000u32 {
+            // mov $round, %eax; ret
+            let mut code = vec![0xb8];
+            code.extend(round.to_le_bytes());
+            code.push(0xc3);
+            code.resize(6 + (round % 57) as usize, 0xcc);
+            let mut reserved = memory
+                .allocate(RegionKind::Code, code.len() as u64, 16)
+                .unwrap();
+            reserved.write(&code).unwrap();
+            if reserved.held_code() {
+                memory.synchronise().unwrap();
+            }
+            let range = reserved.keep();
+            // SAFETY: the bytes are a function of this type.
+            let function: extern "C" fn() -> u32 =
+                unsafe { std::mem::transmute(range.start.get() as *const ()) };
+            assert_eq!(function(), round);
+            highest = highest.max(range.end);
+            free(&memory, RegionKind::Code, &range);
+            if round % 16 == 0 {
+                memory.end_quarantine();
+            }
+        }
+        let start = memory.region(RegionKind::Code).start;
+        assert!(highest.get() - start.get() < 4096);
+        assert_eq!(memory.usage().code, 0);
     }
 
     #[test]

@@ -1,23 +1,36 @@
-//! A stretch of the reserved range with one protection, given out from the bottom up.
+//! A stretch of the reserved range with one protection.
 
 use std::io;
+use std::ops::Range;
 
 use rewire_object::ExecAddr;
 
 use crate::error::MemoryError;
 use crate::memory::RegionKind;
+use crate::space::{FreeBlock, Space, Taken};
 
 /// Pages are made accessible in steps, so that it happens rarely; neighbouring steps have the
 /// same protection, so the kernel keeps them as one mapping.
 const STEP: u64 = 1 << 20;
 
+const PAGE: u64 = 4096;
+
+/// The least bytes of a free block for which the kernel is called to take pages back.
+const WORTH_A_CALL: u64 = 64 << 10;
+
+/// Where in its region a block may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Wherever it fits best.
+    Anywhere,
+    /// Above everything in use.
+    AtEnd,
+}
+
 #[derive(Debug)]
 pub(crate) struct Region {
     kind: RegionKind,
-    start: u64,
-    end: u64,
-    /// Everything below is given out.
-    top: u64,
+    space: Space,
     /// Everything below is accessible.
     open: u64,
 }
@@ -26,65 +39,50 @@ impl Region {
     pub(crate) fn new(kind: RegionKind, start: u64, end: u64) -> Self {
         Self {
             kind,
-            start,
-            end,
-            top: start,
+            space: Space::new(start..end),
             open: start,
         }
     }
 
-    pub(crate) fn start(&self) -> u64 {
-        self.start
+    pub(crate) fn space(&self) -> &Space {
+        &self.space
     }
 
-    pub(crate) fn end(&self) -> u64 {
-        self.end
+    pub(crate) fn space_mut(&mut self) -> &mut Space {
+        &mut self.space
     }
 
-    pub(crate) fn used(&self) -> u64 {
-        self.top - self.start
-    }
-
-    pub(crate) fn contains(&self, address: u64, size: u64) -> bool {
-        address >= self.start && address.checked_add(size).is_some_and(|end| end <= self.top)
-    }
-
-    /// Gives out bytes and returns their address with the former top.
-    pub(crate) fn allocate(&mut self, size: u64, align: u64) -> Result<(u64, u64), MemoryError> {
-        let full = || MemoryError::Full {
-            region: self.kind,
-            size: self.end - self.start,
-            wanted: size,
-        };
-        let address = self
-            .top
-            .checked_next_multiple_of(align.max(1))
-            .ok_or_else(full)?;
-        let top = address
-            .checked_add(size)
-            .filter(|top| *top <= self.end)
-            .ok_or_else(full)?;
-        if top > self.open {
-            self.open_to(top)?;
+    /// Gives out bytes.
+    pub(crate) fn allocate(
+        &mut self,
+        size: u64,
+        align: u64,
+        place: Place,
+    ) -> Result<Taken, MemoryError> {
+        if place == Place::Anywhere
+            && let Some(taken) = self.space.take_free(size, align)
+        {
+            return Ok(taken);
         }
-        let before = self.top;
-        self.top = top;
-        Ok((address, before))
-    }
-
-    /// Takes the last allocation back; whether it was the last.
-    pub(crate) fn undo(&mut self, before: u64, end: u64) -> bool {
-        let is_last = self.top == end;
-        if is_last {
-            self.top = before;
+        let block = self
+            .space
+            .at_end(size, align)
+            .ok_or_else(|| MemoryError::Full {
+                region: self.kind,
+                size: self.space.end() - self.space.start(),
+                wanted: size,
+            })?;
+        if block.end() > self.open {
+            self.open_to(block.end())?;
         }
-        is_last
+        Ok(self.space.take_at_end(block))
     }
 
     fn open_to(&mut self, top: u64) -> Result<(), MemoryError> {
         // Larger steps once much is in use.
-        let step = STEP.max((self.used() / 4).next_power_of_two().min(16 * STEP));
-        let to = top.next_multiple_of(step).min(self.end);
+        let used = self.open - self.space.start();
+        let step = STEP.max((used / 4).next_power_of_two().min(16 * STEP));
+        let to = top.next_multiple_of(step).min(self.space.end());
         let size = to - self.open;
         let protection = self.kind.protection();
         // SAFETY: the pages lie in the reserved range, which is ours, and nothing has been given
@@ -101,4 +99,61 @@ impl Region {
         self.open = to;
         Ok(())
     }
+}
+
+/// Gives the kernel the whole pages of a free block back, once that is worth a system call. They
+/// read as zero then.
+///
+/// # Safety
+///
+/// The block is free, and it lies in private anonymous memory that is no code: pages of zeros
+/// would run as instructions.
+pub(crate) unsafe fn release_pages(block: &mut FreeBlock) {
+    let pages = whole_pages(&block.range);
+    if pages.end - pages.start < WORTH_A_CALL || block.dirty < WORTH_A_CALL {
+        return;
+    }
+    // SAFETY: nobody uses the bytes.
+    if unsafe { discard(&pages) } {
+        block.dirty = 0;
+    }
+}
+
+/// Makes writable memory read as zero; large stretches without committing memory.
+///
+/// # Safety
+///
+/// The range is mapped, writable, private and anonymous, and the caller's alone.
+pub(crate) unsafe fn clear(range: Range<u64>) {
+    let pages = whole_pages(&range);
+    // SAFETY: as the caller promises.
+    let rest = if pages.end - pages.start >= WORTH_A_CALL && unsafe { discard(&pages) } {
+        [range.start..pages.start, pages.end..range.end]
+    } else {
+        [range.start..range.end, range.end..range.end]
+    };
+    for part in rest {
+        // SAFETY: as the caller promises.
+        unsafe {
+            std::ptr::write_bytes(part.start as *mut u8, 0, (part.end - part.start) as usize);
+        }
+    }
+}
+
+/// The pages that lie in a range wholly.
+fn whole_pages(range: &Range<u64>) -> Range<u64> {
+    let start = range.start.next_multiple_of(PAGE);
+    start..(range.end / PAGE * PAGE).max(start)
+}
+
+/// Whether the kernel took the pages back (not those that the program locked in memory, see
+/// madvise(2)).
+///
+/// # Safety
+///
+/// The pages are mapped, private and anonymous, and nobody needs what is in them.
+unsafe fn discard(pages: &Range<u64>) -> bool {
+    let size = (pages.end - pages.start) as usize;
+    // SAFETY: as the caller promises.
+    unsafe { libc::madvise(pages.start as *mut libc::c_void, size, libc::MADV_DONTNEED) == 0 }
 }

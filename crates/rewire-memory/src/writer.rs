@@ -15,6 +15,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
@@ -64,6 +65,25 @@ impl Writer {
                 size: bytes.len(),
                 source,
             })
+    }
+
+    /// Writes the same byte all over a range of readable pages of private memory.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Writer::write`].
+    pub(crate) unsafe fn fill(&self, range: Range<ExecAddr>, byte: u8) -> Result<(), MemoryError> {
+        const AT_ONCE: u64 = 64 << 10;
+        let size = range.end.get().saturating_sub(range.start.get());
+        let bytes = vec![byte; size.min(AT_ONCE) as usize];
+        let mut done = 0;
+        while done < size {
+            let part = &bytes[..(size - done).min(AT_ONCE) as usize];
+            // SAFETY: as the caller promises.
+            unsafe { self.write(range.start + done, part)? };
+            done += part.len() as u64;
+        }
+        Ok(())
     }
 }
 

@@ -199,8 +199,8 @@ fn stage<'m>(
             image: Image::default(),
         });
     }
-    for one in &mut staged.0 {
-        one.reserve(core)?;
+    for (parsed, one) in batch.iter().zip(&mut staged.0) {
+        one.reserve(core, parsed.object.section.is_some())?;
     }
     binder.locate(batch, &mut staged.0)?;
     for (parsed, one) in batch.iter().zip(&mut staged.0) {
@@ -212,6 +212,10 @@ fn stage<'m>(
             &mut one.image,
         )?;
         one.write()?;
+    }
+    let mut memory = staged.0.iter().flat_map(|one| &one.memory);
+    if memory.any(Reserved::held_code) {
+        core.memory.synchronise()?;
     }
     Ok(std::mem::take(&mut staged.0))
 }
@@ -228,14 +232,18 @@ impl Drop for Undo<'_> {
 }
 
 impl<'m> Staged<'m> {
-    fn reserve(&mut self, core: &'m Core) -> Result<(), Error> {
-        // One after the other, so that the pieces of a named section, which come first in their
-        // batch and hold nothing else, lie together.
+    fn reserve(&mut self, core: &'m Core, is_piece: bool) -> Result<(), Error> {
+        // The pieces of a named section, which come first in their batch and hold nothing else,
+        // are taken one after the other, so that they lie together.
+        let memory = &core.memory;
         let mut place = |segment| -> Result<ExecAddr, Error> {
             let extent = self.layout.extent(segment);
-            let taken = core
-                .memory
-                .allocate(RegionKind::of(segment), extent.size, extent.align)?;
+            let kind = RegionKind::of(segment);
+            let taken = if is_piece {
+                memory.allocate_at_end(kind, extent.size, extent.align)?
+            } else {
+                memory.allocate(kind, extent.size, extent.align)?
+            };
             let start = taken.start();
             self.memory.push(taken);
             Ok(start)

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rewire_memory::entry::{self, StacksHeld};
+use rewire_memory::unwind;
 
 use crate::first_call;
 
@@ -68,6 +69,7 @@ extern "C" fn before() {
 
 extern "C" fn after_in_child() {
     after();
+    unwind::forget_readers_in_child();
     for engine in first_call::engines() {
         engine.workers.forget_threads();
     }

@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! stub + 0:  jmp *slot(%rip)
+//! stub + 6:  2-byte nop           where a slot leads that leads to the engine again
 //! stub + 8:  call common          the return address tells which stub it was
 //! stub + 13: jmp stub + 0         the engine returns here, once the slot leads to the body
 //! ```
@@ -24,22 +25,29 @@
 //! page + 24: the address of the count of first calls that found a word filled
 //! page + 32: stubs
 //! ```
+//!
+//! Slots can be given back ([`Slots::free`]) and are then given out again, with their stubs. What
+//! may happen to a function's two words, and in which order, is in `words.rs`.
 
+pub(crate) mod words;
+
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rewire_object::ExecAddr;
 
 use crate::error::MemoryError;
 use crate::memory::{CodeMemory, RegionKind};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use words::{NEW, Words};
 
 /// The number of a slot and of the stub that belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(u32);
 
 impl SlotId {
-    /// Numbers count up from 0.
+    /// Numbers count up from 0; those that were given back are given out again.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -51,10 +59,8 @@ const STUB: u64 = 16;
 /// What stands before the stubs of a page.
 const HEAD: u64 = 32;
 const STUBS_PER_PAGE: u64 = (PAGE - HEAD) / STUB;
-/// Where a fresh slot leads, from the stub's start.
-const FIRST_CALL: u64 = 8;
 /// Where `call common` returns to, from the stub's start.
-const RETURNS: u64 = 13;
+const RETURNS: u64 = NEW + 5;
 
 /// All slots and stubs of an engine.
 ///
@@ -73,10 +79,31 @@ pub struct Slots {
 
 #[derive(Debug, Default)]
 struct Pages {
-    /// How many slots were given out.
-    next: u64,
-    /// The words of each page of stubs.
+    /// Of each slot that was ever given out.
+    known: Vec<Known>,
+    /// Those that aren't in use. The longest unused is taken first, so that a call of a function that is
+    /// gone finds a slot of nobody's for as long as possible, and is told so.
+    free: VecDeque<SlotId>,
+    /// The ready words of each page of stubs.
     ready: Vec<Box<[AtomicU64]>>,
+}
+
+const NEW_SLOT: Known = Known {
+    in_use: true,
+    given: false,
+};
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    in_use: bool,
+    /// Whether a first call may have got a body, see `words.rs`.
+    given: bool,
+}
+
+impl Pages {
+    fn is_in_use(&self, id: SlotId) -> bool {
+        self.known.get(id.index()).is_some_and(|known| known.in_use)
+    }
 }
 
 impl Slots {
@@ -94,20 +121,50 @@ impl Slots {
         }
     }
 
-    /// A fresh slot with its stub, in the state that leads to the engine.
+    /// A new slot with its stub, in the state that leads to the engine.
     ///
     /// # Errors
     ///
     /// The memory for stubs is used up.
     pub fn allocate(&self) -> Result<SlotId, MemoryError> {
         let mut pages = self.pages();
-        let next = pages.next;
+        if let Some(id) = pages.free.pop_front() {
+            pages.known[id.index()] = NEW_SLOT;
+            self.words(&pages.ready, id).renew();
+            return Ok(id);
+        }
+        let next = pages.known.len() as u64;
         if next.is_multiple_of(STUBS_PER_PAGE) {
             let ready = self.add_page(next)?;
             pages.ready.push(ready);
         }
-        pages.next += 1;
-        Ok(SlotId(next as u32))
+        let id = SlotId(next as u32);
+        pages.known.push(NEW_SLOT);
+        self.words(&pages.ready, id).renew();
+        Ok(id)
+    }
+
+    /// Gives a slot back, to be given out again by [`Slots::allocate`]; whether it was in use.
+    ///
+    /// The caller promises that nothing refers to the slot or to its stub any more, and that no
+    /// thread is on its way from the stub into the engine, as for freeing code. Until the slot is
+    /// given out again, a call through it goes to the engine, for which it belongs to nobody.
+    pub fn free(&self, id: SlotId) -> bool {
+        let mut pages = self.pages();
+        let was_in_use = pages.is_in_use(id);
+        if was_in_use {
+            self.words(&pages.ready, id).reset();
+            pages.known[id.index()].in_use = false;
+            pages.free.push_back(id);
+        }
+        was_in_use
+    }
+
+    /// How many slots are in use.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        let pages = self.pages();
+        pages.known.len() - pages.free.len()
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
@@ -130,7 +187,7 @@ impl Slots {
         code.extend(self.entry.get().to_le_bytes());
         code.extend((ready.as_ptr() as u64).to_le_bytes());
         code.extend((&raw const *self.found_ready as u64).to_le_bytes());
-        for id in ids.clone() {
+        for id in ids {
             let stub = self.canonical(id);
             let displacement =
                 |to: ExecAddr, end: u64| (to.offset_from(stub + end) as i32).to_le_bytes();
@@ -145,9 +202,6 @@ impl Slots {
         page.write(&code)?;
         page.keep();
         words.keep();
-        for id in ids {
-            self.reset(id);
-        }
         Ok(ready)
     }
 
@@ -167,14 +221,14 @@ impl Slots {
         self.stubs.start + (page * PAGE + HEAD + place * STUB)
     }
 
-    /// The slot whose stub is at a canonical address.
+    /// The slot in use whose stub is at a canonical address.
     #[must_use]
     pub fn at_canonical(&self, address: ExecAddr) -> Option<SlotId> {
         let (id, offset) = self.at_stub(address)?;
         (offset == 0).then_some(id)
     }
 
-    /// The slot whose stub an address is in, and how many bytes from the stub's start.
+    /// The slot in use whose stub an address is in, and how many bytes from the stub's start.
     #[must_use]
     pub fn at_stub(&self, address: ExecAddr) -> Option<(SlotId, u64)> {
         if !self.stubs.contains(&address) {
@@ -183,10 +237,10 @@ impl Slots {
         let offset = address.get() - self.stubs.start.get();
         let (page, place) = (offset / PAGE, (offset % PAGE).checked_sub(HEAD)? / STUB);
         let id = SlotId((page * STUBS_PER_PAGE + place) as u32);
-        (u64::from(id.0) < self.pages().next).then_some((id, offset % STUB))
+        self.pages().is_in_use(id).then_some((id, offset % STUB))
     }
 
-    /// The slot whose stub called the engine, from the return address of that call.
+    /// The slot in use whose stub called the engine, from the return address of that call.
     #[must_use]
     pub fn of_first_call(&self, returns_to: ExecAddr) -> Option<SlotId> {
         self.at_canonical(returns_to.checked_add_signed(-(RETURNS as i64))?)
@@ -201,50 +255,50 @@ impl Slots {
     /// Where calls go now.
     #[must_use]
     pub fn target(&self, id: SlotId) -> ExecAddr {
-        ExecAddr::new(self.word(id).load(Ordering::Acquire))
+        ExecAddr::new(self.slot_word(id).load(Ordering::Acquire))
     }
 
-    /// Whether calls still go to the engine.
+    /// Whether calls go to the engine: still, or again.
     #[must_use]
     pub fn is_fresh(&self, id: SlotId) -> bool {
-        self.target(id) == self.canonical(id) + FIRST_CALL
+        words::leads_to_engine(self.target(id).get(), self.canonical(id).get())
     }
 
     /// Retargets every call: the one store that replaces a function.
     ///
     /// What `target` leads to must be visible to other threads as code before: `Release` orders
-    /// the bytes, and fresh memory needs no more.
+    /// the bytes, and fresh memory needs no more. Memory that held other code needs
+    /// [`CodeMemory::synchronise`] before this.
     pub fn retarget(&self, id: SlotId, target: ExecAddr) {
-        self.word(id).store(target.get(), Ordering::Release);
+        self.slot_word(id).store(target.get(), Ordering::Release);
     }
 
     /// Makes calls go to a body: at once, or, if it was made ahead of the first call, by that.
-    pub fn lead(&self, id: SlotId, body: ExecAddr, is_ahead: bool) {
-        if is_ahead {
-            self.make_ready(id, body);
-        } else {
-            self.retarget(id, body);
-        }
+    /// Whether the first call will go there, and be counted, without the engine's doing.
+    ///
+    /// The slot of a function that was removed and made again leads to the engine
+    /// ([`Slots::reset`]); with a body made ahead it stays so, and the engine retargets it when
+    /// the function is called.
+    pub fn lead(&self, id: SlotId, body: ExecAddr, is_ahead: bool) -> bool {
+        self.with_words(id, |words, given| words.lead(given, body.get(), is_ahead))
     }
 
     /// Gives the first call of a function that nobody has called yet a body to go to: without the
     /// engine's doing, it stores the slot, and is counted ([`Slots::found_ready`]).
-    pub fn make_ready(&self, id: SlotId, body: ExecAddr) {
-        self.with_ready(id, |word| word.store(body.get(), Ordering::Release));
+    ///
+    /// The answer is `false`, and nothing is done, unless the slot is new, as
+    /// [`Slots::allocate`] gives it, and no first call has got a body that was given before. A
+    /// slot that has led somewhere, or that was [reset](Slots::reset), can't be stored without
+    /// the engine. The caller then retargets the slot; only one that was reset may be left as it
+    /// is, so that the next call enters the engine. [`Slots::lead`] does it so.
+    pub fn make_ready(&self, id: SlotId, body: ExecAddr) -> bool {
+        self.with_words(id, |words, given| words.make_ready(given, body.get()))
     }
 
     /// Takes back what [`Slots::make_ready`] gave, unless a first call has got it.
     pub fn take_ready(&self, id: SlotId) -> Option<ExecAddr> {
-        let taken = self.with_ready(id, |word| word.swap(0, Ordering::AcqRel));
-        (taken != 0).then_some(ExecAddr::new(taken))
-    }
-
-    fn with_ready<R>(&self, id: SlotId, work: impl FnOnce(&AtomicU64) -> R) -> R {
-        let (page, place) = (
-            u64::from(id.0) / STUBS_PER_PAGE,
-            u64::from(id.0) % STUBS_PER_PAGE,
-        );
-        work(&self.pages().ready[page as usize][((HEAD / STUB) + place) as usize])
+        let taken = self.with_words(id, |words, given| words.take_ready(given));
+        taken.map(ExecAddr::new)
     }
 
     /// How many first calls found a body without the engine's doing.
@@ -253,14 +307,34 @@ impl Slots {
         self.found_ready.load(Ordering::Relaxed)
     }
 
-    /// Makes calls go to the engine again.
+    /// Makes calls go to the engine again, and takes back a body that waited for the first call.
+    /// A first call that has got it already, and hasn't stored the slot yet, goes to the engine
+    /// too.
     pub fn reset(&self, id: SlotId) {
-        self.retarget(id, self.canonical(id) + FIRST_CALL);
+        self.with_words(id, |words, _| words.reset());
     }
 
-    fn word(&self, id: SlotId) -> &AtomicU64 {
+    fn with_words<R>(&self, id: SlotId, work: impl FnOnce(Words<'_>, &mut bool) -> R) -> R {
+        let pages = &mut *self.pages();
+        let words = self.words(&pages.ready, id);
+        work(words, &mut pages.known[id.index()].given)
+    }
+
+    fn words<'p>(&'p self, ready: &'p [Box<[AtomicU64]>], id: SlotId) -> Words<'p> {
+        let (page, place) = (
+            u64::from(id.0) / STUBS_PER_PAGE,
+            u64::from(id.0) % STUBS_PER_PAGE,
+        );
+        let ready = &ready[page as usize][((HEAD / STUB) + place) as usize];
+        Words::new(self.slot_word(id), ready, self.canonical(id).get())
+    }
+
+    fn slot_word(&self, id: SlotId) -> &AtomicU64 {
         // SAFETY: slots are given out by pages of them, which stay mapped and writable as long as
         // the memory lives, and are only ever accessed as atomic words (by us) or read (by code).
         unsafe { &*(self.slot(id).get() as *const AtomicU64) }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

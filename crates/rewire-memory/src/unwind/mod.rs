@@ -1,0 +1,322 @@
+//! Answers the unwinder for published code.
+//!
+//! libgcc finds a frame's description through `_Unwind_Find_FDE`, which it calls through the
+//! PLT: a program that exports this symbol is asked first. [`answer`] looks the address up in an
+//! index per engine, without a lock, and passes everything else on to libgcc. Registering with
+//! libgcc instead costs each throw a pass over all registrations (GCC 12).
+//!
+//! Code comes and goes while others unwind. [`UnwindTable::register`] gives a guard; the
+//! descriptions leave the index when it is dropped. Readers take no lock, wait for nobody and
+//! allocate nothing, so that the unwinder may run in a signal handler that interrupted a writer.
+//! What they find is what was entered, whole (see `index.rs`, and `readers.rs` for how memory is
+//! freed).
+//!
+//! A program opts in with [`answer_unwinder!`](crate::answer_unwinder).
+
+mod backtrace;
+mod frames;
+pub(crate) mod index;
+
+use std::ffi::c_void;
+use std::ops::Range;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rewire_object::ExecAddr;
+
+pub use backtrace::backtrace;
+pub use frames::stub_frames;
+
+use crate::readers::{Limbo, Readers};
+use frames::descriptions;
+use index::{Bucket, Index, Record};
+
+/// What `_Unwind_Find_FDE` fills in (`struct dwarf_eh_bases` of libgcc's unwind-dw2-fde.h).
+#[derive(Debug)]
+#[repr(C)]
+pub struct Bases {
+    text: *mut c_void,
+    data: *mut c_void,
+    function: *mut c_void,
+}
+
+const MAX_ENGINES: usize = 64;
+static INDEXES: [AtomicPtr<Index>; MAX_ENGINES] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_ENGINES];
+
+/// Whoever looks into any of the indexes.
+#[cfg(not(all(test, loom)))]
+static READERS: Readers = Readers::new();
+#[cfg(all(test, loom))]
+loom::lazy_static! {
+    static ref READERS: Readers = Readers::new();
+}
+
+/// Indexes of engines that have ended, until no reader can be in them.
+static DEAD: Mutex<Limbo<Dead>> = Mutex::new(Limbo::new());
+
+/// Dropping it frees the index and what was taken out of it.
+#[derive(Debug)]
+struct Dead {
+    _index: Box<Index>,
+    _limbo: Limbo<Bucket>,
+}
+
+/// The frame descriptions of an engine's code. Dropping it makes the unwinder forget them all.
+///
+/// `Send + Sync`: one thread at a time enters and removes; readers are never locked out.
+#[derive(Debug)]
+pub struct UnwindTable {
+    entered: Arc<Entered>,
+}
+
+/// What the table and the registrations share.
+#[derive(Debug)]
+struct Entered {
+    /// Made by a box; shared with readers, who find it through `INDEXES`.
+    index: NonNull<Index>,
+    writer: Mutex<Limbo<Bucket>>,
+    count: AtomicUsize,
+}
+
+// SAFETY: the index is only changed with the writer's lock held, and is made to be read meanwhile.
+unsafe impl Send for Entered {}
+// SAFETY: as above.
+unsafe impl Sync for Entered {}
+
+impl Entered {
+    fn index(&self) -> &Index {
+        // SAFETY: it is freed after this is dropped.
+        unsafe { self.index.as_ref() }
+    }
+
+    fn enter(&self, section: &[u8], address: ExecAddr) -> Box<[Record]> {
+        let found = descriptions(section, address).into_iter();
+        let records: Box<[Record]> = found
+            .filter_map(|record| self.index().clip(record))
+            .collect();
+        let mut limbo = lock(&self.writer);
+        self.index().insert(&records, &READERS, &mut limbo);
+        self.count.fetch_add(records.len(), Ordering::Relaxed);
+        records
+    }
+
+    fn remove(&self, records: &[Record]) {
+        let mut limbo = lock(&self.writer);
+        self.index().remove(records, &READERS, &mut limbo);
+        self.count.fetch_sub(records.len(), Ordering::Relaxed);
+    }
+
+    /// Makes the unwinder forget the index.
+    fn hide(&self) {
+        for place in &INDEXES {
+            let _ = place.compare_exchange(
+                self.index.as_ptr(),
+                std::ptr::null_mut(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+        }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.hide();
+        // SAFETY: `UnwindTable::new` made it by a box, and nobody finds it any more. Readers may
+        // still be in it, but it is only freed when they have left.
+        let index = unsafe { Box::from_raw(self.index.as_ptr()) };
+        let limbo = std::mem::replace(&mut *lock(&self.writer), Limbo::new());
+        let dead = Box::new(Dead {
+            _index: index,
+            _limbo: limbo,
+        });
+        // SAFETY: made by a box right here; nothing leads to the index any more.
+        unsafe { lock(&DEAD).retire(&READERS, NonNull::from(Box::leak(dead))) };
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl UnwindTable {
+    /// A table for code in `range`; `None` when there are 64 engines already.
+    #[must_use]
+    pub fn new(range: Range<ExecAddr>) -> Option<Self> {
+        // Looked up now, because a signal handler that unwinds must not be the first to do it.
+        let _ = next();
+        lock(&DEAD).collect(&READERS);
+        let index = Box::new(Index::new(range.start.get()..range.end.get()));
+        let table = Self {
+            entered: Arc::new(Entered {
+                index: NonNull::from(Box::leak(index)),
+                writer: Mutex::new(Limbo::new()),
+                count: AtomicUsize::new(0),
+            }),
+        };
+        let is_entered = INDEXES.iter().any(|place| {
+            let (none, index) = (std::ptr::null_mut(), table.entered.index.as_ptr());
+            place
+                .compare_exchange(none, index, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        });
+        is_entered.then_some(table)
+    }
+
+    /// Enters the descriptions of an `.eh_frame` section (LSB core, section 10.6.1) that lies at
+    /// `address`, until the registration is dropped. A malformed rest is left out, and so is what
+    /// describes code outside the table's range.
+    ///
+    /// It costs a copy of the records of each page of code that is concerned. The section has to
+    /// stay in memory until the registration is dropped, and until no thread can be unwinding
+    /// through its code any more.
+    pub fn register(&self, section: &[u8], address: ExecAddr) -> UnwindRegistration {
+        UnwindRegistration {
+            records: self.entered.enter(section, address),
+            entered: Arc::clone(&self.entered),
+        }
+    }
+
+    /// Enters the description of the stubs, made by [`stub_frames`] and placed at `address`, for
+    /// the table's life.
+    pub fn register_stubs(&self, section: &[u8], address: ExecAddr) {
+        self.entered.enter(section, address);
+    }
+
+    /// How many descriptions are entered, the stubs' included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entered.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for UnwindTable {
+    fn drop(&mut self) {
+        // The index itself stays for registrations that live longer.
+        self.entered.hide();
+    }
+}
+
+/// Frame descriptions that are entered in an [`UnwindTable`]. Dropping it takes them out: to be
+/// done before the code's memory is given back.
+#[derive(Debug)]
+#[must_use = "dropping it takes the descriptions out again"]
+pub struct UnwindRegistration {
+    records: Box<[Record]>,
+    entered: Arc<Entered>,
+}
+
+impl UnwindRegistration {
+    /// How many descriptions it stands for.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether the section described nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+impl Drop for UnwindRegistration {
+    fn drop(&mut self) {
+        if !self.is_empty() {
+            self.entered.remove(&self.records);
+        }
+    }
+}
+
+/// To be called in the child of a fork: threads that the child doesn't have may have been asking
+/// for a frame, and would keep memory from being freed for ever.
+pub fn forget_readers_in_child() {
+    READERS.forget_in_child();
+}
+
+type FindFde = unsafe extern "C" fn(*mut c_void, *mut Bases) -> *const c_void;
+
+/// libgcc's own function; `None` in programs without it.
+fn next() -> Option<FindFde> {
+    /// Not looked up yet, or there is none, or its address.
+    static NEXT: AtomicUsize = AtomicUsize::new(UNKNOWN);
+    const UNKNOWN: usize = 0;
+    const NONE: usize = 1;
+    let mut next = NEXT.load(Ordering::Acquire);
+    if next == UNKNOWN {
+        // No lock: everybody finds the same.
+        // SAFETY: the name is a C string.
+        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, c"_Unwind_Find_FDE".as_ptr()) };
+        next = (found as usize).max(NONE);
+        NEXT.store(next, Ordering::Release);
+    }
+    // SAFETY: libgcc's function has this type.
+    (next != NONE).then(|| unsafe { std::mem::transmute::<usize, FindFde>(next) })
+}
+
+/// The description of an address's frame, and whether an engine is responsible for it.
+fn find(address: u64) -> Option<Option<Record>> {
+    let reading = READERS.enter();
+    INDEXES.iter().find_map(|place| {
+        // SAFETY: indexes are freed when no reader can be in them, and this one is inside.
+        let index = unsafe { place.load(Ordering::Acquire).as_ref() }?;
+        index
+            .contains(address)
+            .then(|| index.find(address, &reading))
+    })
+}
+
+/// The body of the `_Unwind_Find_FDE` that [`answer_unwinder!`](crate::answer_unwinder) exports.
+///
+/// # Safety
+///
+/// `bases` points to a `struct dwarf_eh_bases`, as libgcc passes it.
+pub unsafe fn answer(pc: *mut c_void, bases: *mut Bases) -> *const c_void {
+    if let Some(found) = find(pc as u64) {
+        let Some(record) = found else {
+            return std::ptr::null();
+        };
+        // SAFETY: as the caller promises.
+        unsafe {
+            (*bases).text = std::ptr::null_mut();
+            (*bases).data = std::ptr::null_mut();
+            (*bases).function = record.start as *mut c_void;
+        }
+        return record.description as *const c_void;
+    }
+    match next() {
+        // SAFETY: the arguments are the unwinder's.
+        Some(next) => unsafe { next(pc, bases) },
+        None => std::ptr::null(),
+    }
+}
+
+/// Makes the program answer the unwinder for engines' code. Goes into the executable, once:
+/// libraries can't do it for their users, because only an executable's symbols come first.
+#[macro_export]
+macro_rules! answer_unwinder {
+    () => {
+        /// Asked by libgcc for the description of a frame.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn _Unwind_Find_FDE(
+            pc: *mut ::std::ffi::c_void,
+            bases: *mut $crate::unwind::Bases,
+        ) -> *const ::std::ffi::c_void {
+            // SAFETY: libgcc passes what it promises to.
+            unsafe { $crate::unwind::answer(pc, bases) }
+        }
+    };
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
