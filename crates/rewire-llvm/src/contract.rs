@@ -58,7 +58,9 @@ impl Contract {
             ));
         }
         if let Some(lost) = self.promises.iter().find(|one| !new.promises.contains(one)) {
-            return Some(format!("callers may rely on this, which the new one doesn't promise: {lost}"));
+            return Some(format!(
+                "callers may rely on this, which the new one doesn't promise: {lost}"
+            ));
         }
         let more = new.demands.iter().find(|one| !self.demands.contains(one));
         more.map(|more| format!("callers don't know that it demands this: {more}"))
@@ -113,11 +115,14 @@ mod tests {
 
     #[test]
     fn what_is_weaker_is_told() {
-        let old = Contract::parse("p nounwind\np it never writes memory of kind 0\nd argument 1 nonnull\n");
+        let old = Contract::parse(
+            "p nounwind\np it never writes memory of kind 0\nd argument 1 nonnull\n",
+        );
         assert_eq!(old.broken_by(&old), None);
         let throws = Contract::parse("p it never writes memory of kind 0\n");
         assert!(old.broken_by(&throws).unwrap().contains("nounwind"));
-        let stronger = Contract::parse("p nounwind\np it never writes memory of kind 0\np willreturn\n");
+        let stronger =
+            Contract::parse("p nounwind\np it never writes memory of kind 0\np willreturn\n");
         assert_eq!(old.broken_by(&stronger), None);
         let demands = Contract::parse(
             "p nounwind\np it never writes memory of kind 0\nd argument 1 nonnull\nd argument 2 nonnull",

@@ -22,6 +22,7 @@ mod memory;
 mod models;
 mod readers;
 mod region;
+pub mod scan;
 mod slots;
 mod space;
 mod stack;

@@ -36,7 +36,7 @@ impl Core {
 
     /// Compiles a function that is being called. Those that it surely calls are compiled by other
     /// threads meanwhile; without such threads, together with it.
-    fn compile_called(&self, unit: &Arc<Unit>, function: Ordinal) -> Result<(), Error> {
+    pub(crate) fn compile_called(&self, unit: &Arc<Unit>, function: Ordinal) -> Result<(), Error> {
         let guard = self.guard(unit, &[function]);
         let timer = self.timings.start(Phase::Extract);
         let mut copy = unit
@@ -177,7 +177,7 @@ impl Core {
 
     /// Compiles all of a frozen unit that has no body yet, in one object. Its functions were marked
     /// as this thread's to compile.
-    fn compile_whole(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<(), Error> {
+    pub(crate) fn compile_whole(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<(), Error> {
         let linked = self
             .emit(unit, roots, Scope::Whole)
             .map(|emitted| Object::of_ir(unit, emitted))

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rewire_llvm::Ordinal;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::core::Core;
 use crate::error::Error;
@@ -34,7 +34,7 @@ const LOOKED_AT: usize = 4 * BATCH;
 impl Core {
     /// Compiles everything that isn't yet, with the help of as many threads as there may be.
     pub(crate) fn compile_all(&self) -> Result<(), Error> {
-        let units: Vec<Arc<Unit>> = self.ledger().units().to_vec();
+        let units: Vec<Arc<Unit>> = self.ledger().units();
         let (frozen, units): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| unit.is_frozen);
         self.compile_frozen(&frozen)?;
         let plan = Mutex::new(Plan::new(&self.ledger(), units));
@@ -81,7 +81,7 @@ impl Core {
     fn compile_frozen(&self, units: &[Arc<Unit>]) -> Result<(), Error> {
         let mut wholes = Vec::new();
         for unit in units {
-            let roots = wanted(&self.ledger(), unit.id);
+            let roots = wanted(&self.ledger(), unit);
             if !roots.is_empty() {
                 wholes.push((unit, roots));
             }
@@ -111,7 +111,7 @@ struct Plan {
     /// The units that may have functions left; the last one is next.
     units: Vec<Arc<Unit>>,
     /// Those functions, by unit; the last one is next.
-    rest: Vec<Vec<Ordinal>>,
+    rest: FxHashMap<UnitId, Vec<Ordinal>>,
     /// What a thread was told to compile.
     given: FxHashSet<(UnitId, Ordinal)>,
     /// Something failed.
@@ -120,10 +120,8 @@ struct Plan {
 
 impl Plan {
     fn new(ledger: &Ledger, units: Vec<Arc<Unit>>) -> Self {
-        let mut rest = vec![Vec::new(); ledger.units().len()];
-        for unit in &units {
-            rest[unit.id.index()] = wanted(ledger, unit.id);
-        }
+        let rest = units.iter().map(|unit| (unit.id, wanted(ledger, unit)));
+        let rest = rest.collect();
         Self {
             stack: Vec::new(),
             units,
@@ -139,22 +137,23 @@ impl Plan {
             return None;
         }
         let mut roots = self.called(ledger);
-        let unit = match roots.first() {
+        let id = match roots.first() {
             Some((unit, _)) => *unit,
             None => self.unfinished(ledger)?,
         };
+        let unit = ledger.unit(id)?.clone();
         while roots.len() < BATCH
-            && let Some(ordinal) = self.rest[unit.index()].pop()
+            && let Some(ordinal) = self.rest.get_mut(&id).and_then(Vec::pop)
         {
-            let root = (unit, ordinal);
-            let entry = ledger.unit(unit).entry(ordinal);
+            let root = (id, ordinal);
+            let entry = unit.entry(ordinal);
             let is_absent = entry.and_then(|id| absent(ledger, id)) == Some(root);
             if is_absent && self.given.insert(root) {
                 roots.push(root);
             }
         }
         let roots = roots.into_iter().map(|(_, ordinal)| ordinal);
-        Some((ledger.unit(unit).clone(), roots.collect()))
+        Some((unit, roots.collect()))
     }
 
     /// Takes functions of one unit off the stack.
@@ -183,7 +182,7 @@ impl Plan {
     fn unfinished(&mut self, ledger: &Ledger) -> Option<UnitId> {
         loop {
             let unit = self.units.last()?;
-            let rest = &mut self.rest[unit.id.index()];
+            let rest = self.rest.entry(unit.id).or_default();
             let Some(ordinal) = rest.last() else {
                 self.units.pop();
                 continue;
@@ -203,22 +202,23 @@ fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitId, Ordinal)> {
     let entry = ledger.entry(id);
     match (entry.definition, &entry.state) {
         (Definition::Ir(unit, ordinal), State::Absent) if entry.kind == EntryKind::Function => {
-            (!ledger.unit(unit).is_frozen).then_some((unit, ordinal))
+            let is_frozen = ledger.unit(unit).is_none_or(|unit| unit.is_frozen);
+            (!is_frozen).then_some((unit, ordinal))
         }
         _ => None,
     }
 }
 
 /// The functions of a unit that have no body in memory yet.
-pub(crate) fn wanted(ledger: &Ledger, unit: UnitId) -> Vec<Ordinal> {
-    let globals = 0..ledger.unit(unit).index.globals.len() as u32;
+pub(crate) fn wanted(ledger: &Ledger, unit: &Unit) -> Vec<Ordinal> {
+    let globals = 0..unit.index.globals.len() as u32;
     globals
         .map(Ordinal::new)
         .filter(|ordinal| {
-            let entry = ledger.unit(unit).entry(*ordinal).map(|id| ledger.entry(id));
+            let entry = unit.entry(*ordinal).map(|id| ledger.entry(id));
             entry.is_some_and(|entry| {
                 entry.kind == EntryKind::Function
-                    && entry.definition == Definition::Ir(unit, *ordinal)
+                    && entry.definition == Definition::Ir(unit.id, *ordinal)
                     && matches!(entry.state, State::Absent)
             })
         })

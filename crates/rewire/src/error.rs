@@ -221,7 +221,11 @@ fn list(names: &[String]) -> String {
     match names {
         [] => "nobody that is compiled".to_owned(),
         few if few.len() <= SHOWN => few.join(", "),
-        many => format!("{} and {} more", many[..SHOWN].join(", "), many.len() - SHOWN),
+        many => format!(
+            "{} and {} more",
+            many[..SHOWN].join(", "),
+            many.len() - SHOWN
+        ),
     }
 }
 

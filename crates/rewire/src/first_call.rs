@@ -67,10 +67,12 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
         .of_first_call(call.stub)
         .and_then(|slot| core.ledger().of_slot(slot));
     let Some(id) = function else {
-        return Err((
-            None,
-            Error::Internal("a stub belongs to no function".to_owned()),
-        ));
+        let tomb = |slot| core.ledger().tomb(slot).cloned();
+        let error = match core.slots.of_first_call(call.stub).and_then(tomb) {
+            Some(name) => Error::Removed { name },
+            None => Error::Internal("a stub belongs to no function".to_owned()),
+        };
+        return Err((None, error));
     };
     note_call(core, id);
     core.foresee_after(call.caller, id);

@@ -157,7 +157,11 @@ pub(crate) fn open(core: &Arc<Core>, library: LibraryId, name: &str) -> Result<G
         let Some((unit, ordinal)) = described else {
             return Err(unfit(&type_name));
         };
-        (type_name, ledger.unit(unit).clone(), ordinal)
+        (
+            type_name,
+            ledger.unit(unit).cloned().ok_or(Error::NoUnit)?,
+            ordinal,
+        )
     };
     let (result, parameters) = split(&type_name).ok_or_else(|| unfit(&type_name))?;
     let zero = Cell([0; 16]);

@@ -226,7 +226,11 @@ pub(crate) fn inspect(core: &Core) -> Result<Inspection, Error> {
     let mut builder = Builder::default();
     let units = {
         let ledger = core.ledger();
-        let units = ledger.units().to_vec();
+        let units = ledger.units();
+        builder.places = (0..)
+            .zip(&units)
+            .map(|(place, unit)| (unit.id, place))
+            .collect();
         for (place, unit) in units.iter().enumerate() {
             builder.enter_definitions(&ledger, place, unit);
         }
@@ -250,6 +254,8 @@ pub(crate) fn inspect(core: &Core) -> Result<Inspection, Error> {
 struct Builder {
     inspection: Inspection,
     ids: FxHashMap<EntryId, SymbolId>,
+    /// The place of each unit among those that are inspected.
+    places: FxHashMap<UnitId, usize>,
     /// The definitions of each unit that stand for their names.
     elected: Vec<Vec<(Ordinal, SymbolId)>>,
 }
@@ -288,7 +294,10 @@ impl Builder {
             }
             let home = match ledger.entry(id).definition {
                 Definition::Engine => Home::Host,
-                Definition::Assembly(unit) => Home::Assembly(unit.0 as usize),
+                Definition::Assembly(unit) => match self.places.get(&unit) {
+                    Some(place) => Home::Assembly(*place),
+                    None => Home::Nowhere,
+                },
                 _ => Home::Nowhere,
             };
             self.enter(ledger, id, global, home);
@@ -312,7 +321,7 @@ impl Builder {
 
     /// Fills in what leads to other symbols.
     fn describe(&mut self, ledger: &Ledger, unit: &Unit) {
-        let place = unit.id.0 as usize;
+        let place = self.places.get(&unit.id).copied().unwrap_or_default();
         let elected = self.elected.get(place).cloned().unwrap_or_default();
         for (ordinal, symbol) in elected {
             let id = unit.entry(ordinal);

@@ -7,9 +7,11 @@ use std::sync::{Arc, PoisonError};
 use rewire_llvm::Source;
 use rewire_memory::ExecAddr;
 
+use crate::change::Change;
 use crate::core::Core;
 use crate::error::Error;
 use crate::function::{Data, Function, FunctionPointer};
+use crate::gate;
 use crate::ledger::{Definition, EntryKind, Generation, LibraryId, State};
 use crate::outside::Resolver;
 use crate::process::fork;
@@ -17,8 +19,6 @@ use crate::recording::Loading;
 use crate::report::Phase;
 use crate::state::{self, FunctionState};
 use crate::unit::{UnitId, UnitPlace};
-use crate::change::Change;
-use crate::gate;
 
 /// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A handle; clones
 /// are handles to the same library.

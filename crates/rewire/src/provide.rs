@@ -97,9 +97,9 @@ impl Core {
                 let error = Arc::new(error);
                 // A name that nothing defines may be defined later.
                 ledger.entry_mut(id).state = match &*error {
-                    Error::MissingFunction { .. } | Error::Removed { .. } | Error::Panicked { .. } => {
-                        State::Absent
-                    }
+                    Error::MissingFunction { .. }
+                    | Error::Removed { .. }
+                    | Error::Panicked { .. } => State::Absent,
                     _ => State::Failed(error.clone()),
                 };
                 drop(ledger);
@@ -159,7 +159,7 @@ impl Core {
         let definition = ledger.entry(id).definition;
         let work = match definition {
             Definition::Ir(unit, ordinal) => {
-                let unit = ledger.unit(unit).cloned().ok_or_else(Error::left)?;
+                let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
                 if unit.is_frozen && is_owner {
                     let roots = claim_whole(&mut ledger, &unit);
                     return Ok((Work::CompileWhole(unit, roots), true));
@@ -247,7 +247,7 @@ impl Core {
         }
         if let (Definition::Front(unit, ordinal), State::Absent) = (entry.definition, &entry.state)
         {
-            let unit = ledger.unit(unit).cloned().ok_or_else(Error::left)?;
+            let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
             drop(ledger);
             let front = self.compile_front(&unit, ordinal)?;
             link::link(self, &[front], Purpose::Load)?;
@@ -255,7 +255,7 @@ impl Core {
         }
         let entry = ledger.entry(target);
         if let (Definition::Ir(unit, ordinal), State::Absent) = (entry.definition, &entry.state) {
-            let unit = ledger.unit(unit).cloned().ok_or_else(Error::left)?;
+            let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
             drop(ledger);
             let roots = [ordinal];
             self.observed(

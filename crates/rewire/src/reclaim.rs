@@ -150,7 +150,12 @@ impl Core {
             } else {
                 0
             };
-            self.memory.free(kind, range);
+            // SAFETY: the ledger took it out: no slot leads there, nothing names it, its frames are
+            // no longer registered, and no stack holds a way into it.
+            let given = unsafe { self.memory.free(kind, range.clone()) };
+            if let Err(error) = given {
+                tracing::warn!(%error, ?range, "memory was not given back");
+            }
         }
         // LLVM takes its time to free modules.
         drop(freed.units);
@@ -159,7 +164,10 @@ impl Core {
 }
 
 fn describe(piece: &Retired, holder: Option<Arc<str>>) -> RetiredCode {
-    let sizes = piece.code.iter().map(|code| code.end.get() - code.start.get());
+    let sizes = piece
+        .code
+        .iter()
+        .map(|code| code.end.get() - code.start.get());
     RetiredCode {
         name: piece.label.clone(),
         size: sizes.sum(),

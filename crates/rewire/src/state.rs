@@ -23,7 +23,7 @@ pub struct FunctionState {
     pub unit: Option<Arc<str>>,
     /// Bytes of the variable; 0 for all else.
     pub size: u64,
-    /// Which body is in force; 0 before the first is linked.
+    /// The number of the definition in force; 0 before there is one.
     pub generation: Generation,
     /// Where the body or the variable is now; `None` before it is linked.
     pub address: Option<ExecAddr>,
@@ -119,7 +119,7 @@ pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<Function
         kind: entry.kind,
         unit: match entry.definition {
             Definition::Ir(unit, _) | Definition::Assembly(unit) => {
-                Some(ledger.unit(unit).name.clone())
+                ledger.unit(unit).map(|unit| unit.name.clone())
             }
             _ => None,
         },

@@ -191,7 +191,11 @@ impl<'c> Work<'c> {
                 .is_some_and(|record| record.standing == Standing::Kept),
             How::Define | How::Replace(_) => false,
         };
-        let standing = if stays { Standing::Kept } else { Standing::Loose };
+        let standing = if stays {
+            Standing::Kept
+        } else {
+            Standing::Loose
+        };
         self.joined.push((unit.clone(), standing));
         self.changed.units.push(unit.id);
         if matches!(how, How::Add { .. }) {
@@ -292,7 +296,10 @@ impl<'c> Work<'c> {
         former: Option<&Unit>,
     ) -> Result<(), Error> {
         let global = &unit.index.globals[ordinal.index()];
-        let Some(id) = unit.entry(ordinal).filter(|_| global.kind != GlobalKind::Intrinsic) else {
+        let Some(id) = unit
+            .entry(ordinal)
+            .filter(|_| global.kind != GlobalKind::Intrinsic)
+        else {
             return Ok(());
         };
         let entry = ledger.entry(id);
@@ -370,7 +377,13 @@ impl<'c> Work<'c> {
         }
         let entry = ledger.entry(id);
         let is_variable = |kind: &GlobalKind| {
-            matches!(kind, GlobalKind::Variable { constant: false, .. })
+            matches!(
+                kind,
+                GlobalKind::Variable {
+                    constant: false,
+                    ..
+                }
+            )
         };
         let was_variable = entry.elected.is_some_and(|(unit, ordinal)| {
             ledger
@@ -432,7 +445,9 @@ impl<'c> Work<'c> {
                 let Definition::Ir(unit, ordinal) = entry.definition else {
                     continue;
                 };
-                let Some(unit) = ledger.unit(unit) else { continue };
+                let Some(unit) = ledger.unit(unit) else {
+                    continue;
+                };
                 let kind = &unit.index.globals[ordinal.index()].kind;
                 let is_constant = matches!(kind, GlobalKind::Variable { constant: true, .. });
                 if is_constant && !self.planned.targets.contains_key(&user) {
@@ -566,6 +581,9 @@ impl<'c> Work<'c> {
         drop(ledger);
         core.changed.notify_all();
         result?;
+        for (unit, _) in &joined {
+            unit.forget_if_done();
+        }
         core.note_fresh(joined.into_iter().map(|(unit, _)| unit));
         core.finish_loading()?;
         if let Some(observer) = &core.compile_observer {
@@ -607,7 +625,9 @@ fn misfit(
 pub(super) fn users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
     let mut seen: FxHashSet<EntryId> = HashSet::default();
     let users = ledger.users(id).filter_map(|(within, _)| within);
-    users.filter(|user| *user != id && seen.insert(*user)).collect()
+    users
+        .filter(|user| *user != id && seen.insert(*user))
+        .collect()
 }
 
 /// What people call entries.

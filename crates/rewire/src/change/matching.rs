@@ -27,7 +27,9 @@ struct Likeness {
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum What {
     Function,
-    Variable { thread_local: bool },
+    Variable {
+        thread_local: bool,
+    },
     /// The value.
     Constant(Box<str>),
 }
@@ -41,7 +43,12 @@ fn base_name(name: &str) -> &str {
     }
 }
 
-fn likeness(module: &Module, ordinal: Ordinal, global: &Global, functions: bool) -> Option<Likeness> {
+fn likeness(
+    module: &Module,
+    ordinal: Ordinal,
+    global: &Global,
+    functions: bool,
+) -> Option<Likeness> {
     if !global.is_local() || !global.is_definition {
         return None;
     }

@@ -95,11 +95,9 @@ impl Work<'_> {
         for id in ids {
             let has_heir = !ledger.entry(*id).alternatives.is_empty();
             let users = users_of(ledger, *id);
-            let bound = ledger
-                .users(*id)
-                .any(|(within, one)| {
-                    one.aspect == UseAspect::Direct && within.is_none_or(|within| !leaves(&within))
-                });
+            let bound = ledger.users(*id).any(|(within, one)| {
+                one.aspect == UseAspect::Direct && within.is_none_or(|within| !leaves(&within))
+            });
             let staying: Vec<EntryId> = users.into_iter().filter(|user| !leaves(user)).collect();
             if (!staying.is_empty() && !self.is_forced && !has_heir) || bound {
                 return Err(Error::InUse {

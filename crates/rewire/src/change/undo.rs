@@ -130,9 +130,9 @@ impl Work<'_> {
                 }
             }
             for unit in &record.joined {
-                let stands = ledger
-                    .record(*unit)
-                    .is_some_and(|record| matches!(record.standing, Standing::Kept | Standing::Loose));
+                let stands = ledger.record(*unit).is_some_and(|record| {
+                    matches!(record.standing, Standing::Kept | Standing::Loose)
+                });
                 if stands {
                     self.planned.leaving.push(*unit);
                 }

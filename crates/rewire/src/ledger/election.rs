@@ -60,11 +60,16 @@ impl Ledger {
         self.check(place.library, &source.name, &index)?;
         let mut elected = Vec::new();
         let none = FxHashMap::default();
-        let entries = self.enter_all(place.library, &index, &none, |ledger, ordinal, global, id| {
-            if ledger.has_won(place.library, global, id) {
-                elected.push(Elected { ordinal, entry: id });
-            }
-        });
+        let entries = self.enter_all(
+            place.library,
+            &index,
+            &none,
+            |ledger, ordinal, global, id| {
+                if ledger.has_won(place.library, global, id) {
+                    elected.push(Elected { ordinal, entry: id });
+                }
+            },
+        );
         let unit = self.insert_unit(Standing::Kept, |id| {
             Unit::new(id, source, module, index, entries, place)
         });
@@ -159,7 +164,12 @@ impl Ledger {
             .is_some_and(|comdat| self.namespace(library).comdats.contains_key(comdat))
     }
 
-    pub(super) fn check(&self, library: LibraryId, unit: &Arc<str>, index: &ModuleIndex) -> Result<(), Error> {
+    pub(super) fn check(
+        &self,
+        library: LibraryId,
+        unit: &Arc<str>,
+        index: &ModuleIndex,
+    ) -> Result<(), Error> {
         for global in &index.globals {
             if matches!(
                 global.kind,

@@ -109,11 +109,13 @@ impl Ledger {
     /// Functions in force whose code may hold a copy of what a name stands for.
     pub(crate) fn inliners(&self, id: EntryId) -> Vec<EntryId> {
         let blocks = self.entry(id).inliners.iter();
-        let live = blocks.filter_map(|block| self.block(*block)).flat_map(|block| {
-            let code = block.memory.code.clone();
-            let definitions = block.definitions.iter();
-            definitions.filter(move |one| one.is_live && code.contains(&one.start))
-        });
+        let live = blocks
+            .filter_map(|block| self.block(*block))
+            .flat_map(|block| {
+                let code = block.memory.code.clone();
+                let definitions = block.definitions.iter();
+                definitions.filter(move |one| one.is_live && code.contains(&one.start))
+            });
         live.map(|one| one.entry).collect()
     }
 

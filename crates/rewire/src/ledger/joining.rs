@@ -38,13 +38,18 @@ impl Ledger {
         matched: &FxHashMap<Ordinal, EntryId>,
     ) -> Arc<Unit> {
         let mut own = Vec::new();
-        let entries = self.enter_all(place.library, &index, matched, |ledger, ordinal, global, id| {
-            if !is_local(global) {
-                ledger.describe(id, global);
-            } else if !matched.contains_key(&ordinal) {
-                own.push((ordinal, id));
-            }
-        });
+        let entries = self.enter_all(
+            place.library,
+            &index,
+            matched,
+            |ledger, ordinal, global, id| {
+                if !is_local(global) {
+                    ledger.describe(id, global);
+                } else if !matched.contains_key(&ordinal) {
+                    own.push((ordinal, id));
+                }
+            },
+        );
         let unit = self.insert_unit(Standing::Joining, |id| {
             Unit::new(id, source, module, index, entries, place)
         });

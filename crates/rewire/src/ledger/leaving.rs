@@ -113,7 +113,8 @@ impl Ledger {
     /// A local of a leaving unit stays where it is, for the unit that took it over if there is one.
     fn bequeath(&mut self, id: EntryId) {
         let heir = self.entry(id).alternatives.last().copied();
-        let Some((heir, ordinal)) = heir.and_then(|(unit, ordinal)| Some((self.unit(unit)?.clone(), ordinal)))
+        let Some((heir, ordinal)) =
+            heir.and_then(|(unit, ordinal)| Some((self.unit(unit)?.clone(), ordinal)))
         else {
             // Variables go with their unit; its functions may still be called by its own bodies.
             if self.entry(id).kind != EntryKind::Function {
@@ -123,7 +124,9 @@ impl Ledger {
         };
         let entry = self.entry(id);
         let (state, placed) = (entry.state.clone(), entry.placed);
-        self.entry_mut(id).alternatives.retain(|one| one.0 != heir.id);
+        self.entry_mut(id)
+            .alternatives
+            .retain(|one| one.0 != heir.id);
         self.set_in_force(&heir, ordinal, id);
         self.entry_mut(id).placed = placed;
         self.set_present_if(id, state);
@@ -155,7 +158,9 @@ impl Ledger {
         for id in &blocks {
             let block = &self.blocks[*id];
             let code = block.memory.code.clone();
-            let stands = self.record(block.unit).is_some_and(|record| record.standing != Standing::Leaving);
+            let stands = self
+                .record(block.unit)
+                .is_some_and(|record| record.standing != Standing::Leaving);
             if stands {
                 retired.push(Retired {
                     what: Piece::Block(*id),
@@ -247,7 +252,8 @@ impl Ledger {
         let locals = record.unit.index.globals.iter().zip(&record.unit.entries);
         let mut own = locals.filter_map(|(global, entry)| {
             let entry = (*entry)?;
-            let is_own = is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id);
+            let is_own =
+                is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id);
             is_own.then_some(entry)
         });
         let asides = || {
@@ -256,7 +262,10 @@ impl Ledger {
             let definitions = dead.flat_map(|block| &block.definitions);
             definitions.map(|one| one.entry)
         };
-        own.any(named) || asides().filter(|entry| !self.is_function(*entry)).any(named)
+        own.any(named)
+            || asides()
+                .filter(|entry| !self.is_function(*entry))
+                .any(named)
     }
 
     fn is_function(&self, id: EntryId) -> bool {
@@ -416,7 +425,10 @@ impl Ledger {
 
     /// The unit whose definition has what is still in force of a block.
     fn heir_of(&self, block: BlockId) -> Option<UnitId> {
-        let mut live = self.blocks[block].definitions.iter().filter(|one| one.is_live);
+        let mut live = self.blocks[block]
+            .definitions
+            .iter()
+            .filter(|one| one.is_live);
         live.find_map(|one| self.entry(one.entry).elected.map(|(unit, _)| unit))
     }
 

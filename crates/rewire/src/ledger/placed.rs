@@ -44,9 +44,7 @@ pub(crate) struct Block {
 impl Block {
     /// The definition whose bytes an address is in.
     pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<&Defined> {
-        let after = self
-            .definitions
-            .partition_point(|one| one.start <= address);
+        let after = self.definitions.partition_point(|one| one.start <= address);
         let mut before = self.definitions[..after].iter().rev();
         before.find(|one| one.range().contains(&address) || one.start == address)
     }
@@ -206,10 +204,6 @@ impl Ledger {
 
     pub(crate) fn block(&self, id: BlockId) -> Option<&Block> {
         self.blocks.get(id)
-    }
-
-    pub(crate) fn block_mut(&mut self, id: BlockId) -> Option<&mut Block> {
-        self.blocks.get_mut(id)
     }
 
     /// The definition whose bytes an address is in, with its block.

@@ -13,7 +13,7 @@ use rewire_memory::Slots;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::election::rank;
-use super::{Definition, Entry, EntryId, EntryKind, Ledger, State, ThreadKey};
+use super::{Definition, Entry, EntryId, EntryKind, Former, Ledger, State, ThreadKey};
 use crate::unit::UnitId;
 
 /// What a name will stand for.
@@ -47,11 +47,6 @@ impl Planned {
         if self.targets.insert(id, target).is_none() {
             self.order.push(id);
         }
-    }
-
-    /// Whether a name gets new memory.
-    pub(crate) fn renews(&self, id: EntryId) -> bool {
-        self.targets.get(&id).is_some_and(|one| !one.keeps_memory)
     }
 
     /// Where a name's definition will be, if the change says so.
@@ -197,7 +192,9 @@ impl Ledger {
             let Some(unit) = self.unit(unit).cloned() else {
                 return;
             };
-            self.entry_mut(id).alternatives.retain(|one| *one != (unit.id, ordinal));
+            self.entry_mut(id)
+                .alternatives
+                .retain(|one| *one != (unit.id, ordinal));
             self.set_in_force(&unit, ordinal, id);
             if let Some(comdat) = &unit.index.globals[ordinal.index()].comdat {
                 let comdats = &mut self.namespace_mut(unit.library).comdats;

@@ -7,9 +7,9 @@ use rewire_memory::ExecAddr;
 use rewire_object::{Binding, Bindings, SectionId, SymbolBinding, SymbolId, SymbolPlace};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
-use super::{Origin, Staged};
 use super::gather::is_defined;
 use super::resolve::{Meaning, Parsed, is_owner};
+use super::{Origin, Staged};
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Definition as Defined, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
@@ -82,10 +82,7 @@ impl<'c> Binder<'c> {
                 // What the name stands for may have changed since the object was read.
                 let owns = || is_owner(ledger, self.planned, &parsed.object.unit, meaning.entry);
                 let is_ir = parsed.object.origin == Origin::Ir;
-                if meaning.is_owner
-                    && (!is_ir || owns())
-                    && self.is_wanted(ledger, meaning.entry)
-                {
+                if meaning.is_owner && (!is_ir || owns()) && self.is_wanted(ledger, meaning.entry) {
                     self.owners.entry(meaning.entry).or_insert((place, id));
                 }
             }

@@ -23,15 +23,15 @@ use rustc_hash::FxHashSet;
 pub(crate) use gather::enter_host;
 pub(crate) use resolve::Parsed;
 
+use crate::compile::Emitted;
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{EntryId, Former, Ledger, Planned};
 use crate::report::Phase;
-use crate::compile::Emitted;
 use crate::unit::Unit;
-use rewire_llvm::Ordinal;
 use bind::Binder;
 use gather::Needs;
+use rewire_llvm::Ordinal;
 
 /// An object to be linked.
 #[derive(Debug)]

@@ -49,7 +49,7 @@ pub(crate) fn publish(
             records.push(LinkRecord::new(core, &ledger, parsed, &one, &block));
         }
         ledger.counts.relocations_applied += one.image.applied;
-        if purpose == Purpose::Load {
+        if matches!(purpose, Purpose::Load) {
             let calls = block.uses.iter();
             let calls = calls.filter(|one| one.aspect == UseAspect::Slot);
             linked.calls.extend(calls.map(|one| one.entry));
@@ -81,7 +81,7 @@ pub(crate) fn publish(
     }
     for (entry, address) in &linked.defined {
         let known = ledger.entry_mut(*entry);
-        let is_ahead = purpose == Purpose::Call && !known.called && known.is_replaceable();
+        let is_ahead = matches!(purpose, Purpose::Call) && !known.called && known.is_replaceable();
         known.is_ahead = is_ahead;
         if let Some(slot) = known.slot {
             core.slots.lead(slot, *address, is_ahead);
@@ -103,11 +103,7 @@ pub(crate) fn publish(
     linked
 }
 
-fn register_frames(
-    core: &Core,
-    parsed: &Parsed<'_>,
-    one: &Staged<'_>,
-) -> Vec<UnwindRegistration> {
+fn register_frames(core: &Core, parsed: &Parsed<'_>, one: &Staged<'_>) -> Vec<UnwindRegistration> {
     let mut registered = Vec::new();
     for (id, section) in parsed.graph.section_ids() {
         if section.role != SectionRole::EhFrame {

@@ -111,7 +111,13 @@ pub(crate) extern "C" fn at_thread_exit(
     let owner = hold_unit(ExecAddr::new(handle as u64));
     let record = Box::new(ThreadDestructor { run, object, owner });
     // SAFETY: the record is the trampoline's, which runs once.
-    unsafe { register(run_thread_destructor, Box::into_raw(record).cast(), ptr::null_mut()) }
+    unsafe {
+        register(
+            run_thread_destructor,
+            Box::into_raw(record).cast(),
+            ptr::null_mut(),
+        )
+    }
 }
 
 fn hold_unit(handle: ExecAddr) -> Option<(Weak<Core>, UnitId)> {

@@ -122,7 +122,7 @@ impl Core {
         }
         let (_, defined) = ledger.definition_at(address)?;
         match ledger.entry(defined.entry).definition {
-            Definition::Front(unit, ordinal) => ledger.unit(unit).entry(ordinal),
+            Definition::Front(unit, ordinal) => ledger.unit(unit)?.entry(ordinal),
             _ => None,
         }
     }
@@ -166,7 +166,7 @@ impl crate::ledger::Ledger {
             return Vec::new();
         };
         let range = defined.start..defined.start + defined.size;
-        let uses = self.block(block).uses.iter();
+        let uses = self.block(block).into_iter().flat_map(|block| &block.uses);
         uses.filter(|one| one.aspect == UseAspect::Slot && range.contains(&one.at))
             .map(|one| one.entry)
             .collect()

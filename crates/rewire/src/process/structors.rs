@@ -87,7 +87,8 @@ impl Structors {
     fn take(&mut self, when: When) -> Vec<Target> {
         let list = std::mem::take(self.list(when));
         if when == When::Before {
-            self.constructed.extend(list.iter().filter_map(|planned| planned.unit));
+            self.constructed
+                .extend(list.iter().filter_map(|planned| planned.unit));
         }
         Self::in_order(list, when)
     }
@@ -95,7 +96,8 @@ impl Structors {
     /// Takes what is planned of one unit that leaves: the destructors, if its constructors ran.
     fn take_unit(&mut self, unit: UnitId) -> Vec<Target> {
         let was_constructed = self.constructed.remove(&unit);
-        self.constructors.retain(|planned| planned.unit != Some(unit));
+        self.constructors
+            .retain(|planned| planned.unit != Some(unit));
         let is_own = |planned: &Planned| planned.unit == Some(unit);
         let (own, others) = std::mem::take(&mut self.destructors)
             .into_iter()

@@ -42,7 +42,7 @@ fn an_entry_goes_from_declared_to_present() {
     assert_eq!(before.linkage, Linkage::External);
     assert_eq!(before.kind, EntryKind::Function);
     assert_eq!(before.unit.as_deref(), Some("test.ll"));
-    assert_eq!(before.generation.get(), 0);
+    assert_eq!(before.generation.get(), 1);
     assert!(before.address.is_none() && before.users.is_empty());
     let twice: extern "C" fn(i32) -> i32 = checked.function("twice");
     assert_eq!(twice(10), 13);
