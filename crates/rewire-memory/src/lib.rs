@@ -22,7 +22,6 @@ mod memory;
 mod models;
 mod readers;
 mod region;
-pub mod scan;
 mod slots;
 mod space;
 mod stack;
