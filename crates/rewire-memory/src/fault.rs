@@ -12,6 +12,8 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Mutex;
 
+use crate::scan;
+
 /// The signals that a thread's own instructions raise.
 pub const SIGNALS: [i32; 6] = [
     libc::SIGSEGV,
@@ -110,7 +112,8 @@ unsafe extern "C" {
 }
 
 /// `sigaction` for the program: while guards stand (another thread may be compiling at any time),
-/// what it sets and what it is told are the dispositions that will be in force without them.
+/// what it sets and what it is told are the dispositions that will be in force without them. The
+/// signal of [`scan`](mod@crate::scan) is hidden likewise.
 ///
 /// # Safety
 ///
@@ -123,7 +126,12 @@ pub unsafe fn sigaction(
     let place = SIGNALS.iter().position(|one| *one == signal);
     let Some(place) = place else {
         // SAFETY: as the caller promises.
-        return unsafe { __sigaction(signal, action, former) };
+        return unsafe {
+            match scan::sigaction_of_program(signal, action, former) {
+                Some(result) => result,
+                None => __sigaction(signal, action, former),
+            }
+        };
     };
     // SAFETY: these calls change this thread's own mask and fill in plain data; the pointers are
     // as the caller promises. No handler may come by while the lock is held.

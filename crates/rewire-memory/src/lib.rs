@@ -10,6 +10,7 @@
 //! - [`entry`] is what a fresh slot leads to: it saves all registers, moves to a stack of the
 //!   engine's, and calls the engine.
 //! - [`unwind`] answers the unwinder for code that was published.
+//! - [`scan`](mod@scan) tells which pieces of retired code a thread may still return into.
 //! - [`fault`] turns a crash of LLVM into an error message.
 
 mod barrier;
@@ -22,6 +23,7 @@ mod memory;
 mod models;
 mod readers;
 mod region;
+pub mod scan;
 mod slots;
 mod space;
 mod stack;

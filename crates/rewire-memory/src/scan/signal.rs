@@ -1,0 +1,306 @@
+//! The signal by which running threads are asked.
+//!
+//! It is the highest real-time signal that nobody has a handler for, chosen when it is first
+//! needed. A program that sets its dispositions through [`crate::fault::sigaction`] doesn't see
+//! it; when it sets a handler of its own for that signal, it gets the signal, and the next scan
+//! takes another. Elsewhere, each scan looks whether the handler is still ours.
+
+use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::handler::on_signal;
+
+/// How the kernel shows a signal that a program queued (sigaction(2)).
+const SI_QUEUE: c_int = -1;
+
+/// Marks the values of our signals, in the highest 16 bits.
+const MARK: u64 = 0x5ca2;
+
+struct Chosen {
+    /// 0 while none is.
+    signal: c_int,
+    /// What the program would have without us.
+    shadow: libc::sigaction,
+    /// Signals that the program wanted for itself, as bits.
+    given_up: u64,
+}
+
+// SAFETY: plain data; the handler in it isn't called through it.
+unsafe impl Send for Chosen {}
+
+static CHOSEN: Mutex<Chosen> = Mutex::new(Chosen {
+    signal: 0,
+    // SAFETY: zeroed bytes are a valid `sigaction`.
+    shadow: unsafe { MaybeUninit::zeroed().assume_init() },
+    given_up: 0,
+});
+
+/// The signal in [`CHOSEN`], to be seen without the lock.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+fn chosen() -> MutexGuard<'static, Chosen> {
+    CHOSEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+unsafe extern "C" {
+    /// The C library's `sigaction` under its other name: a program may export one of its own.
+    fn __sigaction(
+        signal: c_int,
+        action: *const libc::sigaction,
+        former: *mut libc::sigaction,
+    ) -> c_int;
+}
+
+fn current(signal: c_int) -> Option<libc::sigaction> {
+    // SAFETY: zeroed bytes are a valid `sigaction`, which the call fills in.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        (__sigaction(signal, ptr::null(), &raw mut now) == 0).then_some(now)
+    }
+}
+
+fn handler() -> usize {
+    on_signal as *const () as usize
+}
+
+/// Every signal, those that the C library keeps for itself included: they unwind a thread that is
+/// being cancelled, and a handler of ours is no place for that.
+pub(super) fn all_signals() -> libc::sigset_t {
+    // SAFETY: every bit pattern is a valid set.
+    unsafe {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        all.as_mut_ptr()
+            .cast::<u8>()
+            .write_bytes(0xff, size_of::<libc::sigset_t>());
+        all.assume_init()
+    }
+}
+
+/// The signal to ask by, with its handler in place; `None` when all are the program's.
+pub(super) fn ready() -> Option<c_int> {
+    let _blocked = Blocked::new();
+    let mut chosen = chosen();
+    let is_ours = |signal| current(signal).is_some_and(|now| now.sa_sigaction == handler());
+    if chosen.signal != 0 && is_ours(chosen.signal) {
+        return Some(chosen.signal);
+    }
+    let free = |signal: &c_int| {
+        chosen.given_up >> (signal - 1) & 1 == 0
+            && current(*signal).is_some_and(|now| now.sa_sigaction == libc::SIG_DFL)
+    };
+    let signal = (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().find(free)?;
+    // SAFETY: zeroed bytes are a valid `sigaction`; the handler has the type that SA_SIGINFO asks.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler();
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+        action.sa_mask = all_signals();
+        if __sigaction(signal, &raw const action, &raw mut chosen.shadow) != 0 {
+            return None;
+        }
+    }
+    chosen.signal = signal;
+    SIGNAL.store(signal, Ordering::Relaxed);
+    Some(signal)
+}
+
+/// `sigaction` of the program, if it is about our signal.
+///
+/// # Safety
+///
+/// As of the C library's.
+pub(crate) unsafe fn sigaction_of_program(
+    signal: c_int,
+    action: *const libc::sigaction,
+    former: *mut libc::sigaction,
+) -> Option<c_int> {
+    if signal == 0 || SIGNAL.load(Ordering::Relaxed) != signal {
+        return None;
+    }
+    // No handler may come by while the lock is held, nor may this thread be parked.
+    let _blocked = Blocked::new();
+    let mut chosen = chosen();
+    if chosen.signal != signal {
+        return None;
+    }
+    let was = chosen.shadow;
+    // SAFETY: the pointers are as the caller promises.
+    if let Some(action) = unsafe { action.as_ref() } {
+        if action.sa_sigaction == libc::SIG_DFL {
+            chosen.shadow = *action;
+        } else {
+            chosen.signal = 0;
+            SIGNAL.store(0, Ordering::Relaxed);
+            chosen.given_up |= 1 << (signal - 1);
+            // SAFETY: as the caller promises.
+            let failed = unsafe { __sigaction(signal, action, ptr::null_mut()) };
+            if failed != 0 {
+                return Some(failed);
+            }
+        }
+    }
+    // SAFETY: as above.
+    if let Some(former) = unsafe { former.as_mut() } {
+        *former = was;
+    }
+    Some(0)
+}
+
+/// Sends the signal to a thread, with a value by which the handler finds what to answer. False
+/// when it can't be sent: the thread has ended, or too many signals are queued.
+pub(super) fn send(signal: c_int, tid: i32, value: u64) -> bool {
+    /// `siginfo_t` of a queued signal.
+    #[repr(C)]
+    struct Queued {
+        signal: c_int,
+        errno: c_int,
+        code: c_int,
+        padding: c_int,
+        pid: c_int,
+        uid: u32,
+        value: u64,
+        rest: [u64; 12],
+    }
+    const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
+    // SAFETY: the structure is what the kernel expects (rt_tgsigqueueinfo(2)).
+    unsafe {
+        let pid = libc::getpid();
+        let info = Queued {
+            signal,
+            errno: 0,
+            code: SI_QUEUE,
+            padding: 0,
+            pid,
+            uid: libc::getuid(),
+            value: MARK << 48 | value,
+            rest: [0; 12],
+        };
+        let place: *const c_void = (&raw const info).cast();
+        libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, tid, signal, place) == 0
+    }
+}
+
+/// The value that came with a signal of ours; `None` for one of somebody else's. Safe in a signal
+/// handler.
+pub(super) fn value_of(info: &libc::siginfo_t) -> Option<u64> {
+    // SAFETY: a queued signal has a sender and a value, and a signal of no other kind is asked
+    // for them.
+    unsafe {
+        if info.si_code != SI_QUEUE || info.si_pid() != libc::getpid() {
+            return None;
+        }
+        let value = info.si_value().sival_ptr as u64;
+        (value >> 48 == MARK).then_some(value & ((1 << 48) - 1))
+    }
+}
+
+/// Does with a signal of somebody else's what happens to one that has no handler. Safe in a
+/// signal handler.
+pub(super) fn as_by_default(signal: c_int) {
+    // SAFETY: the signal is blocked until the handler returns, and ends the process then.
+    unsafe {
+        let default: libc::sigaction = std::mem::zeroed();
+        __sigaction(signal, &raw const default, ptr::null_mut());
+        libc::raise(signal);
+    }
+}
+
+/// Where the kernel has handlers return to: the word below each frame of a signal. `None` until a
+/// handler of ours is in place.
+pub(super) fn restorer() -> Option<u64> {
+    /// `struct kernel_sigaction` of x86-64.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Action {
+        handler: u64,
+        flags: u64,
+        restorer: u64,
+        mask: u64,
+    }
+    let signal = ready()?;
+    let mut action = Action::default();
+    // SAFETY: the structure is what the kernel fills in (rt_sigaction(2)).
+    let failed = unsafe {
+        let place = &raw mut action;
+        libc::syscall(libc::SYS_rt_sigaction, signal, 0usize, place, 8usize)
+    };
+    (failed == 0 && action.restorer != 0).then_some(action.restorer)
+}
+
+/// While it stands, no signal arrives on this thread.
+pub(super) struct Blocked(libc::sigset_t);
+
+impl Blocked {
+    pub(super) fn new() -> Self {
+        let all = all_signals();
+        // SAFETY: changes this thread's own mask. The kernel is asked directly: the C library
+        // would leave its own signals unblocked.
+        unsafe {
+            let mut mask: libc::sigset_t = std::mem::zeroed();
+            set_mask(&raw const all, &raw mut mask);
+            Self(mask)
+        }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: it is the mask that the thread had before.
+        unsafe { set_mask(&raw const self.0, ptr::null_mut()) };
+    }
+}
+
+unsafe fn set_mask(mask: *const libc::sigset_t, former: *mut libc::sigset_t) {
+    // SAFETY: the kernel reads and writes the first 8 bytes (rt_sigprocmask(2)).
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            mask,
+            former,
+            8usize,
+        )
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault;
+
+    extern "C" fn nothing(_signal: c_int) {}
+
+    #[test]
+    fn the_program_does_not_see_our_signal() {
+        let signal = ready().unwrap();
+        assert_eq!(ready(), Some(signal));
+        assert!(restorer().is_some());
+        // SAFETY: zeroed bytes are a valid `sigaction`, and the handlers exist.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            let mut former: libc::sigaction = std::mem::zeroed();
+            let (action_at, former_at) = (&raw mut action, &raw mut former);
+            fault::sigaction(signal, ptr::null(), former_at);
+            assert_eq!((*former_at).sa_sigaction, libc::SIG_DFL);
+            // Whoever resets all signals doesn't reset ours.
+            fault::sigaction(signal, action_at, ptr::null_mut());
+            assert_eq!(ready(), Some(signal));
+            // A handler of the program's own gets the signal; we take another.
+            (*action_at).sa_sigaction = nothing as *const () as usize;
+            fault::sigaction(signal, action_at, former_at);
+            assert_eq!((*former_at).sa_sigaction, libc::SIG_DFL);
+            assert_eq!(
+                current(signal).unwrap().sa_sigaction,
+                nothing as *const () as usize
+            );
+            let other = ready().unwrap();
+            assert_ne!(other, signal);
+            (*action_at).sa_sigaction = libc::SIG_DFL;
+            fault::sigaction(signal, action_at, ptr::null_mut());
+            assert_eq!(ready(), Some(other));
+        }
+    }
+}

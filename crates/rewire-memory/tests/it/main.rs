@@ -1,0 +1,3 @@
+//! Tests of live memory through its public interface.
+
+mod scan;

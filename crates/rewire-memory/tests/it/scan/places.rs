@@ -1,0 +1,272 @@
+//! Where a thread can be while it is in retired code.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rewire_memory::entry::on_engine_stack;
+use rewire_memory::scan::Unknown;
+
+use super::support::{
+    Flags, Pieces, Running, Work, alone, busy, call, is_thread, sleep, spin, then_idle,
+};
+
+/// In the call piece, on the way to some work: held while it lasts, free afterwards.
+fn assert_held_during(work: Work) {
+    let pieces = Pieces::new();
+    pieces.assert_free();
+    let at = pieces.call.at();
+    let running = Running::start(move |flags| call(at, work, flags.as_argument()));
+    for _ in 0..20 {
+        let scan = pieces.known();
+        assert!(is_thread(scan.held[1].as_ref()), "{scan:?}");
+        assert_eq!(scan.held[0], None);
+        assert!(!scan.is_free(1) && scan.is_free(0));
+    }
+    running.stop();
+    pieces.assert_free();
+}
+
+#[test]
+fn a_thread_that_runs_in_the_code() {
+    let _alone = alone();
+    let pieces = Pieces::new();
+    let at = pieces.spin.at();
+    let running = Running::start(move |flags| spin(at, flags));
+    for _ in 0..20 {
+        let scan = pieces.known();
+        assert!(is_thread(scan.held[0].as_ref()), "{scan:?}");
+        assert_eq!(scan.held[1], None);
+    }
+    running.stop();
+    pieces.assert_free();
+}
+
+#[test]
+fn a_thread_that_left_the_code_and_lives_on() {
+    let _alone = alone();
+    let pieces = Pieces::new();
+    let (spins, calls) = (pieces.spin.at(), pieces.call.at());
+    let done = Arc::new(AtomicBool::new(false));
+    let of_thread = done.clone();
+    let running = Running::start(move |flags| {
+        let work = |flags: &Flags| {
+            call(calls, busy, flags.as_argument());
+            spin(spins, flags);
+        };
+        then_idle(work, flags, &of_thread);
+    });
+    assert!(pieces.known().held[1].is_some());
+    running.flags.leave.store(1, Ordering::SeqCst);
+    while !done.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
+    pieces.assert_free();
+    done.store(false, Ordering::SeqCst);
+}
+
+#[test]
+fn a_thread_that_sleeps_below_the_code() {
+    let _alone = alone();
+    assert_held_during(sleep);
+}
+
+#[test]
+fn a_thread_that_runs_below_the_code() {
+    let _alone = alone();
+    assert_held_during(busy);
+}
+
+#[test]
+fn deep_recursion() {
+    let _alone = alone();
+    fn down(depth: usize, work: Work, argument: *mut c_void) {
+        let space = std::hint::black_box([depth; 100]);
+        if depth > 0 {
+            down(depth - 1, work, argument);
+        } else {
+            work(argument);
+        }
+        std::hint::black_box(&space);
+    }
+    extern "C" fn and_sleep(argument: *mut c_void) {
+        down(800, sleep, argument);
+    }
+    extern "C" fn and_run(argument: *mut c_void) {
+        down(800, busy, argument);
+    }
+    assert_held_during(and_sleep);
+    assert_held_during(and_run);
+}
+
+#[test]
+fn an_engine_stack_above_the_code() {
+    let _alone = alone();
+    extern "C" fn and_sleep(argument: *mut c_void) {
+        on_engine_stack(|| sleep(argument));
+    }
+    extern "C" fn and_run(argument: *mut c_void) {
+        on_engine_stack(|| busy(argument));
+    }
+    assert_held_during(and_sleep);
+    assert_held_during(and_run);
+}
+
+#[test]
+fn code_on_an_engine_stack() {
+    let _alone = alone();
+    for work in [sleep as Work, busy] {
+        let pieces = Pieces::new();
+        let at = pieces.call.at();
+        let running = Running::start(move |flags| {
+            on_engine_stack(|| call(at, work, flags.as_argument()));
+        });
+        assert!(is_thread(pieces.known().held[1].as_ref()));
+        running.stop();
+        pieces.assert_free();
+    }
+}
+
+/// An alternate stack for the signals of one thread.
+struct AlternateStack(*mut c_void);
+
+impl AlternateStack {
+    const SIZE: usize = 64 << 10;
+
+    fn new() -> Self {
+        // SAFETY: a fresh private mapping, which stays until the thread uses another.
+        unsafe {
+            let start = libc::mmap(
+                std::ptr::null_mut(),
+                Self::SIZE,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            );
+            assert_ne!(start, libc::MAP_FAILED);
+            let stack = libc::stack_t {
+                ss_sp: start,
+                ss_flags: 0,
+                ss_size: Self::SIZE,
+            };
+            assert_eq!(libc::sigaltstack(&raw const stack, std::ptr::null_mut()), 0);
+            Self(start)
+        }
+    }
+}
+
+impl Drop for AlternateStack {
+    fn drop(&mut self) {
+        // SAFETY: the thread doesn't use it any more.
+        unsafe {
+            let mut none: libc::stack_t = std::mem::zeroed();
+            none.ss_flags = libc::SS_DISABLE;
+            libc::sigaltstack(&raw const none, std::ptr::null_mut());
+            libc::munmap(self.0, Self::SIZE);
+        }
+    }
+}
+
+thread_local! {
+    static IN_HANDLER: std::cell::Cell<(Option<Work>, *mut c_void)> =
+        const { std::cell::Cell::new((None, std::ptr::null_mut())) };
+}
+
+extern "C" fn handler(_signal: i32) {
+    if let (Some(work), argument) = IN_HANDLER.get() {
+        work(argument);
+    }
+}
+
+fn install_handler() {
+    // SAFETY: zeroed bytes are a valid `sigaction`, and the handler has the right type.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as usize;
+        action.sa_flags = libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut());
+    }
+}
+
+fn in_handler(work: Work, argument: *mut c_void) {
+    let _stack = AlternateStack::new();
+    IN_HANDLER.set((Some(work), argument));
+    // SAFETY: a handler stands.
+    unsafe { libc::raise(libc::SIGUSR1) };
+}
+
+#[test]
+fn a_handler_on_an_alternate_stack_above_the_code() {
+    let _alone = alone();
+    install_handler();
+    extern "C" fn and_sleep(argument: *mut c_void) {
+        in_handler(sleep, argument);
+    }
+    extern "C" fn and_run(argument: *mut c_void) {
+        in_handler(busy, argument);
+    }
+    assert_held_during(and_sleep);
+    assert_held_during(and_run);
+}
+
+#[test]
+fn code_in_a_handler_on_an_alternate_stack() {
+    let _alone = alone();
+    install_handler();
+    static AT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    extern "C" fn code_and_sleep(argument: *mut c_void) {
+        call(AT.load(Ordering::SeqCst), sleep, argument);
+    }
+    extern "C" fn code_and_run(argument: *mut c_void) {
+        call(AT.load(Ordering::SeqCst), busy, argument);
+    }
+    extern "C" fn code_and_engine(argument: *mut c_void) {
+        call(AT.load(Ordering::SeqCst), on_engine, argument);
+    }
+    extern "C" fn on_engine(argument: *mut c_void) {
+        on_engine_stack(|| sleep(argument));
+    }
+    for work in [code_and_sleep as Work, code_and_run, code_and_engine] {
+        let pieces = Pieces::new();
+        AT.store(pieces.call.at(), Ordering::SeqCst);
+        let running = Running::start(move |flags| in_handler(work, flags.as_argument()));
+        assert!(is_thread(pieces.known().held[1].as_ref()));
+        running.stop();
+        pieces.assert_free();
+    }
+}
+
+#[test]
+fn a_thread_that_blocks_signals() {
+    let _alone = alone();
+    let pieces = Pieces::new();
+    let at = pieces.spin.at();
+    let second = Arc::new(Flags::default());
+    let of_thread = second.clone();
+    let running = Running::start(move |flags| {
+        // SAFETY: changes this thread's own mask.
+        unsafe {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+            spin(at, flags);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        }
+        spin(at, &of_thread);
+    });
+    let scan = pieces.scan();
+    let unknown = &scan.unknown[..];
+    assert!(
+        matches!(unknown, [Unknown::BlocksSignal { name, .. }] if name == "running"),
+        "{scan:?}"
+    );
+    assert!(!scan.is_free(0) && !scan.is_free(1));
+    running.flags.leave.store(1, Ordering::SeqCst);
+    second.wait_until_entered();
+    assert!(is_thread(pieces.known().held[0].as_ref()));
+    second.leave.store(1, Ordering::SeqCst);
+    running.stop();
+    pieces.assert_free();
+}
