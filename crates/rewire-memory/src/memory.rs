@@ -129,6 +129,9 @@ pub struct CodeMemory {
     barrier: Barrier,
 }
 
+/// Bytes at the start of the range that are never given out.
+const UNUSED: u64 = 4096;
+
 impl CodeMemory {
     /// Reserves the range; commits no memory.
     ///
@@ -140,7 +143,10 @@ impl CodeMemory {
         let mut next = start;
         let regions = RegionKind::ALL.map(|kind| {
             let end = next + size / 32 * kind.share();
-            let region = Region::new(kind, next, end);
+            // The range's first address is known to many; no code lies there, or looks at stacks
+            // would find it everywhere.
+            let unused = if next == start { UNUSED } else { 0 };
+            let region = Region::new(kind, next + unused, end);
             next = end;
             Mutex::new(region)
         });

@@ -23,6 +23,7 @@ use crate::link::{self, Object, Purpose};
 use crate::process::quiet::BlockedSignals;
 use crate::sync::lock;
 use crate::unit::{Scope, Unit, UnitId};
+use crate::workers;
 
 /// How many functions are compiled together where all will be needed: what is spent once for
 /// each object is then spent once for each batch.
@@ -64,7 +65,13 @@ impl Core {
         thread::scope(|scope| {
             let blocked = BlockedSignals::new();
             let helpers: Vec<_> = (0..helpers)
-                .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+                .filter_map(|_| {
+                    let work = || {
+                        workers::work_alone();
+                        work()
+                    };
+                    thread::Builder::new().spawn_scoped(scope, work).ok()
+                })
                 .collect();
             drop(blocked);
             let mut result = work();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use rewire_memory::ExecAddr;
+use rewire_memory::scan::Caller;
 
 use crate::change::{self, Changed};
 use crate::core::Core;
@@ -264,10 +265,11 @@ impl Engine {
     ///
     /// There is no change to undo, or what was replaced can't be compiled.
     pub fn undo(&self) -> Result<Changed, Error> {
+        let caller = Caller::here();
         let inside = fork::hold_off();
         let changed = change::undo(&self.core)?;
         drop(inside);
-        self.core.reclaim_if_much();
+        self.core.reclaim_if_much(&caller);
         Ok(changed)
     }
 
@@ -285,7 +287,7 @@ impl Engine {
     /// Threads that sleep are read as they are; those that run get a signal, whose handler looks
     /// at their stacks.
     pub fn reclaim(&self) -> Reclaimed {
-        self.core.reclaim()
+        self.core.reclaim(&Caller::here())
     }
 
     /// What the ledger knows of a name; `None` if it doesn't know it.

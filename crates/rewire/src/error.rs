@@ -230,6 +230,14 @@ fn list(names: &[String]) -> String {
 }
 
 impl Error {
+    /// The error itself, where this is a repeated one.
+    pub(crate) fn cause(&self) -> &Self {
+        match self {
+            Self::Again(error) => error.cause(),
+            other => other,
+        }
+    }
+
     /// What to do about it, where there is something to do.
     #[must_use]
     pub fn help(&self) -> Option<String> {

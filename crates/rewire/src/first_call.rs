@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use rewire_memory::entry::FirstCall;
 use rewire_memory::{ExecAddr, unwind};
 
+use crate::client;
 use crate::core::Core;
 use crate::error::Error;
 use crate::failure::{self, Failure};
@@ -56,6 +57,11 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     };
     drop(inside);
     drop(quiet);
+    if matches!(error.cause(), Error::Panicked { .. })
+        && let Some(on) = client::goes_on()
+    {
+        return Some(on);
+    }
     Some(fail(&core, call, function, &error))
 }
 
@@ -76,18 +82,25 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
     };
     note_call(core, id);
     core.foresee_after(call.caller, id);
-    let address = core
-        .provide(id, Some(call.caller))
-        .map_err(|error| (Some(id), error))?;
-    let ledger = core.ledger();
-    let Some(slot) = ledger.entry(id).slot else {
-        return Ok(Some(address));
-    };
-    if core.slots.is_fresh(slot) {
-        // It was compiled ahead. The body may have been replaced since it was provided.
-        match ledger.entry(id).state {
-            State::Present(now) => core.slots.retarget(slot, now),
-            _ => return Ok(Some(address)),
+    loop {
+        let address = core
+            .provide(id, Some(call.caller))
+            .map_err(|error| (Some(id), error))?;
+        let ledger = core.ledger();
+        let Some(slot) = ledger.entry(id).slot else {
+            return Ok(Some(address));
+        };
+        if !core.slots.is_fresh(slot) {
+            break;
+        }
+        // It was compiled ahead, or replaced since it was provided: then its address is no place to
+        // go any more.
+        if let State::Present(now) = ledger.entry(id).state {
+            core.slots.retarget(slot, now);
+            break;
+        }
+        if !ledger.entry(id).is_replaceable() {
+            return Ok(Some(address));
         }
     }
     // Back to the stub, which jumps through the slot.

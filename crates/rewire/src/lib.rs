@@ -17,6 +17,7 @@
 //! `compile` → `link` → `ledger` again, and a store to its slot.
 
 mod change;
+mod client;
 mod compile;
 mod core;
 mod demangle;
@@ -72,6 +73,7 @@ pub use reclaim::{Reclaimed, RetiredCode};
 pub use report::{Phase, Report};
 pub use rewire_llvm::Linkage;
 pub use rewire_memory::fault::sigaction;
+pub use rewire_memory::scan::{StackRegistration, register_stack};
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};
 pub use state::{FunctionState, SymbolAt, SymbolPlace, User};

@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 use rewire_llvm::Source;
 use rewire_memory::ExecAddr;
 
+use crate::client;
 use crate::core::Core;
 use crate::error::Error;
 use crate::host::{self, HostSymbol};
@@ -67,6 +68,9 @@ pub type LazyIr = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
 /// the engine and run compiled code. During a first call it runs on a stack of the engine's, with
 /// the program's signals held back. Two threads may ask for one name at once; the first answer
 /// counts. `None` leaves the name to the next resolver.
+///
+/// If it panics during a first call, the panic goes on in the code that made the call; a later call
+/// asks again.
 pub trait Resolver: Send + Sync {
     /// Answers for one name.
     fn resolve(&self, request: &Request<'_>) -> Option<Answer>;
@@ -126,7 +130,8 @@ impl Core {
             type_name: type_name.as_deref(),
             library: &library_name,
         };
-        let answer = resolvers.iter().find_map(|one| one.resolve(&request));
+        let ask = || resolvers.iter().find_map(|one| one.resolve(&request));
+        let answer = client::call(&name, ask)?;
         match answer {
             None => Ok(Found::Nothing),
             Some(Answer::Address(address)) => Ok(Found::Symbol(HostSymbol::Address(address))),
@@ -160,7 +165,7 @@ impl Core {
             let ledger = self.ledger();
             (ledger.entry(id).name.clone(), ledger.entry(id).library)
         };
-        let bytes = make().map_err(|reason| Error::NotGenerated {
+        let bytes = client::call(&name, || make())?.map_err(|reason| Error::NotGenerated {
             name: name.clone(),
             reason,
         })?;

@@ -12,11 +12,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
-use rewire_memory::scan::{self, Unknown};
+use rewire_memory::scan::{self, Caller, Unknown};
 
 use crate::core::Core;
 use crate::ledger::{Freed, Retired};
-use crate::process::thread_local;
+use crate::process::{fork, thread_local};
 
 /// So many pieces, or so many bytes of code, are looked after without being asked.
 const MANY: usize = 1024;
@@ -58,7 +58,8 @@ impl fmt::Display for RetiredCode {
 
 impl Core {
     /// Looks at all stacks and gives back what no thread can return into, if much has gathered.
-    pub(crate) fn reclaim_if_much(&self) {
+    pub(crate) fn reclaim_if_much(&self, caller: &Caller) {
+        let _inside = fork::hold_off();
         let (pieces, bytes) = self.ledger().waiting_to_leave();
         let last = self.reclaimer.lock_if_free();
         let Some(mut last) = last else {
@@ -66,17 +67,18 @@ impl Core {
         };
         // What was held the last time is likely to be held now.
         if pieces >= last.pieces + MANY || bytes >= last.bytes + MUCH {
-            let _ = self.reclaim_now(&mut last);
+            let _ = self.reclaim_now(caller, &mut last);
         }
     }
 
     /// Looks at all stacks and gives back what no thread can return into.
-    pub(crate) fn reclaim(&self) -> Reclaimed {
+    pub(crate) fn reclaim(&self, caller: &Caller) -> Reclaimed {
+        let _inside = fork::hold_off();
         let mut last = self.reclaimer.lock();
-        self.reclaim_now(&mut last)
+        self.reclaim_now(caller, &mut last)
     }
 
-    fn reclaim_now(&self, last: &mut Left) -> Reclaimed {
+    fn reclaim_now(&self, caller: &Caller, last: &mut Left) -> Reclaimed {
         let retired = self.ledger().retired();
         let mut ranges: Vec<(Range<ExecAddr>, usize)> = Vec::new();
         for (place, piece) in retired.iter().enumerate() {
@@ -87,7 +89,7 @@ impl Core {
         ranges.sort_unstable_by_key(|(code, _)| code.start);
         let suspects: Vec<Range<ExecAddr>> = ranges.iter().map(|(code, _)| code.clone()).collect();
         // Nobody reaches what the last time left in quarantine, if nothing does now.
-        let found = scan::scan(&suspects);
+        let found = scan::scan_for(caller, &suspects);
         let mut reclaimed = Reclaimed {
             unknown: found.unknown.iter().map(Unknown::to_string).collect(),
             ..Reclaimed::default()

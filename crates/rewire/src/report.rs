@@ -112,6 +112,8 @@ pub struct Report {
     pub definitions_retired: u64,
     /// Retired bodies whose memory was given back.
     pub definitions_freed: u64,
+    /// Addresses of functions that left and that somebody may still know: each keeps its stub.
+    pub tombstones: u64,
     /// Relocations that were applied.
     pub relocations_applied: u64,
     /// Bytes of code and stubs.
@@ -152,6 +154,7 @@ impl Report {
             functions_replaced: counts.functions_replaced,
             definitions_retired: counts.definitions_retired,
             definitions_freed: counts.definitions_freed,
+            tombstones: ledger.tombs() as u64,
             relocations_applied: counts.relocations_applied,
             code_bytes: usage.code,
             data_bytes: usage.data,

@@ -4,9 +4,12 @@
 //! signals are blocked in them: those are the program's. A forked child has none of them and
 //! starts its own.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread::{self, JoinHandle, Thread};
+
+use rewire_memory::scan::{Exemption, exempt_this_thread};
 
 use crate::core::Core;
 use crate::ledger::EntryId;
@@ -124,9 +127,30 @@ impl Drop for Workers {
     }
 }
 
+thread_local! {
+    /// Of a thread that works for the engine alone: looks at stacks pass over it.
+    static EXEMPT: RefCell<Option<Exemption>> = const { RefCell::new(None) };
+}
+
+/// This thread runs no code but the engine's, except in [`as_program`].
+pub(crate) fn work_alone() {
+    EXEMPT.set(Some(exempt_this_thread()));
+}
+
+/// Does something that may run compiled code.
+pub(crate) fn as_program<R>(work: impl FnOnce() -> R) -> R {
+    let was_exempt = EXEMPT.take().is_some();
+    let result = work();
+    if was_exempt {
+        work_alone();
+    }
+    result
+}
+
 /// What a thread does. It takes the queue's lock only where no fork can come between, so that a
 /// child finds it free.
 fn work(core: &Weak<Core>, queue: &Mutex<Queue>) {
+    work_alone();
     loop {
         let inside = fork::hold_off();
         let next = {

@@ -182,27 +182,54 @@ fn scanning() -> MutexGuard<'static, ()> {
 /// at once, for about 20 ms at most.
 #[inline(never)]
 pub fn scan(suspects: &[Range<ExecAddr>]) -> Scan {
-    let (sp, registers): (u64, [u64; 6]);
-    // SAFETY: copies registers. Those that functions preserve hold what the caller has there, or
-    // that was saved in this frame already, which is above the stack pointer.
-    unsafe {
-        let mut saved = [0u64; 6];
-        let pointer: u64;
-        std::arch::asm!(
-            "mov qword ptr [{saved}], rbx",
-            "mov qword ptr [{saved} + 8], rbp",
-            "mov qword ptr [{saved} + 16], r12",
-            "mov qword ptr [{saved} + 24], r13",
-            "mov qword ptr [{saved} + 32], r14",
-            "mov qword ptr [{saved} + 40], r15",
-            "mov {pointer}, rsp",
-            saved = in(reg) saved.as_mut_ptr(),
-            pointer = out(reg) pointer,
-            options(nostack, preserves_flags)
-        );
-        (sp, registers) = (pointer, saved);
+    scan_for(&Caller::here(), suspects)
+}
+
+/// As [`scan`], for a caller further up: the frames below it, which may hold suspects' addresses
+/// because they are about those, are passed over.
+pub fn scan_for(caller: &Caller, suspects: &[Range<ExecAddr>]) -> Scan {
+    scan_from(suspects, caller.sp, &caller.registers)
+}
+
+/// Where a thread's frames that aren't the engine's begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    sp: u64,
+    /// Those that functions preserve.
+    registers: [u64; 6],
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Caller {
+    /// Here: the frame of the function that this is inlined into is the first that counts. That
+    /// one had better not be about suspects itself.
+    #[inline(always)]
+    #[must_use]
+    pub fn here() -> Self {
+        let mut registers = [0u64; 6];
+        let sp: u64;
+        // SAFETY: copies registers. Those that functions preserve hold what the caller has there,
+        // or that was saved in this frame already, which is above the stack pointer.
+        unsafe {
+            std::arch::asm!(
+                "mov qword ptr [{saved}], rbx",
+                "mov qword ptr [{saved} + 8], rbp",
+                "mov qword ptr [{saved} + 16], r12",
+                "mov qword ptr [{saved} + 24], r13",
+                "mov qword ptr [{saved} + 32], r14",
+                "mov qword ptr [{saved} + 40], r15",
+                "mov {pointer}, rsp",
+                saved = in(reg) registers.as_mut_ptr(),
+                pointer = out(reg) sp,
+                options(nostack, preserves_flags)
+            );
+        }
+        Self {
+            sp,
+            registers,
+            _not_send: PhantomData,
+        }
     }
-    scan_from(suspects, sp, &registers)
 }
 
 #[inline(never)]

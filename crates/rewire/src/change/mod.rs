@@ -17,6 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rewire_llvm::Source;
+use rewire_memory::scan::Caller;
 
 pub(crate) use undo::{History, undo};
 
@@ -205,12 +206,13 @@ impl Change {
     /// compiled or linked, types that differ, names that are defined twice, names that others use
     /// and that were to be removed, units that are gone. Nothing has changed then.
     pub fn commit(self) -> Result<Changed, Error> {
+        let caller = Caller::here();
         let core = self.core.clone();
         let inside = fork::hold_off();
         core.finish_loading()?;
         let changed = commit::commit(&core, self)?;
         drop(inside);
-        core.reclaim_if_much();
+        core.reclaim_if_much(&caller);
         Ok(changed)
     }
 }

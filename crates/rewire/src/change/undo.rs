@@ -50,7 +50,7 @@ impl History {
         joined: Vec<UnitId>,
         planned: &Planned,
     ) {
-        if self.depth == 0 {
+        if !planned.is_remembered {
             return;
         }
         let record = Record {

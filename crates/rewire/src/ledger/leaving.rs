@@ -144,6 +144,11 @@ impl Ledger {
         }
     }
 
+    /// How many addresses of functions that left may still be known to somebody.
+    pub(crate) fn tombs(&self) -> usize {
+        self.tombs.len()
+    }
+
     /// How much waits to be given back: pieces, and bytes of code.
     pub(crate) fn waiting_to_leave(&self) -> (usize, u64) {
         let pieces = self.leaving.blocks.len() + self.leaving.units.len();
@@ -442,7 +447,11 @@ impl Ledger {
         let is_over = entry.mentions == 0
             && entry.users.is_empty()
             && entry.changing.is_none()
-            && (is_local || entry.definition == Definition::None && !entry.is_present());
+            && (is_local
+                || entry.definition == Definition::None
+                    && !entry.is_present()
+                    // Its address may be called again, once something defines the name anew.
+                    && !entry.has_escaped);
         if is_over {
             self.free_entry(id, freed);
         }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rewire_memory::entry::{self, StacksHeld};
+use rewire_memory::scan::{self, ScansHeld};
 use rewire_memory::unwind;
 
 use crate::first_call;
@@ -27,6 +28,7 @@ static HELD: AtomicPtr<Held> = AtomicPtr::new(ptr::null_mut());
 struct Held {
     _gate: Option<RwLockWriteGuard<'static, ()>>,
     _stacks: StacksHeld,
+    _scans: ScansHeld,
 }
 
 /// While it stands, no thread forks.
@@ -63,6 +65,7 @@ extern "C" fn before() {
     let held = Held {
         _gate: gate,
         _stacks: entry::hold_for_fork(),
+        _scans: scan::hold_for_fork(),
     };
     HELD.store(Box::into_raw(Box::new(held)), Ordering::Release);
 }

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::sync::OnceLock;
 
-use rewire_memory::ExecAddr;
+use rewire_memory::{ExecAddr, scan};
 
 use super::{builtins as more_builtins, own_names, registered, signals, thread_local};
 
@@ -21,6 +21,7 @@ pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
         "dlsym" => own_names::dlsym as *const () as u64,
         "at_quick_exit" => at_quick_exit as *const () as u64,
         "pthread_atfork" => registered::at_fork as *const () as u64,
+        "makecontext" => scan::makecontext().get(),
         _ => return signals::find(name),
     };
     Some(ExecAddr::new(address))

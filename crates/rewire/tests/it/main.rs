@@ -1,5 +1,6 @@
 //! Tests of the engine through its public interface. One binary: LLVM is linked into each.
 
+mod changes;
 mod engine;
 mod frozen;
 mod inspect;
