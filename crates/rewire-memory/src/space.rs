@@ -328,8 +328,8 @@ mod tests {
         }
         assert_eq!(space.quarantine.len(), 1);
         let mut settled = Vec::new();
-        space.end_quarantine(|block| settled.push(block.range.clone()));
-        assert_eq!(settled, [0..top]);
+        space.end_quarantine(|block| settled.push((block.range.start, block.range.end)));
+        assert_eq!(settled, [(0, top)]);
         assert_eq!(take(&mut space, top, 4096), Some(0));
         assert_eq!(space.top(), top);
         assert_eq!(space.used(), top);

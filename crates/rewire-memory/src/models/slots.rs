@@ -91,12 +91,12 @@ impl Function {
 }
 
 /// Two callers, while something happens; afterwards, calls find the newest body.
-fn with_two_callers(times: usize, newest: u64, change: fn(&Function)) {
-    check(3, move || {
+fn with_two_callers(interruptions: usize, newest: u64, change: fn(&Function)) {
+    check(interruptions, move || {
         let function = Function::with_ready(1);
         let callers = [(); 2].map(|()| {
             let function = Arc::clone(&function);
-            thread::spawn(move || function.call_and_check(times))
+            thread::spawn(move || function.call_and_check(2))
         });
         change(&function);
         for caller in callers {
@@ -108,26 +108,26 @@ fn with_two_callers(times: usize, newest: u64, change: fn(&Function)) {
 
 #[test]
 fn a_ready_body_is_found_by_one_and_used_by_all() {
-    with_two_callers(2, 1, |_| ());
+    with_two_callers(3, 1, |_| ());
 }
 
 #[test]
 fn replaced_while_it_is_called_for_the_first_time() {
-    with_two_callers(2, 2, |function| {
+    with_two_callers(3, 2, |function| {
         function.lead(2, false);
     });
 }
 
 #[test]
 fn replaced_by_a_body_made_ahead() {
-    with_two_callers(2, 2, |function| {
+    with_two_callers(3, 2, |function| {
         function.lead(2, true);
     });
 }
 
 #[test]
 fn removed_while_it_is_called_for_the_first_time() {
-    with_two_callers(2, 2, |function| function.remove(2));
+    with_two_callers(3, 2, |function| function.remove(2));
 }
 
 #[test]
