@@ -4,6 +4,8 @@
 // with one TargetMachine for all compilations (LLJIT's compiler without compile threads), memory
 // out of one large reservation, no platform support but unwind tables (as Rewire's, registered for
 // all code), no verifier, and a context for each module that goes when the module is compiled.
+// With `--reuse-passes`, a compiler of our own takes the place of LLJIT's: it also keeps the passes
+// of code generation from one module to the next, as Rewire does.
 //
 // A function that can be replaced is a redirectable symbol: callers call its stub, which jumps
 // through a pointer. A new body is compiled under a name of its own, and the pointer is stored.
@@ -22,15 +24,19 @@
 #include <vector>
 
 #include "llvm/AsmParser/Parser.h"
+#include "llvm/ExecutionEngine/Orc/CompileUtils.h"
 #include "llvm/ExecutionEngine/Orc/EHFrameRegistrationPlugin.h"
 #include "llvm/ExecutionEngine/Orc/JITLinkRedirectableSymbolManager.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/ExecutionEngine/Orc/MapperJITLinkMemoryManager.h"
 #include "llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h"
+#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
 
 using namespace llvm;
 using namespace llvm::orc;
@@ -100,30 +106,62 @@ public:
                                    ResourceKey) override {}
 };
 
+/// Compiles with passes that are kept.
+class ReusingCompiler : public IRCompileLayer::IRCompiler {
+public:
+  explicit ReusingCompiler(std::unique_ptr<TargetMachine> Machine)
+      : IRCompiler(irManglingOptionsFromTargetOptions(Machine->Options)),
+        Machine(std::move(Machine)) {
+    if (this->Machine->addPassesToEmitFile(Passes, Stream, nullptr,
+                                           CodeGenFileType::ObjectFile))
+      fail("there is no code generator for this machine");
+  }
+
+  Expected<std::unique_ptr<MemoryBuffer>> operator()(Module &M) override {
+    Bytes.clear();
+    Passes.run(M);
+    return MemoryBuffer::getMemBufferCopy(Stream.str(), M.getName());
+  }
+
+private:
+  std::unique_ptr<TargetMachine> Machine;
+  SmallVector<char, 0> Bytes;
+  raw_svector_ostream Stream{Bytes};
+  legacy::PassManager Passes;
+};
+
 /// LLJIT with redirectable symbols.
 class Jit {
 public:
-  Jit() {
+  explicit Jit(bool IsReusingPasses) {
     auto Machine = Check(JITTargetMachineBuilder::detectHost());
     Machine.setCodeGenOptLevel(CodeGenOptLevel::None);
     // As the code of the process: position-independent, in reach of itself.
     Machine.setRelocationModel(Reloc::PIC_);
     Machine.setCodeModel(CodeModel::Small);
-    Lljit = Check(
-        LLJITBuilder()
-            .setJITTargetMachineBuilder(std::move(Machine))
-            .setPlatformSetUp(setUpInactivePlatform)
-            .setObjectLinkingLayerCreator(
-                [](ExecutionSession &Session)
-                    -> Expected<std::unique_ptr<ObjectLayer>> {
-                  auto Memory = MapperJITLinkMemoryManager::CreateWithMapper<
-                      InProcessMemoryMapper>(Reservation);
-                  if (!Memory)
-                    return Memory.takeError();
-                  return std::make_unique<ObjectLinkingLayer>(
-                      Session, std::move(*Memory));
-                })
-            .create());
+    LLJITBuilder Builder;
+    Builder.setJITTargetMachineBuilder(std::move(Machine))
+        .setPlatformSetUp(setUpInactivePlatform)
+        .setObjectLinkingLayerCreator(
+            [](ExecutionSession &Session)
+                -> Expected<std::unique_ptr<ObjectLayer>> {
+              auto Memory = MapperJITLinkMemoryManager::CreateWithMapper<
+                  InProcessMemoryMapper>(Reservation);
+              if (!Memory)
+                return Memory.takeError();
+              return std::make_unique<ObjectLinkingLayer>(Session,
+                                                          std::move(*Memory));
+            });
+    if (IsReusingPasses)
+      Builder.setCompileFunctionCreator(
+          [](JITTargetMachineBuilder Machine)
+              -> Expected<std::unique_ptr<IRCompileLayer::IRCompiler>> {
+            auto Made = Machine.createTargetMachine();
+            if (!Made)
+              return Made.takeError();
+            return std::make_unique<ReusingCompiler>(std::move(*Made));
+          });
+    Lljit = Check(Builder.create());
     auto &Linking = static_cast<ObjectLinkingLayer &>(Lljit->getObjLinkingLayer());
     Linking.addPlugin(Check(EHFrameRegistrationPlugin::Create(session())));
     Redirection = Check(JITLinkRedirectableSymbolManager::Create(Linking));
@@ -177,11 +215,14 @@ public:
 
   /// Compiles the first bodies and leads the symbols to them.
   void redirectToBodies(const std::vector<std::string> &Names) {
-    SymbolLookupSet Bodies;
-    for (const std::string &Name : Names)
-      Bodies.add(Lljit->mangleAndIntern(bodyName(Name, 0)));
+    SymbolLookupSet Wanted;
+    for (const std::string &Name : Names) {
+      // A symbol can be redirected once its stub has been asked for.
+      Wanted.add(Lljit->mangleAndIntern(Name));
+      Wanted.add(Lljit->mangleAndIntern(bodyName(Name, 0)));
+    }
     SymbolMap Found = Check(session().lookup(
-        makeJITDylibSearchOrder(&main()), std::move(Bodies)));
+        makeJITDylibSearchOrder(&main()), std::move(Wanted)));
     SymbolMap Destinations;
     for (const std::string &Name : Names)
       Destinations[Lljit->mangleAndIntern(Name)] =
@@ -292,8 +333,7 @@ void load(Jit &TheJit, const char *Path, bool IsAllCompiled) {
   TheJit.redirectToBodies(Names);
 }
 
-void replaceLoaded(const char *Path, int Count, bool IsAllCompiled) {
-  Jit TheJit;
+void replaceLoaded(Jit &TheJit, const char *Path, int Count, bool IsAllCompiled) {
   load(TheJit, Path, IsAllCompiled);
   Replaced Function(TheJit, "f0");
   std::vector<double> Times;
@@ -302,8 +342,7 @@ void replaceLoaded(const char *Path, int Count, bool IsAllCompiled) {
   std::printf("us %.3f\n", median(Times));
 }
 
-void replaceLinked(const char *Path, int Count) {
-  Jit TheJit;
+void replaceLinked(Jit &TheJit, const char *Path, int Count) {
   load(TheJit, Path, true);
   auto Watch = TheJit.watchGraphs();
   Replaced Function(TheJit, "f0");
@@ -328,10 +367,9 @@ double timeLoop(UnaryFunction Loop, int Calls) {
   return median(Times);
 }
 
-void callReplaced(int Calls) {
+void callReplaced(Jit &TheJit, int Calls) {
   constexpr int Bodies = 5;
   constexpr const char *Body = "(i32 %x) {\n  %r = add i32 %x, 1\n  ret i32 %r\n}\n";
-  Jit TheJit;
   std::string Program = std::string("define i32 @f") + Body + R"(
 define i32 @loop(i32 %n) {
 start:
@@ -360,7 +398,7 @@ end:
   std::printf("after %.4f\n", median(After));
 }
 
-void removeAndAdd(int Cycles) {
+void removeAndAdd(Jit &TheJit, int Cycles) {
   constexpr int Functions = 10;
   std::string Ir;
   for (int I = 0; I < Functions; ++I)
@@ -368,7 +406,6 @@ void removeAndAdd(int Cycles) {
           "(i32 %x) {\n  %p = alloca i32\n  store i32 %x, ptr %p\n"
           "  %v = load i32, ptr %p\n  %m = mul i32 %v, 3\n  %r = add i32 %m, " +
           std::to_string(I) + "\n  ret i32 %r\n}\n";
-  Jit TheJit;
   std::vector<double> Times;
   for (int I = 0; I < Cycles; ++I) {
     auto Start = Clock::now();
@@ -382,32 +419,31 @@ void removeAndAdd(int Cycles) {
   std::printf("us %.3f\n", median(Times));
 }
 
-void redefine(int Count) {
-  Jit TheJit;
+void redefine(Jit &TheJit, int Count) {
   TheJit.redirectToBodies(TheJit.addReplaceable(
       "define i32 @f(i32 %x) {\n  ret i32 %x\n}\n"
       "define i32 @caller(i32 %x) {\n  %r = call i32 @f(i32 %x)\n  ret i32 %r\n}\n",
       [](StringRef Name) { return Name == "f"; }));
   Replaced Function(TheJit, "f");
-  // Not a list of times: it would grow.
-  double Sum = 0;
+  // In memory from the start: it must not grow with the replacements.
+  std::vector<double> Times(Count, 1.0);
   long AtTenth = 0;
   for (int I = 0; I < Count; ++I) {
     if (I == Count / 10)
       AtTenth = residentKiB();
-    Sum += Function.once();
+    Times[I] = Function.once();
   }
   std::printf("grown %ld\n", residentKiB() - AtTenth);
   std::printf("maps %ld\n", countMaps());
-  std::printf("us %.3f\n", Sum / Count);
+  std::printf("us %.3f\n", median(std::move(Times)));
 }
 
 [[noreturn]] void usage() {
-  std::fputs("usage: orc_peer replace FILE COUNT all|called\n"
-             "       orc_peer link FILE COUNT\n"
-             "       orc_peer hot CALLS\n"
-             "       orc_peer remove-add CYCLES\n"
-             "       orc_peer redefine COUNT\n",
+  std::fputs("usage: orc_peer [--reuse-passes] replace FILE COUNT all|called\n"
+             "       orc_peer [--reuse-passes] link FILE COUNT\n"
+             "       orc_peer [--reuse-passes] hot CALLS\n"
+             "       orc_peer [--reuse-passes] remove-add CYCLES\n"
+             "       orc_peer [--reuse-passes] redefine COUNT\n",
              stderr);
   std::exit(2);
 }
@@ -418,6 +454,9 @@ int main(int ArgC, char **ArgV) {
   InitializeNativeTarget();
   InitializeNativeTargetAsmPrinter();
   std::vector<StringRef> Args(ArgV + 1, ArgV + ArgC);
+  bool IsReusingPasses = !Args.empty() && Args[0] == "--reuse-passes";
+  if (IsReusingPasses)
+    Args.erase(Args.begin());
   auto Number = [&](size_t Place) {
     int Value = 0;
     if (Args[Place].getAsInteger(10, Value) || Value <= 0)
@@ -427,16 +466,17 @@ int main(int ArgC, char **ArgV) {
   auto Is = [&](StringRef What, size_t Count) {
     return Args.size() == Count + 1 && Args[0] == What;
   };
+  Jit TheJit(IsReusingPasses);
   if (Is("replace", 3) && (Args[3] == "all" || Args[3] == "called"))
-    replaceLoaded(Args[1].data(), Number(2), Args[3] == "all");
+    replaceLoaded(TheJit, Args[1].data(), Number(2), Args[3] == "all");
   else if (Is("link", 2))
-    replaceLinked(Args[1].data(), Number(2));
+    replaceLinked(TheJit, Args[1].data(), Number(2));
   else if (Is("hot", 1))
-    callReplaced(Number(1));
+    callReplaced(TheJit, Number(1));
   else if (Is("remove-add", 1))
-    removeAndAdd(Number(1));
+    removeAndAdd(TheJit, Number(1));
   else if (Is("redefine", 1))
-    redefine(Number(1));
+    redefine(TheJit, Number(1));
   else
     usage();
   return 0;

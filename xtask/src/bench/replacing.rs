@@ -80,6 +80,10 @@ const LEFT: &[Figure] = &[
     },
 ];
 
+/// What a row of the peer means.
+const KEPT: &str = "\"Passes kept\": with a compiler that isn't ORC's, which keeps LLVM's passes of \
+    code generation from one module to the next, as Rewire does.";
+
 /// The two programs.
 pub(super) struct Programs {
     own: PathBuf,
@@ -103,6 +107,11 @@ impl Programs {
 
     fn peer(&self, args: &[&str]) -> Job {
         Job::new(&self.peer).args(args)
+    }
+
+    /// The peer with a compiler that keeps LLVM's passes, which ORC leaves to its users to write.
+    fn peer_reusing(&self, args: &[&str]) -> Job {
+        Job::new(&self.peer).arg("--reuse-passes").args(args)
     }
 }
 
@@ -132,6 +141,7 @@ pub(super) fn replace(programs: &Programs, rounds: usize, results: &mut Results)
     const CALLED: &str = "rewire, called ones compiled";
     const PEER_ALL: &str = "orc, all compiled and redirectable";
     const PEER_CALLED: &str = "orc, called ones compiled";
+    const PEER_REUSING: &str = "orc, called ones compiled, passes kept";
     let key = |size: usize| format!("replace {size}");
     for size in SIZES {
         let file = modules::many_functions(size)?;
@@ -143,6 +153,7 @@ pub(super) fn replace(programs: &Programs, rounds: usize, results: &mut Results)
             (CALLED.to_owned(), programs.own(&called)),
             (PEER_ALL.to_owned(), programs.peer(&all)),
             (PEER_CALLED.to_owned(), programs.peer(&called)),
+            (PEER_REUSING.to_owned(), programs.peer_reusing(&called)),
         ];
         let title = format!("Replacing one of {} functions", thousands(size));
         let rows = measure(&title, jobs, MICROSECONDS, rounds)?;
@@ -155,7 +166,7 @@ pub(super) fn replace(programs: &Programs, rounds: usize, results: &mut Results)
                  median of {REPLACEMENTS} in a process. ORC removes the former body after each, \
                  outside of that time. Functions come in modules of {GROUP}; where only called ones \
                  are compiled, ORC compiles the module of the replaced function, of which that one \
-                 alone is redirectable.",
+                 alone is redirectable. {KEPT}",
             ),
             unit: "µs",
             rows,
@@ -262,6 +273,7 @@ pub(super) fn remove_add(programs: &Programs, rounds: usize, results: &mut Resul
     let jobs = vec![
         ("rewire".to_owned(), programs.own(&args)),
         ("orc".to_owned(), programs.peer(&args)),
+        ("orc, passes kept".to_owned(), programs.peer_reusing(&args)),
     ];
     let title = "Adding a unit of 10 functions, calling one, removing the unit";
     let rows = measure(title, jobs, MICROSECONDS, rounds)?;
@@ -270,7 +282,7 @@ pub(super) fn remove_add(programs: &Programs, rounds: usize, results: &mut Resul
         title: title.into(),
         note: format!(
             "Microseconds for all three, from text, at -O0; the median of {CYCLES} in a process. \
-             ORC compiles all of the unit, Rewire the function that is called."
+             ORC compiles all of the unit, Rewire the function that is called. {KEPT}"
         ),
         unit: "µs",
         rows,
@@ -284,6 +296,7 @@ pub(super) fn redefine(programs: &Programs, rounds: usize, results: &mut Results
     let jobs = vec![
         ("rewire".to_owned(), programs.own(&args)),
         ("orc".to_owned(), programs.peer(&args)),
+        ("orc, passes kept".to_owned(), programs.peer_reusing(&args)),
     ];
     let title = "10,000 redefinitions of one function";
     let rows = measure(title, jobs, LEFT, rounds)?;
@@ -294,7 +307,7 @@ pub(super) fn redefine(programs: &Programs, rounds: usize, results: &mut Results
             "From the 1,000th to the last. ORC removes each former body.",
         ),
         ("maps", "memory maps at the end", "All of the process'."),
-        ("µs", "time for each", "The mean."),
+        ("µs", "time for each", "The median."),
     ];
     for (which, (unit, what, note)) in tables.into_iter().enumerate() {
         results.tables.push(Table {
