@@ -19,6 +19,21 @@ pub(crate) const WALL: &str = "ms";
 /// The unit of what programs print of themselves, in a line that begins with it.
 pub(crate) const PRINTED: &str = "ns";
 
+/// A number that a program prints of itself, in a line of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figure {
+    /// The line's first word.
+    pub(crate) word: &'static str,
+    /// What is added to the contender's name in the row for it.
+    pub(crate) suffix: &'static str,
+}
+
+/// The only figure of most programs.
+const NANOSECONDS: Figure = Figure {
+    word: PRINTED,
+    suffix: "",
+};
+
 /// A program under measurement.
 pub(crate) struct Contender {
     /// What the table calls it.
@@ -27,8 +42,8 @@ pub(crate) struct Contender {
     /// Contenders of one line are tried from small to large: when one fails, larger ones are not
     /// tried. The number is the size.
     line: Option<(String, usize)>,
-    /// It prints its figure itself.
-    prints: bool,
+    /// What it prints of itself, and has a row each; if nothing, it is timed from outside.
+    figures: &'static [Figure],
     /// Shared: it may be megabytes, and our own memory hides how little a program needs.
     expects: Rc<Expected>,
 }
@@ -57,14 +72,19 @@ impl Contender {
             label: label.into(),
             job,
             line: None,
-            prints: false,
+            figures: &[],
             expects: expects.clone(),
         }
     }
 
     /// Takes what it prints of itself rather than its time.
-    pub(crate) fn prints(mut self) -> Self {
-        self.prints = true;
+    pub(crate) fn prints(self) -> Self {
+        self.prints_figures(&[NANOSECONDS])
+    }
+
+    /// Takes several numbers that it prints of itself; each gets a row.
+    pub(crate) fn prints_figures(mut self, figures: &'static [Figure]) -> Self {
+        self.figures = figures;
         self
     }
 
@@ -145,12 +165,30 @@ pub(crate) fn ratio(peer: &Row, own: &Row) -> Option<Spread> {
     })
 }
 
-/// Runs all once, untimed, to check what they print; then times those that passed, in turn.
+/// What was found of one contender so far.
+struct Tried {
+    failure: Option<String>,
+    /// How many rounds it takes part in.
+    rounds: usize,
+    /// For each figure, one sample for each round; of a program that is timed, its times.
+    samples: Vec<Vec<f64>>,
+    peak: Peak,
+}
+
+impl Tried {
+    /// Takes it out of the rounds that are left.
+    fn fail(&mut self, reason: String) {
+        self.failure = Some(reason);
+        self.rounds = 0;
+    }
+}
+
+/// Runs all once, untimed, to check what they print; then times those that passed, in turn. There
+/// is a row for each contender, and for each figure of one that prints several.
 pub(crate) fn in_turn(contenders: &[Contender], rounds: usize) -> Result<Vec<Row>> {
-    let mut rows: Vec<Row> = Vec::new();
-    let mut takes_part = Vec::new();
+    let mut tried: Vec<Tried> = Vec::new();
     for contender in contenders {
-        let (failure, rounds) = match skipped(contender, contenders, &rows) {
+        let (failure, rounds) = match skipped(contender, contenders, &tried) {
             Some(reason) => (Some(reason), 0),
             None => {
                 let outcome = contender.job.capture(LIMIT)?;
@@ -164,81 +202,110 @@ pub(crate) fn in_turn(contenders: &[Contender], rounds: usize) -> Result<Vec<Row
             contender.label,
             failure.as_deref().unwrap_or("ok")
         );
-        takes_part.push(if failure.is_some() { 0 } else { rounds });
-        let label = contender.label.clone();
-        rows.push(Row {
-            label,
-            ms: Vec::new(),
-            peak: Peak::default(),
+        tried.push(Tried {
+            rounds: if failure.is_some() { 0 } else { rounds },
             failure,
+            samples: vec![Vec::new(); contender.figures.len().max(1)],
+            peak: Peak::default(),
         });
     }
     for round in 0..rounds {
         // Each round begins with another one, so that none is always first.
-        let count = rows.len();
+        let count = contenders.len();
         for i in (0..count).map(|i| (i + round) % count) {
-            if round >= takes_part[i] {
-                continue;
+            if round < tried[i].rounds {
+                run_once(&contenders[i], &mut tried[i], round)?;
             }
-            let outcome = if contenders[i].prints {
-                contenders[i].job.capture(LIMIT * 2)?
-            } else {
-                contenders[i].job.time(LIMIT * 2)?
-            };
-            if outcome.ended != contenders[i].expects.ended {
-                rows[i].failure = Some(format!("{} in round {}", outcome.ended, round + 1));
-                takes_part[i] = 0;
-                continue;
-            }
-            let figure = if contenders[i].prints {
-                printed(&outcome.stdout)
-            } else {
-                Some(outcome.wall.as_secs_f64() * 1e3)
-            };
-            let Some(figure) = figure else {
-                rows[i].failure = Some(format!("no figure in round {}", round + 1));
-                takes_part[i] = 0;
-                continue;
-            };
-            rows[i].ms.push(figure);
-            rows[i].peak = rows[i].peak.max(outcome.peak);
         }
     }
-    Ok(rows)
+    let rows = contenders.iter().zip(tried);
+    Ok(rows
+        .flat_map(|(contender, tried)| contender.rows(tried))
+        .collect())
+}
+
+/// One round of one contender.
+fn run_once(contender: &Contender, tried: &mut Tried, round: usize) -> Result<()> {
+    let outcome = if contender.figures.is_empty() {
+        contender.job.time(LIMIT * 2)?
+    } else {
+        contender.job.capture(LIMIT * 2)?
+    };
+    if outcome.ended != contender.expects.ended {
+        tried.fail(format!("{} in round {}", outcome.ended, round + 1));
+        return Ok(());
+    }
+    let Some(found) = contender.found(&outcome) else {
+        tried.fail(format!("no figure in round {}", round + 1));
+        return Ok(());
+    };
+    for (samples, found) in tried.samples.iter_mut().zip(found) {
+        samples.push(found);
+    }
+    tried.peak = tried.peak.max(outcome.peak);
+    Ok(())
 }
 
 /// Why a contender is not even tried: a smaller one of its line failed.
-fn skipped(contender: &Contender, all: &[Contender], rows: &[Row]) -> Option<String> {
+fn skipped(contender: &Contender, all: &[Contender], tried: &[Tried]) -> Option<String> {
     let (line, size) = contender.line.as_ref()?;
-    all.iter().zip(rows).find_map(|(other, row)| {
+    all.iter().zip(tried).find_map(|(other, tried)| {
         let (other_line, other_size) = other.line.as_ref()?;
-        let failed = row.failure.is_some() && other_line == line && other_size < size;
+        let failed = tried.failure.is_some() && other_line == line && other_size < size;
         failed.then(|| format!("not tried: failed at {other_size}"))
     })
 }
 
-/// What a program printed of itself.
-fn printed(stdout: &[u8]) -> Option<f64> {
+impl Contender {
+    /// What a run of it gives: its figures, or its time in milliseconds.
+    fn found(&self, outcome: &Outcome) -> Option<Vec<f64>> {
+        if self.figures.is_empty() {
+            return Some(vec![outcome.wall.as_secs_f64() * 1e3]);
+        }
+        let figures = self.figures.iter();
+        figures
+            .map(|figure| printed(&outcome.stdout, figure.word))
+            .collect()
+    }
+
+    /// What the table says of it.
+    fn rows(&self, tried: Tried) -> impl Iterator<Item = Row> {
+        let suffixes = self.figures.iter().map(|figure| figure.suffix);
+        let labels = suffixes.chain(self.figures.is_empty().then_some(""));
+        labels.zip(tried.samples).map(move |(suffix, samples)| Row {
+            label: format!("{}{suffix}", self.label),
+            ms: samples,
+            peak: tried.peak,
+            failure: tried.failure.clone(),
+        })
+    }
+}
+
+/// What a program printed of itself in the line that begins with `word`.
+fn printed(stdout: &[u8], word: &str) -> Option<f64> {
     let text = String::from_utf8_lossy(stdout);
-    let line = text.lines().find_map(|line| line.strip_prefix(PRINTED));
-    line?.trim().parse().ok()
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix(word)?.strip_prefix(' '))?;
+    value.trim().parse().ok()
 }
 
 /// What it printed besides.
-fn besides(stdout: &[u8]) -> Vec<&[u8]> {
+fn besides<'o>(stdout: &'o [u8], figures: &[Figure]) -> Vec<&'o [u8]> {
     let lines = stdout.split(|byte| *byte == b'\n');
-    lines
-        .filter(|line| !line.starts_with(PRINTED.as_bytes()))
-        .collect()
+    let is_figure = |line: &[u8]| {
+        let first = line.split(|byte| *byte == b' ').next();
+        figures
+            .iter()
+            .any(|figure| first == Some(figure.word.as_bytes()))
+    };
+    lines.filter(|line| !is_figure(line)).collect()
 }
 
 fn failure(contender: &Contender, outcome: &Outcome) -> Option<String> {
     let expected = &contender.expects;
-    let is_right = if contender.prints {
-        besides(&outcome.stdout) == besides(&expected.stdout) && printed(&outcome.stdout).is_some()
-    } else {
-        outcome.stdout == expected.stdout
-    };
+    let figures = contender.figures;
+    let is_right = besides(&outcome.stdout, figures) == besides(&expected.stdout, figures)
+        && contender.found(outcome).is_some();
     match outcome.ended {
         Ended::TimedOut => Some(format!("not done in {} s", LIMIT.as_secs())),
         ended if ended != expected.ended => Some(ended.to_string()),
@@ -249,14 +316,21 @@ fn failure(contender: &Contender, outcome: &Outcome) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{besides, median, printed};
+    use super::{Figure, NANOSECONDS, besides, median, printed};
 
     #[test]
     fn figures_are_told_from_the_rest() {
-        assert_eq!(printed(b"7\nns 2.5\n"), Some(2.5));
-        assert_eq!(printed(b"7\n"), None);
-        assert_eq!(besides(b"7\nns 2.5\n"), besides(b"7\nns 3\n"));
-        assert_ne!(besides(b"7\nns 2.5\n"), besides(b"8\nns 2.5\n"));
+        assert_eq!(printed(b"7\nns 2.5\n", "ns"), Some(2.5));
+        assert_eq!(printed(b"7\n", "ns"), None);
+        assert_eq!(printed(b"ns7\n", "ns"), None);
+        let ns = [NANOSECONDS];
+        assert_eq!(besides(b"7\nns 2.5\n", &ns), besides(b"7\nns 3\n", &ns));
+        assert_ne!(besides(b"7\nns 2.5\n", &ns), besides(b"8\nns 2.5\n", &ns));
+        let maps = [Figure {
+            word: "maps",
+            suffix: "",
+        }];
+        assert_ne!(besides(b"ns 2.5\n", &maps), besides(b"ns 3\n", &maps));
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! `cargo xtask bench`: Rewire, `lli` in its three modes, and native, in turn, in one run.
+//! `cargo xtask bench`: Rewire, LLVM's own JITs (`lli` in its three modes, ORC as a library), and
+//! native, in turn, in one run.
 
 mod calls;
 pub(crate) mod cases;
 mod generate;
 pub(crate) mod measure;
+mod modules;
+mod peer;
+mod replacing;
 mod results;
 
 use std::fs;
@@ -43,7 +47,24 @@ enum Group {
     DebugInfo,
     /// Functions compiled, against those that a native run enters.
     Compiled,
+    /// Replacing one of 1,000, 10,000 and 100,000 functions, against ORC's redirectable symbols;
+    /// linking a new body with 10,000 call sites.
+    Replace,
+    /// Calls of a function in a hot loop, before and after it was replaced.
+    HotReplaced,
+    /// Adding a unit, calling it, removing it.
+    RemoveAdd,
+    /// What 10,000 redefinitions of one function leave behind.
+    Redefine,
 }
+
+/// The groups that the programs of `replacing` are for.
+const REPLACING: [Group; 4] = [
+    Group::Replace,
+    Group::HotReplaced,
+    Group::RemoveAdd,
+    Group::Redefine,
+];
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -78,8 +99,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             "# Results\n\nWritten by `cargo xtask bench` ({} rounds). Each round runs every \
              contender of a table once; times are medians from before a process is started to \
              after it is reaped where they are in ms, and \
-             what the programs measure of themselves where they are in ns; ratios are given with the smallest and largest of the \
-             rounds. `lli` is LLVM's own program, dynamically linked as Debian ships it.\n\n\
+             what the programs measure of themselves where they are in ns or µs; ratios are given \
+             with the smallest and largest of the rounds. `lli` is LLVM's own program, dynamically \
+             linked as Debian ships it; `orc` is benches/orc_peer.cpp, linked with LLVM as Rewire \
+             is.\n\n\
              {machine}{text}",
             options.rounds
         );
@@ -143,5 +166,24 @@ fn measure(rewire: &Rewire, options: &Options) -> Result<Results> {
             }
         }
     }
+    if REPLACING.into_iter().any(wanted) {
+        replacing(rounds, wanted, &mut results)?;
+    }
     Ok(results)
+}
+
+/// The groups that are about replacing functions.
+fn replacing(rounds: usize, wanted: impl Fn(Group) -> bool, results: &mut Results) -> Result<()> {
+    let programs = replacing::Programs::build()?;
+    for group in REPLACING.into_iter().filter(|group| wanted(*group)) {
+        let measure = match group {
+            Group::Replace => replacing::replace,
+            Group::HotReplaced => replacing::hot,
+            Group::RemoveAdd => replacing::remove_add,
+            Group::Redefine => replacing::redefine,
+            _ => continue,
+        };
+        measure(&programs, rounds, results)?;
+    }
+    Ok(())
 }

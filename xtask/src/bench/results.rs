@@ -39,6 +39,8 @@ pub(crate) struct Results {
     pub(crate) maps: Vec<Maps>,
     /// What must not be exceeded.
     pub(crate) limits: Vec<Limit>,
+    /// By how much peers must be outdone.
+    pub(crate) floors: Vec<Floor>,
     /// Functions compiled, for each program.
     pub(crate) compiled: Vec<(String, Result<Compiled, String>)>,
 }
@@ -76,6 +78,20 @@ impl Limit {
             unit,
         }
     }
+}
+
+/// How often a row's figure has to fit into a peer's in the same table, at least.
+pub(crate) struct Floor {
+    /// What the reader is told.
+    pub(crate) what: String,
+    /// The table's key.
+    pub(crate) table: String,
+    /// The label of the row.
+    pub(crate) own: String,
+    /// The label of the peer's row.
+    pub(crate) peer: String,
+    /// How often.
+    pub(crate) least: f64,
 }
 
 /// A floor of the project beside what was measured.
@@ -170,6 +186,15 @@ impl Results {
                 "rewire",
                 &name,
                 2.0,
+            );
+        }
+        for floor in &self.floors {
+            peer(
+                &floor.what,
+                &floor.table,
+                &floor.own,
+                &floor.peer,
+                floor.least,
             );
         }
         for &(size, _) in self.called.iter().skip(1) {
@@ -450,6 +475,10 @@ fn number(value: f64) -> String {
 }
 
 fn times(spread: Spread) -> String {
+    // Something that didn't grow has no multiples.
+    if !spread.median.is_finite() {
+        return "-".into();
+    }
     format!(
         "{} ({} .. {})",
         number(spread.median),
