@@ -85,7 +85,8 @@ impl Look {
     pub(super) fn of_caller(tid: i32, sp: u64, registers: &[u64]) -> Self {
         let mut look = Self {
             tid,
-            sp,
+            // It has called something, so that nothing of its own is below.
+            sp: sp + RED_ZONE,
             ..Self::default()
         };
         for (register, value) in look.registers.iter_mut().zip(registers) {
