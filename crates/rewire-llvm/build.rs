@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
     "contract.cpp",
+    "text.cpp",
     "extract.cpp",
     "lower.cpp",
     "codegen.cpp",

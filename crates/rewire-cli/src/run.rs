@@ -71,6 +71,7 @@ fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
         level,
         threads: run.threads.unwrap_or_else(spare_processors),
         guard_crashes: true,
+        undo_depth: 0,
         observer,
         compile_observer,
     })?;

@@ -18,6 +18,7 @@
 
 mod change;
 mod client;
+mod code;
 mod compile;
 mod core;
 mod demangle;
@@ -49,6 +50,7 @@ mod unit;
 mod workers;
 
 pub use change::{Change, Changed, Replaced, TypeChange};
+pub use code::{MachineCode, Pin};
 pub use demangle::demangle;
 pub use engine::Engine;
 pub use error::Error;

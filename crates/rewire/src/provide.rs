@@ -158,6 +158,10 @@ impl Core {
         }
         let definition = ledger.entry(id).definition;
         let work = match definition {
+            Definition::Ir(..) if ledger.is_stale(id) => match ledger.lazies.get(&id) {
+                Some(lazy) => Work::Generate(lazy.0.clone()),
+                None => Work::Ask,
+            },
             Definition::Ir(unit, ordinal) => {
                 let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
                 if unit.is_frozen && is_owner {

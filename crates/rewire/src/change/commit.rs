@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::join::{Contracts, Read};
 use super::matching::{Matched, declared_locals, match_locals};
-use super::{Change, Changed, Replaced, Step, TypeChange, removing};
+use super::{Changed, Replaced, Step, Terms, TypeChange, removing};
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Replacement, Why};
@@ -40,7 +40,7 @@ enum How {
 
 /// A change on its way.
 pub(super) struct Work<'c> {
-    pub(super) core: &'c Arc<Core>,
+    pub(super) core: &'c Core,
     pub(super) library: LibraryId,
     pub(super) type_change: TypeChange,
     pub(super) is_forced: bool,
@@ -54,14 +54,14 @@ pub(super) struct Work<'c> {
     waited: Option<(Arc<str>, Instant)>,
 }
 
-/// See [`Change::commit`].
-pub(super) fn commit(core: &Arc<Core>, change: Change) -> Result<Changed, Error> {
+/// See [`Change::commit`](super::Change::commit).
+pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Changed, Error> {
     let began = Instant::now();
-    let begun = change.steps.into_iter().map(begin);
+    let begun = terms.steps.into_iter().map(begin);
     let begun = begun.collect::<Result<Vec<_>, _>>()?;
-    let mut work = Work::new(core, change.library);
-    work.type_change = change.type_change;
-    work.is_forced = change.is_forced;
+    let mut work = Work::new(core, library);
+    work.type_change = terms.type_change;
+    work.is_forced = terms.is_forced;
     let result = work.run(begun);
     work.end(result, began)
 }
@@ -83,7 +83,7 @@ fn begin(step: Step) -> Result<Begun, Error> {
 }
 
 impl<'c> Work<'c> {
-    pub(super) fn new(core: &'c Arc<Core>, library: LibraryId) -> Self {
+    pub(super) fn new(core: &'c Core, library: LibraryId) -> Self {
         Self {
             core,
             library,

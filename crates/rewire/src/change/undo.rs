@@ -82,7 +82,7 @@ impl Record {
 }
 
 /// Undoes the latest change. See [`Engine::undo`](crate::Engine::undo).
-pub(crate) fn undo(core: &Arc<Core>) -> Result<Changed, Error> {
+pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
     let began = Instant::now();
     let record = lock(&core.history.changes).pop_back();
     let record = record.ok_or(Error::NothingToUndo)?;

@@ -206,6 +206,10 @@ impl Ledger {
         self.blocks.get(id)
     }
 
+    pub(crate) fn block_mut(&mut self, id: BlockId) -> Option<&mut Block> {
+        self.blocks.get_mut(id)
+    }
+
     /// The definition whose bytes an address is in, with its block.
     pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<(BlockId, Defined)> {
         let (_, id) = self.by_code.range(..=address).next_back()?;
