@@ -400,6 +400,7 @@ impl Ledger {
             return;
         };
         let (unit, blocks) = (record.unit.clone(), record.blocks.clone());
+        let is_superseded = record.is_superseded && record.standing == Standing::Leaving;
         for (global, entry) in unit.index.globals.iter().zip(&unit.entries) {
             let Some(entry) = *entry else { continue };
             if is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id) {
@@ -411,6 +412,8 @@ impl Ledger {
                 self.free_code(block, freed);
                 let heir = self.heir_of(block);
                 self.move_block(block, heir);
+            } else if is_superseded && self.has_variables(block) {
+                self.keep_variables(block, freed);
             } else {
                 self.free_block(block, freed);
             }
@@ -426,6 +429,26 @@ impl Ledger {
         }
         self.units.remove(id);
         freed.units.push(unit);
+    }
+
+    fn has_variables(&self, id: BlockId) -> bool {
+        let block = &self.blocks[id];
+        let mut definitions = block.definitions.iter();
+        definitions.any(|one| !block.memory.code.contains(&one.start))
+    }
+
+    /// The variables of a former body stay: somebody may have been given a pointer to one (to a text,
+    /// say). Those that its newer version has as well aren't among them.
+    fn keep_variables(&mut self, id: BlockId, freed: &mut Freed) {
+        let block = &mut self.blocks[id];
+        let (read_only, data) = (block.memory.read_only.clone(), block.memory.data.clone());
+        for range in [&read_only, &data] {
+            self.counts.bytes_kept += range.end.get() - range.start.get();
+        }
+        block.memory.read_only = read_only.start..read_only.start;
+        block.memory.data = data.start..data.start;
+        block.thread_module = None;
+        self.free_block(id, freed);
     }
 
     /// The unit whose definition has what is still in force of a block.
