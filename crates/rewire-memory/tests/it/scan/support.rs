@@ -39,7 +39,7 @@ pub(crate) struct Piece {
 impl Piece {
     /// At an address that no piece had before: threads may begin on stacks of former threads, with
     /// what these left there.
-    fn new(code: &[u8]) -> Self {
+    pub(crate) fn new(code: &[u8]) -> Self {
         static MEMORY: OnceLock<CodeMemory> = OnceLock::new();
         let memory = MEMORY.get_or_init(|| CodeMemory::reserve().unwrap());
         let mut bytes = code.to_vec();
