@@ -1,0 +1,138 @@
+//! A program at a terminal: a pseudo-terminal that the test types at and reads from.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::process::{self, Ending, LIMIT};
+
+/// A program and the other side of its terminal.
+pub(crate) struct Pty {
+    child: Child,
+    side: File,
+    /// What it printed and nobody looked at yet.
+    unread: String,
+    bytes: Vec<u8>,
+}
+
+impl Pty {
+    /// Starts a program with a terminal of its own, which controls it.
+    pub(crate) fn start(command: &mut Command) -> Result<Self, String> {
+        let (mut ours, mut theirs) = (-1, -1);
+        let size = libc::winsize {
+            ws_row: 40,
+            ws_col: 120,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        // SAFETY: it sets the two numbers; no name is asked for, and the settings are the usual.
+        let result = unsafe {
+            libc::openpty(
+                &raw mut ours,
+                &raw mut theirs,
+                std::ptr::null_mut(),
+                std::ptr::null(),
+                &raw const size,
+            )
+        };
+        if result != 0 {
+            return Err(format!("openpty: {}", std::io::Error::last_os_error()));
+        }
+        // SAFETY: both were just opened, and are ours alone.
+        let (ours, theirs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
+        // SAFETY: only sets a flag of the descriptor; other children shall not hold it open.
+        unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+        let copy = || theirs.try_clone().map(Stdio::from);
+        command
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
+            .stdin(copy().map_err(|e| e.to_string())?)
+            .stdout(copy().map_err(|e| e.to_string())?)
+            .stderr(copy().map_err(|e| e.to_string())?);
+        // SAFETY: both calls may be made between fork and exec (signal-safety(7)).
+        unsafe {
+            command.pre_exec(|| {
+                if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                Ok(())
+            });
+        }
+        let child = command.spawn().map_err(|e| e.to_string())?;
+        Ok(Self {
+            child,
+            side: File::from(ours),
+            unread: String::new(),
+            bytes: Vec::new(),
+        })
+    }
+
+    /// Types.
+    pub(crate) fn type_in(&mut self, text: &str) -> Result<(), String> {
+        self.side.write_all(text.as_bytes()).map_err(|e| e.to_string())
+    }
+
+    /// Reads until this has come; what came before it is returned, what comes after it is left.
+    pub(crate) fn until(&mut self, wanted: &str) -> Result<String, String> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            if let Some(at) = self.unread.find(wanted) {
+                let before = self.unread[..at].to_owned();
+                self.unread.drain(..at + wanted.len());
+                return Ok(before);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !self.read(left)? {
+                return Err(format!("{wanted:?} did not come, but {:?}", self.unread));
+            }
+        }
+    }
+
+    /// Reads what there is; false at the end, or when the time is over.
+    fn read(&mut self, limit: Duration) -> Result<bool, String> {
+        let mut poll = libc::pollfd {
+            fd: self.side.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let limit = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: one descriptor, which is open.
+        if unsafe { libc::poll(&raw mut poll, 1, limit) } <= 0 {
+            return Ok(false);
+        }
+        let mut some = [0; 4096];
+        // When the last process has closed its side, reading fails (pty(7)).
+        let length = self.side.read(&mut some).unwrap_or(0);
+        self.bytes.extend(&some[..length]);
+        let whole = match std::str::from_utf8(&self.bytes) {
+            Ok(text) => text.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let text: Vec<u8> = self.bytes.drain(..whole).collect();
+        self.unread.push_str(&String::from_utf8_lossy(&text));
+        Ok(length > 0)
+    }
+
+    /// Waits for the end of the program.
+    pub(crate) fn end(mut self) -> Result<Ending, String> {
+        let deadline = Instant::now() + LIMIT;
+        while self.read(deadline.saturating_duration_since(Instant::now()))? {}
+        if Instant::now() >= deadline {
+            return Ok(Ending::TimedOut);
+        }
+        self.child.wait().map(Ending::from).map_err(|e| e.to_string())
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        // A test that failed leaves it running.
+        if let Ok(None) = self.child.try_wait() {
+            drop(process::signal("KILL", &self.child.id().to_string()));
+            drop(self.child.wait());
+        }
+    }
+}
