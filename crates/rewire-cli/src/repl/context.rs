@@ -4,6 +4,7 @@
 //! What a text names is looked up, and nothing else is, so that an input costs no more where much
 //! is loaded.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -73,7 +74,7 @@ impl Context {
         Prepared {
             lines_before: before.matches('\n').count(),
             lines: input.lines().count(),
-            text: before + input + "\n",
+            text: before + &shared(input, &entities) + "\n",
             entities,
             undeclarable,
         }
@@ -129,9 +130,29 @@ impl Context {
         }
     }
 
+    /// Whether LLVM need not see an input yet: metadata may name what comes later.
+    pub(crate) fn can_wait(entities: &[Entity]) -> bool {
+        let is_metadata = |one: &Entity| one.what == What::Textual && one.name.starts_with('!');
+        !entities.is_empty() && entities.iter().all(is_metadata)
+    }
+
     /// Whether an input said this before.
     pub(crate) fn has_textual(&self, name: &str) -> bool {
         self.textual.contains_key(name)
+    }
+}
+
+/// An input that defines one thing alone: `private` or `internal` would hide it from all others,
+/// so blanks take the word's place.
+fn shared<'t>(input: &'t str, entities: &[Entity]) -> Cow<'t, str> {
+    let mut definitions = entities.iter().filter(|one| one.is_definition);
+    match (definitions.next(), definitions.next()) {
+        (Some(Entity { local: Some(word), .. }), None) => {
+            let mut text = input.to_owned();
+            text.replace_range(word.clone(), &" ".repeat(word.len()));
+            Cow::Owned(text)
+        }
+        _ => Cow::Borrowed(input),
     }
 }
 

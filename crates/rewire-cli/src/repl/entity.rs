@@ -28,6 +28,8 @@ pub(crate) struct Entity {
     /// Of a function's definition: from behind the linkage to the end of the parameters, which is
     /// what a declaration needs.
     pub(crate) head: Range<usize>,
+    /// The word that makes it a name of its module alone, `private` or `internal`.
+    pub(crate) local: Option<Range<usize>>,
 }
 
 /// Words between `define` and the calling convention (LangRef, "Functions").
@@ -92,7 +94,7 @@ impl<'t> Finder<'t> {
             (Kind::Word, "target" | "source_filename" | "module" | "uselistorder") => {
                 self.end(token.start);
             }
-            (Kind::Word, word) => self.see_word(word, token.start),
+            (Kind::Word, _) => self.see_word(token),
             (Kind::Global, _) if self.unnamed.is_some() => self.name_function(token),
             (Kind::Other, "=") if place == Place::Outside => self.begin_named(),
             _ => self.end_linkage(token.start),
@@ -100,18 +102,21 @@ impl<'t> Finder<'t> {
         self.before_previous = self.previous.replace(*token);
     }
 
-    fn see_word(&mut self, word: &str, start: usize) {
-        if !LINKAGE.contains(&word) {
-            self.end_linkage(start);
+    fn see_word(&mut self, token: &Token<'t>) {
+        if !LINKAGE.contains(&token.text) {
+            self.end_linkage(token.start);
         }
-        if self.in_variable
-            && let Some(variable) = self.entities.last_mut()
-        {
-            match word {
-                "external" | "extern_weak" => variable.is_definition = false,
-                "global" | "constant" | "alias" | "ifunc" => self.in_variable = false,
-                _ => {}
-            }
+        let described = match (self.in_linkage, self.in_variable) {
+            (true, _) => self.unnamed.as_mut(),
+            (_, true) => self.entities.last_mut(),
+            _ => None,
+        };
+        let Some(entity) = described else { return };
+        match token.text {
+            "private" | "internal" => entity.local = Some(token.start..token.end()),
+            "external" | "extern_weak" if self.in_variable => entity.is_definition = false,
+            "global" | "constant" | "alias" | "ifunc" => self.in_variable = false,
+            _ => {}
         }
     }
 
@@ -132,6 +137,7 @@ impl<'t> Finder<'t> {
             name: String::new(),
             range: token.start..token.start,
             head: token.end()..token.end(),
+            local: None,
         });
     }
 
@@ -173,6 +179,7 @@ impl<'t> Finder<'t> {
             name,
             range: start..start,
             head: start..start,
+            local: None,
         });
     }
 

@@ -8,7 +8,7 @@ use rewire::{Engine, FunctionState, Library, OptLevel};
 
 use super::change::{self, Change, Changed};
 use super::command::{self, Command};
-use super::context::{Context, linker_name};
+use super::context::{Context, Prepared, linker_name};
 use super::disassembly::{Names, disassemble};
 use super::entity::{Entity, What};
 use super::input::Input;
@@ -92,21 +92,32 @@ impl Session {
             ));
         }
         let prepared = self.context.prepare(&self.library, &input.text);
+        let changed = if Context::can_wait(&prepared.entities) {
+            Changed::default()
+        } else {
+            self.commit(&prepared)?
+        };
+        let entities = &prepared.entities;
+        let told = self.told(entities, &changed);
+        self.context.remember(&self.library, &input.text, entities);
+        Ok(told)
+    }
+
+    /// Makes an input's module a unit.
+    fn commit(&mut self, prepared: &Prepared) -> Result<Changed, Trouble> {
         let mut change = Change::new(&self.engine);
         let unit = format!("input.{}", self.inputs + 1);
         let defined = prepared.entities.iter().filter(|one| is_of_ledger(one));
         let names = defined.map(|one| linker_name(&one.name).to_owned());
         change.define(&unit, prepared.text.as_bytes(), names.collect());
-        let changed = match change.commit() {
-            Ok(changed) => changed,
-            Err(change::Failed::Engine(error)) => return Err(explain::explain(error, &prepared)),
-            Err(other) => return Err(other.into()),
-        };
-        self.inputs += 1;
-        let told = self.told(&prepared.entities, &changed);
-        let entities = &prepared.entities;
-        self.context.remember(&self.library, &input.text, entities);
-        Ok(told)
+        match change.commit() {
+            Ok(changed) => {
+                self.inputs += 1;
+                Ok(changed)
+            }
+            Err(change::Failed::Engine(error)) => Err(explain::explain(error, prepared)),
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// A line for each thing that was defined, in the order of the input; or for each that was

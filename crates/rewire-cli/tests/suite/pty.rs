@@ -13,8 +13,10 @@ use crate::process::{self, Ending, LIMIT};
 pub(crate) struct Pty {
     child: Child,
     side: File,
-    /// What it printed and nobody looked at yet.
+    /// What it printed and nobody looked at yet, without the sequences that move the cursor and
+    /// the like.
     unread: String,
+    /// What was read and isn't text yet: part of a character, or of such a sequence.
     bytes: Vec<u8>,
 }
 
@@ -107,12 +109,9 @@ impl Pty {
         // When the last process has closed its side, reading fails (pty(7)).
         let length = self.side.read(&mut some).unwrap_or(0);
         self.bytes.extend(&some[..length]);
-        let whole = match std::str::from_utf8(&self.bytes) {
-            Ok(text) => text.len(),
-            Err(error) => error.valid_up_to(),
-        };
-        let text: Vec<u8> = self.bytes.drain(..whole).collect();
-        self.unread.push_str(&String::from_utf8_lossy(&text));
+        let end = text_end(&self.bytes);
+        let text: Vec<u8> = self.bytes.drain(..end).collect();
+        self.unread.push_str(&without_sequences(&String::from_utf8_lossy(&text)));
         Ok(length > 0)
     }
 
@@ -135,4 +134,26 @@ impl Drop for Pty {
             drop(self.child.wait());
         }
     }
+}
+
+/// Where the last whole character or sequence ends.
+fn text_end(bytes: &[u8]) -> usize {
+    let whole = match std::str::from_utf8(bytes) {
+        Ok(text) => text.len(),
+        Err(error) => error.valid_up_to(),
+    };
+    let last = bytes[..whole].iter().rposition(|byte| *byte == 0x1b);
+    let open = last.filter(|at| !bytes[at + 1..whole].iter().any(u8::is_ascii_alphabetic));
+    open.unwrap_or(whole)
+}
+
+/// Leaves out control sequences (ECMA-48, section 5.4): from ESC to the first letter.
+fn without_sequences(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_ascii_alphabetic());
+        plain.push_str(end.map_or("", |at| &part[at + 1..]));
+    }
+    plain
 }
