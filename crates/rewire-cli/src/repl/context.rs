@@ -101,7 +101,11 @@ impl Context {
             return Some(variable(&state, name, type_name));
         }
         let mut types = Tokens::new(type_name).filter(|token| token.kind == Kind::Local);
-        if !types.all(|token| token.key().is_some_and(|key| self.textual.contains_key(&key))) {
+        if !types.all(|token| {
+            token
+                .key()
+                .is_some_and(|key| self.textual.contains_key(&key))
+        }) {
             undeclarable.push((name.to_owned(), type_name.clone()));
             return None;
         }
@@ -147,7 +151,12 @@ impl Context {
 fn shared<'t>(input: &'t str, entities: &[Entity]) -> Cow<'t, str> {
     let mut definitions = entities.iter().filter(|one| one.is_definition);
     match (definitions.next(), definitions.next()) {
-        (Some(Entity { local: Some(word), .. }), None) => {
+        (
+            Some(Entity {
+                local: Some(word), ..
+            }),
+            None,
+        ) => {
             let mut text = input.to_owned();
             text.replace_range(word.clone(), &" ".repeat(word.len()));
             Cow::Owned(text)

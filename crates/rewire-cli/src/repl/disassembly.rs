@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use iced_x86::{
-    Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter, SymbolResolver, SymbolResult,
+    Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter, Mnemonic, SymbolResolver,
+    SymbolResult,
 };
 use rewire::{Engine, ExecAddr, Library};
 
@@ -54,7 +55,9 @@ impl Names {
         let mut fields = BTreeMap::new();
         for name in globals {
             let users = library.state(&name).map_or_else(Vec::new, |it| it.users);
-            let within = users.iter().filter(|it| it.at >= code.address && it.at < end);
+            let within = users
+                .iter()
+                .filter(|it| it.at >= code.address && it.at < end);
             fields.extend(within.map(|user| (user.at.get(), name.clone())));
         }
         Self {
@@ -92,7 +95,7 @@ impl SymbolResolver for Names {
         if let Some((_, name)) = known.next().filter(|_| is_memory || !is_relative) {
             return Some(SymbolResult::with_string(address, name.clone()));
         }
-        let is_through = instruction.is_call_near_indirect() || instruction.is_jmp_near_indirect();
+        let is_through = matches!(instruction.mnemonic(), Mnemonic::Call | Mnemonic::Jmp);
         if is_memory && is_through {
             return Some(SymbolResult::with_string(address, self.through(address)?));
         }

@@ -14,7 +14,11 @@ pub(crate) fn explain(error: Error, prepared: &Prepared) -> Trouble {
     };
     // What stands before the input is right, as long as the inputs before were: an error there is
     // told without a place.
-    let Some(line) = said.line.checked_sub(prepared.lines_before).filter(|it| *it > 0) else {
+    let Some(line) = said
+        .line
+        .checked_sub(prepared.lines_before)
+        .filter(|it| *it > 0)
+    else {
         return Trouble::said(said.what);
     };
     Trouble::At {
@@ -58,7 +62,9 @@ fn help(what: &str, prepared: &Prepared) -> Option<String> {
             "{name} is of the type {type_name}: define the types in it first, or declare it"
         ),
         None if what.starts_with("use of undefined value '@") => {
-            format!("nothing defines {name} yet: declare it first, if it is to come or the process has it")
+            format!(
+                "nothing defines {name} yet: declare it first, if it is to come or the process has it"
+            )
         }
         None => return None,
     })

@@ -163,11 +163,9 @@ impl Session {
                 &mut self.kept,
             )?,
             Command::Load(file) => self.load(Path::new(&file))?,
-            Command::Unload(unit) => told_change(&change::unload(
-                &self.engine,
-                &self.library,
-                &unit,
-            )?),
+            Command::Unload(unit) => {
+                told_change(&change::unload(&self.engine, &self.library, &unit)?)
+            }
             Command::Remove { name, force } => {
                 self.known(&name)?;
                 told_change(&change::remove(&self.library, &name, force)?)
@@ -251,7 +249,10 @@ fn replacement(replaced: &change::Replaced) -> String {
 
 /// A line for each name that a command changed.
 fn told_change(changed: &Changed) -> String {
-    let added = changed.added.iter().map(|it| format!("defined {}", quote(it)));
+    let added = changed
+        .added
+        .iter()
+        .map(|it| format!("defined {}", quote(it)));
     let replaced = changed.replaced.iter().map(replacement);
     let removed = changed.removed.iter();
     let removed = removed.map(|it| format!("removed {}", quote(it)));

@@ -15,7 +15,10 @@ pub(crate) fn state(state: &FunctionState, report: &Report) -> String {
     let mut lines = vec![
         ("name", quote(&state.name)),
         ("kind", kind(state.kind).to_owned()),
-        ("type", state.type_name.as_deref().unwrap_or("unknown").to_owned()),
+        (
+            "type",
+            state.type_name.as_deref().unwrap_or("unknown").to_owned(),
+        ),
         ("linkage", format!("{:?}", state.linkage).to_lowercase()),
         ("unit", state.unit.as_deref().unwrap_or("none").to_owned()),
         ("generation", state.generation.to_string()),

@@ -163,7 +163,7 @@ impl Completer for Assistant {
             return Ok((start, known.map(|one| pair(one.name, " ")).collect()));
         };
         match name {
-            ":load" => self.files.complete(line, position),
+            ":load" => self.files.complete_path(line, position),
             ":unload" => {
                 let prefix = rest.trim_start();
                 let names = self.engine.units().into_iter().map(|unit| unit.name);

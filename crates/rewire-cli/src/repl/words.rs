@@ -42,9 +42,13 @@ pub(crate) fn split(text: &str) -> Result<Vec<Word>, String> {
             words.push(Word::Text(bytes));
             after
         } else if rest.starts_with("@\"") {
-            let name = Tokens::new(rest).next().filter(|it| it.kind == Kind::Global);
+            let name = Tokens::new(rest)
+                .next()
+                .filter(|it| it.kind == Kind::Global);
             let name = name.ok_or_else(|| format!("a quote is open: {rest}"))?;
-            let plain = name.name().ok_or_else(|| format!("no UTF-8: {}", name.text))?;
+            let plain = name
+                .name()
+                .ok_or_else(|| format!("no UTF-8: {}", name.text))?;
             words.push(Word::Global(plain));
             &rest[name.end()..]
         } else {

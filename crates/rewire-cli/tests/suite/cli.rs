@@ -63,7 +63,8 @@ fn help(_: &Folder) -> Result<(), String> {
     let text = repl.stdout_text();
     let words = [
         "--strict", "--lang", "-O", "-l", "-L", ":call", ":load", ":unload", ":remove!", ":undo",
-        ":list", ":state", ":users", ":ir", ":asm", ":memory", ":time", ":help", ":quit", "Example",
+        ":list", ":state", ":users", ":ir", ":asm", ":memory", ":time", ":help", ":quit",
+        "Example",
     ];
     for word in words {
         if !text.contains(word) {

@@ -74,7 +74,9 @@ impl Pty {
 
     /// Types.
     pub(crate) fn type_in(&mut self, text: &str) -> Result<(), String> {
-        self.side.write_all(text.as_bytes()).map_err(|e| e.to_string())
+        self.side
+            .write_all(text.as_bytes())
+            .map_err(|e| e.to_string())
     }
 
     /// Reads until this has come; what came before it is returned, what comes after it is left.
@@ -111,7 +113,8 @@ impl Pty {
         self.bytes.extend(&some[..length]);
         let end = text_end(&self.bytes);
         let text: Vec<u8> = self.bytes.drain(..end).collect();
-        self.unread.push_str(&without_sequences(&String::from_utf8_lossy(&text)));
+        self.unread
+            .push_str(&without_sequences(&String::from_utf8_lossy(&text)));
         Ok(length > 0)
     }
 
@@ -122,7 +125,10 @@ impl Pty {
         if Instant::now() >= deadline {
             return Ok(Ending::TimedOut);
         }
-        self.child.wait().map(Ending::from).map_err(|e| e.to_string())
+        self.child
+            .wait()
+            .map(Ending::from)
+            .map_err(|e| e.to_string())
     }
 }
 

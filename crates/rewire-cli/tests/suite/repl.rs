@@ -110,7 +110,9 @@ fn run(path: &Path) -> Result<(), String> {
 fn masked(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.split('\n') {
-        let time = line.strip_prefix("time ").and_then(|it| it.strip_suffix(" ms"));
+        let time = line
+            .strip_prefix("time ")
+            .and_then(|it| it.strip_suffix(" ms"));
         if let Some(time) = time
             && time.split_once('.').is_some_and(|(whole, rest)| {
                 let is_number = |it: &str| it.bytes().all(|b| b.is_ascii_digit());
@@ -123,7 +125,10 @@ fn masked(text: &str) -> String {
         let mut parts = line.split("0x");
         let mut masked = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_hexdigit()).len();
+            let digits = part.len()
+                - part
+                    .trim_start_matches(|c: char| c.is_ascii_hexdigit())
+                    .len();
             masked.push_str("0x");
             match digits {
                 9.. => {
@@ -155,7 +160,10 @@ fn masks() -> Result<(), String> {
 
 fn repl(folder: &Folder, arguments: &[&str], input: &[u8]) -> Result<Outcome, String> {
     let mut command = process::rewire();
-    command.arg("repl").args(arguments).current_dir(&folder.path);
+    command
+        .arg("repl")
+        .args(arguments)
+        .current_dir(&folder.path);
     process::run(&mut command, input)
 }
 

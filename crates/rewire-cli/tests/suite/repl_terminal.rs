@@ -147,7 +147,11 @@ fn ctrl_c_in_a_call(folder: &Folder) -> Result<(), String> {
     let mut pty = start(folder, &[])?;
     enter(&mut pty, "declare i32 @puts(ptr)", "declared puts")?;
     enter(&mut pty, "declare i32 @pause()", "declared pause")?;
-    enter(&mut pty, "@text = constant [8 x i8] c\"waiting\\00\"", "defined text")?;
+    enter(
+        &mut pty,
+        "@text = constant [8 x i8] c\"waiting\\00\"",
+        "defined text",
+    )?;
     let waits = "define void @waits() { %r = call i32 @puts(ptr @text) br label %again\r\
                  again: %s = call i32 @pause() br label %again }";
     enter(&mut pty, waits, "defined waits")?;
