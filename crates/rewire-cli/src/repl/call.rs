@@ -5,8 +5,11 @@ use std::ffi::c_int;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use rewire::{Engine, Failure, Library, Value};
+use rewire::{Engine, Error, Failure, Library, Value};
 
+use super::bridge::{self, Bridges, Callee};
+use super::context::Context;
+use super::lexer::quote;
 use super::trouble::Trouble;
 use super::values::{self, Kept};
 use super::words::Word;
@@ -26,7 +29,7 @@ struct GivenUp;
 /// as an exception does, cleanups included.
 ///
 /// Other threads of the program have nowhere to come back to: there, the process ends.
-pub(crate) fn come_back_on_failure(engine: &Engine) {
+fn come_back_on_failure(engine: &Engine) {
     engine.on_failure(|failure| {
         if !IS_CALLING.get() {
             return None;
@@ -45,7 +48,8 @@ fn trouble(failure: &Failure<'_>) -> Trouble {
     let mut what = failure.error.to_string();
     // Below the gate to the function are the REPL's own frames.
     let callers = failure.callers.iter();
-    for caller in callers.take_while(|name| !name.starts_with("gate.")) {
+    let is_ours = |name: &str| name.starts_with("gate.") || name.starts_with(bridge::PREFIX);
+    for caller in callers.take_while(|name| !is_ours(name)) {
         what.push_str("\n  called by ");
         what.push_str(caller);
     }
@@ -55,78 +59,141 @@ fn trouble(failure: &Failure<'_>) -> Trouble {
     }
 }
 
-/// Calls a function and returns what the user is shown.
-pub(crate) fn call(
-    engine: &Engine,
-    library: &Library,
-    name: &str,
-    words: &[Word],
-    kept: &mut Kept,
-) -> Result<String, Trouble> {
-    let arguments = arguments(library, name, words, kept)?;
-    // What was printed so far comes before what compiled code prints.
-    let _ = std::io::stdout().flush();
-    let guard = Calling::begin();
-    let result = catch_unwind(AssertUnwindSafe(|| {
+/// What calls need, and what they leave behind.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    engine: Engine,
+    library: Library,
+    kept: Kept,
+    bridges: Bridges,
+}
+
+impl Calls {
+    pub(crate) fn new(engine: &Engine) -> Self {
+        come_back_on_failure(engine);
+        Self {
+            engine: engine.clone(),
+            library: engine.main(),
+            kept: Kept::default(),
+            bridges: Bridges::default(),
+        }
+    }
+
+    /// Calls a function and returns what the user is shown.
+    pub(crate) fn call(
+        &mut self,
+        context: &Context,
+        name: &str,
+        words: &[Word],
+    ) -> Result<String, Trouble> {
+        // What was printed so far comes before what compiled code prints.
+        let _ = std::io::stdout().flush();
+        let guard = Calling::begin();
+        let result = catch_unwind(AssertUnwindSafe(|| self.enter(context, name, words)));
+        drop(guard);
+        flush_stdio();
+        match result {
+            Ok(value) => Ok(values::show(value?)),
+            Err(payload) if payload.is::<GivenUp>() => {
+                let failed = FAILED.take();
+                Err(failed.unwrap_or_else(|| Trouble::said(format!("{name} was given up"))))
+            }
+            Err(_) => Err(Trouble::said(format!("a panic came out of {name}"))),
+        }
+    }
+
+    fn enter(
+        &mut self,
+        context: &Context,
+        name: &str,
+        words: &[Word],
+    ) -> Result<Option<Value>, Trouble> {
+        let state = self.library.state(name);
+        let is_defined = state.as_ref().is_some_and(|it| it.unit.is_some());
+        let Some(type_name) = state.and_then(|it| it.type_name) else {
+            return Err(Trouble::with_help(
+                format!("nothing defines {}", quote(name)),
+                "define it, or declare it if the process has it",
+            ));
+        };
+        let Some((result, parameters)) = values::split_type(&type_name) else {
+            return Err(Trouble::said(format!(
+                "{} is no function: its type is {type_name}",
+                quote(name)
+            )));
+        };
+        let is_variadic = parameters.last() == Some(&"...");
+        let types = types(name, &parameters, words)?;
+        let pairs = words.iter().zip(types);
+        let arguments: Result<Vec<Value>, Trouble> = pairs
+            .map(|(word, wanted)| self.argument(context, word, wanted))
+            .collect();
+        let arguments = arguments?;
+        let callee = Callee {
+            name,
+            type_name: &type_name,
+            result,
+        };
         // SAFETY: the user asked for it: what the function does is theirs to know. The types of
         // the arguments are checked.
         unsafe {
-            engine.run_constructors()?;
-            library.call(name, &arguments)
+            self.engine.run_constructors()?;
+            if is_defined && !is_variadic {
+                Ok(self.library.call(name, &arguments)?)
+            } else {
+                self.bridges.call(&self.engine, context, callee, &arguments)
+            }
         }
-    }));
-    drop(guard);
-    flush_stdio();
-    match result {
-        Ok(value) => Ok(values::show(value?)),
-        Err(payload) if payload.is::<GivenUp>() => {
-            let failed = FAILED.take();
-            Err(failed.unwrap_or_else(|| Trouble::said(format!("{name} was given up"))))
+    }
+
+    fn argument(&mut self, context: &Context, word: &Word, wanted: &str) -> Result<Value, Trouble> {
+        if let (Word::Global(name), "ptr") = (word, wanted) {
+            let address = match self.library.lookup(name) {
+                Err(Error::Unknown { .. }) if self.library.state(name).is_some() => {
+                    self.bridges.address(&self.engine, context, name)?
+                }
+                found => found?,
+            };
+            return Ok(Value::Pointer(address));
         }
-        Err(_) => Err(Trouble::said(format!("a panic came out of {name}"))),
+        let unfit = || Trouble::said(format!("{} is no {wanted}", word.shown()));
+        values::parse(word, wanted, &mut self.kept).ok_or_else(unfit)
     }
 }
 
-/// The words as values of the types that the function takes.
-fn arguments(
-    library: &Library,
-    name: &str,
-    words: &[Word],
-    kept: &mut Kept,
-) -> Result<Vec<Value>, Trouble> {
-    let type_name = library.state(name).and_then(|state| state.type_name);
-    let Some(type_name) = type_name else {
-        return Err(Trouble::with_help(
-            format!("nothing defines {name}"),
-            "define it, or declare it if the process has it",
-        ));
+/// The types that the arguments shall have; those that a list of a variable number ends with are
+/// what C makes of such words.
+fn types<'t>(name: &str, parameters: &[&'t str], words: &[Word]) -> Result<Vec<&'t str>, Trouble> {
+    let (is_variadic, fixed) = match parameters.split_last() {
+        Some((&"...", fixed)) => (true, fixed),
+        _ => (false, parameters),
     };
-    let Some((_, parameters)) = values::split_type(&type_name) else {
-        return Err(Trouble::said(format!(
-            "{name} is no function: its type is {type_name}"
-        )));
-    };
-    if let Some(odd) = parameters.iter().find(|one| !values::is_plain(one)) {
+    if let Some(odd) = fixed.iter().find(|one| !values::is_plain(one)) {
         return Err(Trouble::with_help(
-            format!("{name} is {type_name}, and {odd} can't be given here"),
+            format!("{} takes a {odd}, which can't be given here", quote(name)),
             "define a function of plain parameters that calls it",
         ));
     }
-    if parameters.len() != words.len() {
+    let more = words
+        .get(fixed.len()..)
+        .filter(|it| it.is_empty() || is_variadic);
+    let Some(more) = more else {
         let wanted = parameters.join(", ");
         let given = match words.len() {
-            0 => "no argument".to_owned(),
-            1 => "1 argument".to_owned(),
-            many => format!("{many} arguments"),
+            0 => "no argument was given".to_owned(),
+            1 => "1 argument was given".to_owned(),
+            many => format!("{many} arguments were given"),
         };
         return Err(Trouble::said(format!(
-            "{name} takes ({wanted}), and {given} was given"
+            "{} takes ({wanted}), and {given}",
+            quote(name)
         )));
-    }
-    let pairs = words.iter().zip(parameters);
-    pairs
-        .map(|(word, wanted)| values::parse(word, wanted, library, kept))
-        .collect()
+    };
+    let guessed = more.iter().map(|word| {
+        let unknown = || Trouble::said(format!("{} is no value", word.shown()));
+        values::guess(word).ok_or_else(unknown)
+    });
+    fixed.iter().copied().map(Ok).chain(guessed).collect()
 }
 
 /// Says that a call is under way, until it is dropped.
@@ -148,7 +215,7 @@ impl Drop for Calling {
 
 /// Writes out what compiled code printed with C's streams, so that it stands before what comes
 /// next.
-pub(crate) fn flush_stdio() -> c_int {
+fn flush_stdio() -> c_int {
     // SAFETY: null stands for all output streams (fflush(3)).
     unsafe { libc::fflush(std::ptr::null_mut()) }
 }

@@ -58,19 +58,27 @@ impl Context {
             wanted.seen.insert(format!("{mark}{}", one.name));
         }
         wanted.add_from(input);
-        let mut before = String::new();
+        let (mut textual, mut declarations) = (String::new(), String::new());
         let mut undeclarable = Vec::new();
         while let Some(key) = wanted.queue.pop() {
-            let text = match key.strip_prefix('@') {
-                Some(name) => self.declaration(library, name, &mut undeclarable),
-                None => self.textual.get(&key).map(|text| (**text).to_owned()),
+            let (text, list) = match key.strip_prefix('@') {
+                Some(name) => {
+                    let text = self.declaration(library, name, &mut undeclarable);
+                    (text, &mut declarations)
+                }
+                None => {
+                    let known = self.textual.get(&key);
+                    (known.map(|text| (**text).to_owned()), &mut textual)
+                }
             };
             if let Some(text) = text {
                 wanted.add_from(&text);
-                before.push_str(&text);
-                before.push('\n');
+                list.push_str(&text);
+                list.push('\n');
             }
         }
+        // Types come first: a function that takes one has to know its size.
+        let before = textual + &declarations;
         Prepared {
             lines_before: before.matches('\n').count(),
             lines: input.lines().count(),

@@ -6,11 +6,17 @@ use super::context::Prepared;
 use super::lexer::Tokens;
 use super::trouble::Trouble;
 
-/// An error of the engine's about the module that was made of an input.
-pub(crate) fn explain(error: Error, prepared: &Prepared) -> Trouble {
+/// An error of the engine's about the module that was made of an input, which it knows as `unit`.
+pub(crate) fn explain(error: Error, unit: &str, prepared: &Prepared) -> Trouble {
     let text = error.to_string();
     let Some(said) = Said::find(&text) else {
-        return Trouble::Engine(error);
+        return match text.strip_prefix(unit).and_then(|it| it.strip_prefix(": ")) {
+            Some(what) => Trouble::Said {
+                what: what.to_owned(),
+                help: help(what, prepared).or_else(|| error.help()),
+            },
+            None => Trouble::Engine(error),
+        };
     };
     // What stands before the input is right, as long as the inputs before were: an error there is
     // told without a place.
@@ -53,6 +59,9 @@ fn help(what: &str, prepared: &Prepared) -> Option<String> {
              lists them"
                 .to_owned(),
         );
+    }
+    if what.contains("Alias must point to a definition") {
+        return Some("what it stands for has to be defined in the same FILE".to_owned());
     }
     let name = what.strip_prefix("use of undefined value '")?;
     let name = Tokens::new(name.split('\'').next()?).next()?.name()?;

@@ -7,11 +7,12 @@
 //! context          what earlier inputs said, for a module of its own (entity, lexer)
 //! explain          LLVM's errors in the lines of the input (trouble)
 //! change           changes of what is loaded
-//! call             running a function (values), and coming back from one that can't run
+//! call             running a function (values, bridge), and coming back from one that can't run
 //! show             what commands print (disassembly)
 //! ```
 
 mod balance;
+mod bridge;
 mod call;
 mod change;
 mod command;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rewire::{Engine, FunctionState, Library, OptLevel};
 
+use super::call::Calls;
 use super::change::{self, Change, Changed};
 use super::command::{self, Command};
 use super::context::{Context, Prepared, linker_name};
@@ -14,8 +15,7 @@ use super::entity::{Entity, What};
 use super::input::Input;
 use super::lexer::quote;
 use super::trouble::Trouble;
-use super::values::Kept;
-use super::{call, explain, show};
+use super::{explain, show};
 use crate::{input as files, message};
 
 /// How an input ended.
@@ -36,7 +36,7 @@ pub(crate) struct Session {
     library: Library,
     level: OptLevel,
     context: Context,
-    kept: Kept,
+    calls: Calls,
     /// How many inputs changed something; units are called by it.
     inputs: usize,
     is_timed: bool,
@@ -44,13 +44,12 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(engine: Engine, level: OptLevel) -> Self {
-        call::come_back_on_failure(&engine);
         Self {
             library: engine.main(),
+            calls: Calls::new(&engine),
             engine,
             level,
             context: Context::default(),
-            kept: Kept::default(),
             inputs: 0,
             is_timed: false,
         }
@@ -115,7 +114,7 @@ impl Session {
                 self.inputs += 1;
                 Ok(changed)
             }
-            Err(change::Failed::Engine(error)) => Err(explain::explain(error, prepared)),
+            Err(change::Failed::Engine(error)) => Err(explain::explain(error, &unit, prepared)),
             Err(other) => Err(other.into()),
         }
     }
@@ -137,7 +136,12 @@ impl Session {
                 true => "replaced",
                 false => "defined",
             };
-            return format!("{did} {}", one.name);
+            let (mark, name) = one.name.split_at(1);
+            let name = match mark {
+                "%" | "$" => quote(name),
+                _ => name.to_owned(),
+            };
+            return format!("{did} {mark}{name}");
         }
         let name = linker_name(&one.name);
         if !one.is_definition {
@@ -155,13 +159,9 @@ impl Session {
         Ok(Some(match command {
             Command::Quit => return Ok(None),
             Command::Help => command::help(),
-            Command::Call { name, arguments } => call::call(
-                &self.engine,
-                &self.library,
-                &name,
-                &arguments,
-                &mut self.kept,
-            )?,
+            Command::Call { name, arguments } => {
+                self.calls.call(&self.context, &name, &arguments)?
+            }
             Command::Load(file) => self.load(Path::new(&file))?,
             Command::Unload(unit) => {
                 told_change(&change::unload(&self.engine, &self.library, &unit)?)

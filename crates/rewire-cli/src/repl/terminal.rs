@@ -131,9 +131,13 @@ impl Validator for Assistant {
     /// a line of its own ends one that never will be.
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let text = context.input();
-        let last = text.lines().last().unwrap_or("");
-        let balance = balance(text);
-        let is_over = is_command(text) || balance.is_complete() || balance.is_broken_off_by(last);
+        let mut balance = Balance::default();
+        let mut is_broken_off = false;
+        for line in text.lines() {
+            is_broken_off |= balance.is_broken_off_by(line);
+            balance.feed(line);
+        }
+        let is_over = is_command(text) || balance.is_complete() || is_broken_off;
         Ok(if is_over {
             ValidationResult::Valid(None)
         } else {

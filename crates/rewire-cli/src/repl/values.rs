@@ -1,8 +1,7 @@
 //! Arguments and results of calls, by the types that the function has.
 
-use rewire::{ExecAddr, Library, Value};
+use rewire::{ExecAddr, Value};
 
-use super::trouble::Trouble;
 use super::words::Word;
 
 /// Bytes that arguments point to; compiled code may keep the pointer.
@@ -49,23 +48,27 @@ fn bits(type_name: &str) -> Option<u32> {
     }
 }
 
-/// Reads an argument of the type.
-pub(crate) fn parse(
-    word: &Word,
-    type_name: &str,
-    library: &Library,
-    kept: &mut Kept,
-) -> Result<Value, Trouble> {
-    let unfit = || Trouble::said(format!("{} is no {type_name}", word.shown()));
-    Ok(match (word, type_name) {
-        (Word::Text(bytes), "ptr") => Value::Pointer(kept.keep(bytes)),
-        (Word::Global(name), "ptr") => Value::Pointer(library.lookup(name)?),
-        (Word::Plain(word), "ptr") => Value::Pointer(pointer(word).ok_or_else(unfit)?),
-        (Word::Plain(word), "float") => Value::F32(word.parse().map_err(|_| unfit())?),
-        (Word::Plain(word), "double") => Value::F64(word.parse().map_err(|_| unfit())?),
-        (Word::Plain(word), _) => integer(word, type_name).ok_or_else(unfit)?,
-        _ => return Err(unfit()),
-    })
+/// Reads an argument of the type; `None` if it is none.
+pub(crate) fn parse(word: &Word, type_name: &str, kept: &mut Kept) -> Option<Value> {
+    match (word, type_name) {
+        (Word::Text(bytes), "ptr") => Some(Value::Pointer(kept.keep(bytes))),
+        (Word::Plain(word), "ptr") => Some(Value::Pointer(pointer(word)?)),
+        (Word::Plain(word), "float") => Some(Value::F32(word.parse().ok()?)),
+        (Word::Plain(word), "double") => Some(Value::F64(word.parse().ok()?)),
+        (Word::Plain(word), _) => integer(word, type_name),
+        _ => None,
+    }
+}
+
+/// The type of an argument whose type nobody tells. Integers of 64 bits are passed as those of 32
+/// are (psABI, section 3.2.3).
+pub(crate) fn guess(word: &Word) -> Option<&'static str> {
+    match word {
+        Word::Text(_) | Word::Global(_) => Some("ptr"),
+        Word::Plain(word) if word == "null" => Some("ptr"),
+        Word::Plain(word) if parse_integer(word, 64).is_some() => Some("i64"),
+        Word::Plain(word) => word.parse::<f64>().ok().map(|_| "double"),
+    }
 }
 
 fn pointer(word: &str) -> Option<ExecAddr> {
