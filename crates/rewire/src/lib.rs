@@ -70,7 +70,7 @@ pub use rewire_llvm::Linkage;
 pub use rewire_memory::fault::sigaction;
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};
-pub use state::{FunctionState, SymbolAt, SymbolPlace, User};
+pub use state::{Descriptor, FunctionState, SymbolAt, SymbolPlace, User};
 pub use unit::{UnitId, UnitInfo};
 
 /// The exit code for bad input that is found while loading.
