@@ -108,9 +108,11 @@ impl Calls {
         name: &str,
         words: &[Word],
     ) -> Result<Option<Value>, Trouble> {
-        let state = self.library.state(name);
-        let is_defined = state.as_ref().is_some_and(|it| it.unit.is_some());
-        let Some(type_name) = state.and_then(|it| it.type_name) else {
+        let about = self.library.descriptor(name);
+        let is_defined = about.as_ref().is_some_and(|it| it.unit.is_some());
+        let type_name = about.and_then(|it| it.type_name);
+        let declared = context.declared_type(name).filter(|_| !is_defined);
+        let Some(type_name) = declared.map_or(type_name, |it| Some(it.into())) else {
             return Err(Trouble::with_help(
                 format!("nothing defines {}", quote(name)),
                 "define it, or declare it if the process has it",
@@ -149,7 +151,7 @@ impl Calls {
     fn argument(&mut self, context: &Context, word: &Word, wanted: &str) -> Result<Value, Trouble> {
         if let (Word::Global(name), "ptr") = (word, wanted) {
             let address = match self.library.lookup(name) {
-                Err(Error::Unknown { .. }) if self.library.state(name).is_some() => {
+                Err(Error::Unknown { .. }) if self.library.descriptor(name).is_some() => {
                     self.bridges.address(&self.engine, context, name)?
                 }
                 found => found?,

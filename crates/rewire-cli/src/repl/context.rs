@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use rewire::{EntryKind, FunctionState, Library};
+use rewire::{Descriptor, EntryKind, Library};
 
 use super::entity::{Entity, What, entities};
 use super::lexer::{Kind, Tokens, quote};
@@ -98,15 +98,15 @@ impl Context {
         if name.starts_with("llvm.") {
             return None;
         }
-        let state = library.state(linker_name(name))?;
-        let type_name = state.type_name.as_ref()?;
+        let about = library.descriptor(linker_name(name))?;
+        let type_name = about.type_name.as_ref()?;
         if let Some(known) = self.functions.get(name)
             && known.type_name == *type_name
         {
             return Some(known.text.clone());
         }
-        if !is_function(&state) {
-            return Some(variable(&state, name, type_name));
+        if !is_function(&about) {
+            return Some(variable(&about, name, type_name));
         }
         let mut types = Tokens::new(type_name).filter(|token| token.kind == Kind::Local);
         if !types.all(|token| {
@@ -124,22 +124,34 @@ impl Context {
     /// Keeps what an input said, once the engine has taken it.
     pub(crate) fn remember(&mut self, library: &Library, input: &str, entities: &[Entity]) {
         for one in entities {
-            let text = match (one.what, one.is_definition) {
-                (What::Textual, _) => {
-                    let text: Arc<str> = input[one.range.clone()].trim().into();
-                    self.textual.insert(one.name.clone(), text);
-                    continue;
-                }
-                (What::Variable, _) => continue,
-                (What::Function, true) => format!("declare {}", &input[one.head.clone()]),
-                (What::Function, false) => input[one.range.clone()].trim().to_owned(),
+            if one.what == What::Textual {
+                let text: Arc<str> = input[one.range.clone()].trim().into();
+                self.textual.insert(one.name.clone(), text);
+            }
+            if one.what != What::Function {
+                continue;
+            }
+            let text = match one.is_definition {
+                true => format!("declare {}", &input[one.head.clone()]),
+                false => input[one.range.clone()].trim().to_owned(),
             };
-            let state = library.state(linker_name(&one.name));
-            if let Some(type_name) = state.and_then(|state| state.type_name) {
+            let Some(about) = library.descriptor(linker_name(&one.name)) else {
+                continue;
+            };
+            // A definition knows better than a declaration.
+            if let Some(type_name) = about.type_name
+                && about.unit.is_some() == one.is_definition
+            {
                 let declared = Declared { text, type_name };
                 self.functions.insert(one.name.clone(), declared);
             }
         }
+    }
+
+    /// The type of a function that nothing defines, by the last declaration; the ledger keeps the
+    /// first. Only of plain types.
+    pub(crate) fn declared_type(&self, name: &str) -> Option<String> {
+        plain_type(&self.functions.get(name)?.text)
     }
 
     /// Whether LLVM need not see an input yet: metadata may name what comes later.
@@ -197,21 +209,54 @@ impl Wanted {
     }
 }
 
+/// The type in a declaration, `RESULT (PARAMETERS)`, if each is one word.
+fn plain_type(declaration: &str) -> Option<String> {
+    let mut tokens = Tokens::new(declaration);
+    let mut result = "";
+    for token in tokens.by_ref() {
+        match token.kind {
+            Kind::Word => result = token.text,
+            Kind::Global => break,
+            _ => return None,
+        }
+    }
+    let mut parameters = Vec::new();
+    let mut is_first = true;
+    let mut depth = 0;
+    for token in tokens {
+        match (token.kind, token.text) {
+            (Kind::Open, _) => depth += 1,
+            (Kind::Close, _) => depth -= 1,
+            (_, ",") if depth == 1 => is_first = true,
+            (Kind::Word, word) if depth == 1 && is_first => {
+                parameters.push(word);
+                is_first = false;
+            }
+            _ if depth == 1 && is_first => return None,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(format!("{result} ({})", parameters.join(", ")));
+        }
+    }
+    None
+}
+
 /// Without LLVM's mark for "do not mangle".
 pub(crate) fn linker_name(name: &str) -> &str {
     name.strip_prefix('\u{1}').unwrap_or(name)
 }
 
-fn is_function(state: &FunctionState) -> bool {
-    match state.kind {
+fn is_function(about: &Descriptor) -> bool {
+    match about.kind {
         EntryKind::Function => true,
-        EntryKind::Unknown => state.type_name.as_ref().is_some_and(|it| it.ends_with(')')),
+        EntryKind::Unknown => about.type_name.as_ref().is_some_and(|it| it.ends_with(')')),
         _ => false,
     }
 }
 
-fn variable(state: &FunctionState, name: &str, type_name: &str) -> String {
-    let storage = match state.kind {
+fn variable(about: &Descriptor, name: &str, type_name: &str) -> String {
+    let storage = match about.kind {
         EntryKind::ThreadLocal => "thread_local ",
         _ => "",
     };
