@@ -78,10 +78,14 @@ pub const EXIT_LOAD: i32 = 65;
 /// The exit code when a function could not be compiled or resolved as it was called.
 pub const EXIT_COMPILE: i32 = 70;
 
-// The example is a test as well.
+// The examples are tests as well.
 #[cfg(all(doctest, feature = "inkwell"))]
 #[doc = concat!("```\n", include_str!("../examples/inkwell.rs"), "\n```")]
 pub struct InkwellExample;
+
+#[cfg(doctest)]
+#[doc = concat!("```\n", include_str!("../examples/repl.rs"), "\n```")]
+pub struct ReplExample;
 
 // Any program that uses the engine answers the unwinder for compiled code.
 rewire_memory::answer_unwinder!();
