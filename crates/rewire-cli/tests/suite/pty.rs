@@ -1,8 +1,10 @@
 //! A program at a terminal: a pseudo-terminal that the test types at and reads from.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,30 +25,7 @@ pub(crate) struct Pty {
 impl Pty {
     /// Starts a program with a terminal of its own, which controls it.
     pub(crate) fn start(command: &mut Command) -> Result<Self, String> {
-        let (mut ours, mut theirs) = (-1, -1);
-        let size = libc::winsize {
-            ws_row: 40,
-            ws_col: 120,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        // SAFETY: it sets the two numbers; no name is asked for, and the settings are the usual.
-        let result = unsafe {
-            libc::openpty(
-                &raw mut ours,
-                &raw mut theirs,
-                std::ptr::null_mut(),
-                std::ptr::null(),
-                &raw const size,
-            )
-        };
-        if result != 0 {
-            return Err(format!("openpty: {}", std::io::Error::last_os_error()));
-        }
-        // SAFETY: both were just opened, and are ours alone.
-        let (ours, theirs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
-        // SAFETY: only sets a flag of the descriptor; other children shall not hold it open.
-        unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+        let (ours, theirs) = open()?;
         let copy = || theirs.try_clone().map(Stdio::from);
         command
             .env("TERM", "xterm")
@@ -140,6 +119,44 @@ impl Drop for Pty {
             drop(self.child.wait());
         }
     }
+}
+
+/// Both sides of a new terminal. No other child that is started meanwhile gets them: it would keep
+/// the terminal open.
+fn open() -> Result<(OwnedFd, OwnedFd), String> {
+    let failed = |what: &str| format!("{what}: {}", std::io::Error::last_os_error());
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: it opens a descriptor, which is ours alone if there is one.
+    let ours = unsafe {
+        match libc::posix_openpt(flags) {
+            -1 => return Err(failed("posix_openpt")),
+            descriptor => OwnedFd::from_raw_fd(descriptor),
+        }
+    };
+    let mut name = [0u8; 64];
+    let size = libc::winsize {
+        ws_row: 40,
+        ws_col: 120,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let side = ours.as_raw_fd();
+    // SAFETY: the descriptor is open; the name fits the buffer or is refused, and the size is only
+    // read.
+    let is_ready = unsafe {
+        libc::grantpt(side) == 0
+            && libc::unlockpt(side) == 0
+            && libc::ptsname_r(side, name.as_mut_ptr().cast(), name.len()) == 0
+            && libc::ioctl(side, libc::TIOCSWINSZ, &raw const size) == 0
+    };
+    let path = CStr::from_bytes_until_nul(&name).ok().filter(|_| is_ready);
+    let path = path
+        .and_then(|it| it.to_str().ok())
+        .ok_or_else(|| failed("the terminal"))?;
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(libc::O_NOCTTY);
+    let theirs = options.open(path).map_err(|e| format!("{path}: {e}"))?;
+    Ok((ours, theirs.into()))
 }
 
 /// Where the last whole character or sequence ends.
