@@ -17,6 +17,7 @@ const LEFT: &str = "\x1b[D";
 pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     vec![
         bench.test("repl::terminal::inputs_of_several_lines", several_lines),
+        bench.test("repl::terminal::typed_ahead", typed_ahead),
         bench.test("repl::terminal::editing", editing),
         bench.test("repl::terminal::history", history),
         bench.test("repl::terminal::completion", completion),
@@ -80,6 +81,17 @@ fn several_lines(folder: &Folder) -> Result<(), String> {
     leave(pty)
 }
 
+/// Nothing is lost of what is typed while an input is worked on.
+fn typed_ahead(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    pty.type_in("define i32 @f() {\r ret i32 1\r}\r:call f\rdefine i32 @g() {\r")?;
+    pty.type_in("%x = call i32 @f()\r ret i32 %x }\r:call g\r:quit\r")?;
+    for result in ["defined f", "1", "defined g", "1"] {
+        pty.until(&format!("\n{result}\r\n"))?;
+    }
+    expect_end(pty, Ending::Code(0))
+}
+
 fn editing(folder: &Folder) -> Result<(), String> {
     let mut pty = start(folder, &[])?;
     enter(&mut pty, F, "defined function_f")?;
@@ -127,17 +139,20 @@ fn completion(folder: &Folder) -> Result<(), String> {
     leave(pty)
 }
 
-/// At the prompt it drops what was typed.
+/// At the prompt it drops what was typed; what was typed ahead goes with it, so that this waits for
+/// the new prompt, which begins a line.
 fn ctrl_c(folder: &Folder) -> Result<(), String> {
     let mut pty = start(folder, &[])?;
     pty.type_in("define i32 @f() {\r")?;
     pty.type_in("ret i32 1")?;
+    pty.until("ret i32 1")?;
     pty.type_in(CTRL_C)?;
-    pty.until(PROMPT)?;
+    pty.until(&format!("\n\r{PROMPT}"))?;
     enter(&mut pty, F, "defined function_f")?;
     pty.type_in(":quit nonsense")?;
+    pty.until(":quit nonsense")?;
     pty.type_in(CTRL_C)?;
-    pty.until(PROMPT)?;
+    pty.until(&format!("\n\r{PROMPT}"))?;
     enter(&mut pty, ":call function_f", "1")?;
     leave(pty)
 }
