@@ -38,7 +38,7 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         all.push(bench.test(name, move |folder| not_yet(folder, option)));
     }
     all.push(bench.test("cli::not_yet::files", files_not_yet));
-    all.push(bench.test("cli::not_yet::cache", cache_not_yet));
+    all.push(bench.test("cli::not_yet::cache_info", cache_not_yet));
     all
 }
 
