@@ -19,7 +19,7 @@ use crate::outside::Resolver;
 use crate::process::fork;
 use crate::recording::Loading;
 use crate::report::Phase;
-use crate::state::{self, FunctionState};
+use crate::state::{self, Descriptor, FunctionState};
 use crate::unit::{UnitId, UnitPlace};
 
 /// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A handle; clones
@@ -529,6 +529,28 @@ impl Library {
     pub fn state(&self, name: &str) -> Option<FunctionState> {
         let _inside = fork::hold_off();
         state::of(&self.core, self.id, name)
+    }
+
+    /// What a name is; `None` if the ledger doesn't know it. Costs the same whatever is loaded.
+    ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", b"declare i32 @puts(ptr)
+    ///     define void @f() {
+    ///       ret void
+    ///     }")?;
+    /// let puts = main.descriptor("puts").unwrap();
+    /// assert_eq!(puts.type_name.as_deref(), Some("i32 (ptr)"));
+    /// assert_eq!(puts.unit, None);
+    /// assert_eq!(main.descriptor("f").unwrap().unit.as_deref(), Some("f.ll"));
+    /// assert!(main.descriptor("g").is_none());
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    #[must_use]
+    pub fn descriptor(&self, name: &str) -> Option<Descriptor> {
+        let _inside = fork::hold_off();
+        state::descriptor(&self.core, self.id, name)
     }
 
     /// The global names that the library defines, with what each is, sorted.
