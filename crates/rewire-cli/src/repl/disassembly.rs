@@ -6,9 +6,8 @@ use iced_x86::{
     Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter, Mnemonic, SymbolResolver,
     SymbolResult,
 };
-use rewire::{Engine, ExecAddr, Library};
+use rewire::{Engine, ExecAddr, Library, MachineCode};
 
-use super::change::MachineCode;
 use super::lexer::{Kind, Tokens};
 
 /// Bytes of an instruction that are shown on a line; longer ones are rare.

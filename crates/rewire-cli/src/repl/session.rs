@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rewire::{Engine, FunctionState, Library, OptLevel};
+use rewire::{Changed, Engine, FunctionState, Library, OptLevel, Replaced};
 
 use super::call::Calls;
-use super::change::{self, Change, Changed};
+use super::change;
 use super::command::{self, Command};
 use super::context::{Context, Prepared, linker_name};
 use super::disassembly::{Names, disassemble};
@@ -104,18 +104,13 @@ impl Session {
 
     /// Makes an input's module a unit.
     fn commit(&mut self, prepared: &Prepared) -> Result<Changed, Trouble> {
-        let mut change = Change::new(&self.engine);
         let unit = format!("input.{}", self.inputs + 1);
-        let defined = prepared.entities.iter().filter(|one| is_of_ledger(one));
-        let names = defined.map(|one| linker_name(&one.name).to_owned());
-        change.define(&unit, prepared.text.as_bytes(), names.collect());
-        match change.commit() {
+        match change::define(&self.library, &unit, prepared.text.as_bytes()) {
             Ok(changed) => {
                 self.inputs += 1;
                 Ok(changed)
             }
-            Err(change::Failed::Engine(error)) => Err(explain::explain(error, &unit, prepared)),
-            Err(other) => Err(other.into()),
+            Err(error) => Err(explain::explain(error, &unit, prepared)),
         }
     }
 
@@ -164,19 +159,19 @@ impl Session {
             }
             Command::Load(file) => self.load(Path::new(&file))?,
             Command::Unload(unit) => {
-                told_change(&change::unload(&self.engine, &self.library, &unit)?)
+                told_change(&change::unload(&self.engine, &unit)?)
             }
             Command::Remove { name, force } => {
                 self.known(&name)?;
                 told_change(&change::remove(&self.library, &name, force)?)
             }
-            Command::Undo => told_change(&change::undo(&self.engine)?),
+            Command::Undo => told_change(&self.engine.undo()?),
             Command::List(text) => show::list(&self.library, text.as_deref()),
             Command::State(name) => show::state(&self.known(&name)?, &self.engine.report()),
             Command::Users(name) => show::users(&self.known(&name)?),
             Command::Ir(name) => {
                 self.known(&name)?;
-                change::ir(&self.library, &name)?
+                self.library.ir(&name)?
             }
             Command::Asm(name) => self.assembly(&name)?,
             Command::Memory => show::memory(&self.engine),
@@ -205,12 +200,11 @@ impl Session {
         let Some(ir) = files::read(path, self.level, &mut library)? else {
             return Ok(format!("loaded {shown}"));
         };
-        let mut change = Change::new(&self.engine);
-        change.define(&path.to_string_lossy(), &ir, Vec::new());
-        let changed = change.commit()?;
+        let changed = change::load(&self.engine, &path.to_string_lossy(), &ir)?;
         let counts = [
             (changed.added.len(), "defined"),
             (changed.replaced.len(), "replaced"),
+            (changed.removed.len(), "removed"),
         ];
         let counts = counts.into_iter().filter(|(count, _)| *count > 0);
         let counts: Vec<String> = counts.map(|(n, what)| format!("{n} {what}")).collect();
@@ -219,7 +213,7 @@ impl Session {
 
     fn assembly(&self, name: &str) -> Result<String, Trouble> {
         let name = self.known(name)?.name;
-        let code = change::machine_code(&self.engine, &self.library, &name);
+        let code = self.library.machine_code(&name);
         let code = code.ok_or_else(|| {
             Trouble::with_help(
                 format!("{} is not compiled", quote(&name)),
@@ -227,18 +221,13 @@ impl Session {
             )
         })?;
         // Without it, only what the code calls has names.
-        let ir = change::ir(&self.library, &name).unwrap_or_default();
+        let ir = self.library.ir(&name).unwrap_or_default();
         let names = Names::new(&self.engine, &self.library, &code, &ir);
         Ok(disassemble(&code, names))
     }
 }
 
-/// Whether the ledger has it as a definition.
-fn is_of_ledger(one: &Entity) -> bool {
-    one.is_definition && one.what != What::Textual
-}
-
-fn replacement(replaced: &change::Replaced) -> String {
+fn replacement(replaced: &Replaced) -> String {
     format!(
         "replaced {} (generation {}, {})",
         quote(&replaced.name),
