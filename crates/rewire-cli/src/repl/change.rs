@@ -36,7 +36,9 @@ pub(crate) fn remove(library: &Library, name: &str, force: bool) -> Result<Chang
     if force {
         change.force();
     }
-    change.commit().map_err(|error| in_use(error, "remove! NAME"))
+    change
+        .commit()
+        .map_err(|error| in_use(error, "remove! NAME"))
 }
 
 /// Removes all that a unit defines.

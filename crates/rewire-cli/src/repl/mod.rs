@@ -80,12 +80,16 @@ pub(crate) fn repl(repl: &Repl, started: Instant) -> i32 {
     code
 }
 
+/// How many inputs `:undo` goes back.
+const UNDO_DEPTH: usize = 100;
+
 fn prepare(repl: &Repl, started: Instant) -> Result<Engine, Problem> {
     let level = repl.level.level();
     let engine = Engine::new(Options {
         level,
         threads: repl.threads.unwrap_or_else(run::spare_processors),
         guard_crashes: true,
+        undo_depth: UNDO_DEPTH,
         ..Options::default()
     })?;
     if let Some(to) = &repl.report {

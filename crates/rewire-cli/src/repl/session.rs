@@ -158,9 +158,7 @@ impl Session {
                 self.calls.call(&self.context, &name, &arguments)?
             }
             Command::Load(file) => self.load(Path::new(&file))?,
-            Command::Unload(unit) => {
-                told_change(&change::unload(&self.engine, &unit)?)
-            }
+            Command::Unload(unit) => told_change(&change::unload(&self.engine, &unit)?),
             Command::Remove { name, force } => {
                 self.known(&name)?;
                 told_change(&change::remove(&self.library, &name, force)?)

@@ -67,6 +67,32 @@ pub struct Changed {
     pub units: Vec<UnitId>,
 }
 
+impl fmt::Display for Replaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            generation,
+            users,
+        } = self;
+        let plural = if *users == 1 { "" } else { "s" };
+        write!(
+            f,
+            "replaced {name} (generation {generation}, {users} user{plural})"
+        )
+    }
+}
+
+/// A line for each name.
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let added = self.added.iter().map(|name| format!("defined {name}"));
+        let replaced = self.replaced.iter().map(Replaced::to_string);
+        let removed = self.removed.iter().map(|name| format!("removed {name}"));
+        let lines: Vec<String> = added.chain(replaced).chain(removed).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
 /// One step of a change.
 #[derive(Debug)]
 enum Step {
