@@ -244,9 +244,9 @@ impl Core {
         let id = ledger.find(library, name).ok_or_else(unknown)?;
         ledger.import(id);
         let (target, offset) = ledger.address_target(id);
+        ledger.entry_mut(target).has_escaped = true;
         let entry = ledger.entry(target);
         if entry.is_replaceable() {
-            ledger.entry_mut(target).has_escaped = true;
             return Ok(ledger.canonical(target, &self.slots)?);
         }
         if let (Definition::Front(unit, ordinal), State::Absent) = (entry.definition, &entry.state)

@@ -33,6 +33,8 @@ pub struct FunctionState {
     pub canonical: Option<ExecAddr>,
     /// Everyone who uses it.
     pub users: Vec<User>,
+    /// The functions whose code may hold a copy of its value or body.
+    pub inliners: Vec<Arc<str>>,
 }
 
 /// What a name is, without where it is and who uses it: [`FunctionState`]'s cheap part.
@@ -174,5 +176,9 @@ pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<Function
             address
         },
         users: users.collect(),
+        inliners: {
+            let inliners = ledger.inliners(id).into_iter();
+            inliners.map(|id| ledger.entry(id).label().into()).collect()
+        },
     })
 }

@@ -35,6 +35,12 @@ pub(crate) fn state(state: &FunctionState, report: &Report) -> String {
         lines.push(("bytes", state.size.to_string()));
     }
     lines.push(("users", grouped(&state.users).len().to_string()));
+    let inliners: Vec<String> = state.inliners.iter().map(|it| quote(it)).collect();
+    let inliners = match inliners.as_slice() {
+        [] => "none".to_owned(),
+        some => some.join(", "),
+    };
+    lines.push(("inliners", inliners));
     let lines: Vec<String> = lines
         .into_iter()
         .map(|(what, value)| format!("{what:<12}{value}"))

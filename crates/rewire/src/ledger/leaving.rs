@@ -59,6 +59,7 @@ pub(crate) struct Freed {
     pub(crate) memory: Vec<(RegionKind, Range<ExecAddr>)>,
     pub(crate) slots: Vec<SlotId>,
     pub(crate) thread_modules: Vec<u64>,
+    /// Names of which nothing may be remembered that is about a former definition.
     pub(crate) entries: Vec<EntryId>,
     pub(crate) units: Vec<Arc<Unit>>,
 }
@@ -72,7 +73,7 @@ impl Retired {
 
 impl Ledger {
     /// No code of a block is in force any more.
-    pub(super) fn retire(&mut self, id: BlockId) {
+    pub(crate) fn retire(&mut self, id: BlockId) {
         let code = &self.blocks[id].memory.code;
         self.leaving.bytes += code.end.get() - code.start.get();
         self.leaving.blocks.push(id);
@@ -163,9 +164,10 @@ impl Ledger {
         for id in &blocks {
             let block = &self.blocks[*id];
             let code = block.memory.code.clone();
+            // Code that came after its unit had gone stands alone as well.
             let stands = self
                 .record(block.unit)
-                .is_some_and(|record| record.standing != Standing::Leaving);
+                .is_none_or(|record| record.standing != Standing::Leaving);
             if stands {
                 retired.push(Retired {
                     what: Piece::Block(*id),
@@ -412,7 +414,7 @@ impl Ledger {
                 self.free_code(block, freed);
                 let heir = self.heir_of(block);
                 self.move_block(block, heir);
-            } else if is_superseded && self.has_variables(block) {
+            } else if is_superseded && self.has_variables(block) || self.has_known_front(block) {
                 self.keep_variables(block, freed);
             } else {
                 self.free_block(block, freed);
@@ -427,6 +429,7 @@ impl Ledger {
             self.handles.remove(handle);
             self.entries.remove(*entry);
         }
+        freed.entries.extend(unit.entries.iter().flatten());
         self.units.remove(id);
         freed.units.push(unit);
     }
@@ -435,6 +438,15 @@ impl Ledger {
         let block = &self.blocks[id];
         let mut definitions = block.definitions.iter();
         definitions.any(|one| !block.memory.code.contains(&one.start))
+    }
+
+    /// Whether a function's address is here, and was given out.
+    fn has_known_front(&self, id: BlockId) -> bool {
+        let mut definitions = self.blocks[id].definitions.iter();
+        definitions.any(|one| {
+            let entry = self.entry(one.entry);
+            matches!(entry.definition, Definition::Front(..)) && entry.has_escaped
+        })
     }
 
     /// The variables of a former body stay: somebody may have been given a pointer to one (to a text,
