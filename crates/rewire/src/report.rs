@@ -127,6 +127,8 @@ pub struct Report {
     pub data_bytes: u64,
     /// Mappings of the kernel that the engine's memory takes.
     pub memory_maps: u64,
+    /// Functions, and the stubs, whose frames the unwinder can pass through.
+    pub unwind_entries: u64,
     /// The level that functions are compiled at.
     pub level: char,
     /// Reading files.
@@ -167,6 +169,7 @@ impl Report {
             data_bytes: usage.data,
             memory_maps: rewire_memory::count_maps(&core.memory.reach())
                 .map_or(0, |maps| maps.all as u64),
+            unwind_entries: core.unwind.len() as u64,
             level: core.level.digit(),
             load: time(Phase::Load),
             index: time(Phase::Index),
