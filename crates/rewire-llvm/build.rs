@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
     "contract.cpp",
     "extract.cpp",
     "lower.cpp",
+    "plain.cpp",
     "codegen.cpp",
     "gate.cpp",
     "keep.cpp",
