@@ -11,6 +11,7 @@ const SOURCES: [&str; 11] = [
     "text.cpp",
     "extract.cpp",
     "lower.cpp",
+    "plain.cpp",
     "codegen.cpp",
     "gate.cpp",
     "keep.cpp",
