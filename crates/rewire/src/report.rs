@@ -114,8 +114,6 @@ pub struct Report {
     pub definitions_freed: u64,
     /// Addresses of functions that left and that somebody may still know: each keeps its stub.
     pub tombstones: u64,
-    /// Descriptions of frames that the unwinder finds.
-    pub frames: u64,
     /// Bytes of variables and constants of former bodies, which stay because somebody may have been
     /// given a pointer to them.
     pub bytes_kept: u64,
@@ -162,7 +160,6 @@ impl Report {
             definitions_retired: counts.definitions_retired,
             definitions_freed: counts.definitions_freed,
             tombstones: ledger.tombs() as u64,
-            frames: core.unwind.len() as u64,
             bytes_kept: counts.bytes_kept,
             relocations_applied: counts.relocations_applied,
             code_bytes: usage.code,
