@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 11] = [
+const SOURCES: &[&str] = &[
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
