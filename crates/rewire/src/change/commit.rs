@@ -197,6 +197,8 @@ impl<'c> Work<'c> {
             Standing::Loose
         };
         self.joined.push((unit.clone(), standing));
+        // Some of it comes after the names have moved, and may fail.
+        self.planned.is_remembered |= unit.index.has_assembly || !unit.index.used.is_empty();
         self.changed.units.push(unit.id);
         if matches!(how, How::Add { .. }) {
             ledger.check_new(&unit)?;
@@ -520,7 +522,7 @@ impl<'c> Work<'c> {
             }
         };
         let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
-        core.history.remember(core, former, units, &self.planned);
+        core.history.remember(former, units, &self.planned);
         Ok(())
     }
 
@@ -585,7 +587,14 @@ impl<'c> Work<'c> {
             unit.forget_if_done();
         }
         core.note_fresh(joined.into_iter().map(|(unit, _)| unit));
-        core.finish_loading()?;
+        if let Err(error) = core.finish_loading() {
+            // What has to be in memory from the start can only be linked under its names.
+            if self.planned.is_remembered {
+                let _ = super::undo(core);
+            }
+            return Err(error);
+        }
+        core.history.trim(core);
         if let Some(observer) = &core.compile_observer {
             for one in &self.changed.replaced {
                 observer.replaced(&Replacement {

@@ -733,3 +733,25 @@ fn a_library_leaves_as_a_whole() {
     // Another library may have the name.
     engine.new_library("runtime").unwrap();
 }
+
+#[test]
+fn assembly_that_fails_takes_its_change_back() {
+    at_each_level(|level| {
+        let engine = engine(level, 0);
+        add(&engine, &returns("f", 1));
+        add(&engine, CALLER);
+        let g: Plain = function(&engine, "g");
+        assert_eq!(g(), 1);
+        let names = engine.main().names();
+        let mut change = engine.main().change();
+        change.define("new", returns("f", 2).as_bytes());
+        change.define(
+            "assembly",
+            b"module asm \".globl f\\0Af: ret\"\ndefine i32 @k() {\n ret i32 1\n}",
+        );
+        assert!(change.commit().is_err());
+        assert_eq!(g(), 1);
+        assert_eq!(engine.main().names(), names);
+        assert!(matches!(engine.undo(), Err(Error::NothingToUndo)));
+    });
+}
