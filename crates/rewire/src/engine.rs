@@ -356,6 +356,8 @@ impl Engine {
         envp: *const *const c_char,
     ) -> Result<i32, Error> {
         let main = process::find_main(&self.core, entry)?;
+        // Constructors are known then.
+        self.finish_loading()?;
         // SAFETY: as the caller promises.
         unsafe { process::run_main(&self.core, main, argc, argv, envp) }
     }

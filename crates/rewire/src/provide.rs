@@ -39,6 +39,15 @@ enum Work {
     Choose(EntryId),
 }
 
+/// Work that a thread has taken.
+struct Claimed {
+    work: Work,
+    /// Others wait for it.
+    is_owner: bool,
+    /// What the name stood for when the work was taken: it may be another thing when it is done.
+    began_with: Definition,
+}
+
 impl Core {
     /// The address of a function's current body, compiled if it has none yet. Other threads that
     /// want the same function wait.
@@ -50,8 +59,11 @@ impl Core {
         if let Some((function, since)) = waiting {
             self.tell_wait(function, since);
         }
-        let (work, is_owner) = claimed?;
-        let began_with = self.ledger().entry(id).definition;
+        let Claimed {
+            work,
+            is_owner,
+            began_with,
+        } = claimed?;
         let result = match work {
             Work::Done(address) => return Ok(address),
             Work::Compile(unit, ordinal) => {
@@ -85,6 +97,8 @@ impl Core {
         };
         let mut ledger = self.ledger();
         match result {
+            // It was defined meanwhile, by whoever answered perhaps.
+            Ok(Some(_)) if ledger.entry(id).definition != began_with => {}
             Ok(Some(address)) => {
                 enter_host(self, &mut ledger, id, HostSymbol::Address(address));
             }
@@ -93,6 +107,7 @@ impl Core {
             Err(error) if !is_owner => return Err(error),
             // It stands for something else by now.
             Err(_) if ledger.entry(id).definition != began_with => {}
+            Err(error) if !ledger.is_pending_here(id) => return Err(error),
             Err(error) => {
                 let error = Arc::new(error);
                 // A name that nothing defines may be defined later.
@@ -128,13 +143,19 @@ impl Core {
     /// Marks a function as this thread's to compile, or waits for whoever does; `waiting` says
     /// for what, and since when. Where that would be waiting for itself, this thread makes a
     /// copy, which it doesn't own: the first to be there counts.
-    fn claim(&self, id: EntryId, waiting: &mut Option<Waiting>) -> Result<(Work, bool), Error> {
+    fn claim(&self, id: EntryId, waiting: &mut Option<Waiting>) -> Result<Claimed, Error> {
         let me = ThreadKey::mine();
         let mut is_owner = true;
         let mut ledger = self.ledger();
         loop {
             match &ledger.entry(id).state {
-                State::Present(address) => return Ok((Work::Done(*address), false)),
+                State::Present(address) => {
+                    return Ok(Claimed {
+                        work: Work::Done(*address),
+                        is_owner: false,
+                        began_with: ledger.entry(id).definition,
+                    });
+                }
                 State::Failed(error) => return Err(Error::Again(error.clone())),
                 State::PerThread { .. } => {
                     let name = ledger.entry(id).name.clone();
@@ -156,8 +177,8 @@ impl Core {
                 State::Absent => break,
             }
         }
-        let definition = ledger.entry(id).definition;
-        let work = match definition {
+        let began_with = ledger.entry(id).definition;
+        let work = match began_with {
             Definition::Ir(..) if ledger.is_stale(id) => match ledger.lazies.get(&id) {
                 Some(lazy) => Work::Generate(lazy.0.clone()),
                 None => Work::Ask,
@@ -166,7 +187,11 @@ impl Core {
                 let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
                 if unit.is_frozen && is_owner {
                     let roots = claim_whole(&mut ledger, &unit);
-                    return Ok((Work::CompileWhole(unit, roots), true));
+                    return Ok(Claimed {
+                        work: Work::CompileWhole(unit, roots),
+                        is_owner,
+                        began_with,
+                    });
                 }
                 Work::Compile(unit, ordinal)
             }
@@ -175,14 +200,19 @@ impl Core {
                 Some(lazy) => Work::Generate(lazy.0.clone()),
                 None => Work::Ask,
             },
-            Definition::Alias(..) => return Ok((Work::Import, false)),
-            _ if ledger.import(id) => return Ok((Work::Import, false)),
+            Definition::Alias(..) => Work::Import,
+            _ if ledger.import(id) => Work::Import,
             _ => Work::Ask,
         };
+        is_owner &= !matches!(work, Work::Import);
         if is_owner {
             ledger.entry_mut(id).state = State::Pending(me);
         }
-        Ok((work, is_owner))
+        Ok(Claimed {
+            work,
+            is_owner,
+            began_with,
+        })
     }
 
     /// Nothing defines a function that is called, or nothing does any more.

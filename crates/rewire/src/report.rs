@@ -112,6 +112,9 @@ pub struct Report {
     pub definitions_retired: u64,
     /// Retired bodies whose memory was given back.
     pub definitions_freed: u64,
+    /// Retired bodies that were compiled together with others, of which some are in force: their
+    /// memory is given back together.
+    pub definitions_beside: u64,
     /// Addresses of functions that left and that somebody may still know: each keeps its stub.
     pub tombstones: u64,
     /// Bytes of variables and constants of former bodies, which stay because somebody may have been
@@ -159,6 +162,7 @@ impl Report {
             functions_replaced: counts.functions_replaced,
             definitions_retired: counts.definitions_retired,
             definitions_freed: counts.definitions_freed,
+            definitions_beside: ledger.definitions_beside(),
             tombstones: ledger.tombs() as u64,
             bytes_kept: counts.bytes_kept,
             relocations_applied: counts.relocations_applied,

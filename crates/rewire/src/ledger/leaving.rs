@@ -164,18 +164,21 @@ impl Ledger {
         for id in &blocks {
             let block = &self.blocks[*id];
             let code = block.memory.code.clone();
-            // Code that came after its unit had gone stands alone as well.
-            let stands = self
-                .record(block.unit)
-                .is_none_or(|record| record.standing != Standing::Leaving);
-            if stands {
-                retired.push(Retired {
-                    what: Piece::Block(*id),
-                    code: Vec::from_iter((!code.is_empty()).then_some(code)),
-                    label: self.label_of(block),
-                    holder: (block.pins > 0).then(|| Arc::from("a pinned address")),
-                });
-            }
+            let standing = self.record(block.unit).map(|record| record.standing);
+            let holder = match standing {
+                Some(Standing::Leaving) => continue,
+                _ if block.pins > 0 => Some("a pinned address"),
+                // It leaves as a whole or comes back: its bodies call one another.
+                Some(Standing::Withdrawn) => Some("a change that can be undone"),
+                // Code that came after its unit had gone stands alone as well.
+                _ => None,
+            };
+            retired.push(Retired {
+                what: Piece::Block(*id),
+                code: Vec::from_iter((!code.is_empty()).then_some(code)),
+                label: self.label_of(block),
+                holder: holder.map(Arc::from),
+            });
         }
         self.leaving.blocks = blocks;
         for id in self.leaving.units.clone() {
@@ -192,6 +195,23 @@ impl Ledger {
             });
         }
         retired
+    }
+
+    /// The body that a function had in a unit that was removed, for a caller that is still in one of
+    /// the unit's bodies: that caller's frame keeps all of the unit.
+    pub(crate) fn former_body(&self, id: EntryId, returns_to: ExecAddr) -> Option<ExecAddr> {
+        let (block, _) = self.definition_at(returns_to.checked_add_signed(-1)?)?;
+        let record = self.record(self.block(block)?.unit)?;
+        if !matches!(record.standing, Standing::Leaving | Standing::Withdrawn) {
+            return None;
+        }
+        let blocks = record.blocks.iter().filter_map(|block| self.block(*block));
+        let mut bodies = blocks.flat_map(|block| {
+            let code = block.memory.code.clone();
+            let definitions = block.definitions.iter();
+            definitions.filter(move |one| one.entry == id && code.contains(&one.start))
+        });
+        bodies.next().map(|one| one.start)
     }
 
     fn label_of(&self, block: &Block) -> Arc<str> {

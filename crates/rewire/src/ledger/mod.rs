@@ -144,6 +144,11 @@ impl Ledger {
         false
     }
 
+    /// Whether this thread is making a definition.
+    pub(crate) fn is_pending_here(&self, id: EntryId) -> bool {
+        matches!(self.entry(id).state, State::Pending(owner) if owner == ThreadKey::mine())
+    }
+
     /// What an entry stands for in the end, past all aliases: an entry and an offset into it.
     pub(crate) fn target(&self, mut id: EntryId) -> (EntryId, i64) {
         let mut total = 0i64;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rewire::{Engine, Failure, Level, TypeChange};
 
-use crate::changing::{Case, add, clear_stack, function};
+use crate::changing::{Case, add, clear_stack, function, is_all_freed};
 
 const FUNCTIONS: usize = 4;
 const CALLERS: usize = 8;
@@ -200,6 +200,9 @@ fn run(level: Level, threads: usize, undo_depth: usize) {
     add(&engine, &(declared + &sweep()));
     engine.on_failure(|failure: &Failure<'_>| {
         assert_eq!(failure.function, Some("extra"), "{failure}");
+        if std::env::var_os("DBG").is_some() {
+            eprintln!("{:?} {failure}", std::thread::current().id());
+        }
         Some((absent as *const ()).into())
     });
     let done = AtomicBool::new(false);
@@ -238,17 +241,8 @@ fn run(level: Level, threads: usize, undo_depth: usize) {
         units.join().unwrap()
     });
     while engine.undo().is_ok() {}
-    let mut left = engine.reclaim();
-    for _ in 0..1000 {
-        if left.left.is_empty() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-        left = engine.reclaim();
-    }
-    assert!(left.left.is_empty(), "{left:?}");
+    is_all_freed(&engine);
     let report = engine.report();
-    assert_eq!(report.definitions_retired, report.definitions_freed);
     let replaced: u64 = versions
         .iter()
         .map(|version| *version.lock().unwrap())

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Barrier;
 
-use rewire::Engine;
+use rewire::{Engine, Error, Failure};
 
 use super::{
     Act, Plain, Turns, WithData, add, function, in_each_case, is_all_freed, on_fresh_thread, read,
@@ -127,14 +127,16 @@ fn a_jump_back_into_a_function_that_was_replaced() {
                       define void @inner(ptr %data) {\n ret void\n}",
                 );
                 change.commit().unwrap();
-                assert_eq!(engine.reclaim().bytes, 0);
+                let reclaimed = engine.reclaim();
+                assert_eq!(reclaimed.bytes, 0, "{reclaimed:?}");
             });
             f(replace.data())
         };
         assert_eq!(on_fresh_thread(run), 105);
-        assert_eq!(f(ptr::null_mut()), 7);
+        on_fresh_thread(|| assert_eq!(f(ptr::null_mut()), 7));
         if case.undoes() {
             engine.undo().unwrap();
+            is_all_freed(&engine);
             assert_eq!(on_fresh_thread(run), 105);
             undo_all(&engine);
         }
@@ -202,67 +204,90 @@ fn thread_locals_of_a_removed_unit() {
     });
 }
 
-/// The unit is removed while a thread is in one of its functions; that calls others of the unit
-/// afterwards, such as were called before and such as were not.
+const BUSY: &str = "declare void @act(ptr)
+    @table = internal global [1 x ptr] [ptr @own]
+    @kept = global i32 1000
+    define internal i32 @own() {
+      ret i32 1
+    }
+    define i32 @before() {
+      ret i32 10
+    }
+    define i32 @after() {
+      ret i32 100
+    }
+    define i32 @f(ptr %data) {
+      %a = call i32 @before()
+      call void @act(ptr %data)
+      %function = load ptr, ptr @table
+      %b = call i32 %function()
+      %c = call i32 @before()
+      ; Not ahead: it might not be called.
+      %is = icmp eq i32 %b, 1
+      br i1 %is, label %more, label %out
+    more:
+      %d = call i32 @after()
+      %e = load i32, ptr @kept
+      %x = add i32 %a, %b
+      %y = add i32 %c, %d
+      %z = add i32 %x, %y
+      %w = add i32 %z, %e
+      ret i32 %w
+    out:
+      ret i32 0
+    }";
+
+extern "C-unwind" fn instead() -> i32 {
+    -100
+}
+
+/// The unit is removed while a thread is in one of its functions. What that calls of the unit
+/// afterwards is there if it was compiled; else the client is asked, as for everything that was
+/// removed.
 #[test]
 fn what_another_thread_is_in() {
     in_each_case(|case| {
-        let engine = case.engine();
-        let unit = add(
-            &engine,
-            "declare void @act(ptr)
-             @table = internal global [1 x ptr] [ptr @own]
-             @kept = global i32 1000
-             define internal i32 @own() {
-               ret i32 1
-             }
-             define i32 @before() {
-               ret i32 10
-             }
-             define i32 @after() {
-               ret i32 100
-             }
-             define i32 @f(ptr %data) {
-               %a = call i32 @before()
-               call void @act(ptr %data)
-               %function = load ptr, ptr @table
-               %b = call i32 %function()
-               %c = call i32 @before()
-               %d = call i32 @after()
-               %e = load i32, ptr @kept
-               %x = add i32 %a, %b
-               %y = add i32 %c, %d
-               %z = add i32 %x, %y
-               %w = add i32 %z, %e
-               ret i32 %w
-             }",
-        );
-        let f: WithData = function(&engine, "f");
-        let turns = Turns::default();
-        let run = || {
-            let mut wait = Act::new(|| {
-                turns.reach(1);
-                turns.await_step(2);
-            });
-            f(wait.data())
-        };
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(run);
-            turns.await_step(1);
-            engine.remove_unit(unit).unwrap();
-            for _ in 0..3 {
-                assert_eq!(engine.reclaim().bytes, 0);
+        for is_called in [false, true] {
+            let engine = case.engine();
+            let unit = add(&engine, BUSY);
+            if is_called {
+                let after: Plain = function(&engine, "after");
+                assert_eq!(on_fresh_thread(|| after()), 100);
             }
-            assert!(engine.lookup("after").is_err());
-            turns.reach(2);
-            assert_eq!(thread.join().unwrap(), 1121);
-        });
-        if case.undoes() {
-            engine.undo().unwrap();
-            assert_eq!(f(ptr::null_mut()), 1121);
-            undo_all(&engine);
+            engine.on_failure(|failure: &Failure<'_>| {
+                assert!(matches!(failure.error, Error::Removed { .. }));
+                assert_eq!(failure.function, Some("after"));
+                assert_eq!(failure.callers[0], "f");
+                Some((instead as *const ()).into())
+            });
+            let f: WithData = function(&engine, "f");
+            let turns = Turns::default();
+            let run = || {
+                let mut wait = Act::new(|| {
+                    turns.reach(1);
+                    turns.await_step(2);
+                });
+                f(wait.data())
+            };
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(run);
+                turns.await_step(1);
+                engine.remove_unit(unit).unwrap();
+                for _ in 0..3 {
+                    assert_eq!(engine.reclaim().bytes, 0);
+                }
+                assert!(engine.lookup("after").is_err());
+                turns.reach(2);
+                let expected = if is_called { 1121 } else { 921 };
+                assert_eq!(thread.join().unwrap(), expected);
+            });
+            if case.undoes() {
+                engine.undo().unwrap();
+                assert_eq!(on_fresh_thread(|| f(ptr::null_mut())), 1121);
+                undo_all(&engine);
+            }
+            is_all_freed(&engine);
         }
-        is_all_freed(&engine);
     });
 }
 

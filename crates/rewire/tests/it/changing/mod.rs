@@ -99,14 +99,16 @@ pub(crate) fn clear_stack() {
 pub(crate) fn in_process(test: &str, expected: &[i32], run: impl Fn(Level) + Sync) {
     let said = |level: Level| said_in_process(test, &format!("{level:?}"), || run(level));
     for level in [Level::O0, Level::O2] {
-        assert_eq!(said(level), expected, "at {level:?}");
+        let said = said(level);
+        assert!(is_child() || said == expected, "{said:?} at {level:?}");
     }
 }
+
+const WHICH: &str = "REWIRE_TEST_CHILD";
 
 /// As [`in_process`], once; what the child said. `which` tells the child which of several calls of
 /// this it is for.
 pub(crate) fn said_in_process(test: &str, which: &str, run: impl Fn() + Sync) -> Vec<i32> {
-    const WHICH: &str = "REWIRE_TEST_CHILD";
     match std::env::var(WHICH) {
         Ok(wanted) => {
             if wanted == which {
@@ -134,6 +136,11 @@ pub(crate) fn said_in_process(test: &str, which: &str, run: impl Fn() + Sync) ->
             said.collect()
         }
     }
+}
+
+/// Whether this process is one that [`said_in_process`] has started.
+fn is_child() -> bool {
+    std::env::var_os(WHICH).is_some()
 }
 
 /// What compiled code calls to say a number; see [`in_process`].
@@ -219,7 +226,8 @@ pub(crate) fn undo_all(engine: &Engine) {
 pub(crate) fn is_all_freed(engine: &Engine) {
     reclaim_all(engine);
     let report = engine.report();
-    assert_eq!(report.definitions_retired, report.definitions_freed);
+    let given_back = report.definitions_freed + report.definitions_beside;
+    assert_eq!(report.definitions_retired, given_back, "{report:?}");
     assert!(engine.retired().is_empty());
 }
 
@@ -240,6 +248,10 @@ impl Turns {
     /// Waits until a step was reached.
     pub(crate) fn await_step(&self, step: usize) {
         let turn = self.turn.lock().unwrap();
-        drop(self.changed.wait_while(turn, |turn| *turn < step).unwrap());
+        let waited = self
+            .changed
+            .wait_timeout_while(turn, Duration::from_secs(60), |turn| *turn < step);
+        // The other thread has failed.
+        assert!(!waited.unwrap().1.timed_out(), "nobody reached {step}");
     }
 }

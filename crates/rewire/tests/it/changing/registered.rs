@@ -72,7 +72,9 @@ fn destructors_run_when_their_unit_is_removed_and_not_again() {
                 engine.run_main("main", 1, none, none).unwrap();
             }
             engine.remove_unit(gone).unwrap();
-            reclaim_all(&engine);
+            on_fresh_thread(|| reclaim_all(&engine));
+            // LLVM may be gone when the others' destructors run.
+            engine.compile_all().unwrap();
             say(9);
         },
     );
@@ -132,8 +134,8 @@ fn a_unit_waits_for_destructors_of_threads() {
             turns.await_step(1);
             engine.remove_unit(unit).unwrap();
             let reclaimed = engine.reclaim();
-            assert_eq!(reclaimed.bytes, 0, "{reclaimed:?}");
             if !case.undoes() {
+                assert_eq!(reclaimed.bytes, 0, "{reclaimed:?}");
                 let holder = reclaimed.left[0].holder.as_deref();
                 assert_eq!(holder, Some("destructors of threads that still run"));
             }
@@ -223,7 +225,7 @@ fn a_destructor_may_replace_functions() {
             ),
         );
         let f: super::Plain = function(&engine, "f");
-        assert_eq!(f(), 1);
+        on_fresh_thread(|| assert_eq!(f(), 1));
         let register: extern "C-unwind" fn(*mut c_void) = function(&engine, "register");
         let mut replace = Act::new(|| {
             let body = super::returns("f", 2);
@@ -231,7 +233,7 @@ fn a_destructor_may_replace_functions() {
         });
         register(replace.data());
         engine.remove_unit(unit).unwrap();
-        assert_eq!(f(), 2);
+        on_fresh_thread(|| assert_eq!(f(), 2));
         undo_all(&engine);
         is_all_freed(&engine);
     });
