@@ -15,7 +15,6 @@ use crate::ledger::{Definition, EntryId, LibraryId, State, ThreadKey};
 use crate::link::{self, Purpose, enter_host};
 use crate::outside::{Found, LazyIr};
 use crate::recording::span_since;
-use crate::sync::wait;
 use crate::unit::Unit;
 
 /// A function that another thread is compiling, and since when this one waits for it.
@@ -150,7 +149,7 @@ impl Core {
                         *waiting = Some((name, Instant::now()));
                     }
                     ledger.waiting.insert(me, id);
-                    ledger = wait(&self.changed, ledger);
+                    ledger = self.changed.wait(ledger);
                     ledger.waiting.remove(&me);
                 }
                 State::Absent => break,
