@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
@@ -11,6 +11,7 @@ const SOURCES: [&str; 11] = [
     "extract.cpp",
     "lower.cpp",
     "plain.cpp",
+    "printer.cpp",
     "codegen.cpp",
     "gate.cpp",
     "keep.cpp",

@@ -220,6 +220,12 @@ bool rewire_is_plain(const Module &module) {
                      "Debug Info Version", "Dwarf Version"}, true)
              .Default(false))
       return false;
+  if (!module.ifunc_empty())
+    return false;
+  // Tables of constructors and the like.
+  for (const GlobalVariable &variable : module.globals())
+    if (variable.hasAppendingLinkage())
+      return false;
   for (const Function &function : module)
     if (!function.isDeclaration() && !isPlain(function))
       return false;
