@@ -138,8 +138,9 @@ struct RewireCodegen {
 
   void emit(Module &module) {
     buffer.clear();
-    if (plain && rewire_is_plain(module))
-      return plain->run(module);
+    const RewirePlainness plainness = plain ? rewire_plainness(module) : RewirePlainness::None;
+    if (plainness != RewirePlainness::None)
+      return plain->run(module, plainness == RewirePlainness::Plain);
     if (!passes)
       prepareFull();
     passes->run(module);
@@ -180,6 +181,24 @@ char *rewire_codegen_data_layout(const RewireCodegen *codegen) {
 
 char *rewire_codegen_triple(const RewireCodegen *codegen) {
   return rewire_message(codegen->machine->getTargetTriple().str());
+}
+
+struct RewireTarget {
+  Triple triple;
+  DataLayout layout;
+};
+
+RewireTarget *rewire_target_new(const RewireCodegen *codegen) {
+  return new RewireTarget{codegen->machine->getTargetTriple(),
+                          codegen->machine->createDataLayout()};
+}
+
+void rewire_set_triple(const RewireTarget *target, LLVMModuleRef module) {
+  unwrap(module)->setTargetTriple(target->triple);
+}
+
+void rewire_set_layout(const RewireTarget *target, LLVMModuleRef module) {
+  unwrap(module)->setDataLayout(target->layout);
 }
 
 void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {

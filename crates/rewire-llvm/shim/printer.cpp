@@ -15,9 +15,13 @@
 
 using namespace llvm;
 
+// How many sections every object needs.
+static constexpr size_t kOfAll = 2;
+
 void RewirePlainObjectFile::Initialize(MCContext &context, const TargetMachine &machine) {
   if (&context == known) {
-    for (const Section &section : sections)
+    for (const Section &section :
+         ArrayRef(sections).take_front(has_constants ? sections.size() : kOfAll))
       this->*section.place =
           context.getELFSection(section.name, section.type, section.flags, section.entry_size);
     return;
@@ -91,7 +95,8 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
   return made;
 }
 
-void RewirePlainPipeline::run(Module &module) {
+void RewirePlainPipeline::run(Module &module, bool has_constants) {
+  printer.getObjFileLowering()->has_constants = has_constants;
   passes.run(module);
   context.reset();
 }

@@ -21,13 +21,16 @@ class RewirePlainObjectFile final : public llvm::TargetLoweringObjectFileELF {
 public:
   void Initialize(llvm::MCContext &context, const llvm::TargetMachine &machine) override;
 
+  // Whether the next object may need sections of constants.
+  bool has_constants = true;
+
 private:
   struct Section {
     llvm::MCSection *llvm::MCObjectFileInfo::*place;
     std::string name;
     unsigned type, flags, entry_size;
   };
-  // As LLVM makes them for this target.
+  // As LLVM makes them for this target; those of constants at the end.
   std::vector<Section> sections;
   llvm::MCContext *known = nullptr;
 };
@@ -39,7 +42,7 @@ public:
   explicit RewirePrinterMachine(const llvm::TargetMachine &machine);
 
   const llvm::TargetSubtargetInfo *getSubtargetImpl(const llvm::Function &function) const override;
-  llvm::TargetLoweringObjectFile *getObjFileLowering() const override { return &file; }
+  RewirePlainObjectFile *getObjFileLowering() const override { return &file; }
 
 private:
   const llvm::TargetMachine &machine;
@@ -55,7 +58,7 @@ public:
                                                    const llvm::TargetLibraryInfoImpl &library);
 
   // Writes an object. The module is plain.
-  void run(llvm::Module &module);
+  void run(llvm::Module &module, bool has_constants);
 
 private:
   explicit RewirePlainPipeline(llvm::CodeGenTargetMachineImpl &machine);

@@ -13,7 +13,6 @@ use llvm_sys::core::{
     LLVMCreateMemoryBufferWithMemoryRangeCopy, LLVMDisposeMemoryBuffer, LLVMDisposeModule,
     LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDataLayoutStr, LLVMGetInitializer,
     LLVMGetModuleInlineAsm, LLVMGetTarget, LLVMIsAGlobalVariable, LLVMPrintValueToString,
-    LLVMSetDataLayout, LLVMSetTarget,
 };
 use llvm_sys::ir_reader::LLVMParseIRInContext2;
 use llvm_sys::prelude::{LLVMContextRef, LLVMMemoryBufferRef, LLVMModuleRef, LLVMValueRef};
@@ -268,7 +267,7 @@ impl Module {
         unsafe {
             let triple = std::ffi::CStr::from_ptr(LLVMGetTarget(self.module)).to_string_lossy();
             if triple.is_empty() {
-                LLVMSetTarget(self.module, host.triple.as_ptr());
+                host.set_triple(self.module);
             } else if !is_host_triple(&triple) {
                 return Err(LlvmError::OtherTarget {
                     module: self.name.clone(),
@@ -278,7 +277,7 @@ impl Module {
             }
             let layout = std::ffi::CStr::from_ptr(LLVMGetDataLayoutStr(self.module));
             if layout.is_empty() {
-                LLVMSetDataLayout(self.module, host.data_layout.as_ptr());
+                host.set_layout(self.module);
             } else if layout != host.data_layout.as_c_str() {
                 return Err(LlvmError::OtherTarget {
                     module: self.name.clone(),
