@@ -12,6 +12,7 @@ const SOURCES: &[&str] = &[
     "extract.cpp",
     "lower.cpp",
     "plain.cpp",
+    "printer.cpp",
     "codegen.cpp",
     "gate.cpp",
     "keep.cpp",

@@ -3,6 +3,7 @@
 #include "index.h"
 #include "lower.h"
 #include "plain.h"
+#include "printer.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/LoopAnalysisManager.h"
@@ -114,28 +115,35 @@ struct RewireCodegen {
   SmallVector<char, 0> buffer;
   raw_svector_ostream stream{buffer};
   // The two pipelines, each made when it is first needed.
-  std::unique_ptr<legacy::PassManager> passes, plain_passes;
+  std::unique_ptr<legacy::PassManager> passes;
+  std::unique_ptr<RewirePlainPipeline> plain;
   std::unique_ptr<Optimiser> optimiser;
   std::unique_ptr<TargetLibraryInfoImpl> library;
 
-  // Makes a pipeline; null if there is none for the target.
-  std::unique_ptr<legacy::PassManager> pipeline(bool plain) {
-    auto made = std::make_unique<legacy::PassManager>();
-    RewirePlainPasses few(*made);
-    legacy::PassManagerBase &taking = plain ? static_cast<legacy::PassManagerBase &>(few) : *made;
-    taking.add(new TargetLibraryInfoWrapperPass(*library));
-    if (machine->addPassesToEmitFile(taking, stream, nullptr, CodeGenFileType::ObjectFile, true))
-      return nullptr;
-    return made;
+  // Makes the pipeline that most modules need first; false if there is none for the target.
+  bool prepare() { return level == 0 ? preparePlain() : prepareFull(); }
+
+  bool preparePlain() {
+    auto &known = static_cast<CodeGenTargetMachineImpl &>(*machine);
+    plain = RewirePlainPipeline::make(known, stream, *library);
+    return plain != nullptr;
   }
 
-  legacy::PassManager &passesFor(const Module &module) {
-    const bool plain = level == 0 && rewire_is_plain(module);
-    auto &known = plain ? plain_passes : passes;
-    // The first one could be made.
-    if (!known)
-      known = pipeline(plain);
-    return *known;
+  bool prepareFull() {
+    passes = std::make_unique<legacy::PassManager>();
+    passes->add(new TargetLibraryInfoWrapperPass(*library));
+    return !machine->addPassesToEmitFile(*passes, stream, nullptr, CodeGenFileType::ObjectFile,
+                                         true);
+  }
+
+  void emit(Module &module) {
+    buffer.clear();
+    const RewirePlainness plainness = plain ? rewire_plainness(module) : RewirePlainness::None;
+    if (plainness != RewirePlainness::None)
+      return plain->run(module, plainness == RewirePlainness::Plain);
+    if (!passes)
+      prepareFull();
+    passes->run(module);
   }
 };
 
@@ -158,11 +166,7 @@ RewireCodegen *rewire_codegen_new(unsigned level, char **error) {
   codegen->machine.reset(target->createTargetMachine(
       triple, "x86-64", "", options, Reloc::PIC_, CodeModel::Small, levels[level], false));
   codegen->library = std::make_unique<TargetLibraryInfoImpl>(triple);
-  // Most functions at level 0 need no other.
-  auto &first = level == 0 ? codegen->plain_passes : codegen->passes;
-  if (codegen->machine)
-    first = codegen->pipeline(level == 0);
-  if (!first) {
+  if (!codegen->machine || !codegen->prepare()) {
     *error = rewire_message("LLVM has no code generator for " + triple.str());
     return nullptr;
   }
@@ -177,6 +181,24 @@ char *rewire_codegen_data_layout(const RewireCodegen *codegen) {
 
 char *rewire_codegen_triple(const RewireCodegen *codegen) {
   return rewire_message(codegen->machine->getTargetTriple().str());
+}
+
+struct RewireTarget {
+  Triple triple;
+  DataLayout layout;
+};
+
+RewireTarget *rewire_target_new(const RewireCodegen *codegen) {
+  return new RewireTarget{codegen->machine->getTargetTriple(),
+                          codegen->machine->createDataLayout()};
+}
+
+void rewire_set_triple(const RewireTarget *target, LLVMModuleRef module) {
+  unwrap(module)->setTargetTriple(target->triple);
+}
+
+void rewire_set_layout(const RewireTarget *target, LLVMModuleRef module) {
+  unwrap(module)->setDataLayout(target->layout);
 }
 
 void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
@@ -347,9 +369,7 @@ void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
 
 void rewire_emit(RewireCodegen *codegen, LLVMModuleRef module, const char **bytes,
                  size_t *length) {
-  codegen->buffer.clear();
-  Module &M = *unwrap(module);
-  codegen->passesFor(M).run(M);
+  codegen->emit(*unwrap(module));
   *bytes = codegen->buffer.data();
   *length = codegen->buffer.size();
 }

@@ -18,6 +18,9 @@ const StringRef kUnneeded[] = {
     "Pre-ISel Intrinsic Lowering", "Expand IR instructions", "Expand Atomic instructions",
     "Scalarize Masked Memory Intrinsics", "Expand reduction intrinsics",
     "Expand indirectbr instructions", "Prepare callbr",
+    // A register for the GOT, which 64-bit code of the small model doesn't need; a base pointer,
+    // which goes with stacks that move.
+    "X86 PIC Global Base Reg Initialization", "Argument Stack Rebase",
     // Tiles of AMX: vectors, intrinsics.
     "Lower AMX intrinsics", "Lower AMX type for load/store", "Fast Tile Register Preconfigure",
     "Fast Tile Register Configure", "X86 Lower Tile Copy",
@@ -193,7 +196,17 @@ bool isPlain(const Instruction &instruction) {
   }
 }
 
-bool isPlain(const Function &function) {
+bool needsConstants(const Instruction &instruction) {
+  const auto isOther = [](const Type *type) {
+    return type->isFloatingPointTy() || type->isAggregateType();
+  };
+  if (isa<SwitchInst>(instruction) || isOther(instruction.getType()))
+    return true;
+  return llvm::any_of(instruction.operand_values(),
+                      [&](const Value *operand) { return isOther(operand->getType()); });
+}
+
+bool isPlain(const Function &function, bool &constants) {
   if (function.hasGC() || function.hasPersonalityFn() || function.hasPrefixData() ||
       function.hasPrologueData() || function.getCallingConv() != CallingConv::C ||
       function.hasMetadata() || !isPlain(function.getAttributes()))
@@ -204,14 +217,16 @@ bool isPlain(const Function &function) {
   for (const Instruction &instruction : instructions(function))
     if (!isPlain(instruction))
       return false;
+    else
+      constants |= needsConstants(instruction);
   return true;
 }
 
 } // namespace
 
-bool rewire_is_plain(const Module &module) {
+RewirePlainness rewire_plainness(const Module &module) {
   if (!module.getModuleInlineAsm().empty())
-    return false;
+    return RewirePlainness::None;
   SmallVector<Module::ModuleFlagEntry, 8> flags;
   module.getModuleFlagsMetadata(flags);
   for (const Module::ModuleFlagEntry &flag : flags)
@@ -219,11 +234,18 @@ bool rewire_is_plain(const Module &module) {
              .Cases({"wchar_size", "PIC Level", "PIE Level", "uwtable", "frame-pointer",
                      "Debug Info Version", "Dwarf Version"}, true)
              .Default(false))
-      return false;
+      return RewirePlainness::None;
+  if (!module.ifunc_empty())
+    return RewirePlainness::None;
+  // Tables of constructors and the like.
+  for (const GlobalVariable &variable : module.globals())
+    if (variable.hasAppendingLinkage())
+      return RewirePlainness::None;
+  bool constants = false;
   for (const Function &function : module)
-    if (!function.isDeclaration() && !isPlain(function))
-      return false;
-  return true;
+    if (!function.isDeclaration() && !isPlain(function, constants))
+      return RewirePlainness::None;
+  return constants ? RewirePlainness::Plain : RewirePlainness::Integers;
 }
 
 void RewirePlainPasses::add(Pass *pass) {

@@ -11,10 +11,20 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Pass.h"
 
-// Whether every body of a module is plain: what it holds and is asked for is among the things that
-// the passes left out don't care about. Whatever isn't known here isn't plain. Costs the number of
-// instructions.
-bool rewire_is_plain(const llvm::Module &module);
+// How plain a module is.
+enum class RewirePlainness {
+  // Not at all.
+  None,
+  // What every body holds and is asked for is among the things that the passes left out don't care
+  // about.
+  Plain,
+  // And no code needs a constant in memory or a table of jumps: all is done with integers, and
+  // there is no switch.
+  Integers,
+};
+
+// Whatever isn't known here isn't plain. Costs the number of instructions.
+RewirePlainness rewire_plainness(const llvm::Module &module);
 
 // Takes the passes of a pipeline at level 0 and drops those that do nothing for plain functions.
 // A pass that LLVM calls otherwise by now is kept, which is slower and never wrong.

@@ -135,6 +135,11 @@ void rewire_codegen_free(RewireCodegen *codegen);
 // The host's data layout and triple.
 char *rewire_codegen_data_layout(const RewireCodegen *codegen);
 char *rewire_codegen_triple(const RewireCodegen *codegen);
+// Both, ready to be given to modules without reading them anew.
+typedef struct RewireTarget RewireTarget;
+RewireTarget *rewire_target_new(const RewireCodegen *codegen);
+void rewire_set_triple(const RewireTarget *target, LLVMModuleRef module);
+void rewire_set_layout(const RewireTarget *target, LLVMModuleRef module);
 // Inlines what has to be inlined, then runs the IR pipeline of the level.
 void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module);
 // The same for a module whose functions may learn from one another, and inline one another.

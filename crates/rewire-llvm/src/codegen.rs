@@ -4,6 +4,8 @@ use std::ffi::CString;
 use std::ptr;
 use std::sync::OnceLock;
 
+use llvm_sys::prelude::LLVMModuleRef;
+
 use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
@@ -128,7 +130,14 @@ impl Codegen {
 pub(crate) struct Host {
     pub(crate) triple: CString,
     pub(crate) data_layout: CString,
+    /// Both as LLVM has them, never freed.
+    target: *const ffi::RewireTarget,
 }
+
+// SAFETY: nobody changes what it refers to.
+unsafe impl Send for Host {}
+// SAFETY: as above.
+unsafe impl Sync for Host {}
 
 impl Host {
     pub(crate) fn get() -> Result<&'static Self, LlvmError> {
@@ -136,18 +145,40 @@ impl Host {
         HOST.get_or_init(|| {
             let codegen = Codegen::new(Level::O0)?;
             // SAFETY: the code generator is valid, and the strings are ours.
-            let (triple, layout) = unsafe {
+            let (triple, layout, target) = unsafe {
                 (
                     take_message(ffi::rewire_codegen_triple(codegen.raw)),
                     take_message(ffi::rewire_codegen_data_layout(codegen.raw)),
+                    ffi::rewire_target_new(codegen.raw),
                 )
             };
             Ok(Self {
                 triple: CString::new(triple).unwrap_or_default(),
                 data_layout: CString::new(layout).unwrap_or_default(),
+                target,
             })
         })
         .as_ref()
         .map_err(Clone::clone)
+    }
+
+    /// Gives a module the host's triple.
+    ///
+    /// # Safety
+    ///
+    /// The module is valid, and the caller's alone.
+    pub(crate) unsafe fn set_triple(&self, module: LLVMModuleRef) {
+        // SAFETY: the target stands for ever; the rest as the caller promises.
+        unsafe { ffi::rewire_set_triple(self.target, module) }
+    }
+
+    /// Gives a module the host's data layout.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Host::set_triple`].
+    pub(crate) unsafe fn set_layout(&self, module: LLVMModuleRef) {
+        // SAFETY: as above.
+        unsafe { ffi::rewire_set_layout(self.target, module) }
     }
 }

@@ -15,6 +15,13 @@ pub(crate) struct RewireCodegen {
     _opaque: [u8; 0],
 }
 
+/// A target's triple and data layout.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct RewireTarget {
+    _opaque: [u8; 0],
+}
+
 /// How large a function's body is.
 #[repr(C)]
 #[derive(Default)]
@@ -105,6 +112,9 @@ unsafe extern "C" {
     pub(crate) fn rewire_codegen_free(codegen: *mut RewireCodegen);
     pub(crate) fn rewire_codegen_data_layout(codegen: *const RewireCodegen) -> *mut c_char;
     pub(crate) fn rewire_codegen_triple(codegen: *const RewireCodegen) -> *mut c_char;
+    pub(crate) fn rewire_target_new(codegen: *const RewireCodegen) -> *mut RewireTarget;
+    pub(crate) fn rewire_set_triple(target: *const RewireTarget, module: LLVMModuleRef);
+    pub(crate) fn rewire_set_layout(target: *const RewireTarget, module: LLVMModuleRef);
     pub(crate) fn rewire_optimise(codegen: *mut RewireCodegen, module: LLVMModuleRef);
     pub(crate) fn rewire_optimise_whole(codegen: *mut RewireCodegen, module: LLVMModuleRef);
     pub(crate) fn rewire_slot_calls(codegen: *mut RewireCodegen, module: LLVMModuleRef);

@@ -19,6 +19,7 @@
 mod call_plan;
 mod codegen;
 mod contents;
+mod context;
 mod contract;
 mod diagnostics;
 mod error;

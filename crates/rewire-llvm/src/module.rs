@@ -1,5 +1,6 @@
 //! A module in a context of its own.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
@@ -8,18 +9,18 @@ use std::sync::atomic::AtomicU8;
 use llvm_sys::bit_reader::LLVMGetBitcodeModuleInContext2;
 use llvm_sys::bit_writer::LLVMWriteBitcodeToMemoryBuffer;
 use llvm_sys::core::{
-    LLVMContextCreate, LLVMContextDispose, LLVMContextSetDiscardValueNames,
-    LLVMCreateMemoryBufferWithMemoryRange, LLVMCreateMemoryBufferWithMemoryRangeCopy,
-    LLVMDisposeMemoryBuffer, LLVMDisposeModule, LLVMGetBufferSize, LLVMGetBufferStart,
-    LLVMGetDataLayoutStr, LLVMGetInitializer, LLVMGetModuleInlineAsm, LLVMGetTarget,
-    LLVMIsAGlobalVariable, LLVMPrintValueToString, LLVMSetDataLayout, LLVMSetTarget,
+    LLVMContextSetDiscardValueNames, LLVMCreateMemoryBufferWithMemoryRange,
+    LLVMCreateMemoryBufferWithMemoryRangeCopy, LLVMDisposeMemoryBuffer, LLVMDisposeModule,
+    LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDataLayoutStr, LLVMGetInitializer,
+    LLVMGetModuleInlineAsm, LLVMGetTarget, LLVMIsAGlobalVariable, LLVMPrintValueToString,
 };
 use llvm_sys::ir_reader::LLVMParseIRInContext2;
 use llvm_sys::prelude::{LLVMContextRef, LLVMMemoryBufferRef, LLVMModuleRef, LLVMValueRef};
 
 use crate::call_plan::{self, CallPlan};
 use crate::codegen::Host;
-use crate::diagnostics::{Diagnostics, take_message};
+use crate::context::{self, Context};
+use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
 use crate::index::{self, ModuleIndex};
@@ -94,9 +95,13 @@ pub struct Module {
     name: Arc<str>,
     index: *mut ffi::RewireIndex,
     module: LLVMModuleRef,
-    context: LLVMContextRef,
-    // Dropped after the context that reports to it and the module that reads from it.
-    diagnostics: Diagnostics,
+    /// Every body was read and verified, and nothing was taken out since.
+    is_verified: Cell<bool>,
+    /// Others may have the context afterwards.
+    shares_context: bool,
+    /// Only `drop` takes it out. Dropped after the module that lives in it.
+    context: Option<Context>,
+    // Dropped after the module that reads from them.
     _bytes: Arc<[u8]>,
 }
 
@@ -106,7 +111,7 @@ unsafe impl Send for Module {}
 
 impl Drop for Module {
     fn drop(&mut self) {
-        // SAFETY: these are ours, and the index refers to the module, which refers to the context.
+        // SAFETY: these are ours, and the index refers to the module.
         unsafe {
             if !self.index.is_null() {
                 ffi::rewire_index_free(self.index);
@@ -114,7 +119,11 @@ impl Drop for Module {
             if !self.module.is_null() {
                 LLVMDisposeModule(self.module);
             }
-            LLVMContextDispose(self.context);
+        }
+        // What was never read may have left anything behind.
+        let is_read = !self.index.is_null();
+        if let Some(context) = self.context.take() {
+            context.give_back(self.shares_context && is_read);
         }
     }
 }
@@ -127,20 +136,20 @@ impl Module {
     ///
     /// Bytes that are no IR, IR that breaks a rule, IR for another kind of machine.
     pub fn read(source: &Source) -> Result<Self, LlvmError> {
-        // SAFETY: a fresh context; `Module` disposes of it.
-        let context = unsafe { LLVMContextCreate() };
+        let shares_context = context::can_be_shared(source);
         let mut module = Self {
             name: source.name.clone(),
             index: ptr::null_mut(),
             module: ptr::null_mut(),
-            context,
-            diagnostics: Diagnostics::install(context),
+            is_verified: Cell::new(false),
+            shares_context,
+            context: Some(Context::of(source, shares_context)),
             _bytes: source.bytes.clone(),
         };
         if source.is_bitcode() {
             // SAFETY: the context is valid. Names of instructions are for people who read IR, but
             // the parser of text can't do without.
-            unsafe { LLVMContextSetDiscardValueNames(context, 1) };
+            unsafe { LLVMContextSetDiscardValueNames(module.context(), 1) };
             module.read_bitcode(&source.bytes)?;
         } else {
             module.read_text(&source.bytes)?;
@@ -152,6 +161,16 @@ impl Module {
             module.index = ffi::rewire_index_new(module.module);
         }
         Ok(module)
+    }
+
+    /// The context; null only while the module is dropped.
+    fn context(&self) -> LLVMContextRef {
+        self.context.as_ref().map_or(ptr::null_mut(), Context::raw)
+    }
+
+    /// What LLVM said of the module since the last call.
+    fn take_diagnostics(&self) -> Option<String> {
+        self.context.as_ref()?.diagnostics.take()
     }
 
     fn malformed(&self, reason: String) -> LlvmError {
@@ -175,14 +194,15 @@ impl Module {
                 c"bitcode".as_ptr(),
                 0,
             );
-            let failed = LLVMGetBitcodeModuleInContext2(self.context, buffer, &raw mut self.module);
+            let failed =
+                LLVMGetBitcodeModuleInContext2(self.context(), buffer, &raw mut self.module);
             if ffi::is_true(failed) {
                 self.module = ptr::null_mut();
                 LLVMDisposeMemoryBuffer(buffer);
-                return Err(self.malformed(self.diagnostics.take().unwrap_or_default()));
+                return Err(self.malformed(self.take_diagnostics().unwrap_or_default()));
             }
         }
-        match self.diagnostics.take() {
+        match self.take_diagnostics() {
             Some(reason) => Err(self.malformed(reason)),
             None => Ok(()),
         }
@@ -197,8 +217,12 @@ impl Module {
                 bytes.len(),
                 c"text".as_ptr(),
             );
-            let failed =
-                LLVMParseIRInContext2(self.context, buffer, &raw mut self.module, &raw mut message);
+            let failed = LLVMParseIRInContext2(
+                self.context(),
+                buffer,
+                &raw mut self.module,
+                &raw mut message,
+            );
             LLVMDisposeMemoryBuffer(buffer);
             let reason = take_message(message);
             if ffi::is_true(failed) {
@@ -209,12 +233,16 @@ impl Module {
         self.verify_all()
     }
 
-    /// Reads every body that isn't read yet, and verifies the module.
+    /// Reads every body that isn't read yet, and verifies the module, unless that was done
+    /// already.
     ///
     /// # Errors
     ///
     /// Bodies that can't be read or that break a rule.
     pub fn verify_all(&self) -> Result<(), LlvmError> {
+        if self.is_verified.get() {
+            return Ok(());
+        }
         let mut message = ptr::null_mut();
         // SAFETY: the module is valid; a message is ours to free.
         let (failed, reason) = unsafe {
@@ -222,12 +250,13 @@ impl Module {
             (failed, take_message(message))
         };
         if failed {
-            self.diagnostics.take();
+            self.take_diagnostics();
             return Err(LlvmError::Invalid {
                 module: self.name.clone(),
                 reason,
             });
         }
+        self.is_verified.set(true);
         Ok(())
     }
 
@@ -238,7 +267,7 @@ impl Module {
         unsafe {
             let triple = std::ffi::CStr::from_ptr(LLVMGetTarget(self.module)).to_string_lossy();
             if triple.is_empty() {
-                LLVMSetTarget(self.module, host.triple.as_ptr());
+                host.set_triple(self.module);
             } else if !is_host_triple(&triple) {
                 return Err(LlvmError::OtherTarget {
                     module: self.name.clone(),
@@ -248,7 +277,7 @@ impl Module {
             }
             let layout = std::ffi::CStr::from_ptr(LLVMGetDataLayoutStr(self.module));
             if layout.is_empty() {
-                LLVMSetDataLayout(self.module, host.data_layout.as_ptr());
+                host.set_layout(self.module);
             } else if layout != host.data_layout.as_c_str() {
                 return Err(LlvmError::OtherTarget {
                     module: self.name.clone(),
@@ -301,7 +330,7 @@ impl Module {
     pub fn call_plan(&mut self, function: Ordinal) -> CallPlan {
         assert!(function.index() < self.len());
         let plan = call_plan::read(self.index, function);
-        self.diagnostics.take();
+        self.take_diagnostics();
         plan
     }
 
@@ -404,7 +433,8 @@ impl Module {
         failed: bool,
         reason: String,
     ) -> Result<Extracted<'_>, LlvmError> {
-        let said = self.diagnostics.take();
+        self.is_verified.set(false);
+        let said = self.take_diagnostics();
         if failed || said.is_some() {
             if !module.is_null() {
                 // SAFETY: it was made by the shim for us and nobody else knows it.
@@ -438,7 +468,7 @@ impl Module {
             let text = ffi::rewire_gate(self.index, function.index());
             (!text.is_null()).then(|| take_message(text))
         };
-        self.diagnostics.take();
+        self.take_diagnostics();
         text
     }
 
@@ -559,7 +589,7 @@ impl Extracted<'_> {
     }
 
     pub(crate) fn take_diagnostics(&self) -> Option<String> {
-        self.source.diagnostics.take()
+        self.source.take_diagnostics()
     }
 }
 

@@ -276,6 +276,30 @@ impl CodeMemory {
         Ok(())
     }
 
+    /// Writes bytes to the start of each of several pieces of memory: as [`Reserved::write`], one
+    /// after the other, with one look at whether `/proc/self/mem` is still the file it was.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses; some of them may be written then.
+    pub fn write_all(&self, pieces: &mut [(&mut Reserved<'_>, &[u8])]) -> Result<(), MemoryError> {
+        let mut forced = Vec::with_capacity(pieces.len());
+        for (reserved, bytes) in pieces {
+            assert!(
+                std::ptr::eq(reserved.memory, self),
+                "memory of another engine"
+            );
+            if reserved.kind.is_writable() {
+                reserved.write(bytes)?;
+            } else {
+                reserved.check_size(bytes);
+                forced.push((reserved.start, *bytes));
+            }
+        }
+        // SAFETY: the memory is the callers' alone until `keep`.
+        unsafe { self.writer.write_all(&forced) }
+    }
+
     /// Makes everything that was given back until now free to be given out again; the answer is
     /// how many bytes that is.
     ///
@@ -390,10 +414,7 @@ impl Reserved<'_> {
     ///
     /// The kernel refuses.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), MemoryError> {
-        assert!(
-            bytes.len() as u64 <= self.size,
-            "more bytes than were taken"
-        );
+        self.check_size(bytes);
         if self.kind.is_writable() {
             // SAFETY: the memory is mapped, writable and ours alone until `keep`.
             unsafe {
@@ -407,6 +428,13 @@ impl Reserved<'_> {
         }
         // SAFETY: the memory is ours alone until `keep`.
         unsafe { self.memory.writer.write(self.start, bytes) }
+    }
+
+    fn check_size(&self, bytes: &[u8]) {
+        assert!(
+            bytes.len() as u64 <= self.size,
+            "more bytes than were taken"
+        );
     }
 
     /// Keeps the memory until it is [given back](CodeMemory::free), or the engine ends.

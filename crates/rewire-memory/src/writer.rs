@@ -45,7 +45,18 @@ impl Writer {
     ///
     /// Nobody reads or runs the bytes meanwhile, and they belong to the caller.
     pub(crate) unsafe fn write(&self, to: ExecAddr, bytes: &[u8]) -> Result<(), MemoryError> {
-        if bytes.is_empty() {
+        // SAFETY: as the caller promises.
+        unsafe { self.write_all(&[(to, bytes)]) }
+    }
+
+    /// Writes several pieces. Whether the file is still ours is asked once for all of them: a
+    /// thread that closes it meanwhile would as well close it between asking and writing.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Writer::write`].
+    pub(crate) unsafe fn write_all(&self, pieces: &[(ExecAddr, &[u8])]) -> Result<(), MemoryError> {
+        if pieces.iter().all(|(_, bytes)| bytes.is_empty()) {
             return Ok(());
         }
         let mut mem = self
@@ -58,13 +69,16 @@ impl Writer {
             former.leave();
             self.same_process.set();
         }
-        mem.file
-            .write_all_at(bytes, to.get())
-            .map_err(|source| MemoryError::Write {
-                address: to,
-                size: bytes.len(),
-                source,
-            })
+        for (to, bytes) in pieces.iter().filter(|(_, bytes)| !bytes.is_empty()) {
+            mem.file
+                .write_all_at(bytes, to.get())
+                .map_err(|source| MemoryError::Write {
+                    address: *to,
+                    size: bytes.len(),
+                    source,
+                })?;
+        }
+        Ok(())
     }
 
     /// Writes the same byte all over a range of readable pages of private memory.

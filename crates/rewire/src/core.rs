@@ -1,7 +1,7 @@
 //! What all parts of an engine share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use rewire_llvm::{Codegen, Level, Module, Source};
 use rewire_memory::fault::CrashGuard;
@@ -26,7 +26,7 @@ use crate::process::{cxx, sections};
 use crate::reclaim::Reclaimer;
 use crate::recording::Loading;
 use crate::report::{Phase, Timings};
-use crate::sync::lock;
+use crate::sync::{Signal, lock};
 use crate::unit::{Unit, UnitId, UnitPlace};
 use crate::workers::Workers;
 
@@ -35,7 +35,7 @@ pub(crate) struct Core {
     pub(crate) slots: Slots,
     ledger: Mutex<Ledger>,
     /// A definition went from pending to something else.
-    pub(crate) changed: Condvar,
+    pub(crate) changed: Signal,
     pub(crate) unwind: UnwindTable,
     codegens: Mutex<Vec<Codegen>>,
     pub(crate) level: Level,
@@ -79,7 +79,7 @@ impl Core {
         let core = Arc::new(Self {
             slots,
             ledger: Mutex::new(Ledger::new()),
-            changed: Condvar::new(),
+            changed: Signal::default(),
             unwind,
             codegens: Mutex::new(Vec::new()),
             level: options.level.level(),

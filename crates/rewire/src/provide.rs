@@ -15,7 +15,6 @@ use crate::ledger::{Definition, EntryId, LibraryId, State, ThreadKey};
 use crate::link::{self, Purpose, enter_host};
 use crate::outside::{Found, LazyIr};
 use crate::recording::span_since;
-use crate::sync::wait;
 use crate::unit::Unit;
 
 /// A function that another thread is compiling, and since when this one waits for it.
@@ -39,6 +38,9 @@ enum Work {
     Choose(EntryId),
 }
 
+/// So often a name may change while it is provided, one time after the other.
+const MOST_CHANGES: usize = 10_000;
+
 /// Work that a thread has taken.
 struct Claimed {
     work: Work,
@@ -54,6 +56,22 @@ impl Core {
     ///
     /// `caller` is a place in the code that calls it, as far as there is one.
     pub(crate) fn provide(&self, id: EntryId, caller: Option<ExecAddr>) -> Result<ExecAddr, Error> {
+        // Each time, somebody else has changed what the name stands for, or dropped its code.
+        for _ in 0..MOST_CHANGES {
+            if let Some(address) = self.provide_once(id, caller)? {
+                return Ok(address);
+            }
+        }
+        let name = self.ledger().entry(id).label().to_owned();
+        Err(Error::Internal(format!("{name} changes all the time")))
+    }
+
+    /// The same, unless the name stands for something else by the time it is done.
+    fn provide_once(
+        &self,
+        id: EntryId,
+        caller: Option<ExecAddr>,
+    ) -> Result<Option<ExecAddr>, Error> {
         let mut waiting = None;
         let claimed = self.claim(id, &mut waiting);
         if let Some((function, since)) = waiting {
@@ -65,7 +83,7 @@ impl Core {
             began_with,
         } = claimed?;
         let result = match work {
-            Work::Done(address) => return Ok(address),
+            Work::Done(address) => return Ok(Some(address)),
             Work::Compile(unit, ordinal) => {
                 let why = || Why::Called {
                     by: caller.and_then(|caller| self.function_at(caller)),
@@ -84,13 +102,13 @@ impl Core {
             }
             Work::Ask => match self.ask_outside(id) {
                 Ok(Found::Symbol(HostSymbol::Address(address))) => Ok(Some(address)),
-                Ok(Found::Entered) => return self.provide_again(id, caller),
+                Ok(Found::Entered) => return Ok(self.let_go(id)),
                 Ok(Found::Symbol(_) | Found::Nothing) => Err(self.missing(id)),
                 Err(error) => Err(error),
             },
-            Work::Import => return self.go_to_import(id),
+            Work::Import => return self.go_to_import(id).map(Some),
             Work::Generate(make) => match self.generate(id, &make) {
-                Ok(()) => return self.provide_again(id, caller),
+                Ok(()) => return Ok(self.let_go(id)),
                 Err(error) => Err(error),
             },
             Work::Choose(resolver) => self.choose(resolver).map(Some),
@@ -122,22 +140,16 @@ impl Core {
                 return Err(Error::Again(error));
             }
         }
-        let result = match ledger.entry(id).state {
-            State::Present(address) => Ok(address),
-            _ if ledger.entry(id).definition != began_with => {
-                drop(ledger);
-                return self.provide_again(id, caller);
-            }
-            _ => {
-                let what = "a definition was compiled and is not there".to_owned();
-                let error = Arc::new(Error::Internal(what));
-                ledger.entry_mut(id).state = State::Failed(error.clone());
-                Err(Error::Again(error))
-            }
+        let address = match ledger.entry(id).state {
+            State::Present(address) => Some(address),
+            _ => None,
         };
         drop(ledger);
+        if address.is_none() {
+            return Ok(self.let_go(id));
+        }
         self.changed.notify_all();
-        result
+        Ok(address)
     }
 
     /// Marks a function as this thread's to compile, or waits for whoever does; `waiting` says
@@ -171,7 +183,7 @@ impl Core {
                         *waiting = Some((name, Instant::now()));
                     }
                     ledger.waiting.insert(me, id);
-                    ledger = wait(&self.changed, ledger);
+                    ledger = self.changed.wait(ledger);
                     ledger.waiting.remove(&me);
                 }
                 State::Absent => break,
@@ -226,12 +238,12 @@ impl Core {
         }
     }
 
-    /// As [`Core::provide`], for a function that this thread has claimed and of which the ledger
-    /// knows more by now.
-    fn provide_again(&self, id: EntryId, caller: Option<ExecAddr>) -> Result<ExecAddr, Error> {
+    /// Leaves a function that this thread has claimed to whoever comes next, because the ledger knows
+    /// more of it by now.
+    fn let_go(&self, id: EntryId) -> Option<ExecAddr> {
         self.give_back(&[id]);
         self.changed.notify_all();
-        self.provide(id, caller)
+        None
     }
 
     /// Has the slot of a name lead to the function that it stands for now: another library's.

@@ -19,7 +19,6 @@ use crate::ledger::{
 use crate::link::{self, Object, Purpose};
 use crate::process::cxx;
 use crate::recording::span_since;
-use crate::sync::wait;
 use crate::unit::{Scope, Unit, UnitId, UnitPlace};
 
 /// A step whose module was read.
@@ -129,7 +128,7 @@ impl<'c> Work<'c> {
                 let name = ledger.entry(taken).label().into();
                 return Err(Error::Changing { name });
             }
-            ledger = wait(&core.changed, ledger);
+            ledger = core.changed.wait(ledger);
         }
         drop(ledger);
         self.claimed = names;
@@ -166,7 +165,7 @@ impl<'c> Work<'c> {
                         return Err(Error::Changing { name });
                     }
                     self.waited.get_or_insert_with(|| (name, Instant::now()));
-                    ledger = wait(&core.changed, ledger);
+                    ledger = core.changed.wait(ledger);
                 }
             }
         }

@@ -211,13 +211,27 @@ fn stage<'m>(
             &one.placement,
             &mut one.image,
         )?;
-        one.write()?;
     }
+    write_all(core, &mut staged.0)?;
     let mut memory = staged.0.iter().flat_map(|one| &one.memory);
     if memory.any(Reserved::held_code) {
         core.memory.synchronise()?;
     }
     Ok(std::mem::take(&mut staged.0))
+}
+
+/// Writes the fixed-up bytes of all objects to their places.
+fn write_all(core: &Core, staged: &mut [Staged<'_>]) -> Result<(), Error> {
+    let mut pieces = Vec::with_capacity(2 * staged.len());
+    for one in staged {
+        let images = [&one.image.code, &one.image.read_only, &one.image.data];
+        for (memory, bytes) in one.memory.iter_mut().zip(images) {
+            if !bytes.is_empty() {
+                pieces.push((memory, &**bytes));
+            }
+        }
+    }
+    Ok(core.memory.write_all(&mut pieces)?)
 }
 
 /// Gives memory back in the reverse order of taking it.
@@ -253,16 +267,6 @@ impl<'m> Staged<'m> {
             read_only: place(Segment::ReadOnly)?,
             data: place(Segment::Data)?,
         };
-        Ok(())
-    }
-
-    fn write(&mut self) -> Result<(), Error> {
-        let images = [&self.image.code, &self.image.read_only, &self.image.data];
-        for (memory, bytes) in self.memory.iter_mut().zip(images) {
-            if !bytes.is_empty() {
-                memory.write(bytes)?;
-            }
-        }
         Ok(())
     }
 
