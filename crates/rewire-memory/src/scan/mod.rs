@@ -228,7 +228,6 @@ fn scan_from(ranges: &[Range<ExecAddr>], sp: u64, registers: &[u64]) -> Scan {
     let registry = (!registered.is_empty()).then_some(registry);
     let signal = signal::ready();
     stacks::set_restorer(signal::restorer());
-    let exceptions = Exceptions::find();
     let exempt = exempt::lock().clone();
     // SAFETY: no preconditions.
     let own = unsafe { libc::gettid() };
@@ -236,6 +235,7 @@ fn scan_from(ranges: &[Range<ExecAddr>], sp: u64, registers: &[u64]) -> Scan {
         .iter()
         .any(|(tid, started)| *tid == own && tasks.started(own) == Some(*started));
     let mut memory = Memory::new();
+    let exceptions = Exceptions::find(&mut memory);
     let mut suspects = Suspects::new(ranges);
     let mut troubles = Vec::new();
     let mut in_flight = false;
@@ -246,17 +246,15 @@ fn scan_from(ranges: &[Range<ExecAddr>], sp: u64, registers: &[u64]) -> Scan {
             troubles.push((own, Trouble::Strange(strange)));
         }
         suspects.keep(Place::Thread(own));
-        in_flight |= exceptions
-            .as_ref()
-            .is_some_and(|known| known.in_flight(look.thread_pointer(), &mut memory));
+        in_flight |= exceptions.in_flight(look.thread_pointer(), &mut memory);
     }
-    let mut threads = Threads::new(&tasks, &registered, exceptions.as_ref(), signal, exempt);
+    let mut threads = Threads::new(&tasks, &registered, exceptions, signal, exempt);
     {
         // A handler of the program's could wait for a thread that is held.
         let _blocked = signal::Blocked::new();
         threads.run(&mut memory, &mut suspects);
     }
-    in_flight |= threads.in_flight;
+    in_flight |= threads.in_flight || threads.troubles().next().is_some();
     troubles.extend(threads.troubles());
     let mut unknown = Vec::new();
     if threads.overflow {

@@ -76,7 +76,7 @@ struct Thread {
 pub(super) struct Threads<'a> {
     tasks: &'a Tasks,
     registered: &'a [Range<u64>],
-    exceptions: Option<&'a Exceptions>,
+    exceptions: Exceptions,
     signal: Option<i32>,
     own: i32,
     exempt: Vec<(i32, u64)>,
@@ -96,7 +96,7 @@ impl<'a> Threads<'a> {
     pub(super) fn new(
         tasks: &'a Tasks,
         registered: &'a [Range<u64>],
-        exceptions: Option<&'a Exceptions>,
+        exceptions: Exceptions,
         signal: Option<i32>,
         exempt: Vec<(i32, u64)>,
     ) -> Self {
@@ -299,8 +299,7 @@ impl<'a> Threads<'a> {
     }
 
     fn in_flight_on(&self, look: &Look, memory: &mut Memory) -> bool {
-        self.exceptions
-            .is_some_and(|exceptions| exceptions.in_flight(look.thread_pointer(), memory))
+        self.exceptions.in_flight(look.thread_pointer(), memory)
     }
 
     /// A thread that isn't asleep: whether it may be asked.
