@@ -120,8 +120,8 @@ impl<'a> Threads<'a> {
         }
     }
 
-    /// Looks at all threads but the calling one, and at the registered stacks. No signal may
-    /// arrive on the calling thread meanwhile.
+    /// Looks at all threads but the calling one, and at the registered stacks, and lets all go on.
+    /// No signal may arrive on the calling thread meanwhile.
     pub(super) fn run(&mut self, memory: &mut Memory, suspects: &mut Suspects<'_>) {
         let mut pause = PAUSE.0;
         loop {
@@ -144,6 +144,7 @@ impl<'a> Threads<'a> {
             }
             pause = (2 * pause).min(PAUSE.1);
         }
+        self.asking.release_all();
     }
 
     /// What couldn't be looked at.
