@@ -170,7 +170,17 @@ impl Core {
             name: name.clone(),
             reason,
         })?;
-        if self.ledger().entry(id).definition != Definition::Lazy {
+        let (is_asked, is_new) = {
+            let ledger = self.ledger();
+            let asked = ledger.lazies.get(&id);
+            let is_asked = asked.is_some_and(|lazy| Arc::ptr_eq(&lazy.0, make));
+            (is_asked, ledger.entry(id).definition == Definition::Lazy)
+        };
+        if !is_asked {
+            // Somebody has defined it meanwhile.
+            return Ok(());
+        }
+        if !is_new {
             return change::renew(self, library, &name, &bytes);
         }
         self.add_answer(library, name.clone(), bytes)?;
