@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 10] = [
+const SOURCES: &[&str] = &[
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
     "contract.cpp",
+    "text.cpp",
     "extract.cpp",
     "lower.cpp",
+    "plain.cpp",
     "codegen.cpp",
     "gate.cpp",
     "keep.cpp",

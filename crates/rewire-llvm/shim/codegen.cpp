@@ -2,6 +2,7 @@
 
 #include "index.h"
 #include "lower.h"
+#include "plain.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/LoopAnalysisManager.h"
@@ -112,9 +113,30 @@ struct RewireCodegen {
   std::unique_ptr<TargetMachine> machine;
   SmallVector<char, 0> buffer;
   raw_svector_ostream stream{buffer};
-  legacy::PassManager passes;
+  // The two pipelines, each made when it is first needed.
+  std::unique_ptr<legacy::PassManager> passes, plain_passes;
   std::unique_ptr<Optimiser> optimiser;
   std::unique_ptr<TargetLibraryInfoImpl> library;
+
+  // Makes a pipeline; null if there is none for the target.
+  std::unique_ptr<legacy::PassManager> pipeline(bool plain) {
+    auto made = std::make_unique<legacy::PassManager>();
+    RewirePlainPasses few(*made);
+    legacy::PassManagerBase &taking = plain ? static_cast<legacy::PassManagerBase &>(few) : *made;
+    taking.add(new TargetLibraryInfoWrapperPass(*library));
+    if (machine->addPassesToEmitFile(taking, stream, nullptr, CodeGenFileType::ObjectFile, true))
+      return nullptr;
+    return made;
+  }
+
+  legacy::PassManager &passesFor(const Module &module) {
+    const bool plain = level == 0 && rewire_is_plain(module);
+    auto &known = plain ? plain_passes : passes;
+    // The first one could be made.
+    if (!known)
+      known = pipeline(plain);
+    return *known;
+  }
 };
 
 RewireCodegen *rewire_codegen_new(unsigned level, char **error) {
@@ -136,10 +158,11 @@ RewireCodegen *rewire_codegen_new(unsigned level, char **error) {
   codegen->machine.reset(target->createTargetMachine(
       triple, "x86-64", "", options, Reloc::PIC_, CodeModel::Small, levels[level], false));
   codegen->library = std::make_unique<TargetLibraryInfoImpl>(triple);
-  codegen->passes.add(new TargetLibraryInfoWrapperPass(*codegen->library));
-  if (!codegen->machine ||
-      codegen->machine->addPassesToEmitFile(codegen->passes, codegen->stream, nullptr,
-                                            CodeGenFileType::ObjectFile, true)) {
+  // Most functions at level 0 need no other.
+  auto &first = level == 0 ? codegen->plain_passes : codegen->passes;
+  if (codegen->machine)
+    first = codegen->pipeline(level == 0);
+  if (!first) {
     *error = rewire_message("LLVM has no code generator for " + triple.str());
     return nullptr;
   }
@@ -325,7 +348,8 @@ void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
 void rewire_emit(RewireCodegen *codegen, LLVMModuleRef module, const char **bytes,
                  size_t *length) {
   codegen->buffer.clear();
-  codegen->passes.run(*unwrap(module));
+  Module &M = *unwrap(module);
+  codegen->passesFor(M).run(M);
   *bytes = codegen->buffer.data();
   *length = codegen->buffer.size();
 }

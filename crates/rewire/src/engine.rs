@@ -85,7 +85,7 @@ impl Engine {
     pub fn libraries(&self) -> Vec<Library> {
         let _inside = fork::hold_off();
         let ids = self.core.ledger().libraries();
-        ids.map(|id| self.handle(id)).collect()
+        ids.into_iter().map(|id| self.handle(id)).collect()
     }
 
     fn handle(&self, id: LibraryId) -> Library {

@@ -8,8 +8,9 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 use rewire_llvm::Source;
-use rewire_memory::ExecAddr;
+use rewire_memory::{ExecAddr, Slots};
 
+use crate::change;
 use crate::client;
 use crate::core::Core;
 use crate::error::Error;
@@ -169,6 +170,9 @@ impl Core {
             name: name.clone(),
             reason,
         })?;
+        if self.ledger().entry(id).definition != Definition::Lazy {
+            return change::renew(self, library, &name, &bytes);
+        }
         self.add_answer(library, name.clone(), bytes)?;
         match self.ledger().entry(id).definition {
             Definition::Lazy => Err(Error::NotGenerated {
@@ -200,6 +204,18 @@ impl Ledger {
         entry.definition = Definition::Lazy;
         entry.kind = EntryKind::Function;
         entry.state = State::Absent;
+        self.lazies.insert(id, Lazy(make));
+    }
+
+    /// Whether the client makes a function's IR anew when it is next called.
+    pub(crate) fn is_stale(&self, id: EntryId) -> bool {
+        self.lazies.contains_key(&id)
+    }
+
+    /// Lets a client's closure make the IR anew of a function that has some.
+    pub(crate) fn make_stale(&mut self, id: EntryId, make: LazyIr, slots: &Slots) {
+        self.set_stale(id, slots);
+        self.entry_mut(id).state = State::Absent;
         self.lazies.insert(id, Lazy(make));
     }
 }

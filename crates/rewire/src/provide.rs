@@ -179,6 +179,10 @@ impl Core {
         }
         let began_with = ledger.entry(id).definition;
         let work = match began_with {
+            Definition::Ir(..) if ledger.is_stale(id) => match ledger.lazies.get(&id) {
+                Some(lazy) => Work::Generate(lazy.0.clone()),
+                None => Work::Ask,
+            },
             Definition::Ir(unit, ordinal) => {
                 let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
                 if unit.is_frozen && is_owner {
@@ -270,9 +274,9 @@ impl Core {
         let id = ledger.find(library, name).ok_or_else(unknown)?;
         ledger.import(id);
         let (target, offset) = ledger.address_target(id);
+        ledger.entry_mut(target).has_escaped = true;
         let entry = ledger.entry(target);
         if entry.is_replaceable() {
-            ledger.entry_mut(target).has_escaped = true;
             return Ok(ledger.canonical(target, &self.slots)?);
         }
         if let (Definition::Front(unit, ordinal), State::Absent) = (entry.definition, &entry.state)

@@ -117,6 +117,9 @@ pub struct Report {
     pub definitions_beside: u64,
     /// Addresses of functions that left and that somebody may still know: each keeps its stub.
     pub tombstones: u64,
+    /// Bytes of variables and constants of former bodies, which stay because somebody may have been
+    /// given a pointer to them.
+    pub bytes_kept: u64,
     /// Relocations that were applied.
     pub relocations_applied: u64,
     /// Bytes of code and stubs.
@@ -161,6 +164,7 @@ impl Report {
             definitions_freed: counts.definitions_freed,
             definitions_beside: ledger.definitions_beside(),
             tombstones: ledger.tombs() as u64,
+            bytes_kept: counts.bytes_kept,
             relocations_applied: counts.relocations_applied,
             code_bytes: usage.code,
             data_bytes: usage.data,

@@ -176,8 +176,8 @@ fn scanning() -> MutexGuard<'static, ()> {
 /// The calling thread's own frames are looked at from the caller's on. Best is a thread that is
 /// exempt ([`exempt_this_thread`]): the caller's variables may hold a suspect's address.
 ///
-/// Takes some tens of microseconds for each thread, and 100 ms (and 1 ms for each thread) at most
-/// when some can't be looked at. No lock may be held that another thread needs to go on. Threads
+/// Takes some tens of microseconds for each thread. It waits 100 ms for threads that can't be
+/// looked at, and 5 ms longer for each thread that runs and doesn't answer. No lock may be held that another thread needs to go on. Threads
 /// that run are stopped for as long as it takes to read their stacks; with registered stacks, all
 /// at once, for about 20 ms at most.
 #[inline(never)]

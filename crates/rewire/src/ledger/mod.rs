@@ -80,6 +80,7 @@ pub(crate) struct Counts {
     pub(crate) definitions_retired: u64,
     pub(crate) definitions_freed: u64,
     pub(crate) relocations_applied: u64,
+    pub(crate) bytes_kept: u64,
 }
 
 impl Ledger {

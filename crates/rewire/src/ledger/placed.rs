@@ -218,6 +218,10 @@ impl Ledger {
         beside.sum()
     }
 
+    pub(crate) fn block_mut(&mut self, id: BlockId) -> Option<&mut Block> {
+        self.blocks.get_mut(id)
+    }
+
     /// The definition whose bytes an address is in, with its block.
     pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<(BlockId, Defined)> {
         let (_, id) = self.by_code.range(..=address).next_back()?;
