@@ -1,119 +1,159 @@
-//! C++ exceptions in flight.
+//! C++ exceptions that are in flight or being handled.
 //!
-//! The C++ runtime has, for each thread, a list of the exceptions that are being handled and the
-//! number of those that were thrown and aren't caught yet (`__cxa_eh_globals`, Itanium C++ ABI,
-//! section 2.2.2). It is a thread-local variable of the runtime's; where another thread has it is
-//! read out of that thread's vector of thread-local blocks, which x86-64's glibc keeps beside the
-//! thread pointer (Drepper, "ELF Handling For Thread-Local Storage", section 3).
-//!
-//! Of several C++ runtimes in one process, the one whose names are global counts: compiled code
-//! uses that one.
+//! Each thread has a structure with the exceptions that it handles and the number of those in
+//! flight (`__cxa_eh_globals`; Itanium C++ ABI, exception handling, section 2.2.2). It is a
+//! thread-local variable of the C++ runtime, which a thread can't be made to tell: the access may
+//! allocate, which a signal handler must not, and sleepers can't be asked at all. So it is read
+//! through the thread's vector of modules (`dtv` in glibc's `tcbhead_t`), whose layout debuggers
+//! rely on too. It is tried on the scanning thread first; if it doesn't lead to the address that
+//! the runtime tells, nothing is said of other threads either.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr;
 use std::sync::OnceLock;
 
 use super::memory::Memory;
+use crate::stack;
 
-/// Where each thread has the runtime's variable.
+/// How the structure is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Exceptions {
-    /// The number of the runtime's module.
-    module: u64,
-    /// From the start of the module's block.
-    offset: u64,
+pub(super) enum Exceptions {
+    /// The process has no C++ runtime that others can see.
+    None,
+    /// In this module's block of thread-local variables, at this offset.
+    At { module: u64, offset: u64 },
+    /// It isn't known.
+    Untold,
 }
+
+/// An entry of the vector that has no block yet.
+const UNALLOCATED: u64 = u64::MAX;
 
 impl Exceptions {
-    /// Finds the C++ runtime; `None` as long as the process has none. Not while threads are held:
-    /// it asks the loader.
-    pub(super) fn find() -> Option<Self> {
-        static FOUND: OnceLock<Exceptions> = OnceLock::new();
-        if let Some(found) = FOUND.get() {
-            return Some(*found);
-        }
-        // SAFETY: the name is a C string.
-        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__cxa_get_globals".as_ptr()) };
-        if found.is_null() {
-            return None;
-        }
-        // SAFETY: the ABI says that the function has this type. It gives the thread its block.
-        let variable = unsafe {
-            let globals = std::mem::transmute::<*mut c_void, extern "C" fn() -> *mut c_void>(found);
-            globals() as u64
+    /// Finds the C++ runtime. Before any thread is parked: it takes the loader's locks.
+    pub(super) fn find(memory: &mut Memory) -> Self {
+        let Some(globals) = runtime() else {
+            return if is_loaded() {
+                Self::Untold
+            } else {
+                Self::None
+            };
         };
-        let mut search = Search {
-            variable,
-            found: None,
+        // SAFETY: it is the function of this type.
+        let own = unsafe { globals() } as u64;
+        let Some((module, block)) = module_of(own) else {
+            return Self::Untold;
         };
-        // SAFETY: the callback fits, and the data outlives the call.
-        unsafe { libc::dl_iterate_phdr(Some(look_at), (&raw mut search).cast()) };
-        let found = search.found?;
-        let _ = FOUND.set(found);
-        Some(found)
+        let offset = own - block;
+        let seen = block_of(stack::thread_pointer(), module, memory);
+        if seen == Some(block) {
+            Self::At { module, offset }
+        } else {
+            Self::Untold
+        }
     }
 
-    /// Whether the thread with this thread pointer has thrown something, or handles something.
-    /// `true` also if that can't be told.
+    /// Whether a thread that doesn't run has any; true if that can't be told.
     pub(super) fn in_flight(&self, thread_pointer: u64, memory: &mut Memory) -> bool {
-        if thread_pointer == 0 {
-            return true;
-        }
-        self.counts(thread_pointer, memory)
-            .is_none_or(|(caught, uncaught)| caught != 0 || uncaught != 0)
-    }
-
-    /// The first of the exceptions that are handled, and how many weren't caught yet.
-    fn counts(&self, thread_pointer: u64, memory: &mut Memory) -> Option<(u64, u32)> {
-        const ENTRY: u64 = 16;
-        /// The thread hasn't used the module yet.
-        const NONE: u64 = u64::MAX;
-        let vector = memory.word(thread_pointer.checked_add(8)?)?;
-        // Its size comes first, then the generation, then the modules from 1 on.
-        let size = memory.word(vector.checked_sub(ENTRY)?)?;
-        if self.module > size {
-            return Some((0, 0));
-        }
-        let block = memory.word(vector.checked_add(ENTRY * self.module)?)?;
-        if block == NONE || block == 0 {
-            return Some((0, 0));
-        }
-        let variable = block.checked_add(self.offset)?;
-        let caught = memory.word(variable)?;
-        let uncaught = memory.word(variable.checked_add(8)?)?;
-        // An `unsigned int`, and what follows isn't its.
-        Some((caught, uncaught as u32))
-    }
-}
-
-struct Search {
-    variable: u64,
-    found: Option<Exceptions>,
-}
-
-/// Looks whether the variable is in this module's block of the calling thread.
-unsafe extern "C" fn look_at(
-    info: *mut libc::dl_phdr_info,
-    size: usize,
-    search: *mut c_void,
-) -> c_int {
-    if size < size_of::<libc::dl_phdr_info>() {
-        return 0;
-    }
-    // SAFETY: the loader passes a whole record, and the pointer of `find`; the module's headers are
-    // in memory.
-    unsafe {
-        let (info, search) = (&*info, &mut *search.cast::<Search>());
-        let headers = std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into());
-        let Some(block) = headers.iter().find(|one| one.p_type == libc::PT_TLS) else {
-            return 0;
+        let (module, offset) = match *self {
+            Self::None => return false,
+            Self::At { module, offset } => (module, offset),
+            Self::Untold => return true,
         };
-        let start = info.dlpi_tls_data as u64;
-        if start != 0 && (start..start + block.p_memsz).contains(&search.variable) {
-            search.found = Some(Exceptions {
-                module: info.dlpi_tls_modid as u64,
-                offset: search.variable - start,
-            });
+        match block_of(thread_pointer, module, memory) {
+            None => true,
+            Some(0 | UNALLOCATED) => false,
+            Some(block) => {
+                let handled = memory.word(block + offset);
+                let in_flight = memory.word(block + offset + 8);
+                // An unsigned int.
+                handled != Some(0) || in_flight.is_none_or(|count| count as u32 != 0)
+            }
         }
     }
-    0
+}
+
+type Globals = unsafe extern "C" fn() -> *mut c_void;
+
+/// `__cxa_get_globals` of the process. It is only asked for once there is a runtime, because that
+/// takes the lock that the loader holds while it runs constructors.
+fn runtime() -> Option<Globals> {
+    static FOUND: OnceLock<Globals> = OnceLock::new();
+    if let Some(globals) = FOUND.get() {
+        return Some(*globals);
+    }
+    if !is_loaded() {
+        return None;
+    }
+    // SAFETY: the name is a C string, and the function has this type.
+    let found = unsafe {
+        let found = libc::dlsym(libc::RTLD_DEFAULT, c"__cxa_get_globals".as_ptr());
+        std::mem::transmute::<*mut c_void, Option<Globals>>(found)
+    };
+    found.map(|globals| *FOUND.get_or_init(|| globals))
+}
+
+fn is_loaded() -> bool {
+    find_object(|object| {
+        // SAFETY: the loader gives a C string, or null.
+        let name = unsafe { object.dlpi_name.as_ref().map(|name| CStr::from_ptr(name)) };
+        let name = name.map_or(&[][..], CStr::to_bytes);
+        let file = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let is_runtime = file.starts_with(b"libstdc++.so") || file.starts_with(b"libc++abi.so");
+        is_runtime.then_some(())
+    })
+    .is_some()
+}
+
+/// The module in whose thread-local variables, of this thread, an address lies, and where these
+/// begin.
+fn module_of(address: u64) -> Option<(u64, u64)> {
+    find_object(|object| {
+        // SAFETY: the loader gives an array of this length.
+        let headers =
+            unsafe { std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()) };
+        let size = headers
+            .iter()
+            .find(|one| one.p_type == libc::PT_TLS)?
+            .p_memsz;
+        let block = object.dlpi_tls_data as u64;
+        let inside = block != 0 && (block..block + size).contains(&address);
+        inside.then_some((object.dlpi_tls_modid as u64, block))
+    })
+}
+
+/// The first object of the process of which `tell` tells something.
+fn find_object<T, F: FnMut(&libc::dl_phdr_info) -> Option<T>>(tell: F) -> Option<T> {
+    struct Search<T, F> {
+        tell: F,
+        found: Option<T>,
+    }
+    extern "C" fn visit<T, F: FnMut(&libc::dl_phdr_info) -> Option<T>>(
+        info: *mut libc::dl_phdr_info,
+        _size: usize,
+        search: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the loader passes an object, and what was passed to it below.
+        let (search, info) = unsafe { (&mut *search.cast::<Search<T, F>>(), &*info) };
+        search.found = (search.tell)(info);
+        c_int::from(search.found.is_some())
+    }
+    let mut search = Search { tell, found: None };
+    // SAFETY: the callback fits the data, which outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(visit::<T, F>), ptr::from_mut(&mut search).cast()) };
+    search.found
+}
+
+/// Where a thread's block of a module is: its vector, of pairs of words, is told by the word
+/// behind the thread pointer, and the vector's length by the pair before it.
+fn block_of(thread_pointer: u64, module: u64, memory: &mut Memory) -> Option<u64> {
+    if thread_pointer == 0 {
+        return None;
+    }
+    let vector = memory.word(thread_pointer.checked_add(8)?)?;
+    let length = memory.word(vector.checked_sub(16)?)?;
+    if module > length {
+        return Some(UNALLOCATED);
+    }
+    memory.word(vector.checked_add(module.checked_mul(16)?)?)
 }

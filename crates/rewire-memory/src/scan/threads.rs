@@ -76,7 +76,7 @@ struct Thread {
 pub(super) struct Threads<'a> {
     tasks: &'a Tasks,
     registered: &'a [Range<u64>],
-    exceptions: Option<&'a Exceptions>,
+    exceptions: Exceptions,
     signal: Option<i32>,
     own: i32,
     exempt: Vec<(i32, u64)>,
@@ -96,7 +96,7 @@ impl<'a> Threads<'a> {
     pub(super) fn new(
         tasks: &'a Tasks,
         registered: &'a [Range<u64>],
-        exceptions: Option<&'a Exceptions>,
+        exceptions: Exceptions,
         signal: Option<i32>,
         exempt: Vec<(i32, u64)>,
     ) -> Self {
@@ -120,8 +120,8 @@ impl<'a> Threads<'a> {
         }
     }
 
-    /// Looks at all threads but the calling one, and at the registered stacks. No signal may
-    /// arrive on the calling thread meanwhile.
+    /// Looks at all threads but the calling one, and at the registered stacks, and lets all go on.
+    /// No signal may arrive on the calling thread meanwhile.
     pub(super) fn run(&mut self, memory: &mut Memory, suspects: &mut Suspects<'_>) {
         let mut pause = PAUSE.0;
         loop {
@@ -144,6 +144,7 @@ impl<'a> Threads<'a> {
             }
             pause = (2 * pause).min(PAUSE.1);
         }
+        self.asking.release_all();
     }
 
     /// What couldn't be looked at.
@@ -299,8 +300,7 @@ impl<'a> Threads<'a> {
     }
 
     fn in_flight_on(&self, look: &Look, memory: &mut Memory) -> bool {
-        self.exceptions
-            .is_some_and(|exceptions| exceptions.in_flight(look.thread_pointer(), memory))
+        self.exceptions.in_flight(look.thread_pointer(), memory)
     }
 
     /// A thread that isn't asleep: whether it may be asked.
