@@ -162,15 +162,20 @@ impl Core {
 
     /// Has the client make the IR of a function that is being called, and adds it.
     pub(crate) fn generate(&self, id: EntryId, make: &LazyIr) -> Result<(), Error> {
-        let (name, library) = {
+        let (name, library, began_with) = {
             let ledger = self.ledger();
-            (ledger.entry(id).name.clone(), ledger.entry(id).library)
+            let entry = ledger.entry(id);
+            (entry.name.clone(), entry.library, entry.definition)
         };
         let bytes = client::call(&name, || make())?.map_err(|reason| Error::NotGenerated {
             name: name.clone(),
             reason,
         })?;
-        if self.ledger().entry(id).definition != Definition::Lazy {
+        if self.ledger().entry(id).definition != began_with {
+            // Somebody else has defined it meanwhile: that is newer.
+            return Ok(());
+        }
+        if began_with != Definition::Lazy {
             return change::renew(self, library, &name, &bytes);
         }
         self.add_answer(library, name.clone(), bytes)?;
