@@ -164,7 +164,8 @@ impl Core {
     pub(crate) fn generate(&self, id: EntryId, make: &LazyIr) -> Result<(), Error> {
         let (name, library) = {
             let ledger = self.ledger();
-            (ledger.entry(id).name.clone(), ledger.entry(id).library)
+            let entry = ledger.entry(id);
+            (entry.name.clone(), entry.library)
         };
         let bytes = client::call(&name, || make())?.map_err(|reason| Error::NotGenerated {
             name: name.clone(),

@@ -206,10 +206,6 @@ impl Ledger {
         self.blocks.get(id)
     }
 
-    pub(crate) fn block_mut(&mut self, id: BlockId) -> Option<&mut Block> {
-        self.blocks.get_mut(id)
-    }
-
     /// How many bodies aren't in force and lie in one piece with others that are.
     pub(crate) fn definitions_beside(&self) -> u64 {
         let blocks = self.blocks.values().filter(|block| block.live_code > 0);
@@ -220,6 +216,10 @@ impl Ledger {
             dead.count() as u64
         });
         beside.sum()
+    }
+
+    pub(crate) fn block_mut(&mut self, id: BlockId) -> Option<&mut Block> {
+        self.blocks.get_mut(id)
     }
 
     /// The definition whose bytes an address is in, with its block.
