@@ -15,7 +15,6 @@
 #include "llvm/IR/Statepoint.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
@@ -109,11 +108,43 @@ const Target *hostTarget(const Triple &triple, std::string &error) {
 
 } // namespace
 
+// Bytes in memory. LLVM's own stream of this kind has no buffer, and an object is written in
+// pieces of a few bytes.
+class ObjectStream final : public raw_pwrite_stream {
+public:
+  ObjectStream() { SetBufferSize(4096); }
+  ~ObjectStream() override { flush(); }
+
+  // The bytes until now, which stand until more are written.
+  ArrayRef<char> bytes() {
+    flush();
+    return written;
+  }
+
+  void clear() {
+    flush();
+    written.clear();
+  }
+
+private:
+  void write_impl(const char *data, size_t size) override {
+    written.append(data, data + size);
+  }
+
+  void pwrite_impl(const char *data, size_t size, uint64_t offset) override {
+    flush();
+    memcpy(written.data() + offset, data, size);
+  }
+
+  uint64_t current_pos() const override { return written.size(); }
+
+  SmallVector<char, 0> written;
+};
+
 struct RewireCodegen {
   unsigned level;
   std::unique_ptr<TargetMachine> machine;
-  SmallVector<char, 0> buffer;
-  raw_svector_ostream stream{buffer};
+  ObjectStream stream;
   // The two pipelines, each made when it is first needed.
   std::unique_ptr<legacy::PassManager> passes;
   std::unique_ptr<RewirePlainPipeline> plain;
@@ -137,7 +168,7 @@ struct RewireCodegen {
   }
 
   void emit(Module &module) {
-    buffer.clear();
+    stream.clear();
     const RewirePlainness plainness = plain ? rewire_plainness(module) : RewirePlainness::None;
     if (plainness != RewirePlainness::None)
       return plain->run(module, plainness == RewirePlainness::Plain);
@@ -370,6 +401,7 @@ void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
 void rewire_emit(RewireCodegen *codegen, LLVMModuleRef module, const char **bytes,
                  size_t *length) {
   codegen->emit(*unwrap(module));
-  *bytes = codegen->buffer.data();
-  *length = codegen->buffer.size();
+  const ArrayRef<char> object = codegen->stream.bytes();
+  *bytes = object.data();
+  *length = object.size();
 }

@@ -126,7 +126,8 @@ private:
   bool whole;
   Module &source;
   std::unique_ptr<Module> target;
-  ValueToValueMapTy values;
+  // It has room for 64 values unless it is told otherwise, and mostly holds none.
+  ValueToValueMapTy values{0};
   // What stands for each global. Most are found here: the other map follows its values around,
   // which costs.
   DenseMap<const GlobalValue *, Value *> made;

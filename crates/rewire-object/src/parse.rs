@@ -41,7 +41,7 @@ pub fn parse<'data>(name: &str, bytes: &'data [u8]) -> Result<LinkGraph<'data>, 
     let mut graph = LinkGraph {
         name: object.clone(),
         arch: Arch::X86_64,
-        sections: Vec::new(),
+        sections: Vec::with_capacity(file.loaded()),
         symbols: Vec::new(),
         groups: Vec::new(),
     };
@@ -103,6 +103,14 @@ impl<'a, 'data> File<'a, 'data> {
             symbols,
             symbols_index,
         })
+    }
+
+    /// How many sections are loaded.
+    fn loaded(&self) -> usize {
+        let headers = self.sections.iter();
+        let is_loaded =
+            |header: &&elf::SectionHeader64<LE>| header.sh_flags(LE).0 & elf::SHF_ALLOC.0 != 0;
+        headers.filter(is_loaded).count()
     }
 
     #[cold]

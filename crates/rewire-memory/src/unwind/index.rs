@@ -134,8 +134,10 @@ impl Index {
     /// Enters clipped records.
     pub(crate) fn insert(&self, records: &[Record], readers: &Readers, limbo: &mut Limbo<Bucket>) {
         self.change(records, readers, limbo, |bucket, new| {
-            bucket.extend_from_slice(new);
-            bucket.sort_unstable();
+            for record in new {
+                let place = bucket.partition_point(|one| one < record);
+                bucket.insert(place, *record);
+            }
         });
     }
 
@@ -159,8 +161,13 @@ impl Index {
         limbo: &mut Limbo<Bucket>,
         mut work: impl FnMut(&mut Vec<Record>, &[Record]),
     ) {
-        let mut records: Vec<Record> = records.to_vec();
-        records.sort_by_cached_key(|record| self.place(record));
+        let mut sorted = Vec::new();
+        let mut records = records;
+        if !records.is_sorted_by_key(|record| self.place(record)) {
+            sorted.extend_from_slice(records);
+            sorted.sort_by_cached_key(|record| self.place(record));
+            records = &sorted;
+        }
         for group in records.chunk_by(|one, other| self.place(one) == self.place(other)) {
             let Some(first) = group.first() else {
                 continue;

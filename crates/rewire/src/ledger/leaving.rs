@@ -19,7 +19,7 @@ use rewire_memory::{ExecAddr, RegionKind, SlotId};
 use rustc_hash::FxHashSet;
 
 use super::election::is_local;
-use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Standing};
+use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing};
 use crate::unit::{Unit, UnitId};
 
 /// What waits to be given back.
@@ -395,13 +395,23 @@ impl Ledger {
         }
         let is_code = |one: &&super::Defined| block.memory.code.contains(&one.start);
         self.counts.definitions_freed += block.definitions.iter().filter(is_code).count() as u64;
+        let Memory {
+            mut code,
+            mut read_only,
+            data,
+            read_only_kind,
+        } = block.memory.clone();
+        if read_only_kind == RegionKind::Code && code.end == read_only.start {
+            code.end = read_only.end;
+            read_only.start = read_only.end;
+        }
         for (kind, range) in [
-            (RegionKind::Code, &block.memory.code),
-            (RegionKind::ReadOnly, &block.memory.read_only),
-            (RegionKind::Data, &block.memory.data),
+            (RegionKind::Code, code),
+            (read_only_kind, read_only),
+            (RegionKind::Data, data),
         ] {
             if !range.is_empty() {
-                freed.memory.push((kind, range.clone()));
+                freed.memory.push((kind, range));
             }
         }
         freed.thread_modules.extend(block.thread_module);

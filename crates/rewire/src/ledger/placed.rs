@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use rewire_memory::ExecAddr;
 use rewire_memory::unwind::UnwindRegistration;
+use rewire_memory::{ExecAddr, RegionKind};
 
 use super::{BlockId, EntryId, Ledger, Use, UseAspect, UseRef};
 use crate::unit::UnitId;
@@ -14,6 +14,8 @@ pub(crate) struct Memory {
     pub(crate) code: Range<ExecAddr>,
     pub(crate) read_only: Range<ExecAddr>,
     pub(crate) data: Range<ExecAddr>,
+    /// Where the read-only segment is: descriptions of frames may lie behind their code.
+    pub(crate) read_only_kind: RegionKind,
 }
 
 /// What was linked and published in one step.

@@ -14,10 +14,11 @@ mod publish;
 mod resolve;
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rewire_memory::{ExecAddr, RegionKind, Reserved};
-use rewire_object::{Bindings, Image, Layout, Placement, Segment, SymbolId};
+use rewire_object::{Bindings, Extent, Image, Layout, Placement, SectionRole, Segment, SymbolId};
 use rustc_hash::FxHashSet;
 
 pub(crate) use gather::enter_host;
@@ -112,6 +113,9 @@ pub(crate) fn link(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Res
     complete(core, batch, purpose, &mut HashSet::default(), 0)
 }
 
+/// `int3`, which lies between pieces of code.
+const CODE_PADDING: u8 = 0xcc;
+
 /// How often more may be found to be missing: each time, what was missing names something new.
 const MOST_ROUNDS: usize = 1000;
 
@@ -162,7 +166,10 @@ pub(crate) struct Staged<'m> {
     pub(crate) placement: Placement,
     /// The definitions that will stand for their names, and where.
     pub(crate) definitions: Vec<bind::Definition>,
+    /// What was taken for each segment, in the order of [`Segment::ALL`].
     pub(crate) memory: Vec<Reserved<'m>>,
+    /// The read-only segment lies right behind the code, in memory that was taken for both.
+    pub(crate) is_joined: bool,
     pub(crate) image: Image,
 }
 
@@ -196,11 +203,12 @@ fn stage<'m>(
             },
             definitions: Vec::new(),
             memory: Vec::new(),
+            is_joined: false,
             image: Image::default(),
         });
     }
     for (parsed, one) in batch.iter().zip(&mut staged.0) {
-        one.reserve(core, parsed.object.section.is_some())?;
+        one.reserve(core, parsed)?;
     }
     binder.locate(batch, &mut staged.0)?;
     for (parsed, one) in batch.iter().zip(&mut staged.0) {
@@ -211,6 +219,7 @@ fn stage<'m>(
             &one.placement,
             &mut one.image,
         )?;
+        one.join();
     }
     write_all(core, &mut staged.0)?;
     let mut memory = staged.0.iter().flat_map(|one| &one.memory);
@@ -226,7 +235,8 @@ fn write_all(core: &Core, staged: &mut [Staged<'_>]) -> Result<(), Error> {
     for one in staged {
         let images = [&one.image.code, &one.image.read_only, &one.image.data];
         for (memory, bytes) in one.memory.iter_mut().zip(images) {
-            if !bytes.is_empty() {
+            // What was joined is written with the code.
+            if memory.size() > 0 && !bytes.is_empty() {
                 pieces.push((memory, &**bytes));
             }
         }
@@ -246,12 +256,21 @@ impl Drop for Undo<'_> {
 }
 
 impl<'m> Staged<'m> {
-    fn reserve(&mut self, core: &'m Core, is_piece: bool) -> Result<(), Error> {
+    fn reserve(&mut self, core: &'m Core, parsed: &Parsed<'_>) -> Result<(), Error> {
         // The pieces of a named section, which come first in their batch and hold nothing else,
         // are taken one after the other, so that they lie together.
+        let is_piece = parsed.object.section.is_some();
         let memory = &core.memory;
-        let mut place = |segment| -> Result<ExecAddr, Error> {
-            let extent = self.layout.extent(segment);
+        let mut code = self.layout.extent(Segment::Code);
+        let mut read_only = self.layout.extent(Segment::ReadOnly);
+        let behind = code.size.next_multiple_of(read_only.align.max(1));
+        self.is_joined = !is_piece && code.size > 0 && self.holds_only_frames(parsed);
+        if self.is_joined {
+            code.size = behind + read_only.size;
+            code.align = code.align.max(read_only.align);
+            read_only.size = 0;
+        }
+        let mut place = |segment, extent: Extent| -> Result<ExecAddr, Error> {
             let kind = RegionKind::of(segment);
             let taken = if is_piece {
                 memory.allocate_at_end(kind, extent.size, extent.align)?
@@ -263,11 +282,49 @@ impl<'m> Staged<'m> {
             Ok(start)
         };
         self.placement = Placement {
-            code: place(Segment::Code)?,
-            read_only: place(Segment::ReadOnly)?,
-            data: place(Segment::Data)?,
+            code: place(Segment::Code, code)?,
+            read_only: place(Segment::ReadOnly, read_only)?,
+            data: place(Segment::Data, self.layout.extent(Segment::Data))?,
         };
+        if self.is_joined {
+            self.placement.read_only = self.placement.code + behind;
+        }
         Ok(())
+    }
+
+    /// Whether the read-only segment is small and holds the descriptions of the code's frames and
+    /// nothing else. Then it is written together with the code, in one system call; it comes and
+    /// goes with it. No constant of the program is ever executable.
+    fn holds_only_frames(&self, parsed: &Parsed<'_>) -> bool {
+        const SMALL: u64 = 1024;
+        let size = self.layout.extent(Segment::ReadOnly).size;
+        let mut sections = parsed.graph.section_ids().filter(|(id, _)| {
+            let place = self.layout.section_offset(*id);
+            place.is_some_and(|(segment, _)| segment == Segment::ReadOnly)
+        });
+        (1..=SMALL).contains(&size)
+            && sections.all(|(_, section)| section.role == SectionRole::EhFrame)
+            && self.layout.got_entries().next().is_none()
+    }
+
+    /// Puts the bytes that lie behind the code behind its bytes.
+    fn join(&mut self) {
+        if self.is_joined {
+            let behind = self.placement.read_only.offset_from(self.placement.code);
+            let image = &mut self.image;
+            image.code.resize(behind as usize, CODE_PADDING);
+            image.code.extend_from_slice(&image.read_only);
+        }
+    }
+
+    /// Where a segment lies. The code has what fills the gap behind it, where the read-only segment
+    /// follows.
+    pub(crate) fn range(&self, segment: Segment) -> Range<ExecAddr> {
+        let start = self.placement.segment(segment);
+        if self.is_joined && segment == Segment::Code {
+            return start..self.placement.read_only;
+        }
+        start..start + self.layout.extent(segment).size
     }
 
     /// Where the object's definition of a symbol lies.

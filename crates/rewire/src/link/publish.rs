@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, MutexGuard};
 
+use rewire_memory::RegionKind;
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_object::{RelocKind, SectionRole, Segment};
 
@@ -183,10 +184,6 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
             site.symbol.0,
         ));
     }
-    let range = |segment| {
-        let start = one.placement.segment(segment);
-        start..start + one.layout.extent(segment).size
-    };
     let definitions = one.definitions.iter().filter_map(|definition| {
         (!matches!(definition.kind, DefinitionKind::Thread { .. })).then_some(Defined {
             entry: definition.entry,
@@ -201,9 +198,14 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         unit: unit.id,
         place: 0,
         memory: Memory {
-            code: range(Segment::Code),
-            read_only: range(Segment::ReadOnly),
-            data: range(Segment::Data),
+            code: one.range(Segment::Code),
+            read_only: one.range(Segment::ReadOnly),
+            data: one.range(Segment::Data),
+            read_only_kind: if one.is_joined {
+                RegionKind::Code
+            } else {
+                RegionKind::ReadOnly
+            },
         },
         definitions: definitions.collect(),
         uses,
