@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
@@ -12,6 +12,7 @@ const SOURCES: [&str; 12] = [
     "lower.cpp",
     "plain.cpp",
     "printer.cpp",
+    "object_writer.cpp",
     "codegen.cpp",
     "gate.cpp",
     "keep.cpp",
