@@ -495,6 +495,60 @@ bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
   return false;
 }
 
+// Whether a name means the same in an object as in its module, and the global can be declared.
+static bool isKeptName(const GlobalValue &global) {
+  return global.hasName() && !global.getName().contains(".rewire.") &&
+         (global.hasExternalLinkage() || global.hasExternalWeakLinkage()) &&
+         rewire_mangled(global).empty();
+}
+
+static bool isAllOfItsModule(const Module &M, const Function &function) {
+  if (!M.global_empty() || !M.alias_empty() || !M.ifunc_empty() || !M.named_metadata_empty() ||
+      !M.getModuleInlineAsm().empty())
+    return false;
+  // Mentions of itself would have to be kept apart from the body; addresses of its blocks are
+  // such mentions.
+  if (function.isDeclaration() || function.isMaterializable() || !function.use_empty() ||
+      function.hasPrefixData() || function.hasPrologueData() ||
+      function.hasFnAttribute(Attribute::AlwaysInline) || !function.hasExternalLinkage())
+    return false;
+  return llvm::all_of(M, [&](const Function &one) {
+    if (&one != &function && (!one.isDeclaration() || one.isMaterializable()))
+      return false;
+    return one.isIntrinsic() || isKeptName(one);
+  });
+}
+
+bool rewire_is_all(const RewireIndex *index, size_t root) {
+  auto *function = dyn_cast<Function>(index->globals[root]);
+  return function && isAllOfItsModule(index->module, *function);
+}
+
+void rewire_extract_in_place(RewireIndex *index, size_t root, const uint8_t *states) {
+  auto *function = cast<Function>(index->globals[root]);
+  // As Extractor::clone, Extractor::move and Extractor::declare.
+  index->shown.clear();
+  index->taken.insert(function);
+  function->setVisibility(GlobalValue::DefaultVisibility);
+  function->setDSOLocal(false);
+  function->setComdat(nullptr);
+  function->setSection("");
+  if (!function->hasUWTable())
+    function->setUWTableKind(UWTableKind::Default);
+  for (Instruction &instruction : instructions(*function))
+    if (instruction.hasMetadataOtherThanDebugLoc())
+      instruction.setMetadata(LLVMContext::MD_callees, nullptr);
+  for (Function &one : index->module) {
+    if (&one == function || one.isIntrinsic())
+      continue;
+    const uint8_t state = __atomic_load_n(&states[index->ordinals.lookup(&one)], __ATOMIC_RELAXED);
+    one.setVisibility(GlobalValue::DefaultVisibility);
+    one.setUnnamedAddr(GlobalValue::UnnamedAddr::None);
+    one.setDSOLocal(!one.hasExternalWeakLinkage() && (state & REWIRE_ELECTED));
+    one.setAttributes(keepAbi(one.getContext(), one.getAttributes(), one.arg_size()));
+  }
+}
+
 bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *states,
                           LLVMModuleRef *out, char **error) {
   auto *source = dyn_cast<Function>(index->globals[function]);

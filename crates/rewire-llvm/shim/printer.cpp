@@ -6,10 +6,13 @@
 #include "llvm/CodeGen/Passes.h"
 #include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/IR/LegacyPassManager.h"
+#include "llvm/MC/MCAsmBackend.h"
+#include "llvm/MC/MCCodeEmitter.h"
 #include "llvm/MC/MCSectionELF.h"
 #include "llvm/MC/MCStreamer.h"
 #include "llvm/MC/TargetRegistry.h"
 
+#include "object_writer.h"
 #include "plain.h"
 #include "printer.h"
 
@@ -80,14 +83,24 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
     return nullptr;
   config->addMachinePasses();
   config->setInitialized();
-  auto streamer = machine.createMCStreamer(out, nullptr, CodeGenFileType::ObjectFile,
-                                           made->context);
-  if (!streamer) {
-    consumeError(streamer.takeError());
+  const Target &target = machine.getTarget();
+  const MCSubtargetInfo &subtarget = *machine.getMCSubtargetInfo();
+  std::unique_ptr<MCCodeEmitter> emitter(
+      target.createMCCodeEmitter(*machine.getMCInstrInfo(), made->context));
+  std::unique_ptr<MCAsmBackend> backend(target.createMCAsmBackend(
+      subtarget, *machine.getMCRegisterInfo(), machine.Options.MCOptions));
+  if (!emitter || !backend)
     return nullptr;
-  }
-  FunctionPass *writer =
-      machine.getTarget().createAsmPrinter(made->printer, std::move(*streamer));
+  // The target is ELF's.
+  std::unique_ptr<ELFObjectWriter> full(
+      static_cast<ELFObjectWriter *>(backend->createObjectWriter(out).release()));
+  auto objects = std::make_unique<RewireObjectWriter>(std::move(full), out);
+  std::unique_ptr<MCStreamer> streamer(target.createMCObjectStreamer(
+      machine.getTargetTriple(), made->context, std::move(backend), std::move(objects),
+      std::move(emitter), subtarget));
+  if (!streamer)
+    return nullptr;
+  FunctionPass *writer = target.createAsmPrinter(made->printer, std::move(streamer));
   if (!writer)
     return nullptr;
   passes.add(writer);

@@ -80,6 +80,11 @@ void rewire_call_plan(RewireIndex *index, size_t function, void (*block)(void *d
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
                     const uint8_t *states, bool fold, bool whole, LLVMModuleRef *out,
                     char **error);
+// Whether a function is all that its module defines, so that nothing needs to be moved.
+bool rewire_is_all(const RewireIndex *index, size_t root);
+// Makes the module of such a function itself what would be extracted. The index is of no use for
+// other extractions then.
+void rewire_extract_in_place(RewireIndex *index, size_t root, const uint8_t *states);
 // Whether something stands before a function's first instruction or is it: prefix data, prologue
 // data.
 bool rewire_has_front(LLVMValueRef global);

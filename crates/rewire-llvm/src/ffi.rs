@@ -91,6 +91,8 @@ unsafe extern "C" {
         out: *mut LLVMModuleRef,
         error: *mut *mut c_char,
     ) -> bool;
+    pub(crate) fn rewire_is_all(index: *const RewireIndex, root: usize) -> bool;
+    pub(crate) fn rewire_extract_in_place(index: *mut RewireIndex, root: usize, states: *const u8);
     pub(crate) fn rewire_has_front(global: LLVMValueRef) -> bool;
     pub(crate) fn rewire_extract_front(
         index: *mut RewireIndex,

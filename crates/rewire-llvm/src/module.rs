@@ -355,6 +355,53 @@ impl Module {
         self.extract_as(roots, states, fold, false)
     }
 
+    /// Whether a function is all that the module defines, so that
+    /// [`Module::extract_in_place`] can be used.
+    #[must_use]
+    pub fn can_extract_in_place(&self, root: Ordinal) -> bool {
+        assert!(root.index() < self.len());
+        // SAFETY: the ordinal is in range.
+        unsafe { ffi::rewire_is_all(self.index, root.index()) }
+    }
+
+    /// As [`Module::extract`] of one function, which is all that the module defines: the module
+    /// itself becomes the extracted one, which costs next to nothing, and `self` is
+    /// [spent](Module::is_spent).
+    ///
+    /// # Errors
+    ///
+    /// The function isn't all ([`Module::can_extract_in_place`]).
+    pub fn extract_in_place(
+        &mut self,
+        root: Ordinal,
+        states: &[AtomicU8],
+    ) -> Result<Extracted<'_>, LlvmError> {
+        assert_eq!(states.len(), self.len(), "a state for each global");
+        if !self.can_extract_in_place(root) {
+            return Err(LlvmError::Body {
+                module: self.name.clone(),
+                reason: "the function is not all of its module".to_owned(),
+            });
+        }
+        // SAFETY: it was just checked, and there is a state for each global.
+        unsafe {
+            ffi::rewire_extract_in_place(self.index, root.index(), states.as_ptr().cast());
+        }
+        self.is_verified.set(false);
+        Ok(Extracted {
+            module: std::mem::replace(&mut self.module, ptr::null_mut()),
+            source: self,
+            _context: PhantomData,
+        })
+    }
+
+    /// Whether the module was [extracted in place](Module::extract_in_place): nothing is left of
+    /// it, and nothing else can be asked of it.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.module.is_null()
+    }
+
     /// As [`Module::extract`], for functions that are never replaced: they see one another's
     /// bodies.
     ///

@@ -207,7 +207,8 @@ pub(crate) struct Copy<'u> {
 impl Copy<'_> {
     /// Only `drop` takes the module out.
     fn module(&mut self) -> Result<&mut Module, LlvmError> {
-        self.module.as_mut().ok_or_else(|| LlvmError::Body {
+        let module = self.module.as_mut().filter(|module| !module.is_spent());
+        module.ok_or_else(|| LlvmError::Body {
             module: self.unit.name.clone(),
             reason: "its copy was given back".to_owned(),
         })
@@ -228,7 +229,15 @@ impl Copy<'_> {
         let unit = self.unit;
         let module = self.module()?;
         match scope {
-            Scope::Values => module.extract(roots, &unit.states, fold),
+            Scope::Values => {
+                // Nobody needs the copy of a module again whose only body is taken.
+                if let [root] = roots
+                    && module.can_extract_in_place(*root)
+                {
+                    return module.extract_in_place(*root, &unit.states);
+                }
+                module.extract(roots, &unit.states, fold)
+            }
             Scope::Whole => module.extract_whole(roots, &unit.states, fold),
             Scope::Alone => module.extract(roots, &unit.states_for_only(roots), fold),
             Scope::Front => {
@@ -269,7 +278,7 @@ impl Copy<'_> {
 
 impl Drop for Copy<'_> {
     fn drop(&mut self) {
-        if let Some(module) = self.module.take() {
+        if let Some(module) = self.module.take().filter(|module| !module.is_spent()) {
             self.unit.modules.put(module);
         }
     }

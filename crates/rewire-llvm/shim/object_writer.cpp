@@ -1,0 +1,208 @@
+// See object_writer.h.
+
+#include "llvm/BinaryFormat/ELF.h"
+#include "llvm/MC/MCAssembler.h"
+#include "llvm/MC/MCExpr.h"
+#include "llvm/MC/MCSectionELF.h"
+#include "llvm/MC/MCSymbolELF.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include "object_writer.h"
+
+using namespace llvm;
+
+// More sections than this have numbers that the symbol table can't hold.
+static constexpr size_t kMostSections = 1000;
+
+// The structures below are the file's, on a little-endian machine that makes code for itself.
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+
+template <typename T> static void put(raw_ostream &out, const T *values, size_t count) {
+  out.write(reinterpret_cast<const char *>(values), count * sizeof(T));
+}
+
+void RewireObjectWriter::reset() {
+  full->reset();
+  MCObjectWriter::reset();
+}
+
+void RewireObjectWriter::setAssembler(MCAssembler *assembler) {
+  MCObjectWriter::setAssembler(assembler);
+  full->setAssembler(assembler);
+}
+
+// Whether a symbol is in the table. A label of the assembler's own is there only if it has to be.
+static bool isNeeded(const MCSymbolELF &symbol) {
+  return symbol.isUsedInReloc() ||
+         (!symbol.isTemporary() && symbol.getType() != ELF::STT_SECTION);
+}
+
+bool RewireObjectWriter::isSimple() const {
+  if (!full->Symvers.empty() || !full->Weakrefs.empty() || !full->Renames.empty() ||
+      full->seenGnuAbi() || !CGProfile.empty() || EmitAddrsigSection)
+    return false;
+  size_t count = 0;
+  for (const MCSection &section : *Asm) {
+    auto &elf = static_cast<const MCSectionELF &>(section);
+    if (++count > kMostSections || elf.getGroup() || (elf.getFlags() & ELF::SHF_LINK_ORDER))
+      return false;
+    // What isn't loaded is not written, so nothing may be relocated there.
+    if (!(elf.getFlags() & ELF::SHF_ALLOC) && full->Relocations.contains(&elf))
+      return false;
+  }
+  for (const MCSymbol &symbol : Asm->symbols()) {
+    auto &elf = static_cast<const MCSymbolELF &>(symbol);
+    if (symbol.isVariable() || elf.isCommon() || elf.isWeakref() || elf.isSignature())
+      return false;
+    if (!isNeeded(elf) || symbol.isUndefined())
+      continue;
+    if (!symbol.isInSection() || elf.isMemtag())
+      return false;
+    auto &section = static_cast<const MCSectionELF &>(symbol.getSection());
+    if (!(section.getFlags() & ELF::SHF_ALLOC))
+      return false;
+  }
+  return true;
+}
+
+uint32_t RewireObjectWriter::nameOf(StringRef name) {
+  if (name.empty())
+    return 0;
+  const uint32_t place = names.size();
+  names.append(name.data(), name.size());
+  names.push_back('\0');
+  return place;
+}
+
+void RewireObjectWriter::addSymbol(const MCSymbolELF &symbol) {
+  ELF::Elf64_Sym entry = {};
+  const bool is_section = symbol.getType() == ELF::STT_SECTION;
+  entry.st_name = is_section ? 0 : nameOf(symbol.getName());
+  entry.setBindingAndType(symbol.getBinding(), symbol.getType());
+  entry.st_other = symbol.getOther() | symbol.getVisibility();
+  if (!symbol.isUndefined()) {
+    entry.st_shndx = places[symbol.getSection().getOrdinal()];
+    entry.st_value = Asm->getSymbolOffset(symbol);
+    int64_t size = 0;
+    if (symbol.getSize() && symbol.getSize()->evaluateKnownAbsolute(size, *Asm))
+      entry.st_size = size;
+  }
+  symbol.setIndex(symbols.size());
+  symbols.push_back(entry);
+}
+
+uint64_t RewireObjectWriter::writeObject() {
+  if (!isSimple())
+    return full->writeObject();
+  const uint64_t start = out.tell();
+  const auto at = [&] { return out.tell() - start; };
+  const auto align = [&](uint64_t alignment) {
+    out.write_zeros(offsetToAlignment(at(), Align(alignment)));
+  };
+  headers.assign(1, {});
+  symbols.assign(1, {});
+  places.clear();
+  names.assign(1, '\0');
+
+  ELF::Elf64_Ehdr header = {};
+  put(out, &header, 1);
+  // The sections, which the symbols refer to.
+  for (const MCSection &section : *Asm) {
+    auto &elf = static_cast<const MCSectionELF &>(section);
+    places.push_back(elf.getFlags() & ELF::SHF_ALLOC ? headers.size() : 0);
+    if (!places.back())
+      continue;
+    ELF::Elf64_Shdr one = {};
+    one.sh_name = nameOf(elf.getName());
+    one.sh_type = elf.getType();
+    one.sh_flags = elf.getFlags();
+    one.sh_addralign = elf.getAlign().value();
+    one.sh_entsize = elf.getEntrySize();
+    align(one.sh_addralign);
+    one.sh_offset = at();
+    if (elf.isBssSection()) {
+      one.sh_size = Asm->getSectionAddressSize(elf);
+    } else {
+      Asm->writeSectionData(out, &elf);
+      one.sh_size = at() - one.sh_offset;
+    }
+    headers.push_back(one);
+  }
+  // Local symbols come first (gABI, "Symbol Table").
+  for (const bool local : {true, false}) {
+    for (const MCSymbol &symbol : Asm->symbols()) {
+      auto &elf = static_cast<const MCSymbolELF &>(symbol);
+      if (isNeeded(elf) && (elf.getBinding() == ELF::STB_LOCAL) == local)
+        addSymbol(elf);
+    }
+    if (local)
+      headers[0].sh_info = symbols.size();
+  }
+  const uint32_t locals = headers[0].sh_info;
+  headers[0].sh_info = 0;
+  // The relocations; the symbol table comes behind them.
+  uint32_t table = headers.size();
+  for (const MCSection &section : *Asm)
+    table += full->Relocations.contains(static_cast<const MCSectionELF *>(&section));
+  align(8);
+  for (const MCSection &section : *Asm) {
+    auto &elf = static_cast<const MCSectionELF &>(section);
+    auto found = full->Relocations.find(&elf);
+    if (found == full->Relocations.end())
+      continue;
+    ELF::Elf64_Shdr one = {};
+    one.sh_name = nameOf((".rela" + elf.getName()).str());
+    one.sh_type = ELF::SHT_RELA;
+    one.sh_flags = ELF::SHF_INFO_LINK;
+    one.sh_link = table;
+    one.sh_info = places[elf.getOrdinal()];
+    one.sh_addralign = 8;
+    one.sh_entsize = sizeof(ELF::Elf64_Rela);
+    one.sh_offset = at();
+    for (const ELFRelocationEntry &entry : found->second) {
+      ELF::Elf64_Rela relocation = {};
+      relocation.r_offset = entry.Offset;
+      relocation.setSymbolAndType(entry.Symbol ? entry.Symbol->getIndex() : 0, entry.Type);
+      relocation.r_addend = entry.Addend;
+      put(out, &relocation, 1);
+    }
+    one.sh_size = at() - one.sh_offset;
+    headers.push_back(one);
+  }
+  ELF::Elf64_Shdr one = {};
+  one.sh_name = nameOf(".symtab");
+  one.sh_type = ELF::SHT_SYMTAB;
+  one.sh_link = table + 1;
+  one.sh_info = locals;
+  one.sh_addralign = 8;
+  one.sh_entsize = sizeof(ELF::Elf64_Sym);
+  one.sh_offset = at();
+  put(out, symbols.data(), symbols.size());
+  one.sh_size = at() - one.sh_offset;
+  headers.push_back(one);
+  one = {};
+  one.sh_name = nameOf(".strtab");
+  one.sh_type = ELF::SHT_STRTAB;
+  one.sh_addralign = 1;
+  one.sh_offset = at();
+  put(out, names.data(), names.size());
+  one.sh_size = names.size();
+  headers.push_back(one);
+  align(8);
+
+  memcpy(header.e_ident, ELF::ElfMagic, 4);
+  header.e_ident[ELF::EI_CLASS] = ELF::ELFCLASS64;
+  header.e_ident[ELF::EI_DATA] = ELF::ELFDATA2LSB;
+  header.e_ident[ELF::EI_VERSION] = ELF::EV_CURRENT;
+  header.e_type = ELF::ET_REL;
+  header.e_machine = full->TargetObjectWriter->getEMachine();
+  header.e_version = ELF::EV_CURRENT;
+  header.e_shoff = at();
+  header.e_ehsize = sizeof(header);
+  header.e_shentsize = sizeof(ELF::Elf64_Shdr);
+  header.e_shnum = headers.size();
+  header.e_shstrndx = table + 1;
+  put(out, headers.data(), headers.size());
+  out.pwrite(reinterpret_cast<const char *>(&header), sizeof(header), start);
+  return at();
+}
