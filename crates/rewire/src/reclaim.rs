@@ -15,7 +15,7 @@ use rewire_memory::ExecAddr;
 use rewire_memory::scan::{self, Caller, Unknown};
 
 use crate::core::Core;
-use crate::ledger::{Freed, Retired};
+use crate::ledger::{Freed, Piece, Retired};
 use crate::process::{fork, thread_local};
 
 /// So many pieces, or so many bytes of code, are looked after without being asked.
@@ -79,11 +79,12 @@ impl Core {
     }
 
     fn reclaim_now(&self, caller: &Caller, last: &mut Left) -> Reclaimed {
-        let retired = self.ledger().retired();
+        let retired = self.ledger().retired(&self.slots);
         let mut ranges: Vec<(Range<ExecAddr>, usize)> = Vec::new();
         for (place, piece) in retired.iter().enumerate() {
             if piece.holder.is_none() {
-                ranges.extend(piece.code.iter().map(|code| (code.clone(), place)));
+                let ways_in = piece.code.iter().chain(&piece.stubs);
+                ranges.extend(ways_in.map(|code| (code.clone(), place)));
             }
         }
         ranges.sort_unstable_by_key(|(code, _)| code.start);
@@ -114,7 +115,19 @@ impl Core {
         if may_free {
             self.memory.end_quarantine();
         }
-        let freed = self.ledger().free(&clean);
+        let freed = {
+            let mut ledger = self.ledger();
+            let freed = ledger.free(&clean);
+            for piece in clean.iter().filter(|piece| ledger.is_there(piece)) {
+                let namer = match piece.what {
+                    Piece::Unit(unit) => ledger.namer_of(unit),
+                    Piece::Block(_) => None,
+                };
+                let holder = namer.unwrap_or_else(|| "what leaves with it".to_owned());
+                reclaimed.left.push(describe(piece, Some(holder.into())));
+            }
+            freed
+        };
         reclaimed.bytes = self.give_back_memory(freed);
         *last = {
             let (pieces, bytes) = self.ledger().waiting_to_leave();
@@ -125,7 +138,7 @@ impl Core {
 
     /// What is retired and not given back.
     pub(crate) fn retired(&self) -> Vec<RetiredCode> {
-        let retired = self.ledger().retired();
+        let retired = self.ledger().retired(&self.slots);
         retired
             .iter()
             .map(|piece| describe(piece, piece.holder.clone()))

@@ -221,6 +221,14 @@ impl Slots {
         self.stubs.start + (page * PAGE + HEAD + place * STUB)
     }
 
+    /// The addresses within a function's stub that a thread has while it calls the function for the
+    /// first time. The stub's own address, which others may have as well, isn't among them.
+    #[must_use]
+    pub fn inside_stub(&self, id: SlotId) -> Range<ExecAddr> {
+        let start = self.canonical(id);
+        start + 1..start + (STUB - 1)
+    }
+
     /// The slot in use whose stub is at a canonical address.
     #[must_use]
     pub fn at_canonical(&self, address: ExecAddr) -> Option<SlotId> {

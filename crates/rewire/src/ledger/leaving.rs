@@ -15,11 +15,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rewire_memory::unwind::UnwindRegistration;
-use rewire_memory::{ExecAddr, RegionKind, SlotId};
+use rewire_memory::{ExecAddr, RegionKind, SlotId, Slots};
 use rustc_hash::FxHashSet;
 
 use super::election::is_local;
-use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing};
+use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing, UseRef};
 use crate::unit::{Unit, UnitId};
 
 /// What waits to be given back.
@@ -37,6 +37,9 @@ pub(super) struct Leaving {
 pub(crate) struct Retired {
     pub(crate) what: Piece,
     pub(crate) code: Vec<Range<ExecAddr>>,
+    /// The stubs of its functions: a thread that calls one for the first time is in its stub, and
+    /// nowhere else if the call was a jump.
+    pub(crate) stubs: Vec<Range<ExecAddr>>,
     /// What people know it by.
     pub(crate) label: Arc<str>,
     /// Who needs it, if it isn't threads.
@@ -157,7 +160,7 @@ impl Ledger {
     }
 
     /// What waits to be given back, with what is known of who needs it.
-    pub(crate) fn retired(&mut self) -> Vec<Retired> {
+    pub(crate) fn retired(&mut self, slots: &Slots) -> Vec<Retired> {
         let mut blocks = std::mem::take(&mut self.leaving.blocks);
         blocks.retain(|id| self.blocks.contains_key(*id));
         let mut retired = Vec::with_capacity(blocks.len());
@@ -178,6 +181,7 @@ impl Ledger {
             retired.push(Retired {
                 what: Piece::Block(*id),
                 code: Vec::from_iter((!code.is_empty()).then_some(code)),
+                stubs: Vec::new(),
                 label: self.label_of(block),
                 holder: holder.map(Arc::from),
             });
@@ -192,6 +196,7 @@ impl Ledger {
             retired.push(Retired {
                 what: Piece::Unit(id),
                 code: code.filter(|code| !code.is_empty()).collect(),
+                stubs: self.stubs_of(&record.unit, slots),
                 label: record.unit.name.clone(),
                 holder: self.holder_of(id),
             });
@@ -214,6 +219,16 @@ impl Ledger {
             definitions.filter(move |one| one.entry == id && code.contains(&one.start))
         });
         bodies.next().map(|one| one.start)
+    }
+
+    /// The stubs of the functions that a unit names and that may go with it.
+    fn stubs_of(&self, unit: &Unit, slots: &Slots) -> Vec<Range<ExecAddr>> {
+        let entries = unit.entries.iter().flatten();
+        let slots_of = entries.filter_map(|id| {
+            let entry = self.entry(*id);
+            entry.slot.filter(|_| entry.mentions <= 1)
+        });
+        slots_of.map(|slot| slots.inside_stub(slot)).collect()
     }
 
     fn label_of(&self, block: &Block) -> Arc<str> {
@@ -252,7 +267,7 @@ impl Ledger {
             let needed: Vec<UnitId> = going
                 .iter()
                 .copied()
-                .filter(|id| self.is_named_outside(*id, &going))
+                .filter(|id| self.named_outside(*id, &going).is_some())
                 .collect();
             if needed.is_empty() {
                 return going;
@@ -263,21 +278,29 @@ impl Ledger {
         }
     }
 
-    /// Whether anything that doesn't go with a unit names what only it has.
-    fn is_named_outside(&self, id: UnitId, going: &FxHashSet<UnitId>) -> bool {
-        let Some(record) = self.record(id) else {
-            return false;
-        };
+    /// What doesn't go with a unit and names what only it has: the block, and the name.
+    fn named_outside(&self, id: UnitId, going: &FxHashSet<UnitId>) -> Option<(BlockId, EntryId)> {
+        let record = self.record(id)?;
         let outlives = |one: &super::Defined| {
             let elected = self.entry(one.entry).elected;
             one.is_live && elected.is_none_or(|(unit, _)| !going.contains(&unit))
         };
-        let stays = |user: BlockId| {
-            self.blocks.get(user).is_some_and(|block| {
-                !going.contains(&block.unit) || block.definitions.iter().any(outlives)
-            })
+        // Of a block that goes, what others took over stays, with what that names.
+        let stays = |user: &UseRef| {
+            let Some(block) = self.blocks.get(user.block) else {
+                return false;
+            };
+            let at = block.uses.get(user.place as usize).map(|one| one.at);
+            !going.contains(&block.unit)
+                || at
+                    .and_then(|at| block.definition_at(at))
+                    .is_some_and(outlives)
         };
-        let named = |entry: EntryId| self.entry(entry).users.iter().any(|one| stays(one.block));
+        let named = |entry: EntryId| {
+            let mut users = self.entry(entry).users.iter();
+            let user = users.find(|one| stays(one))?;
+            Some((user.block, entry))
+        };
         let locals = record.unit.index.globals.iter().zip(&record.unit.entries);
         let mut own = locals.filter_map(|(global, entry)| {
             let entry = (*entry)?;
@@ -285,20 +308,37 @@ impl Ledger {
                 is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id);
             is_own.then_some(entry)
         });
-        let asides = || {
-            let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
-            let dead = blocks.filter(|block| block.live == 0);
-            let definitions = dead.flat_map(|block| &block.definitions);
-            definitions.map(|one| one.entry)
-        };
-        own.any(named)
-            || asides()
-                .filter(|entry| !self.is_function(*entry))
-                .any(named)
+        let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
+        let dead = blocks.filter(|block| block.live == 0);
+        let asides = dead
+            .flat_map(|block| &block.definitions)
+            .map(|one| one.entry)
+            .filter(|entry| !self.is_function(*entry));
+        own.find_map(named)
+            .or_else(|| asides.into_iter().find_map(named))
+    }
+
+    /// Who keeps a unit that no thread is in.
+    pub(crate) fn namer_of(&self, id: UnitId) -> Option<String> {
+        let going: FxHashSet<UnitId> = self.leaving.units.iter().copied().collect();
+        let (block, entry) = self.named_outside(id, &going)?;
+        let user = self.label_of(&self.blocks[block]);
+        Some(format!("{user}, which names {}", self.entry(entry).label()))
     }
 
     fn is_function(&self, id: EntryId) -> bool {
         self.entry(id).kind == EntryKind::Function
+    }
+
+    /// Whether a piece still waits to be given back.
+    pub(crate) fn is_there(&self, piece: &Retired) -> bool {
+        match piece.what {
+            Piece::Block(id) => self
+                .blocks
+                .get(id)
+                .is_some_and(|block| !block.memory.code.is_empty() || block.live == 0),
+            Piece::Unit(id) => self.units.contains_key(id),
+        }
     }
 
     /// Takes out what no thread is in.
