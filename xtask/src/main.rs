@@ -9,6 +9,7 @@ mod demo;
 mod error;
 mod machine;
 mod matrix;
+mod models;
 mod paths;
 mod process;
 mod rewire;
@@ -43,6 +44,8 @@ enum Task {
     Corpus,
     /// Run everything that must pass: formatting, clippy, all tests, and the corpus against native.
     Test(test::Options),
+    /// Run the models of what threads do to one another, in all orders.
+    Loom,
     /// Measure Rewire beside lli and native; print tables and write benches/RESULTS.md.
     Bench(bench::Options),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Task::Setup => setup::ensure(true).map(|()| true),
         Task::Test(options) => test::run(&options),
+        Task::Loom => models::run(),
         Task::Bench(options) => bench::run(&options).map(|()| true),
         Task::Demo(options) => demo::run(&options).map(|()| true),
         Task::Corpus => build_corpus().map(|()| true),

@@ -9,7 +9,7 @@ use crate::error::{Context, Error, Result};
 use crate::process::{command, line};
 use crate::rewire::Rewire;
 use crate::tally::Tally;
-use crate::{corpus, matrix, setup};
+use crate::{corpus, matrix, models, setup};
 
 /// What to test.
 #[derive(clap::Args)]
@@ -53,6 +53,11 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         );
         if let Err(error) = cargo_test(&mut tally) {
             tally.fail("cargo test", &error.to_string());
+        }
+        match models::run() {
+            Ok(true) => tally.pass("the models"),
+            Ok(false) => tally.fail("the models", "a model failed"),
+            Err(error) => tally.fail("the models", &error.to_string()),
         }
     }
     if !options.quick
