@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-const SOURCES: [&str; 13] = [
+const SOURCES: &[&str] = &[
     "index.cpp",
     "uses.cpp",
     "call_plan.cpp",
     "contract.cpp",
+    "text.cpp",
     "extract.cpp",
     "lower.cpp",
     "plain.cpp",

@@ -55,6 +55,11 @@ impl Rewire {
         Ok(rewire)
     }
 
+    /// The program itself.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// `rewire run OPTIONS FILES -- ARGS`, without a cache.
     pub(crate) fn job<A: AsRef<std::ffi::OsStr>>(
         &self,

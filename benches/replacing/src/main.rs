@@ -11,6 +11,7 @@ mod hot;
 mod link;
 mod process;
 mod redefine;
+mod remove_add;
 mod replace;
 mod replaced;
 
@@ -27,6 +28,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 const USAGE: &str = "usage: replacing replace FILE COUNT all|called\n       \
      replacing link FILE COUNT\n       \
      replacing hot CALLS\n       \
+     replacing remove-add CYCLES\n       \
      replacing redefine COUNT";
 
 fn main() -> ExitCode {
@@ -53,6 +55,7 @@ fn run(arguments: &[&str]) -> Option<Outcome<()>> {
         ["replace", file, count, "called"] => replace::run(Path::new(file), number(count)?, false),
         ["link", file, count] => link::run(Path::new(file), number(count)?),
         ["hot", calls] => hot::run(i32::try_from(number(calls)?).ok()?),
+        ["remove-add", cycles] => remove_add::run(number(cycles)?),
         ["redefine", count] => redefine::run(number(count)?),
         _ => return None,
     })

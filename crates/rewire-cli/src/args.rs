@@ -14,6 +14,7 @@ pub(crate) const EXIT_USAGE: i32 = 2;
 #[derive(Debug)]
 pub(crate) enum Command {
     Run(Box<Run>),
+    Repl(Box<Repl>),
     Inspect(Box<Inspect>),
 }
 
@@ -28,9 +29,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Sub {
     Run(Box<Run>),
-    /// Type definitions and calls, one after the other (not there yet).
-    #[command(disable_help_flag = true)]
-    Repl(Rest),
+    Repl(Box<Repl>),
     Inspect(Box<Inspect>),
     /// Look after compiled code that was kept (not there yet).
     #[command(disable_help_flag = true)]
@@ -209,6 +208,98 @@ pub(crate) struct Inspect {
     html: Option<PathBuf>,
 }
 
+/// Take definitions and calls, one after the other: from a terminal, or from a pipe.
+///
+/// A definition or declaration of LLVM IR is added, or replaces what has its name, and all callers
+/// follow at once. Commands begin with a colon. What was declared or defined before, or loaded with
+/// a FILE, needn't be declared again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  $ rewire repl
+  rewire> define i32 @twice(i32 %x) {
+            %y = shl i32 %x, 1
+            ret i32 %y
+          }
+  defined twice
+  rewire> :call twice 21
+  42
+
+Commands:
+  :call NAME ARGS...  call it: numbers, true, false, null, @name for an address, \"text\"
+  :load FILE          load IR or a source (as FILE); what it defines replaces what there is
+  :unload UNIT        remove all that an input or a file defined
+  :remove NAME        remove a definition that nothing uses; :remove! NAME one that is used, after
+                      which its callers get an error
+  :undo               take back the last change
+  :list [TEXT]        what is defined; only names with TEXT in them
+  :state NAME         what the engine knows of it: definition, generation, users, address, tier
+  :users NAME, :ir NAME, :asm NAME
+                      who uses it, its IR, its machine code
+  :memory, :time on, :time off
+                      bytes of code and data; how long each input takes
+  :help, :quit
+
+NAME may have an @, and stands in quotes if it has blanks in it.
+
+At a terminal, Enter ends an input when its braces balance, Tab completes names, Ctrl-C drops what
+was typed, Ctrl-D leaves; the history is in the user's state directory ($XDG_STATE_HOME/rewire). While
+compiled code runs, Ctrl-C ends the process.
+
+From a pipe there is no prompt; results are on standard output, errors with their lines on standard
+error. The exit code is 0 at the end of the input, 1 with --strict at the first error, 65 if a FILE
+is bad. A crash of compiled code ends the process as it would natively.")]
+pub(crate) struct Repl {
+    /// What to load first.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Stop at the first error, with exit code 1.
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// What definitions are written in.
+    #[arg(long, value_name = "LANGUAGE", default_value = "ir")]
+    lang: Lang,
+
+    /// How hard LLVM works on each function, IR passes included.
+    #[arg(short = 'O', value_name = "LEVEL", default_value = "auto")]
+    pub(crate) level: LevelName,
+
+    /// Load the shared library libNAME.so.
+    #[arg(short = 'l', value_name = "NAME")]
+    pub(crate) libraries: Vec<String>,
+
+    /// Look for libraries in DIR first.
+    #[arg(short = 'L', value_name = "DIR")]
+    pub(crate) library_paths: Vec<PathBuf>,
+
+    /// Compile with up to N threads besides the REPL's own what will surely be called soon. The
+    /// default is 1 where there are two processors, else 0.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+
+    /// At the end, write what was done: a table on standard error, or JSON in FILE.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub(crate) report: Option<Option<PathBuf>>,
+
+    /// Say more.
+    #[arg(short = 'v', long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// When to colour messages.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+/// Languages of the REPL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    /// LLVM IR.
+    Ir,
+    /// C (not there yet).
+    C,
+}
+
 /// What comes first in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sort {
@@ -273,7 +364,16 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
             Some(option) => Err(absent(option)),
             None => Ok(Command::Run(run)),
         },
-        Sub::Repl(_) => Err(absent("repl")),
+        Sub::Repl(repl) => match repl.lang {
+            Lang::Ir => Ok(Command::Repl(repl)),
+            Lang::C => {
+                let code = absent("--lang c");
+                eprintln!(
+                    "help: give definitions as LLVM IR; C files can be loaded: FILE, or :load FILE"
+                );
+                Err(code)
+            }
+        },
         Sub::Inspect(inspect) => match inspect.html {
             Some(_) => Err(absent("--html")),
             None => Ok(Command::Inspect(inspect)),

@@ -58,25 +58,48 @@ pub(crate) fn load(
         add_ir("standard input", &read_all(io::stdin().lock(), path)?)?;
         return Ok(());
     }
-    let kind = kind(path)?;
-    let is_empty = std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
-    if is_empty && path.extension().is_none_or(|extension| extension != "ll") {
-        return Err(Problem::Source {
-            what: format!("{}: the file is empty", path.display()),
-            help: None,
-        });
-    }
-    match kind {
+    match recognise(path)? {
         Kind::Ir => {
             match fate {
                 Fate::Replaceable => engine.add_file(path),
                 Fate::Frozen => engine.add_file_frozen(path),
             }?;
         }
-        Kind::Source(language) => {
-            let bytes = sources::compile(path, language, level, library)?;
-            add_ir(&path.to_string_lossy(), &bytes)?;
+        kind => {
+            if let Some(bytes) = ir_of(path, kind, level, library)? {
+                add_ir(&path.to_string_lossy(), &bytes)?;
+            }
         }
+    }
+    Ok(())
+}
+
+/// Reads one file as IR, which is what a compiler makes of it if it is a source; `None` if it is a
+/// shared library, which `library` is given.
+pub(crate) fn read(
+    path: &Path,
+    level: OptLevel,
+    library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
+) -> Result<Option<Vec<u8>>, Problem> {
+    let kind = recognise(path)?;
+    ir_of(path, kind, level, library)
+}
+
+fn ir_of(
+    path: &Path,
+    kind: Kind,
+    level: OptLevel,
+    library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
+) -> Result<Option<Vec<u8>>, Problem> {
+    match kind {
+        Kind::Ir => {
+            let file = File::open(path).map_err(|source| Error::Read {
+                path: path.to_owned(),
+                source,
+            })?;
+            Ok(Some(read_all(file, path)?))
+        }
+        Kind::Source(language) => Ok(Some(sources::compile(path, language, level, library)?)),
         Kind::SharedLibrary => {
             // The loader searches its own path for names without a slash.
             let here = if path.components().count() == 1 {
@@ -85,12 +108,23 @@ pub(crate) fn load(
                 path.to_owned()
             };
             library(&here)?;
+            Ok(None)
         }
-        Kind::Absent(what) => {
-            return Err(Problem::Absent(format!("{}: {what}", path.display())));
-        }
+        Kind::Absent(what) => Err(Problem::Absent(format!("{}: {what}", path.display()))),
     }
-    Ok(())
+}
+
+/// What a file is. An empty one is no IR, unless it says that it is text.
+fn recognise(path: &Path) -> Result<Kind, Problem> {
+    let kind = kind(path)?;
+    let is_empty = std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
+    if is_empty && path.extension().is_none_or(|extension| extension != "ll") {
+        return Err(Problem::Source {
+            what: format!("{}: the file is empty", path.display()),
+            help: None,
+        });
+    }
+    Ok(kind)
 }
 
 fn read_all(mut from: impl Read, path: &Path) -> Result<Vec<u8>, Error> {

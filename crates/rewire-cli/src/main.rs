@@ -1,7 +1,8 @@
 //! The `rewire` program: runs LLVM IR, each function compiled when it is first called.
 //!
 //! A thin layer over the `rewire` library: it reads the command line ([`args`]), turns files into
-//! IR ([`input`], [`sources`]), finds libraries ([`libraries`]), and tells what was done ([`report`], [`trace`]).
+//! IR ([`input`], [`sources`]), finds libraries ([`libraries`]), and tells what was done ([`report`],
+//! [`trace`]). [`repl`] is the program's interactive side.
 //!
 //! It has no `main` of Rust's, because the program that it runs has to find the process as a
 //! native one would: SIGPIPE at its default, no handlers, no alternate stack.
@@ -14,6 +15,7 @@ mod input;
 mod inspect;
 mod libraries;
 mod message;
+mod repl;
 mod report;
 mod run;
 mod signals;
@@ -45,6 +47,7 @@ unsafe extern "C-unwind" fn main(
     };
     let code = match args::parse(arguments) {
         Ok(args::Command::Run(run)) => run::run(&run, started, envp),
+        Ok(args::Command::Repl(asked)) => repl::repl(&asked, started),
         Ok(args::Command::Inspect(asked)) => inspect::inspect(&asked),
         Err(code) => code,
     };

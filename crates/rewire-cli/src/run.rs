@@ -17,7 +17,7 @@ use crate::{libraries, message, report, trace};
 /// Runs the program and returns its exit code.
 pub(crate) fn run(run: &Run, started: Instant, envp: *const *const c_char) -> i32 {
     message::set_color(run.color);
-    start_log(run);
+    start_log(run.verbose, run.quiet);
     match prepare(run, started) {
         Ok(engine) => start(&engine, run, envp),
         Err(problem) => report_problem(problem),
@@ -43,8 +43,8 @@ pub(crate) fn report_problem(problem: Problem) -> i32 {
 }
 
 /// The log costs nothing unless somebody asked for it.
-fn start_log(run: &Run) {
-    let wanted = match (std::env::var("REWIRE_LOG"), run.verbose, run.quiet) {
+pub(crate) fn start_log(verbose: u8, quiet: bool) {
+    let wanted = match (std::env::var("REWIRE_LOG"), verbose, quiet) {
         (Ok(filter), _, _) => filter,
         (Err(_), 0, _) | (Err(_), _, true) => return,
         (Err(_), 1, _) => "info".to_owned(),
@@ -71,6 +71,7 @@ fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
         level,
         threads: run.threads.unwrap_or_else(spare_processors),
         guard_crashes: true,
+        undo_depth: 0,
         observer,
         compile_observer,
     })?;
@@ -105,7 +106,7 @@ fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
 }
 
 /// One thread besides the program's own, where there is a processor for it.
-fn spare_processors() -> usize {
+pub(crate) fn spare_processors() -> usize {
     // SAFETY: zeroed bytes are a valid set, which the call fills in.
     let processors = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();

@@ -385,7 +385,9 @@ private:
     bool elected = known & REWIRE_ELECTED;
     bool with_value = elected && !(known & REWIRE_PLACED) && variable.hasInitializer() &&
                       bodiesAreHere(variable);
+    // Addresses of another object's blocks can't be written down.
     bool fold_only = elected && (known & REWIRE_PLACED) && fold && variable.isConstant() &&
+                     !index.jumpTables.count(&variable) &&
                      variable.hasDefinitiveInitializer() && !variable.isThreadLocal();
     GlobalValue::LinkageTypes linkage =
         with_value                            ? definedAs(variable)

@@ -237,9 +237,10 @@ RewirePlainness rewire_plainness(const Module &module) {
       return RewirePlainness::None;
   if (!module.ifunc_empty())
     return RewirePlainness::None;
-  // Tables of constructors and the like.
+  // Tables of constructors and the like; variables that are found by way of the GOT's address,
+  // because they or their sections are large.
   for (const GlobalVariable &variable : module.globals())
-    if (variable.hasAppendingLinkage())
+    if (variable.hasAppendingLinkage() || variable.hasSection() || variable.getCodeModel())
       return RewirePlainness::None;
   bool constants = false;
   for (const Function &function : module)

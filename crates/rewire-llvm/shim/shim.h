@@ -102,6 +102,8 @@ const void *rewire_attributes(LLVMValueRef global, unsigned *convention);
 char *rewire_contract(LLVMValueRef function);
 // Whether a function's body may throw; one that isn't read may.
 bool rewire_may_throw(LLVMValueRef function);
+// The text of an extracted module, with the names that its globals have in their unit.
+char *rewire_text(LLVMModuleRef extracted);
 // Whether the body of a function was moved out of this copy of the module.
 bool rewire_is_taken(const RewireIndex *index, size_t ordinal);
 // IR text of a function `gate` that takes the address of a function of this one's type, an array

@@ -619,6 +619,14 @@ impl Extracted<'_> {
         ordinals.collect()
     }
 
+    /// Its text, for people and for being changed: globals have the names that they have in their
+    /// unit, local ones are declared like others.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        // SAFETY: the module is ours; the text is ours to free.
+        unsafe { take_message(ffi::rewire_text(self.module)) }
+    }
+
     pub(crate) fn module_ref(&self) -> LLVMModuleRef {
         self.module
     }

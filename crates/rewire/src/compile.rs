@@ -100,7 +100,7 @@ impl Core {
             let ledger = self.ledger();
             let entry = ledger.entry(id);
             match (entry.definition, &entry.state) {
-                (Definition::Ir(unit, ordinal), State::Absent) => {
+                (Definition::Ir(unit, ordinal), State::Absent) if !ledger.is_stale(id) => {
                     ledger.unit(unit).map(|unit| (unit.clone(), ordinal))
                 }
                 _ => None,
@@ -204,6 +204,9 @@ impl Core {
     fn claim_if_absent(&self, unit: &Unit, ordinal: Ordinal) -> Option<EntryId> {
         let id = unit.entry(ordinal)?;
         let mut ledger = self.ledger();
+        if ledger.is_stale(id) {
+            return None;
+        }
         let entry = ledger.entry_mut(id);
         let is_free = matches!(entry.state, State::Absent)
             && entry.definition == Definition::Ir(unit.id, ordinal);

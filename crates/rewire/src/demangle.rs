@@ -26,8 +26,8 @@ pub fn demangle(name: &str) -> String {
     text.unwrap_or_else(|| name.to_owned())
 }
 
-/// The names of libraries by their demangled form, made when it is first asked for, and completed
-/// when there are more names.
+/// The names of libraries by their demangled form, made when it is first asked for, and anew when
+/// there are other names.
 #[derive(Debug, Default)]
 pub(crate) struct Demangled {
     libraries: Mutex<HashMap<LibraryId, Known>>,
@@ -35,8 +35,8 @@ pub(crate) struct Demangled {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// How many names there were.
-    seen: usize,
+    /// The version of the ledger's names that it was made of.
+    version: Option<u64>,
     names: HashMap<String, Vec<Arc<str>>>,
 }
 
@@ -45,14 +45,14 @@ impl Demangled {
     pub(crate) fn find(&self, ledger: &Ledger, library: LibraryId, name: &str) -> Vec<Arc<str>> {
         let mut libraries = lock(&self.libraries);
         let known = libraries.entry(library).or_default();
-        let count = ledger.names(library).count();
-        if known.seen != count {
+        let version = Some(ledger.names_version);
+        if known.version != version {
             known.names.clear();
             for (mangled, _) in ledger.names(library) {
                 let names = known.names.entry(demangle(mangled)).or_default();
                 names.push(mangled.clone());
             }
-            known.seen = count;
+            known.version = version;
         }
         known.names.get(name).cloned().unwrap_or_default()
     }

@@ -208,7 +208,9 @@ impl Plan {
 fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitId, Ordinal)> {
     let entry = ledger.entry(id);
     match (entry.definition, &entry.state) {
-        (Definition::Ir(unit, ordinal), State::Absent) if entry.kind == EntryKind::Function => {
+        (Definition::Ir(unit, ordinal), State::Absent)
+            if entry.kind == EntryKind::Function && !ledger.is_stale(id) =>
+        {
             let is_frozen = ledger.unit(unit).is_none_or(|unit| unit.is_frozen);
             (!is_frozen).then_some((unit, ordinal))
         }
@@ -222,7 +224,8 @@ pub(crate) fn wanted(ledger: &Ledger, unit: &Unit) -> Vec<Ordinal> {
     globals
         .map(Ordinal::new)
         .filter(|ordinal| {
-            let entry = unit.entry(*ordinal).map(|id| ledger.entry(id));
+            let id = unit.entry(*ordinal).filter(|id| !ledger.is_stale(*id));
+            let entry = id.map(|id| ledger.entry(id));
             entry.is_some_and(|entry| {
                 entry.kind == EntryKind::Function
                     && entry.definition == Definition::Ir(unit.id, *ordinal)

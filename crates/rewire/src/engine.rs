@@ -85,7 +85,7 @@ impl Engine {
     pub fn libraries(&self) -> Vec<Library> {
         let _inside = fork::hold_off();
         let ids = self.core.ledger().libraries();
-        ids.map(|id| self.handle(id)).collect()
+        ids.into_iter().map(|id| self.handle(id)).collect()
     }
 
     fn handle(&self, id: LibraryId) -> Library {
@@ -356,6 +356,8 @@ impl Engine {
         envp: *const *const c_char,
     ) -> Result<i32, Error> {
         let main = process::find_main(&self.core, entry)?;
+        // Constructors are known then.
+        self.finish_loading()?;
         // SAFETY: as the caller promises.
         unsafe { process::run_main(&self.core, main, argc, argv, envp) }
     }

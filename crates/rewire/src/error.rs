@@ -73,6 +73,12 @@ pub enum Error {
         /// The function.
         name: Arc<str>,
     },
+    /// The library that every engine has was to be removed.
+    #[error("the main library stays as long as its engine")]
+    MainLibrary,
+    /// A library was removed.
+    #[error("the library was removed")]
+    NoLibrary,
     /// A unit was removed.
     #[error("the unit was removed")]
     NoUnit,

@@ -83,9 +83,18 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
     note_call(core, id);
     core.foresee_after(call.caller, id);
     loop {
-        let address = core
-            .provide(id, Some(call.caller))
-            .map_err(|error| (Some(id), error))?;
+        let address = match core.provide(id, Some(call.caller)) {
+            Ok(address) => address,
+            Err(error) => {
+                let is_removed = matches!(error.cause(), Error::Removed { .. });
+                let former = || core.ledger().former_body(id, call.caller);
+                return match is_removed.then(former).flatten() {
+                    // The caller's own unit is gone as well, and the caller finishes in it.
+                    Some(address) => Ok(Some(address)),
+                    None => Err((Some(id), error)),
+                };
+            }
+        };
         let ledger = core.ledger();
         let Some(slot) = ledger.entry(id).slot else {
             return Ok(Some(address));
@@ -130,7 +139,8 @@ fn fail(core: &Core, call: FirstCall, function: Option<EntryId>, error: &Error) 
     let function = function.map(|id| core.ledger().entry(id).label().to_owned());
     let failure = Failure {
         function: function.as_deref(),
-        error,
+        // A client asks which error it is.
+        error: error.cause(),
         callers: &callers(core, call),
     };
     let handler: failure::Handler = {

@@ -18,6 +18,7 @@
 
 mod change;
 mod client;
+mod code;
 mod compile;
 mod core;
 mod demangle;
@@ -49,6 +50,7 @@ mod unit;
 mod workers;
 
 pub use change::{Change, Changed, Replaced, TypeChange};
+pub use code::{MachineCode, Pin};
 pub use demangle::demangle;
 pub use engine::Engine;
 pub use error::Error;
@@ -76,7 +78,7 @@ pub use rewire_memory::fault::sigaction;
 pub use rewire_memory::scan::{StackRegistration, register_stack};
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};
-pub use state::{FunctionState, SymbolAt, SymbolPlace, User};
+pub use state::{Descriptor, FunctionState, SymbolAt, SymbolPlace, User};
 pub use unit::{UnitId, UnitInfo};
 
 /// The exit code for bad input that is found while loading.
@@ -84,10 +86,14 @@ pub const EXIT_LOAD: i32 = 65;
 /// The exit code when a function could not be compiled or resolved as it was called.
 pub const EXIT_COMPILE: i32 = 70;
 
-// The example is a test as well.
+// The examples are tests as well.
 #[cfg(all(doctest, feature = "inkwell"))]
 #[doc = concat!("```\n", include_str!("../examples/inkwell.rs"), "\n```")]
 pub struct InkwellExample;
+
+#[cfg(doctest)]
+#[doc = concat!("```\n", include_str!("../examples/repl.rs"), "\n```")]
+pub struct ReplExample;
 
 // Any program that uses the engine answers the unwinder for compiled code.
 rewire_memory::answer_unwinder!();

@@ -6,8 +6,10 @@ use std::sync::{Arc, PoisonError};
 
 use rewire_llvm::Source;
 use rewire_memory::ExecAddr;
+use rewire_memory::scan::Caller;
 
-use crate::change::Change;
+use crate::change::{Change, Changed};
+use crate::code::{self, MachineCode, Pin};
 use crate::core::Core;
 use crate::error::Error;
 use crate::function::{Data, Function, FunctionPointer};
@@ -17,7 +19,7 @@ use crate::outside::Resolver;
 use crate::process::fork;
 use crate::recording::Loading;
 use crate::report::Phase;
-use crate::state::{self, FunctionState};
+use crate::state::{self, Descriptor, FunctionState};
 use crate::unit::{UnitId, UnitPlace};
 
 /// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A handle; clones
@@ -144,6 +146,9 @@ impl Library {
         is_frozen: bool,
     ) -> Result<UnitId, Error> {
         let _inside = fork::hold_off();
+        if !self.core.ledger().is_library(self.id) {
+            return Err(Error::NoLibrary);
+        }
         let loading = Loading::begin(&self.core);
         let place = UnitPlace {
             library: self.id,
@@ -390,6 +395,130 @@ impl Library {
         Ok(first.map(|one| one.generation).unwrap_or_default())
     }
 
+    /// Removes the library with all its units and names. With `force`, also if others use what it
+    /// defines: a caller gets an error then. Handles to it find nothing any more.
+    ///
+    /// # Errors
+    ///
+    /// It is the main library, or was removed already, or others use what it defines; then nothing
+    /// has changed.
+    pub fn remove(&self, force: bool) -> Result<Changed, Error> {
+        if self.id == LibraryId::MAIN {
+            return Err(Error::MainLibrary);
+        }
+        let units = {
+            let _inside = fork::hold_off();
+            let ledger = self.core.ledger();
+            if !ledger.is_library(self.id) {
+                return Err(Error::NoLibrary);
+            }
+            let units = ledger.units().into_iter();
+            let own = units.filter(|unit| unit.library == self.id);
+            own.map(|unit| unit.id).collect::<Vec<_>>()
+        };
+        let mut change = self.change();
+        for unit in units {
+            change.remove_unit(unit);
+        }
+        if force {
+            change.force();
+        }
+        let changed = change.commit()?;
+        let _inside = fork::hold_off();
+        self.core.ledger().forget_library(self.id, &self.core.slots);
+        let mut resolvers = self
+            .core
+            .resolvers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        resolvers.remove(&self.id);
+        Ok(changed)
+    }
+
+    /// The IR of a function or variable, as a module of its own that declares what it names. Changed,
+    /// it can be handed back to [`Library::replace`]: names that are local to its unit lead there
+    /// again.
+    ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", b"define i32 @f(i32 %x) {\n %y = add i32 %x, 1\n ret i32 %y\n}")?;
+    /// let ir = main.ir("f")?;
+    /// main.replace("f", ir.replace("add i32 %x, 1", "mul i32 %x, 5").as_bytes())?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { main.function::<extern "C" fn(i32) -> i32>("f")? };
+    /// assert_eq!(f(4), 20);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The name isn't defined by IR, or its body can't be read.
+    pub fn ir(&self, name: &str) -> Result<String, Error> {
+        let _inside = fork::hold_off();
+        code::ir(&self.core, self.id, name)
+    }
+
+    /// The machine code of a function; `None` if it has none yet.
+    #[must_use]
+    pub fn machine_code(&self, name: &str) -> Option<MachineCode> {
+        let _inside = fork::hold_off();
+        code::machine_code(&self.core, self.id, name)
+    }
+
+    /// Holds the body of a function where it is, compiled if it isn't yet: see [`Pin`].
+    ///
+    /// # Errors
+    ///
+    /// The name is no function of IR, or can't be compiled.
+    pub fn pin(&self, name: &str) -> Result<Pin, Error> {
+        let _inside = fork::hold_off();
+        self.core.finish_loading()?;
+        code::pin(&self.core, self.id, name)
+    }
+
+    /// Drops the machine code of a function; it is compiled again when it is next called. Whether
+    /// there was any.
+    ///
+    /// # Errors
+    ///
+    /// The name is no function, or one of a frozen unit.
+    pub fn unload(&self, name: &str) -> Result<bool, Error> {
+        let caller = Caller::here();
+        let inside = fork::hold_off();
+        let was_there = code::unload(&self.core, self.id, name)?;
+        drop(inside);
+        self.core.reclaim_if_much(&caller);
+        Ok(was_there)
+    }
+
+    /// Marks a function as stale: when it is next called, `make` is asked for a module that defines
+    /// it anew, as with [`Library::replace`].
+    ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", b"define i32 @f() {\n ret i32 1\n}")?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { main.function::<extern "C" fn() -> i32>("f")? };
+    /// assert_eq!(f(), 1);
+    /// main.refresh("f", || Ok(b"define i32 @f() {\n ret i32 2\n}".to_vec()))?;
+    /// assert_eq!(f(), 2);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The name is no function, or one of a frozen unit, or is being changed.
+    pub fn refresh(
+        &self,
+        name: &str,
+        make: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let _inside = fork::hold_off();
+        code::refresh(&self.core, self.id, name, Arc::new(make))
+    }
+
     /// Begins a change: any number of adds, replaces and removes that become visible together.
     pub fn change(&self) -> Change {
         Change::new(self.core.clone(), self.id)
@@ -400,6 +529,28 @@ impl Library {
     pub fn state(&self, name: &str) -> Option<FunctionState> {
         let _inside = fork::hold_off();
         state::of(&self.core, self.id, name)
+    }
+
+    /// What a name is; `None` if the ledger doesn't know it. Costs the same whatever is loaded.
+    ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", b"declare i32 @puts(ptr)
+    ///     define void @f() {
+    ///       ret void
+    ///     }")?;
+    /// let puts = main.descriptor("puts").unwrap();
+    /// assert_eq!(puts.type_name.as_deref(), Some("i32 (ptr)"));
+    /// assert_eq!(puts.unit, None);
+    /// assert_eq!(main.descriptor("f").unwrap().unit.as_deref(), Some("f.ll"));
+    /// assert!(main.descriptor("g").is_none());
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    #[must_use]
+    pub fn descriptor(&self, name: &str) -> Option<Descriptor> {
+        let _inside = fork::hold_off();
+        state::descriptor(&self.core, self.id, name)
     }
 
     /// The global names that the library defines, with what each is, sorted.

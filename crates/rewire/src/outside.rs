@@ -8,8 +8,9 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 use rewire_llvm::Source;
-use rewire_memory::ExecAddr;
+use rewire_memory::{ExecAddr, Slots};
 
+use crate::change;
 use crate::client;
 use crate::core::Core;
 use crate::error::Error;
@@ -163,12 +164,26 @@ impl Core {
     pub(crate) fn generate(&self, id: EntryId, make: &LazyIr) -> Result<(), Error> {
         let (name, library) = {
             let ledger = self.ledger();
-            (ledger.entry(id).name.clone(), ledger.entry(id).library)
+            let entry = ledger.entry(id);
+            (entry.name.clone(), entry.library)
         };
         let bytes = client::call(&name, || make())?.map_err(|reason| Error::NotGenerated {
             name: name.clone(),
             reason,
         })?;
+        let (is_asked, is_new) = {
+            let ledger = self.ledger();
+            let asked = ledger.lazies.get(&id);
+            let is_asked = asked.is_some_and(|lazy| Arc::ptr_eq(&lazy.0, make));
+            (is_asked, ledger.entry(id).definition == Definition::Lazy)
+        };
+        if !is_asked {
+            // Somebody has defined it meanwhile.
+            return Ok(());
+        }
+        if !is_new {
+            return change::renew(self, library, &name, &bytes);
+        }
         self.add_answer(library, name.clone(), bytes)?;
         match self.ledger().entry(id).definition {
             Definition::Lazy => Err(Error::NotGenerated {
@@ -200,6 +215,18 @@ impl Ledger {
         entry.definition = Definition::Lazy;
         entry.kind = EntryKind::Function;
         entry.state = State::Absent;
+        self.lazies.insert(id, Lazy(make));
+    }
+
+    /// Whether the client makes a function's IR anew when it is next called.
+    pub(crate) fn is_stale(&self, id: EntryId) -> bool {
+        self.lazies.contains_key(&id)
+    }
+
+    /// Lets a client's closure make the IR anew of a function that has some.
+    pub(crate) fn make_stale(&mut self, id: EntryId, make: LazyIr, slots: &Slots) {
+        self.set_stale(id, slots);
+        self.entry_mut(id).state = State::Absent;
         self.lazies.insert(id, Lazy(make));
     }
 }

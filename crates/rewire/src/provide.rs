@@ -38,21 +38,52 @@ enum Work {
     Choose(EntryId),
 }
 
+/// So often a name may change while it is provided, one time after the other.
+const MOST_CHANGES: usize = 10_000;
+
+/// Work that a thread has taken.
+struct Claimed {
+    work: Work,
+    /// Others wait for it.
+    is_owner: bool,
+    /// What the name stood for when the work was taken: it may be another thing when it is done.
+    began_with: Definition,
+}
+
 impl Core {
     /// The address of a function's current body, compiled if it has none yet. Other threads that
     /// want the same function wait.
     ///
     /// `caller` is a place in the code that calls it, as far as there is one.
     pub(crate) fn provide(&self, id: EntryId, caller: Option<ExecAddr>) -> Result<ExecAddr, Error> {
+        // Each time, somebody else has changed what the name stands for, or dropped its code.
+        for _ in 0..MOST_CHANGES {
+            if let Some(address) = self.provide_once(id, caller)? {
+                return Ok(address);
+            }
+        }
+        let name = self.ledger().entry(id).label().to_owned();
+        Err(Error::Internal(format!("{name} changes all the time")))
+    }
+
+    /// The same, unless the name stands for something else by the time it is done.
+    fn provide_once(
+        &self,
+        id: EntryId,
+        caller: Option<ExecAddr>,
+    ) -> Result<Option<ExecAddr>, Error> {
         let mut waiting = None;
         let claimed = self.claim(id, &mut waiting);
         if let Some((function, since)) = waiting {
             self.tell_wait(function, since);
         }
-        let (work, is_owner) = claimed?;
-        let began_with = self.ledger().entry(id).definition;
+        let Claimed {
+            work,
+            is_owner,
+            began_with,
+        } = claimed?;
         let result = match work {
-            Work::Done(address) => return Ok(address),
+            Work::Done(address) => return Ok(Some(address)),
             Work::Compile(unit, ordinal) => {
                 let why = || Why::Called {
                     by: caller.and_then(|caller| self.function_at(caller)),
@@ -71,19 +102,21 @@ impl Core {
             }
             Work::Ask => match self.ask_outside(id) {
                 Ok(Found::Symbol(HostSymbol::Address(address))) => Ok(Some(address)),
-                Ok(Found::Entered) => return self.provide_again(id, caller),
+                Ok(Found::Entered) => return Ok(self.let_go(id)),
                 Ok(Found::Symbol(_) | Found::Nothing) => Err(self.missing(id)),
                 Err(error) => Err(error),
             },
-            Work::Import => return self.go_to_import(id),
+            Work::Import => return self.go_to_import(id).map(Some),
             Work::Generate(make) => match self.generate(id, &make) {
-                Ok(()) => return self.provide_again(id, caller),
+                Ok(()) => return Ok(self.let_go(id)),
                 Err(error) => Err(error),
             },
             Work::Choose(resolver) => self.choose(resolver).map(Some),
         };
         let mut ledger = self.ledger();
         match result {
+            // It was defined meanwhile, by whoever answered perhaps.
+            Ok(Some(_)) if ledger.entry(id).definition != began_with => {}
             Ok(Some(address)) => {
                 enter_host(self, &mut ledger, id, HostSymbol::Address(address));
             }
@@ -92,6 +125,7 @@ impl Core {
             Err(error) if !is_owner => return Err(error),
             // It stands for something else by now.
             Err(_) if ledger.entry(id).definition != began_with => {}
+            Err(error) if !ledger.is_pending_here(id) => return Err(error),
             Err(error) => {
                 let error = Arc::new(error);
                 // A name that nothing defines may be defined later.
@@ -106,34 +140,34 @@ impl Core {
                 return Err(Error::Again(error));
             }
         }
-        let result = match ledger.entry(id).state {
-            State::Present(address) => Ok(address),
-            _ if ledger.entry(id).definition != began_with => {
-                drop(ledger);
-                return self.provide_again(id, caller);
-            }
-            _ => {
-                let what = "a definition was compiled and is not there".to_owned();
-                let error = Arc::new(Error::Internal(what));
-                ledger.entry_mut(id).state = State::Failed(error.clone());
-                Err(Error::Again(error))
-            }
+        let address = match ledger.entry(id).state {
+            State::Present(address) => Some(address),
+            _ => None,
         };
         drop(ledger);
+        if address.is_none() {
+            return Ok(self.let_go(id));
+        }
         self.changed.notify_all();
-        result
+        Ok(address)
     }
 
     /// Marks a function as this thread's to compile, or waits for whoever does; `waiting` says
     /// for what, and since when. Where that would be waiting for itself, this thread makes a
     /// copy, which it doesn't own: the first to be there counts.
-    fn claim(&self, id: EntryId, waiting: &mut Option<Waiting>) -> Result<(Work, bool), Error> {
+    fn claim(&self, id: EntryId, waiting: &mut Option<Waiting>) -> Result<Claimed, Error> {
         let me = ThreadKey::mine();
         let mut is_owner = true;
         let mut ledger = self.ledger();
         loop {
             match &ledger.entry(id).state {
-                State::Present(address) => return Ok((Work::Done(*address), false)),
+                State::Present(address) => {
+                    return Ok(Claimed {
+                        work: Work::Done(*address),
+                        is_owner: false,
+                        began_with: ledger.entry(id).definition,
+                    });
+                }
                 State::Failed(error) => return Err(Error::Again(error.clone())),
                 State::PerThread { .. } => {
                     let name = ledger.entry(id).name.clone();
@@ -155,13 +189,21 @@ impl Core {
                 State::Absent => break,
             }
         }
-        let definition = ledger.entry(id).definition;
-        let work = match definition {
+        let began_with = ledger.entry(id).definition;
+        let work = match began_with {
+            Definition::Ir(..) if ledger.is_stale(id) => match ledger.lazies.get(&id) {
+                Some(lazy) => Work::Generate(lazy.0.clone()),
+                None => Work::Ask,
+            },
             Definition::Ir(unit, ordinal) => {
                 let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
                 if unit.is_frozen && is_owner {
                     let roots = claim_whole(&mut ledger, &unit);
-                    return Ok((Work::CompileWhole(unit, roots), true));
+                    return Ok(Claimed {
+                        work: Work::CompileWhole(unit, roots),
+                        is_owner,
+                        began_with,
+                    });
                 }
                 Work::Compile(unit, ordinal)
             }
@@ -170,14 +212,19 @@ impl Core {
                 Some(lazy) => Work::Generate(lazy.0.clone()),
                 None => Work::Ask,
             },
-            Definition::Alias(..) => return Ok((Work::Import, false)),
-            _ if ledger.import(id) => return Ok((Work::Import, false)),
+            Definition::Alias(..) => Work::Import,
+            _ if ledger.import(id) => Work::Import,
             _ => Work::Ask,
         };
+        is_owner &= !matches!(work, Work::Import);
         if is_owner {
             ledger.entry_mut(id).state = State::Pending(me);
         }
-        Ok((work, is_owner))
+        Ok(Claimed {
+            work,
+            is_owner,
+            began_with,
+        })
     }
 
     /// Nothing defines a function that is called, or nothing does any more.
@@ -191,12 +238,12 @@ impl Core {
         }
     }
 
-    /// As [`Core::provide`], for a function that this thread has claimed and of which the ledger
-    /// knows more by now.
-    fn provide_again(&self, id: EntryId, caller: Option<ExecAddr>) -> Result<ExecAddr, Error> {
+    /// Leaves a function that this thread has claimed to whoever comes next, because the ledger knows
+    /// more of it by now.
+    fn let_go(&self, id: EntryId) -> Option<ExecAddr> {
         self.give_back(&[id]);
         self.changed.notify_all();
-        self.provide(id, caller)
+        None
     }
 
     /// Has the slot of a name lead to the function that it stands for now: another library's.
@@ -239,9 +286,9 @@ impl Core {
         let id = ledger.find(library, name).ok_or_else(unknown)?;
         ledger.import(id);
         let (target, offset) = ledger.address_target(id);
+        ledger.entry_mut(target).has_escaped = true;
         let entry = ledger.entry(target);
         if entry.is_replaceable() {
-            ledger.entry_mut(target).has_escaped = true;
             return Ok(ledger.canonical(target, &self.slots)?);
         }
         if let (Definition::Front(unit, ordinal), State::Absent) = (entry.definition, &entry.state)

@@ -112,8 +112,14 @@ pub struct Report {
     pub definitions_retired: u64,
     /// Retired bodies whose memory was given back.
     pub definitions_freed: u64,
+    /// Retired bodies that were compiled together with others, of which some are in force: their
+    /// memory is given back together.
+    pub definitions_beside: u64,
     /// Addresses of functions that left and that somebody may still know: each keeps its stub.
     pub tombstones: u64,
+    /// Bytes of variables and constants of former bodies, which stay because somebody may have been
+    /// given a pointer to them.
+    pub bytes_kept: u64,
     /// Relocations that were applied.
     pub relocations_applied: u64,
     /// Bytes of code and stubs.
@@ -122,6 +128,8 @@ pub struct Report {
     pub data_bytes: u64,
     /// Mappings of the kernel that the engine's memory takes.
     pub memory_maps: u64,
+    /// Functions, and the stubs, whose frames the unwinder can pass through.
+    pub unwind_entries: u64,
     /// The level that functions are compiled at.
     pub level: char,
     /// Reading files.
@@ -154,12 +162,15 @@ impl Report {
             functions_replaced: counts.functions_replaced,
             definitions_retired: counts.definitions_retired,
             definitions_freed: counts.definitions_freed,
+            definitions_beside: ledger.definitions_beside(),
             tombstones: ledger.tombs() as u64,
+            bytes_kept: counts.bytes_kept,
             relocations_applied: counts.relocations_applied,
             code_bytes: usage.code,
             data_bytes: usage.data,
             memory_maps: rewire_memory::count_maps(&core.memory.reach())
                 .map_or(0, |maps| maps.all as u64),
+            unwind_entries: core.unwind.len() as u64,
             level: core.level.digit(),
             load: time(Phase::Load),
             index: time(Phase::Index),

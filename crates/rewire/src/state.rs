@@ -6,7 +6,9 @@ use rewire_memory::ExecAddr;
 use rewire_object::RelocKind;
 
 use crate::core::Core;
-use crate::ledger::{Definition, EntryKind, Generation, LibraryId, State, UseAspect};
+use crate::ledger::{
+    Definition, Entry, EntryKind, Generation, Ledger, LibraryId, State, UseAspect,
+};
 
 /// What the ledger knows of a name, at the moment of asking.
 #[derive(Clone, Debug)]
@@ -31,6 +33,24 @@ pub struct FunctionState {
     pub canonical: Option<ExecAddr>,
     /// Everyone who uses it.
     pub users: Vec<User>,
+    /// The functions whose code may hold a copy of its value or body.
+    pub inliners: Vec<Arc<str>>,
+}
+
+/// What a name is, without where it is and who uses it: [`FunctionState`]'s cheap part.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Descriptor {
+    /// The name.
+    pub name: Arc<str>,
+    /// Its type, as IR writes it.
+    pub type_name: Option<Arc<str>>,
+    /// Its linkage.
+    pub linkage: rewire_llvm::Linkage,
+    /// What kind of thing it is.
+    pub kind: EntryKind,
+    /// The unit that defines it.
+    pub unit: Option<Arc<str>>,
 }
 
 /// One place that depends on a name.
@@ -97,6 +117,30 @@ pub(crate) fn at(core: &Core, address: ExecAddr) -> Option<SymbolAt> {
     })
 }
 
+/// Costs the same however many users the name has.
+pub(crate) fn descriptor(core: &Core, library: LibraryId, name: &str) -> Option<Descriptor> {
+    let ledger = core.ledger();
+    let (id, _) = ledger.target(ledger.find(library, name)?);
+    let entry = ledger.entry(id);
+    Some(Descriptor {
+        name: entry.name.clone(),
+        type_name: entry.type_name.clone(),
+        linkage: entry.linkage,
+        kind: entry.kind,
+        unit: unit_of(&ledger, entry),
+    })
+}
+
+/// The name of the unit that defines an entry.
+fn unit_of(ledger: &Ledger, entry: &Entry) -> Option<Arc<str>> {
+    match entry.definition {
+        Definition::Ir(unit, _) | Definition::Assembly(unit) => {
+            ledger.unit(unit).map(|unit| unit.name.clone())
+        }
+        _ => None,
+    }
+}
+
 pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<FunctionState> {
     let ledger = core.ledger();
     let (id, _) = ledger.target(ledger.find(library, name)?);
@@ -117,12 +161,7 @@ pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<Function
         type_name: entry.type_name.clone(),
         linkage: entry.linkage,
         kind: entry.kind,
-        unit: match entry.definition {
-            Definition::Ir(unit, _) | Definition::Assembly(unit) => {
-                ledger.unit(unit).map(|unit| unit.name.clone())
-            }
-            _ => None,
-        },
+        unit: unit_of(&ledger, entry),
         size: entry.size,
         generation: entry.generation,
         address,
@@ -137,5 +176,9 @@ pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<Function
             address
         },
         users: users.collect(),
+        inliners: {
+            let inliners = ledger.inliners(id).into_iter();
+            inliners.map(|id| ledger.entry(id).label().into()).collect()
+        },
     })
 }

@@ -7,6 +7,7 @@ mod generate;
 pub(crate) mod measure;
 mod modules;
 mod peer;
+mod repl;
 mod replacing;
 mod results;
 
@@ -45,6 +46,8 @@ enum Group {
     Throw,
     /// SQLite from bitcode with debug information.
     DebugInfo,
+    /// Redefining in the REPL, with few and many functions loaded.
+    Repl,
     /// Functions compiled, against those that a native run enters.
     Compiled,
     /// Replacing one of 1,000, 10,000 and 100,000 functions, against ORC's redirectable symbols;
@@ -165,6 +168,9 @@ fn measure(rewire: &Rewire, options: &Options) -> Result<Results> {
                     .push((name, compiled.map_err(|error| error.to_string())));
             }
         }
+    }
+    if wanted(Group::Repl) {
+        repl::redefine(rewire, rounds, &mut results)?;
     }
     if REPLACING.into_iter().any(wanted) {
         replacing(rounds, wanted, &mut results)?;

@@ -10,6 +10,8 @@
 //! support.rs      a folder and expectations for the tests of single behaviours:
 //! bad_input.rs    load_errors.rs    cli.rs    report.rs    streams.rs    trace.rs
 //! inspect.rs      languages.rs
+//! repl.rs         tests/repl, through a pipe
+//! repl_terminal.rs, pty.rs: the same at a terminal
 //! ```
 
 mod artefacts;
@@ -21,6 +23,9 @@ mod languages;
 mod load_errors;
 mod matrix;
 mod process;
+mod pty;
+mod repl;
+mod repl_terminal;
 mod report;
 mod skip;
 mod streams;
@@ -63,6 +68,8 @@ fn run() -> Result<ExitCode, String> {
     trials.extend(cli::trials(&bench));
     trials.extend(inspect::trials(&bench));
     trials.extend(languages::trials(&bench));
+    trials.extend(repl::trials(&bench)?);
+    trials.extend(repl_terminal::trials(&bench));
     trials.extend(report::trials(&bench));
     trials.extend(streams::trials(&bench));
     trials.extend(trace::trials(&bench));

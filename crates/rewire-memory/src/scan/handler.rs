@@ -141,6 +141,13 @@ impl Asking {
         }
     }
 
+    /// Lets all threads go on.
+    pub(super) fn release_all(&self) {
+        for place in 0..self.used {
+            self.release(place);
+        }
+    }
+
     /// How many answers have come.
     pub(super) fn answered(&self) -> u32 {
         self.request().answered.load(Ordering::Acquire)
@@ -155,9 +162,7 @@ impl Asking {
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        for place in 0..self.used {
-            self.release(place);
-        }
+        self.release_all();
         ASKING.store(ptr::null_mut(), Ordering::SeqCst);
         // Threads come in by counting first and looking after, so whoever isn't counted now finds
         // no request. The allocator is only touched once all threads go on.

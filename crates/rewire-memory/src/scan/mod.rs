@@ -7,18 +7,29 @@
 //! may be, so a stale one keeps a piece for longer than necessary; none is missed.
 //!
 //! - [`scan`] looks at everything. Threads that sleep are read without being disturbed; threads
-//!   that run are asked by a signal ([`signal`]) and wait while they are read ([`handler`],
-//!   [`threads`]).
-//! - Where a thread's stacks are: [`stacks`]. Stacks that aren't a thread's own have to be known:
+//!   that run are asked by a signal and wait while they are read (`threads.rs`, `handler.rs`,
+//!   `signal.rs`).
+//! - Where a thread's stacks are: `stacks.rs`. Stacks that aren't a thread's own have to be known:
 //!   [`register_stack`], [`makecontext`].
 //! - What can't be looked at is reported as [`Unknown`], and nothing may be freed then.
+//!
+//! One look at each thread is enough because a thread's frames stay on its stacks, so what it may
+//! return into is seen whenever it is looked at. Threads that begin during a scan need no look:
+//! they begin with no frames, and reach code through slots alone. Coroutines move between threads;
+//! therefore all threads are held at once when stacks are registered.
 //!
 //! What it relies on, beyond what compilers do: an address of code that isn't a function's
 //! canonical one is nowhere but in registers and on stacks. Who keeps one elsewhere (a switch of
 //! coroutines written in assembly that stores a label's address in the heap, code that copies
 //! stacks away) isn't seen; neither is a coroutine's stack that lies inside a thread's own and
-//! isn't registered. The engine itself must not hold an address of a body across a wait and then
-//! go there: a sleeper's registers aren't all known.
+//! isn't registered. A stack that isn't registered is noticed when a thread is on it during a scan,
+//! and not before. The engine itself must not keep the address of a body while it waits and go
+//! there afterwards: a sleeper's registers aren't all known.
+//!
+//! Two effects on the program remain. A thread that was running for a while and goes into a system
+//! call just when it is asked finds that call interrupted, if it is one of those that a handler
+//! with `SA_RESTART` still interrupts (signal(7)); the time for that is some microseconds. And what
+//! returned calls left on a stack keeps code that could be freed, until it is overwritten.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -173,11 +184,12 @@ fn scanning() -> MutexGuard<'static, ()> {
 /// Looks at all stacks and registers for words that lie in the suspects: sorted, disjoint ranges
 /// of unlinked code.
 ///
-/// The calling thread's own frames are looked at from the caller's on. Best is a thread that is
-/// exempt ([`exempt_this_thread`]): the caller's variables may hold a suspect's address.
+/// The calling thread's own frames are looked at from the caller's on, unless it is exempt
+/// ([`exempt_this_thread`]). Best it is: a caller's variables may hold a suspect's address, and
+/// each scan leaves some on the stack.
 ///
-/// Takes some tens of microseconds for each thread, and 100 ms (and 1 ms for each thread) at most
-/// when some can't be looked at. No lock may be held that another thread needs to go on. Threads
+/// Takes some tens of microseconds for each thread. It waits 100 ms for threads that can't be
+/// looked at, and 5 ms longer for each thread that runs and doesn't answer. No lock may be held that another thread needs to go on. Threads
 /// that run are stopped for as long as it takes to read their stacks; with registered stacks, all
 /// at once, for about 20 ms at most.
 #[inline(never)]
@@ -255,7 +267,6 @@ fn scan_from(ranges: &[Range<ExecAddr>], sp: u64, registers: &[u64]) -> Scan {
     let registry = (!registered.is_empty()).then_some(registry);
     let signal = signal::ready();
     stacks::set_restorer(signal::restorer());
-    let exceptions = Exceptions::find();
     let exempt = exempt::lock().clone();
     // SAFETY: no preconditions.
     let own = unsafe { libc::gettid() };
@@ -263,6 +274,7 @@ fn scan_from(ranges: &[Range<ExecAddr>], sp: u64, registers: &[u64]) -> Scan {
         .iter()
         .any(|(tid, started)| *tid == own && tasks.started(own) == Some(*started));
     let mut memory = Memory::new();
+    let exceptions = Exceptions::find(&mut memory);
     let mut suspects = Suspects::new(ranges);
     let mut troubles = Vec::new();
     let mut in_flight = false;
@@ -273,23 +285,20 @@ fn scan_from(ranges: &[Range<ExecAddr>], sp: u64, registers: &[u64]) -> Scan {
             troubles.push((own, Trouble::Strange(strange)));
         }
         suspects.keep(Place::Thread(own));
-        in_flight |= exceptions
-            .as_ref()
-            .is_some_and(|known| known.in_flight(look.thread_pointer(), &mut memory));
+        in_flight |= exceptions.in_flight(look.thread_pointer(), &mut memory);
     }
-    let mut threads = Threads::new(&tasks, &registered, exceptions.as_ref(), signal, exempt);
+    let mut threads = Threads::new(&tasks, &registered, exceptions, signal, exempt);
     {
         // A handler of the program's could wait for a thread that is held.
         let _blocked = signal::Blocked::new();
         threads.run(&mut memory, &mut suspects);
     }
-    in_flight |= threads.in_flight;
+    in_flight |= threads.in_flight || threads.troubles().next().is_some();
     troubles.extend(threads.troubles());
     let mut unknown = Vec::new();
     if threads.overflow {
         unknown.push(Unknown::Threads);
     }
-    // Lets all threads go on.
     drop(threads);
     drop(registry);
     let mut registry = coroutines::lock();

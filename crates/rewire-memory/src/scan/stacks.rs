@@ -47,7 +47,8 @@ pub(super) struct Look {
 pub(super) enum Strange {
     /// On a stack that isn't known.
     At(u64),
-    /// Its own stack couldn't be found.
+    /// Its own stack couldn't be found: a thread of glibc's that has just begun, for a moment; one
+    /// that something else made, always.
     NoOwnStack,
 }
 
@@ -237,7 +238,10 @@ impl Look {
             }
             return Err(Strange::At(point));
         }
-        if self.thread_pointer != 0 && reaches(self.thread_pointer) {
+        if self.thread_pointer == 0 {
+            return Err(Strange::NoOwnStack);
+        }
+        if reaches(self.thread_pointer) {
             return Ok(());
         }
         Err(Strange::At(point))

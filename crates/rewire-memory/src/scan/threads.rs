@@ -22,14 +22,15 @@ use super::procfs::{Call, Doing, Tasks};
 use super::stacks::{Look, Strange, examine_registered};
 use super::suspects::Suspects;
 
-/// How long a scan waits for threads, and how much longer for each.
-const LIMIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(1));
+/// How long a scan waits for threads that can't be asked; and how long for answers, with how much
+/// more for each: there may be many more threads than processors.
+const LIMIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(5));
 
 /// How long threads are held at once.
 const HOLD_LIMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(1));
 
-/// At how many moments in a row a thread must not have slept before it is asked.
-const CALM: u32 = 2;
+/// For how long a thread must not have slept before it is asked.
+const CALM: Duration = Duration::from_micros(100);
 
 /// When a thread is asked although it sleeps now and then.
 const RESTLESS: Duration = Duration::from_millis(20);
@@ -63,8 +64,8 @@ enum Stage {
 struct Thread {
     tid: i32,
     stage: Stage,
-    voluntary: Option<u64>,
-    calm: u32,
+    /// How often it had given up its processor, and when that was first seen.
+    awake: Option<(u64, Instant)>,
     /// What is in its way.
     trouble: Trouble,
     /// Whether it may be asked now.
@@ -75,7 +76,7 @@ struct Thread {
 pub(super) struct Threads<'a> {
     tasks: &'a Tasks,
     registered: &'a [Range<u64>],
-    exceptions: Option<&'a Exceptions>,
+    exceptions: Exceptions,
     signal: Option<i32>,
     own: i32,
     exempt: Vec<(i32, u64)>,
@@ -83,6 +84,8 @@ pub(super) struct Threads<'a> {
     listed: Vec<i32>,
     asking: Asking,
     begun: Instant,
+    /// When the last thread was asked.
+    asked: Instant,
     held_since: Option<Instant>,
     pub(super) in_flight: bool,
     /// More threads than there was room for.
@@ -93,11 +96,11 @@ impl<'a> Threads<'a> {
     pub(super) fn new(
         tasks: &'a Tasks,
         registered: &'a [Range<u64>],
-        exceptions: Option<&'a Exceptions>,
+        exceptions: Exceptions,
         signal: Option<i32>,
         exempt: Vec<(i32, u64)>,
     ) -> Self {
-        let room = 2 * tasks.count().unwrap_or(0) + 256;
+        let room = 2 * tasks.count().unwrap_or(0) + 32;
         Self {
             tasks,
             registered,
@@ -110,18 +113,19 @@ impl<'a> Threads<'a> {
             listed: Vec::with_capacity(room),
             asking: Asking::new(room),
             begun: Instant::now(),
+            asked: Instant::now(),
             held_since: None,
             in_flight: false,
             overflow: false,
         }
     }
 
-    /// Looks at all threads but the calling one, and at the registered stacks. No signal may
-    /// arrive on the calling thread meanwhile.
+    /// Looks at all threads but the calling one, and at the registered stacks, and lets all go on.
+    /// No signal may arrive on the calling thread meanwhile.
     pub(super) fn run(&mut self, memory: &mut Memory, suspects: &mut Suspects<'_>) {
         let mut pause = PAUSE.0;
         loop {
-            let answered = self.asking.answered();
+            let (pass, answered) = (Instant::now(), self.asking.answered());
             self.list();
             let settled = self.look(memory, suspects);
             // A thread that another one started meanwhile can't hold what wasn't held before; but
@@ -133,9 +137,14 @@ impl<'a> Threads<'a> {
                 self.give_up();
                 break;
             }
-            self.asking.wait(answered, pause);
+            // With many threads, going through them is pause enough; whoever sleeps may have to
+            // wait for a processor long after.
+            if let Some(rest) = pause.checked_sub(pass.elapsed()) {
+                self.asking.wait(answered, rest);
+            }
             pause = (2 * pause).min(PAUSE.1);
         }
+        self.asking.release_all();
     }
 
     /// What couldn't be looked at.
@@ -155,7 +164,10 @@ impl<'a> Threads<'a> {
         let held_too_long = self
             .held_since
             .is_some_and(|since| since.elapsed() > HOLD_LIMIT.0 + count * HOLD_LIMIT.1);
-        held_too_long || self.begun.elapsed() > LIMIT.0 + count * LIMIT.1
+        let asked = |thread: &&Thread| matches!(thread.stage, Stage::Asked(_));
+        let asked = self.threads.iter().filter(asked).count() as u32;
+        let since = if asked > 0 { self.asked } else { self.begun };
+        held_too_long || since.elapsed() > LIMIT.0 + asked * LIMIT.1
     }
 
     /// Enters threads that aren't known yet; whether there were any.
@@ -194,8 +206,7 @@ impl<'a> Threads<'a> {
             } else {
                 Stage::Waiting
             },
-            voluntary: None,
-            calm: 0,
+            awake: None,
             trouble: Trouble::NoAnswer,
             askable: false,
         });
@@ -231,6 +242,7 @@ impl<'a> Threads<'a> {
             }
             if let Some(place) = self.asking.ask(signal, thread.tid) {
                 thread.stage = Stage::Asked(place);
+                self.asked = Instant::now();
                 if !self.registered.is_empty() {
                     self.held_since.get_or_insert_with(Instant::now);
                 }
@@ -259,6 +271,9 @@ impl<'a> Threads<'a> {
         let Some(runs) = runs else {
             return self.busy(index);
         };
+        if matches!(call.number, libc::SYS_exit | libc::SYS_exit_group) {
+            return Stage::Done;
+        }
         if is_vfork(&call) {
             self.threads[index].trouble = Trouble::Vfork;
             self.threads[index].askable = false;
@@ -275,13 +290,17 @@ impl<'a> Threads<'a> {
         suspects.keep(Place::Thread(tid));
         match result {
             Ok(()) => Stage::Slept(call, runs),
+            Err(Strange::NoOwnStack) => {
+                self.threads[index].trouble = Trouble::Strange(Strange::NoOwnStack);
+                self.threads[index].askable = false;
+                Stage::Waiting
+            }
             Err(strange) => Stage::Failed(Trouble::Strange(strange)),
         }
     }
 
     fn in_flight_on(&self, look: &Look, memory: &mut Memory) -> bool {
-        self.exceptions
-            .is_some_and(|exceptions| exceptions.in_flight(look.thread_pointer(), memory))
+        self.exceptions.in_flight(look.thread_pointer(), memory)
     }
 
     /// A thread that isn't asleep: whether it may be asked.
@@ -298,14 +317,16 @@ impl<'a> Threads<'a> {
             _ => false,
         };
         let voluntary = status.map(|status| status.voluntary);
-        if voluntary != thread.voluntary || voluntary.is_none() {
-            thread.voluntary = voluntary;
-            thread.calm = 0;
-        } else {
-            thread.calm += 1;
-        }
-        // Where the kernel tells nothing of threads, there is nothing to wait for.
-        thread.askable = !blocks && (thread.calm >= CALM || restless || voluntary.is_none());
+        let calm = match (voluntary, thread.awake) {
+            (Some(now), Some((before, since))) if now == before => since.elapsed() >= CALM,
+            (Some(now), _) => {
+                thread.awake = Some((now, Instant::now()));
+                false
+            }
+            // Where the kernel tells nothing of threads, there is nothing to wait for.
+            (None, _) => true,
+        };
+        thread.askable = !blocks && (calm || restless);
         thread.trouble = match blocks {
             true => Trouble::BlocksSignal,
             false => Trouble::NoAnswer,

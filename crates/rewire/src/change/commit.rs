@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::join::{Contracts, Read};
 use super::matching::{Matched, declared_locals, match_locals};
-use super::{Change, Changed, Replaced, Step, TypeChange, removing};
+use super::{Changed, Replaced, Step, Terms, TypeChange, removing};
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Replacement, Why};
@@ -39,7 +39,7 @@ enum How {
 
 /// A change on its way.
 pub(super) struct Work<'c> {
-    pub(super) core: &'c Arc<Core>,
+    pub(super) core: &'c Core,
     pub(super) library: LibraryId,
     pub(super) type_change: TypeChange,
     pub(super) is_forced: bool,
@@ -53,14 +53,14 @@ pub(super) struct Work<'c> {
     waited: Option<(Arc<str>, Instant)>,
 }
 
-/// See [`Change::commit`].
-pub(super) fn commit(core: &Arc<Core>, change: Change) -> Result<Changed, Error> {
+/// See [`Change::commit`](super::Change::commit).
+pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Changed, Error> {
     let began = Instant::now();
-    let begun = change.steps.into_iter().map(begin);
+    let begun = terms.steps.into_iter().map(begin);
     let begun = begun.collect::<Result<Vec<_>, _>>()?;
-    let mut work = Work::new(core, change.library);
-    work.type_change = change.type_change;
-    work.is_forced = change.is_forced;
+    let mut work = Work::new(core, library);
+    work.type_change = terms.type_change;
+    work.is_forced = terms.is_forced;
     let result = work.run(begun);
     work.end(result, began)
 }
@@ -85,7 +85,7 @@ fn begin(step: Step) -> Result<Begun, Error> {
 }
 
 impl<'c> Work<'c> {
-    pub(super) fn new(core: &'c Arc<Core>, library: LibraryId) -> Self {
+    pub(super) fn new(core: &'c Core, library: LibraryId) -> Self {
         Self {
             core,
             library,
@@ -199,6 +199,8 @@ impl<'c> Work<'c> {
             Standing::Loose
         };
         self.joined.push((unit.clone(), standing));
+        // Some of it comes after the names have moved, and may fail.
+        self.planned.is_remembered |= unit.index.has_assembly || !unit.index.used.is_empty();
         self.changed.units.push(unit.id);
         if matches!(how, How::Add { .. }) {
             ledger.check_new(&unit)?;
@@ -522,7 +524,7 @@ impl<'c> Work<'c> {
             }
         };
         let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
-        core.history.remember(core, former, units, &self.planned);
+        core.history.remember(former, units, &self.planned);
         Ok(())
     }
 
@@ -587,7 +589,14 @@ impl<'c> Work<'c> {
             unit.forget_if_done();
         }
         core.note_fresh(joined.into_iter().map(|(unit, _)| unit));
-        core.finish_loading()?;
+        if let Err(error) = core.finish_loading() {
+            // What has to be in memory from the start can only be linked under its names.
+            if self.planned.is_remembered {
+                let _ = super::undo(core);
+            }
+            return Err(error);
+        }
+        core.history.trim(core);
         if let Some(observer) = &core.compile_observer {
             for one in &self.changed.replaced {
                 observer.replaced(&Replacement {

@@ -67,6 +67,32 @@ pub struct Changed {
     pub units: Vec<UnitId>,
 }
 
+impl fmt::Display for Replaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            generation,
+            users,
+        } = self;
+        let plural = if *users == 1 { "" } else { "s" };
+        write!(
+            f,
+            "replaced {name} (generation {generation}, {users} user{plural})"
+        )
+    }
+}
+
+/// A line for each name.
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let added = self.added.iter().map(|name| format!("defined {name}"));
+        let replaced = self.replaced.iter().map(Replaced::to_string);
+        let removed = self.removed.iter().map(|name| format!("removed {name}"));
+        let lines: Vec<String> = added.chain(replaced).chain(removed).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
 /// One step of a change.
 #[derive(Debug)]
 enum Step {
@@ -109,6 +135,12 @@ enum Step {
 pub struct Change {
     core: Arc<Core>,
     library: LibraryId,
+    terms: Terms,
+}
+
+/// What a change is to do, and how.
+#[derive(Debug, Default)]
+struct Terms {
     steps: Vec<Step>,
     type_change: TypeChange,
     is_forced: bool,
@@ -117,7 +149,7 @@ pub struct Change {
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Change")
-            .field("steps", &self.steps.len())
+            .field("terms", &self.terms)
             .finish_non_exhaustive()
     }
 }
@@ -127,14 +159,12 @@ impl Change {
         Self {
             core,
             library,
-            steps: Vec::new(),
-            type_change: TypeChange::default(),
-            is_forced: false,
+            terms: Terms::default(),
         }
     }
 
     fn step(&mut self, step: Step) -> &mut Self {
-        self.steps.push(step);
+        self.terms.steps.push(step);
         self
     }
 
@@ -187,14 +217,14 @@ impl Change {
     /// Removes also what others use: a caller gets an error that says who called what; memory of
     /// variables stays as long as there is code that names them.
     pub fn force(&mut self) -> &mut Self {
-        self.is_forced = true;
+        self.terms.is_forced = true;
         self
     }
 
     /// Says what happens when a type, or a contract, changes; the change is refused unless this
     /// says otherwise.
     pub fn on_type_change(&mut self, policy: TypeChange) -> &mut Self {
-        self.type_change = policy;
+        self.terms.type_change = policy;
         self
     }
 
@@ -210,11 +240,29 @@ impl Change {
         let core = self.core.clone();
         let inside = fork::hold_off();
         core.finish_loading()?;
-        let changed = commit::commit(&core, self)?;
+        let changed = commit::commit(&core, self.library, self.terms)?;
         drop(inside);
         core.reclaim_if_much(&caller);
         Ok(changed)
     }
+}
+
+/// Gives a function that is being called the new body that the client made for it.
+pub(crate) fn renew(
+    core: &Core,
+    library: LibraryId,
+    name: &Arc<str>,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    let step = Step::Replace {
+        name: name.clone(),
+        source: source(&format!("new body of {name}"), bytes),
+    };
+    let terms = Terms {
+        steps: vec![step],
+        ..Terms::default()
+    };
+    commit::commit(core, library, terms).map(|_| ())
 }
 
 fn source(name: &str, bytes: &[u8]) -> Source {

@@ -42,14 +42,8 @@ impl History {
         self.depth
     }
 
-    /// Notes a change, and forgets the oldest one if there are too many.
-    pub(super) fn remember(
-        &self,
-        core: &Core,
-        former: Vec<Former>,
-        joined: Vec<UnitId>,
-        planned: &Planned,
-    ) {
+    /// Notes a change.
+    pub(super) fn remember(&self, former: Vec<Former>, joined: Vec<UnitId>, planned: &Planned) {
         if !planned.is_remembered {
             return;
         }
@@ -58,13 +52,21 @@ impl History {
             joined,
             left: planned.leaving.clone(),
         };
-        let forgotten = {
-            let mut changes = lock(&self.changes);
-            changes.push_back(record);
-            (changes.len() > self.depth).then(|| changes.pop_front())
-        };
-        if let Some(record) = forgotten.flatten() {
-            record.forget(&mut core.ledger());
+        lock(&self.changes).push_back(record);
+    }
+
+    /// Forgets the oldest changes, if there are too many.
+    pub(super) fn trim(&self, core: &Core) {
+        loop {
+            let oldest = {
+                let mut changes = lock(&self.changes);
+                let are_many = changes.len() > self.depth;
+                are_many.then(|| changes.pop_front()).flatten()
+            };
+            match oldest {
+                Some(record) => record.forget(&mut core.ledger()),
+                None => return,
+            }
         }
     }
 }
@@ -82,7 +84,7 @@ impl Record {
 }
 
 /// Undoes the latest change. See [`Engine::undo`](crate::Engine::undo).
-pub(crate) fn undo(core: &Arc<Core>) -> Result<Changed, Error> {
+pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
     let began = Instant::now();
     let record = lock(&core.history.changes).pop_back();
     let record = record.ok_or(Error::NothingToUndo)?;

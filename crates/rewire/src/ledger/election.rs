@@ -279,6 +279,7 @@ impl Ledger {
         };
         let is_code = global.type_name.ends_with(')');
         self.elect_front(unit, ordinal, id);
+        self.lazies.remove(&id);
         let entry = self.entry_mut(id);
         entry.definition = definition;
         entry.generation = entry.generation.next();

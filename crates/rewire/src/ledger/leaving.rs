@@ -59,6 +59,7 @@ pub(crate) struct Freed {
     pub(crate) memory: Vec<(RegionKind, Range<ExecAddr>)>,
     pub(crate) slots: Vec<SlotId>,
     pub(crate) thread_modules: Vec<u64>,
+    /// Names of which nothing may be remembered that is about a former definition.
     pub(crate) entries: Vec<EntryId>,
     pub(crate) units: Vec<Arc<Unit>>,
 }
@@ -72,7 +73,7 @@ impl Retired {
 
 impl Ledger {
     /// No code of a block is in force any more.
-    pub(super) fn retire(&mut self, id: BlockId) {
+    pub(crate) fn retire(&mut self, id: BlockId) {
         let code = &self.blocks[id].memory.code;
         self.leaving.bytes += code.end.get() - code.start.get();
         self.leaving.blocks.push(id);
@@ -163,17 +164,23 @@ impl Ledger {
         for id in &blocks {
             let block = &self.blocks[*id];
             let code = block.memory.code.clone();
-            let stands = self
-                .record(block.unit)
-                .is_some_and(|record| record.standing != Standing::Leaving);
-            if stands {
-                retired.push(Retired {
-                    what: Piece::Block(*id),
-                    code: Vec::from_iter((!code.is_empty()).then_some(code)),
-                    label: self.label_of(block),
-                    holder: (block.pins > 0).then(|| Arc::from("a pinned address")),
-                });
-            }
+            let standing = self.record(block.unit).map(|record| record.standing);
+            let holder = match standing {
+                Some(Standing::Leaving) => continue,
+                _ if block.pins > 0 => Some("a pinned address"),
+                // Code that came after its unit had gone stands alone as well.
+                None => None,
+                // It leaves as a whole or comes back: its bodies call one another.
+                Some(Standing::Withdrawn) => Some("a change that can be undone"),
+                // Code that came after its unit had gone stands alone as well.
+                _ => None,
+            };
+            retired.push(Retired {
+                what: Piece::Block(*id),
+                code: Vec::from_iter((!code.is_empty()).then_some(code)),
+                label: self.label_of(block),
+                holder: holder.map(Arc::from),
+            });
         }
         self.leaving.blocks = blocks;
         for id in self.leaving.units.clone() {
@@ -190,6 +197,23 @@ impl Ledger {
             });
         }
         retired
+    }
+
+    /// The body that a function had in a unit that was removed, for a caller that is still in one of
+    /// the unit's bodies: that caller's frame keeps all of the unit.
+    pub(crate) fn former_body(&self, id: EntryId, returns_to: ExecAddr) -> Option<ExecAddr> {
+        let (block, _) = self.definition_at(returns_to.checked_add_signed(-1)?)?;
+        let record = self.record(self.block(block)?.unit)?;
+        if !matches!(record.standing, Standing::Leaving | Standing::Withdrawn) {
+            return None;
+        }
+        let blocks = record.blocks.iter().filter_map(|block| self.block(*block));
+        let mut bodies = blocks.flat_map(|block| {
+            let code = block.memory.code.clone();
+            let definitions = block.definitions.iter();
+            definitions.filter(move |one| one.entry == id && code.contains(&one.start))
+        });
+        bodies.next().map(|one| one.start)
     }
 
     fn label_of(&self, block: &Block) -> Arc<str> {
@@ -410,6 +434,7 @@ impl Ledger {
             return;
         };
         let (unit, blocks) = (record.unit.clone(), record.blocks.clone());
+        let is_superseded = record.is_superseded && record.standing == Standing::Leaving;
         for (global, entry) in unit.index.globals.iter().zip(&unit.entries) {
             let Some(entry) = *entry else { continue };
             if is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id) {
@@ -421,6 +446,8 @@ impl Ledger {
                 self.free_code(block, freed);
                 let heir = self.heir_of(block);
                 self.move_block(block, heir);
+            } else if is_superseded && self.has_variables(block) || self.has_known_front(block) {
+                self.keep_variables(block, freed);
             } else {
                 self.free_block(block, freed);
             }
@@ -434,8 +461,38 @@ impl Ledger {
             self.handles.remove(handle);
             self.entries.remove(*entry);
         }
+        freed.entries.extend(unit.entries.iter().flatten());
         self.units.remove(id);
         freed.units.push(unit);
+    }
+
+    fn has_variables(&self, id: BlockId) -> bool {
+        let block = &self.blocks[id];
+        let mut definitions = block.definitions.iter();
+        definitions.any(|one| !block.memory.code.contains(&one.start))
+    }
+
+    /// Whether a function's address is here, and was given out.
+    fn has_known_front(&self, id: BlockId) -> bool {
+        let mut definitions = self.blocks[id].definitions.iter();
+        definitions.any(|one| {
+            let entry = self.entry(one.entry);
+            matches!(entry.definition, Definition::Front(..)) && entry.has_escaped
+        })
+    }
+
+    /// The variables of a former body stay: somebody may have been given a pointer to one (to a text,
+    /// say). Those that its newer version has as well aren't among them.
+    fn keep_variables(&mut self, id: BlockId, freed: &mut Freed) {
+        let block = &mut self.blocks[id];
+        let (read_only, data) = (block.memory.read_only.clone(), block.memory.data.clone());
+        for range in [&read_only, &data] {
+            self.counts.bytes_kept += range.end.get() - range.start.get();
+        }
+        block.memory.read_only = read_only.start..read_only.start;
+        block.memory.data = data.start..data.start;
+        block.thread_module = None;
+        self.free_block(id, freed);
     }
 
     /// The unit whose definition has what is still in force of a block.

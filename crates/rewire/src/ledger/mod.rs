@@ -80,6 +80,7 @@ pub(crate) struct Counts {
     pub(crate) definitions_retired: u64,
     pub(crate) definitions_freed: u64,
     pub(crate) relocations_applied: u64,
+    pub(crate) bytes_kept: u64,
 }
 
 impl Ledger {
@@ -141,6 +142,11 @@ impl Ledger {
             }
         }
         false
+    }
+
+    /// Whether this thread is making a definition.
+    pub(crate) fn is_pending_here(&self, id: EntryId) -> bool {
+        matches!(self.entry(id).state, State::Pending(owner) if owner == ThreadKey::mine())
     }
 
     /// What an entry stands for in the end, past all aliases: an entry and an offset into it.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rewire_memory::Slots;
 use rustc_hash::FxBuildHasher;
 
 use super::{Definition, Entry, EntryId, EntryKind, Ledger};
@@ -33,6 +34,8 @@ pub(super) struct Namespace {
     search: Vec<LibraryId>,
     /// Whether the host process is asked after those.
     asks_host: bool,
+    /// It was removed.
+    is_gone: bool,
 }
 
 impl Namespace {
@@ -43,6 +46,7 @@ impl Namespace {
             comdats: HashMap::default(),
             search: Vec::new(),
             asks_host: true,
+            is_gone: false,
         }
     }
 }
@@ -60,12 +64,44 @@ impl Ledger {
 
     /// The library of this name.
     pub(crate) fn library(&self, name: &str) -> Option<LibraryId> {
-        let place = self.libraries.iter().position(|one| &*one.name == name)?;
+        let mut libraries = self.libraries.iter();
+        let place = libraries.position(|one| !one.is_gone && &*one.name == name)?;
         Some(LibraryId(place as u32))
     }
 
-    pub(crate) fn libraries(&self) -> impl Iterator<Item = LibraryId> + use<> {
-        (0..self.libraries.len() as u32).map(LibraryId)
+    pub(crate) fn libraries(&self) -> Vec<LibraryId> {
+        let all = (0..self.libraries.len() as u32).map(LibraryId);
+        all.filter(|id| !self.namespace(*id).is_gone).collect()
+    }
+
+    /// Whether a library is there.
+    pub(crate) fn is_library(&self, library: LibraryId) -> bool {
+        !self.namespace(library).is_gone
+    }
+
+    /// Takes a library out whose units have left. Names that somebody uses stay theirs, undefined.
+    pub(crate) fn forget_library(&mut self, library: LibraryId, slots: &Slots) {
+        let names: Vec<EntryId> = self.namespace(library).entries.values().copied().collect();
+        for id in names {
+            let entry = self.entry(id);
+            if entry.definition != Definition::None || entry.is_present() {
+                self.withdraw(id, slots);
+            }
+            let entry = self.entry(id);
+            if entry.mentions == 0 && entry.users.is_empty() && entry.slot.is_none() {
+                self.forget_name(id);
+            }
+        }
+        let gone = self.namespace_mut(library);
+        gone.is_gone = true;
+        gone.name = Arc::from("");
+        gone.entries.clear();
+        gone.comdats.clear();
+        gone.search.clear();
+        for other in &mut self.libraries {
+            other.search.retain(|one| *one != library);
+        }
+        self.names_version += 1;
     }
 
     pub(crate) fn library_name(&self, library: LibraryId) -> &Arc<str> {

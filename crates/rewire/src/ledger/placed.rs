@@ -208,6 +208,22 @@ impl Ledger {
         self.blocks.get(id)
     }
 
+    /// How many bodies aren't in force and lie in one piece with others that are.
+    pub(crate) fn definitions_beside(&self) -> u64 {
+        let blocks = self.blocks.values().filter(|block| block.live_code > 0);
+        let beside = blocks.map(|block| {
+            let code = &block.memory.code;
+            let definitions = block.definitions.iter();
+            let dead = definitions.filter(|one| !one.is_live && code.contains(&one.start));
+            dead.count() as u64
+        });
+        beside.sum()
+    }
+
+    pub(crate) fn block_mut(&mut self, id: BlockId) -> Option<&mut Block> {
+        self.blocks.get_mut(id)
+    }
+
     /// The definition whose bytes an address is in, with its block.
     pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<(BlockId, Defined)> {
         let (_, id) = self.by_code.range(..=address).next_back()?;

@@ -171,6 +171,9 @@ impl Ledger {
             slots.reset(slot);
         }
         if let Some((unit, _)) = before {
+            if let Some(record) = self.record_mut(unit) {
+                record.is_superseded = true;
+            }
             self.leave_if_idle(unit);
         }
     }

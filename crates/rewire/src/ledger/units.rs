@@ -33,6 +33,8 @@ pub(crate) struct Record {
     pub(crate) in_force: u32,
     /// How many changes that can be undone need it.
     pub(crate) holds: u32,
+    /// It was superseded, not removed: its variables stay.
+    pub(crate) is_superseded: bool,
     /// How many destructors of thread-local variables it has still to run.
     pub(crate) holders: u32,
     /// Counts up with each unit.
@@ -54,6 +56,7 @@ impl Ledger {
             blocks: Vec::new(),
             in_force: 0,
             holds: 0,
+            is_superseded: false,
             holders: 0,
             order,
         });

@@ -8,7 +8,7 @@ use rewire_object::{RelocKind, SectionRole, Segment};
 
 use super::bind::DefinitionKind;
 use super::resolve::Parsed;
-use super::{Linked, Purpose, Staged};
+use super::{Linked, Origin, Purpose, Staged};
 use crate::core::Core;
 use crate::ledger::{Block, Defined, EntryId, Ledger, Memory, State, Use, UseAspect};
 use crate::observe::LinkRecord;
@@ -78,6 +78,11 @@ pub(crate) fn publish(
                     });
                 }
             }
+        }
+        // What it was made for may have left meanwhile. Assembly is there for what it does.
+        let is_for_names = parsed.object.origin == Origin::Ir && parsed.object.section.is_none();
+        if is_for_names && ledger.block(block).is_some_and(|block| block.live == 0) {
+            ledger.retire(block);
         }
     }
     for (entry, address) in &linked.defined {

@@ -110,14 +110,10 @@ pub(crate) extern "C" fn at_thread_exit(
     };
     let owner = hold_unit(ExecAddr::new(handle as u64));
     let record = Box::new(ThreadDestructor { run, object, owner });
+    // Any address of ours: the C library crashes on a null one that is a thread's first.
+    let ours = run_thread_destructor as *mut c_void;
     // SAFETY: the record is the trampoline's, which runs once.
-    unsafe {
-        register(
-            run_thread_destructor,
-            Box::into_raw(record).cast(),
-            ptr::null_mut(),
-        )
-    }
+    unsafe { register(run_thread_destructor, Box::into_raw(record).cast(), ours) }
 }
 
 fn hold_unit(handle: ExecAddr) -> Option<(Weak<Core>, UnitId)> {

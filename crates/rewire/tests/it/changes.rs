@@ -607,3 +607,151 @@ fn a_resolver_may_throw_through_the_call() {
         assert_eq!(g(), -1);
     });
 }
+
+#[test]
+fn a_text_outlives_the_body_that_it_came_from() {
+    type Text = extern "C-unwind" fn() -> *const u8;
+    let says = |text: &str| {
+        format!(
+            "@.str = private constant [4 x i8] c\"{text}\\00\"
+             define ptr @f() {{
+               ret ptr @.str
+             }}"
+        )
+    };
+    at_each_level(|level| {
+        let engine = engine(level, 0);
+        add(&engine, &says("one"));
+        let f: Text = function(&engine, "f");
+        let one = f();
+        engine.replace("f", says("two").as_bytes()).unwrap();
+        let two = f();
+        // The same text is the same constant.
+        engine.replace("f", says("two").as_bytes()).unwrap();
+        assert_eq!(f(), two);
+        engine.replace("f", says("six").as_bytes()).unwrap();
+        assert_ne!(f(), two);
+        reclaim_all(&engine);
+        reclaim_all(&engine);
+        for (text, expected) in [(one, b"one\0"), (two, b"two\0"), (f(), b"six\0")] {
+            // SAFETY: the text stays, as is promised.
+            assert_eq!(unsafe { text.cast::<[u8; 4]>().read() }, *expected);
+        }
+        assert!(engine.report().bytes_kept > 0);
+        // Removed, all of it goes.
+        let mut change = engine.main().change();
+        change.remove("f");
+        change.commit().unwrap();
+        reclaim_all(&engine);
+    });
+}
+
+#[test]
+fn a_new_version_takes_its_units_place() {
+    let version = |step: i32, text: &str| {
+        format!(
+            "@count = internal global i32 0
+             @table = internal global ptr @helper
+             define internal i32 @helper() {{
+               %old = load i32, ptr @count
+               %new = add i32 %old, {step}
+               store i32 %new, ptr @count
+               ret i32 %new
+             }}
+             define i32 @direct() {{
+               %x = call i32 @helper()
+               ret i32 %x
+             }}
+             define i32 @through() {{
+               %at = load ptr, ptr @table
+               %x = call i32 %at()
+               ret i32 %x
+             }}
+             {text}"
+        )
+    };
+    at_each_level(|level| {
+        let engine = engine(level, 4);
+        let old = add(&engine, &version(1, &returns("vanishes", 1)));
+        // Another unit's of the same name stays its own.
+        add(
+            &engine,
+            "define internal i32 @helper() {\n ret i32 77\n}
+             define i32 @other() {\n %x = call i32 @helper()\n ret i32 %x\n}",
+        );
+        let direct: Plain = function(&engine, "direct");
+        let through: Plain = function(&engine, "through");
+        let other: Plain = function(&engine, "other");
+        assert_eq!((direct(), through(), other()), (1, 2, 77));
+        let mut change = engine.main().change();
+        change.reload(
+            old,
+            "new.ll",
+            version(10, &returns("appears", 5)).as_bytes(),
+        );
+        let changed = change.commit().unwrap();
+        assert_eq!(
+            (&*changed.added[0], &*changed.removed[0]),
+            ("appears", "vanishes")
+        );
+        // The pointer in the table is the same function, with its new body.
+        assert_eq!((direct(), through(), other()), (12, 22, 77));
+        assert!(engine.lookup("vanishes").is_err());
+        let units = engine.units();
+        assert_eq!(units.len(), 2);
+        assert!(units.iter().all(|unit| unit.id != old));
+        engine.undo().unwrap();
+        assert_eq!((direct(), through()), (23, 24));
+        assert_eq!(function::<Plain>(&engine, "vanishes")(), 1);
+        assert!(engine.lookup("appears").is_err());
+    });
+}
+
+#[test]
+fn a_library_leaves_as_a_whole() {
+    let engine = engine(Level::O0, 0);
+    let runtime = engine.new_library("runtime").unwrap();
+    runtime.add_ir("f.ll", returns("f", 3).as_bytes()).unwrap();
+    runtime.add_ir("h.ll", returns("h", 4).as_bytes()).unwrap();
+    engine.main().search(&[&runtime]).unwrap();
+    add(&engine, CALLER);
+    let g: Plain = function(&engine, "g");
+    assert_eq!(g(), 3);
+    assert!(matches!(runtime.remove(false), Err(Error::InUse { .. })));
+    assert!(matches!(
+        engine.main().remove(true),
+        Err(Error::MainLibrary)
+    ));
+    assert_eq!(g(), 3);
+    runtime.remove(true).unwrap();
+    assert_eq!(engine.libraries().len(), 1);
+    assert!(runtime.lookup("h").is_err());
+    assert!(matches!(runtime.add_ir("f.ll", b""), Err(Error::NoLibrary)));
+    engine.on_failure(|_| Some((instead as *const ()).into()));
+    assert_eq!(g(), -1);
+    reclaim_all(&engine);
+    // Another library may have the name.
+    engine.new_library("runtime").unwrap();
+}
+
+#[test]
+fn assembly_that_fails_takes_its_change_back() {
+    at_each_level(|level| {
+        let engine = engine(level, 0);
+        add(&engine, &returns("f", 1));
+        add(&engine, CALLER);
+        let g: Plain = function(&engine, "g");
+        assert_eq!(g(), 1);
+        let names = engine.main().names();
+        let mut change = engine.main().change();
+        change.define("new", returns("f", 2).as_bytes());
+        change.define(
+            "assembly",
+            b"module asm \".globl f\\0Af: ret\"\ndefine i32 @k() {\n ret i32 1\n}",
+        );
+        assert!(change.commit().is_err());
+        assert_eq!(g(), 1);
+        assert_eq!(engine.main().names(), names);
+        assert!(matches!(engine.undo(), Err(Error::NothingToUndo)));
+    });
+}

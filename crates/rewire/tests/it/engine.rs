@@ -129,3 +129,34 @@ fn compiling_everything_compiles_everything() {
     assert_eq!(checked.engine.report().functions_called, 0);
     checked.verify();
 }
+
+/// Whoever reads a table of labels after the function that has them was compiled must not get a copy
+/// of its value: the labels are another object's.
+#[test]
+fn a_table_of_labels_is_read_where_it_is() {
+    for level in [Level::O0, Level::O2] {
+        let checked = Checked::with(
+            level,
+            "@table = internal constant [2 x ptr] [ptr blockaddress(@jumper, %one),
+                                                   ptr blockaddress(@jumper, %two)]
+             define i32 @jumper(ptr %where) noinline {
+             entry:
+               indirectbr ptr %where, [label %one, label %two]
+             one:
+               ret i32 1
+             two:
+               ret i32 2
+             }
+             define i32 @jump() {
+               %second = getelementptr inbounds [2 x ptr], ptr @table, i64 0, i64 1
+               %where = load ptr, ptr %second
+               %x = call i32 @jumper(ptr %where)
+               ret i32 %x
+             }",
+        );
+        let _jumper = checked.engine.main().pin("jumper").unwrap();
+        let jump: extern "C" fn() -> i32 = checked.function("jump");
+        assert_eq!(jump(), 2);
+        checked.verify();
+    }
+}

@@ -1,6 +1,8 @@
 //! Tests of the engine through its public interface. One binary: LLVM is linked into each.
 
 mod changes;
+mod changing;
+mod endless;
 mod engine;
 mod frozen;
 mod inspect;
@@ -8,5 +10,6 @@ mod ledger;
 mod libraries;
 mod observer;
 mod replace;
+mod stress;
 mod support;
 mod threads;

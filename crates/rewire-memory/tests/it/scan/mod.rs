@@ -5,6 +5,7 @@
 
 mod coroutines;
 mod disturb;
+mod exceptions;
 mod many;
 mod own;
 mod places;

@@ -2,13 +2,13 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rewire_memory::entry::on_engine_stack;
-use rewire_memory::scan::Unknown;
+use rewire_memory::scan::{Unknown, scan};
 
 use super::support::{
-    Flags, Pieces, Running, Work, alone, busy, call, is_thread, sleep, spin, then_idle,
+    Flags, Piece, Pieces, Running, Work, alone, busy, call, is_thread, sleep, spin, then_idle,
 };
 
 /// In the call piece, on the way to some work: held while it lasts, free afterwards.
@@ -75,6 +75,55 @@ fn a_thread_that_sleeps_below_the_code() {
 fn a_thread_that_runs_below_the_code() {
     let _alone = alone();
     assert_held_during(busy);
+}
+
+/// It sleeps with its return address at one place and at another by turns, and leaves none behind:
+/// what was read while it slept must not be taken for what is there now.
+#[test]
+fn a_thread_that_sleeps_and_wakes() {
+    let _alone = alone();
+    // push %rbx; push %r12; sub $8, %rsp; mov %rdi, %rbx; mov %rsi, %r12
+    // 1: call *%rbx; movq $0, -8(%rsp); sub $8192, %rsp
+    // call *%rbx; movq $0, -8(%rsp); add $8192, %rsp
+    // cmpl $0, (%r12); je 1b; add $8, %rsp; pop %r12; pop %rbx; ret
+    let piece = Piece::new(&[
+        0x53, 0x41, 0x54, 0x48, 0x83, 0xec, 8, 0x48, 0x89, 0xfb, 0x49, 0x89, 0xf4, //
+        0xff, 0xd3, 0x48, 0xc7, 0x44, 0x24, 0xf8, 0, 0, 0, 0, 0x48, 0x81, 0xec, 0, 0x20, 0,
+        0, //
+        0xff, 0xd3, 0x48, 0xc7, 0x44, 0x24, 0xf8, 0, 0, 0, 0, 0x48, 0x81, 0xc4, 0, 0x20, 0,
+        0, //
+        0x41, 0x83, 0x3c, 0x24, 0, 0x74, 0xd5, 0x48, 0x83, 0xc4, 8, 0x41, 0x5c, 0x5b, 0xc3,
+    ]);
+    extern "C" fn nap() {
+        let time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 10_000,
+        };
+        // SAFETY: no time that remains is asked for.
+        unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) };
+    }
+    let at = piece.at();
+    let running = Running::start(move |flags| {
+        type Code = extern "C" fn(extern "C" fn(), *const AtomicU32);
+        // SAFETY: the code is such a function. Timers of this thread are to be exact.
+        unsafe {
+            libc::prctl(libc::PR_SET_TIMERSLACK, 1);
+            let code: Code = std::mem::transmute(at as *const ());
+            flags.enter();
+            code(nap, &raw const flags.leave);
+        }
+    });
+    let suspects = [piece.suspect.clone()];
+    // Until it is inside.
+    while scan(&suspects).held[0].is_none() {}
+    for _ in 0..400 {
+        let scan = scan(&suspects);
+        assert!(
+            scan.held[0].is_some() || !scan.unknown.is_empty(),
+            "{scan:?}"
+        );
+    }
+    running.stop();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,10 +21,11 @@ pub(crate) struct Alone {
 static ALONE: Mutex<()> = Mutex::new(());
 
 pub(crate) fn alone() -> Alone {
-    let lock = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // While it waits as well: a thread's stack may be another's of before, with what that left.
+    let exempt = exempt_this_thread();
     Alone {
-        _exempt: exempt_this_thread(),
-        _lock: lock,
+        _exempt: exempt,
+        _lock: ALONE.lock().unwrap_or_else(PoisonError::into_inner),
     }
 }
 
@@ -33,11 +34,14 @@ pub(crate) fn alone() -> Alone {
 pub(crate) struct Piece {
     start: ExecAddr,
     pub(crate) suspect: Range<ExecAddr>,
-    _memory: Arc<CodeMemory>,
 }
 
 impl Piece {
-    fn new(memory: &Arc<CodeMemory>, code: &[u8]) -> Self {
+    /// At an address that no piece had before: threads may begin on stacks of former threads, with
+    /// what these left there.
+    pub(crate) fn new(code: &[u8]) -> Self {
+        static MEMORY: OnceLock<CodeMemory> = OnceLock::new();
+        let memory = MEMORY.get_or_init(|| CodeMemory::reserve().unwrap());
         let mut bytes = code.to_vec();
         bytes.resize(code.len() + 16, 0xcc);
         let size = bytes.len() as u64;
@@ -47,7 +51,6 @@ impl Piece {
         Self {
             start,
             suspect: start + 1..start + code.len() as u64 + 7,
-            _memory: memory.clone(),
         }
     }
 
@@ -65,7 +68,6 @@ pub(crate) struct Pieces {
 
 impl Pieces {
     pub(crate) fn new() -> Self {
-        let memory = Arc::new(CodeMemory::reserve().unwrap());
         // movl $1, (%rsi); 1: mov (%rdi), %eax; test %eax, %eax; je 1b; ret
         let spin = [
             0xc7, 0x06, 1, 0, 0, 0, 0x8b, 0x07, 0x85, 0xc0, 0x74, 0xfa, 0xc3,
@@ -76,8 +78,8 @@ impl Pieces {
             8, 0xc3,
         ];
         Self {
-            spin: Piece::new(&memory, &spin),
-            call: Piece::new(&memory, &call),
+            spin: Piece::new(&spin),
+            call: Piece::new(&call),
         }
     }
 
@@ -102,9 +104,15 @@ impl Pieces {
         }
     }
 
-    /// Nothing is held.
+    /// Nothing is held, or not for long: what returned calls left may be taken for
+    /// what it isn't, until it is overwritten.
     pub(crate) fn assert_free(&self) {
-        let scan = self.known();
+        let start = Instant::now();
+        let mut scan = self.known();
+        while scan.held != [None, None] && start.elapsed() < Duration::from_secs(5) {
+            std::thread::yield_now();
+            scan = self.known();
+        }
         assert_eq!(scan.held, [None, None]);
         assert!(scan.is_free(0) && scan.is_free(1));
     }

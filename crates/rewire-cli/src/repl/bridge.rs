@@ -1,0 +1,115 @@
+//! Functions of IR between the REPL and what only compiled code can name: functions that the
+//! process has and the ledger only declares, and those of a variable number of arguments.
+
+use std::collections::HashMap;
+
+use rewire::{Engine, Error, ExecAddr, Library, Value};
+
+use super::context::Context;
+use super::lexer::quote;
+use super::trouble::Trouble;
+
+/// What all bridges are called, before their number.
+pub(crate) const PREFIX: &str = "bridge.";
+
+/// The bridges that were made, in a library of their own, which searches the main one.
+#[derive(Debug, Default)]
+pub(crate) struct Bridges {
+    library: Option<Library>,
+    /// Names by what the function does.
+    made: HashMap<String, String>,
+}
+
+impl Bridges {
+    /// Calls a function of type `type_name`, which returns a `result`.
+    ///
+    /// # Safety
+    ///
+    /// As [`Library::call`].
+    pub(crate) unsafe fn call(
+        &mut self,
+        engine: &Engine,
+        context: &Context,
+        callee: Callee<'_>,
+        arguments: &[Value],
+    ) -> Result<Option<Value>, Trouble> {
+        let numbered = arguments.iter().enumerate();
+        let typed = numbered.map(|(number, one)| format!("{} %a{number}", one.type_name()));
+        let typed = typed.collect::<Vec<_>>().join(", ");
+        let Callee {
+            name,
+            type_name,
+            result,
+        } = callee;
+        let (keep, give) = match result {
+            "void" => ("", "ret void".to_owned()),
+            _ => ("%r = ", format!("ret {result} %r")),
+        };
+        let body = format!(
+            "({typed}) {{\n  {keep}call {type_name} @{}({typed})\n  {give}\n}}",
+            quote(name)
+        );
+        let (library, bridge) = self.make(engine, context, result, &body)?;
+        // SAFETY: as the caller promises.
+        Ok(unsafe { library.call(&bridge, arguments)? })
+    }
+
+    /// The address of what compiled code finds under a name.
+    ///
+    /// # Errors
+    ///
+    /// As of calling a function that takes it.
+    pub(crate) fn address(
+        &mut self,
+        engine: &Engine,
+        context: &Context,
+        name: &str,
+    ) -> Result<ExecAddr, Trouble> {
+        let body = format!("() {{\n  ret ptr @{}\n}}", quote(name));
+        let (library, bridge) = self.make(engine, context, "ptr", &body)?;
+        // SAFETY: it returns an address and does nothing else.
+        match unsafe { library.call(&bridge, &[])? } {
+            Some(Value::Pointer(address)) => Ok(address),
+            _ => Err(Trouble::said(format!("{name} has no address"))),
+        }
+    }
+
+    /// The bridge that returns a `result` and goes on like this.
+    fn make(
+        &mut self,
+        engine: &Engine,
+        context: &Context,
+        result: &str,
+        body: &str,
+    ) -> Result<(Library, String), Trouble> {
+        let library = self.library(engine)?;
+        let key = format!("{result} {body}");
+        if let Some(known) = self.made.get(&key) {
+            return Ok((library, known.clone()));
+        }
+        let name = format!("{PREFIX}{}", self.made.len() + 1);
+        let text = format!("define {result} @{name}{body}");
+        let module = context.prepare(&engine.main(), &text).text;
+        library.add_ir(&name, module.as_bytes())?;
+        self.made.insert(key, name.clone());
+        Ok((library, name))
+    }
+
+    fn library(&mut self, engine: &Engine) -> Result<Library, Error> {
+        if let Some(library) = &self.library {
+            return Ok(library.clone());
+        }
+        let library = engine.new_library("bridges of the REPL")?;
+        library.search(&[&engine.main()])?;
+        Ok(self.library.insert(library).clone())
+    }
+}
+
+/// A function that is called, and its type as IR writes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Callee<'c> {
+    pub(crate) name: &'c str,
+    pub(crate) type_name: &'c str,
+    /// What it returns.
+    pub(crate) result: &'c str,
+}

@@ -1,0 +1,223 @@
+//! `:call`: runs a function, and comes back where it calls something that can't be run.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use rewire::{Engine, Error, Failure, Library, Value};
+
+use super::bridge::{self, Bridges, Callee};
+use super::context::Context;
+use super::lexer::quote;
+use super::trouble::Trouble;
+use super::values::{self, Kept};
+use super::words::Word;
+
+thread_local! {
+    /// Whether this thread runs a call of the REPL's.
+    static IS_CALLING: Cell<bool> = const { Cell::new(false) };
+    /// Why the call on this thread was given up.
+    static FAILED: RefCell<Option<Trouble>> = const { RefCell::new(None) };
+}
+
+/// What a call that is given up unwinds with.
+struct GivenUp;
+
+/// Has calls come back to the REPL when they call a function that can't be compiled or resolved:
+/// instead of that function, one runs that panics, and the panic unwinds through compiled frames
+/// as an exception does, cleanups included.
+///
+/// Other threads of the program have nowhere to come back to: there, the process ends.
+fn come_back_on_failure(engine: &Engine) {
+    engine.on_failure(|failure| {
+        if !IS_CALLING.get() {
+            return None;
+        }
+        FAILED.set(Some(trouble(failure)));
+        Some((give_up as *const ()).into())
+    });
+}
+
+/// Runs instead of a function that can't, in its caller's place.
+extern "C-unwind" fn give_up() {
+    resume_unwind(Box::new(GivenUp));
+}
+
+fn trouble(failure: &Failure<'_>) -> Trouble {
+    let mut what = failure.error.to_string();
+    // Below the gate to the function are the REPL's own frames.
+    let callers = failure.callers.iter();
+    let is_ours = |name: &str| name.starts_with("gate.") || name.starts_with(bridge::PREFIX);
+    for caller in callers.take_while(|name| !is_ours(name)) {
+        what.push_str("\n  called by ");
+        what.push_str(caller);
+    }
+    Trouble::Said {
+        what,
+        help: failure.error.help(),
+    }
+}
+
+/// What calls need, and what they leave behind.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    engine: Engine,
+    library: Library,
+    kept: Kept,
+    bridges: Bridges,
+}
+
+impl Calls {
+    pub(crate) fn new(engine: &Engine) -> Self {
+        come_back_on_failure(engine);
+        Self {
+            engine: engine.clone(),
+            library: engine.main(),
+            kept: Kept::default(),
+            bridges: Bridges::default(),
+        }
+    }
+
+    /// Calls a function and returns what the user is shown.
+    pub(crate) fn call(
+        &mut self,
+        context: &Context,
+        name: &str,
+        words: &[Word],
+    ) -> Result<String, Trouble> {
+        // What was printed so far comes before what compiled code prints.
+        let _ = std::io::stdout().flush();
+        let guard = Calling::begin();
+        let result = catch_unwind(AssertUnwindSafe(|| self.enter(context, name, words)));
+        drop(guard);
+        flush_stdio();
+        match result {
+            Ok(value) => Ok(values::show(value?)),
+            Err(payload) if payload.is::<GivenUp>() => {
+                let failed = FAILED.take();
+                Err(failed.unwrap_or_else(|| Trouble::said(format!("{name} was given up"))))
+            }
+            Err(_) => Err(Trouble::said(format!("a panic came out of {name}"))),
+        }
+    }
+
+    fn enter(
+        &mut self,
+        context: &Context,
+        name: &str,
+        words: &[Word],
+    ) -> Result<Option<Value>, Trouble> {
+        let about = self.library.descriptor(name);
+        let is_defined = about.as_ref().is_some_and(|it| it.unit.is_some());
+        let type_name = about.and_then(|it| it.type_name);
+        let declared = context.declared_type(name).filter(|_| !is_defined);
+        let Some(type_name) = declared.map_or(type_name, |it| Some(it.into())) else {
+            return Err(Trouble::with_help(
+                format!("nothing defines {}", quote(name)),
+                "define it, or declare it if the process has it",
+            ));
+        };
+        let Some((result, parameters)) = values::split_type(&type_name) else {
+            return Err(Trouble::said(format!(
+                "{} is no function: its type is {type_name}",
+                quote(name)
+            )));
+        };
+        let is_variadic = parameters.last() == Some(&"...");
+        let types = types(name, &parameters, words)?;
+        let pairs = words.iter().zip(types);
+        let arguments: Result<Vec<Value>, Trouble> = pairs
+            .map(|(word, wanted)| self.argument(context, word, wanted))
+            .collect();
+        let arguments = arguments?;
+        let callee = Callee {
+            name,
+            type_name: &type_name,
+            result,
+        };
+        // SAFETY: the user asked for it: what the function does is theirs to know. The types of
+        // the arguments are checked.
+        unsafe {
+            self.engine.run_constructors()?;
+            if is_defined && !is_variadic {
+                Ok(self.library.call(name, &arguments)?)
+            } else {
+                self.bridges.call(&self.engine, context, callee, &arguments)
+            }
+        }
+    }
+
+    fn argument(&mut self, context: &Context, word: &Word, wanted: &str) -> Result<Value, Trouble> {
+        if let (Word::Global(name), "ptr") = (word, wanted) {
+            let address = match self.library.lookup(name) {
+                Err(Error::Unknown { .. }) if self.library.descriptor(name).is_some() => {
+                    self.bridges.address(&self.engine, context, name)?
+                }
+                found => found?,
+            };
+            return Ok(Value::Pointer(address));
+        }
+        let unfit = || Trouble::said(format!("{} is no {wanted}", word.shown()));
+        values::parse(word, wanted, &mut self.kept).ok_or_else(unfit)
+    }
+}
+
+/// The types that the arguments shall have; those that a list of a variable number ends with are
+/// what C makes of such words.
+fn types<'t>(name: &str, parameters: &[&'t str], words: &[Word]) -> Result<Vec<&'t str>, Trouble> {
+    let (is_variadic, fixed) = match parameters.split_last() {
+        Some((&"...", fixed)) => (true, fixed),
+        _ => (false, parameters),
+    };
+    if let Some(odd) = fixed.iter().find(|one| !values::is_plain(one)) {
+        return Err(Trouble::with_help(
+            format!("{} takes a {odd}, which can't be given here", quote(name)),
+            "define a function of plain parameters that calls it",
+        ));
+    }
+    let more = words
+        .get(fixed.len()..)
+        .filter(|it| it.is_empty() || is_variadic);
+    let Some(more) = more else {
+        let wanted = parameters.join(", ");
+        let given = match words.len() {
+            0 => "no argument was given".to_owned(),
+            1 => "1 argument was given".to_owned(),
+            many => format!("{many} arguments were given"),
+        };
+        return Err(Trouble::said(format!(
+            "{} takes ({wanted}), and {given}",
+            quote(name)
+        )));
+    };
+    let guessed = more.iter().map(|word| {
+        let unknown = || Trouble::said(format!("{} is no value", word.shown()));
+        values::guess(word).ok_or_else(unknown)
+    });
+    fixed.iter().copied().map(Ok).chain(guessed).collect()
+}
+
+/// Says that a call is under way, until it is dropped.
+struct Calling;
+
+impl Calling {
+    fn begin() -> Self {
+        FAILED.set(None);
+        IS_CALLING.set(true);
+        Self
+    }
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        IS_CALLING.set(false);
+    }
+}
+
+/// Writes out what compiled code printed with C's streams, so that it stands before what comes
+/// next.
+fn flush_stdio() -> c_int {
+    // SAFETY: null stands for all output streams (fflush(3)).
+    unsafe { libc::fflush(std::ptr::null_mut()) }
+}

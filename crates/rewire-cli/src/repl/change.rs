@@ -1,0 +1,66 @@
+//! Changes of what is loaded.
+
+use rewire::{Changed, Engine, Error, Library, TypeChange};
+
+use super::trouble::Trouble;
+
+/// Adds what a module defines, or replaces what is defined already. Who uses a name of another type
+/// than before is compiled again.
+pub(crate) fn define(library: &Library, unit: &str, ir: &[u8]) -> Result<Changed, Error> {
+    let mut change = library.change();
+    change.define(unit, ir);
+    change.on_type_change(TypeChange::Recompile);
+    change.commit()
+}
+
+/// Loads a file, in the place of its former version if there is one.
+pub(crate) fn load(engine: &Engine, file: &str, ir: &[u8]) -> Result<Changed, Error> {
+    let former = engine.units().into_iter().find(|unit| &*unit.name == file);
+    let mut change = engine.main().change();
+    match former {
+        Some(unit) => change.reload(unit.id, file, ir),
+        None => change.add(file, ir),
+    };
+    change.on_type_change(TypeChange::Recompile);
+    match change.commit() {
+        // Names that others define: a new version of those, under another name.
+        Err(Error::Duplicate { .. }) => define(&engine.main(), file, ir),
+        done => done,
+    }
+}
+
+/// Removes a definition; with `force`, even if it is in use.
+pub(crate) fn remove(library: &Library, name: &str, force: bool) -> Result<Changed, Trouble> {
+    let mut change = library.change();
+    change.remove(name);
+    if force {
+        change.force();
+    }
+    change
+        .commit()
+        .map_err(|error| in_use(error, "remove! NAME"))
+}
+
+/// Removes all that a unit defines.
+pub(crate) fn unload(engine: &Engine, name: &str) -> Result<Changed, Trouble> {
+    let unit = engine.units().into_iter().rfind(|unit| &*unit.name == name);
+    let unit = unit.ok_or_else(|| {
+        Trouble::with_help(
+            format!("there is no unit {name}"),
+            ":list says which unit a definition is in",
+        )
+    })?;
+    engine
+        .remove_unit(unit.id)
+        .map_err(|error| in_use(error, "remove! NAME, for each name"))
+}
+
+fn in_use(error: Error, force: &str) -> Trouble {
+    match &error {
+        Error::InUse { .. } => Trouble::with_help(
+            error.to_string(),
+            &format!("`:{force}` removes it all the same; a caller gets an error then"),
+        ),
+        _ => error.into(),
+    }
+}

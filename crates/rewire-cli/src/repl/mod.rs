@@ -1,0 +1,132 @@
+//! `rewire repl`: definitions and calls, one after the other.
+//!
+//! ```text
+//! pipe, terminal   where inputs come from (input)
+//! balance          when one is complete
+//! session          what is done with it: definitions, commands (command, words)
+//! context          what earlier inputs said, for a module of its own (entity, lexer)
+//! explain          LLVM's errors in the lines of the input (trouble)
+//! change           changes of what is loaded
+//! call             running a function (values, bridge), and coming back from one that can't run
+//! show             what commands print (disassembly)
+//! ```
+
+mod balance;
+mod bridge;
+mod call;
+mod change;
+mod command;
+mod context;
+mod disassembly;
+mod entity;
+mod explain;
+mod input;
+mod lexer;
+mod pipe;
+mod session;
+mod show;
+mod terminal;
+mod trouble;
+mod values;
+mod words;
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::time::Instant;
+
+use rewire::{Engine, Options};
+
+use self::input::{Inputs, Next};
+use self::pipe::Pipe;
+use self::session::{Ending, Session};
+use self::terminal::Terminal;
+use crate::args::{EXIT_USAGE, Repl};
+use crate::input::{Fate, Problem};
+use crate::run::{self, report_problem};
+use crate::{libraries, message, report};
+
+/// The exit code of `--strict` at the first error.
+const EXIT_STRICT: i32 = 1;
+
+/// Reads inputs until there are no more, and returns the exit code.
+pub(crate) fn repl(repl: &Repl, started: Instant) -> i32 {
+    message::set_color(repl.color);
+    run::start_log(repl.verbose, false);
+    let engine = match prepare(repl, started) {
+        Ok(engine) => engine,
+        Err(problem) => return report_problem(problem),
+    };
+    let mut session = Session::new(engine.clone(), repl.level.level());
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let code = if is_terminal {
+        match Terminal::new(&engine) {
+            Ok(mut terminal) => {
+                println!(
+                    "rewire {}, LLVM IR; :help lists the commands",
+                    env!("CARGO_PKG_VERSION")
+                );
+                converse(&mut session, &mut terminal, repl.strict)
+            }
+            Err(error) => {
+                message::error(&format!("the terminal can't be used: {error}"), None);
+                EXIT_USAGE
+            }
+        }
+    } else {
+        converse(&mut session, &mut Pipe::new(), repl.strict)
+    };
+    // Compiled code may run, and use what it was given, until the process has ended.
+    std::mem::forget((engine, session));
+    code
+}
+
+/// How many inputs `:undo` goes back.
+const UNDO_DEPTH: usize = 100;
+
+fn prepare(repl: &Repl, started: Instant) -> Result<Engine, Problem> {
+    let level = repl.level.level();
+    let engine = Engine::new(Options {
+        level,
+        threads: repl.threads.unwrap_or_else(run::spare_processors),
+        guard_crashes: true,
+        undo_depth: UNDO_DEPTH,
+        ..Options::default()
+    })?;
+    if let Some(to) = &repl.report {
+        report::at_exit(&engine, to.clone(), started);
+    }
+    for library in &repl.libraries {
+        libraries::load(&engine, library, &repl.library_paths)?;
+    }
+    let mut load_library = |path: &Path| Ok(engine.load_library(&path.to_string_lossy())?);
+    for file in &repl.files {
+        if file.as_os_str() == "-" {
+            return Err(Problem::Source {
+                what: "standard input can't be a FILE: it is where definitions come from".into(),
+                help: None,
+            });
+        }
+        crate::input::load(&engine, file, level, Fate::Replaceable, &mut load_library)?;
+    }
+    engine.finish_loading()?;
+    Ok(engine)
+}
+
+/// Takes one input after the other.
+fn converse(session: &mut Session, inputs: &mut dyn Inputs, is_strict: bool) -> i32 {
+    loop {
+        let ending = match inputs.next() {
+            Next::End => return 0,
+            Next::Input(input) => session.take(&input),
+            Next::Bad { line, what } => {
+                message::error(&format!("line {line}: {what}"), None);
+                Ending::Failed
+            }
+        };
+        match ending {
+            Ending::Quit => return 0,
+            Ending::Failed if is_strict => return EXIT_STRICT,
+            Ending::Failed | Ending::Done => {}
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! What the REPL does with an input.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rewire::{Changed, Engine, FunctionState, Library, OptLevel, Replaced};
+
+use super::call::Calls;
+use super::change;
+use super::command::{self, Command};
+use super::context::{Context, Prepared, linker_name};
+use super::disassembly::{Names, disassemble};
+use super::entity::{Entity, What};
+use super::input::Input;
+use super::lexer::quote;
+use super::trouble::Trouble;
+use super::{explain, show};
+use crate::{input as files, message};
+
+/// How an input ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Well.
+    Done,
+    /// With an error, which the user was told.
+    Failed,
+    /// The user wants to leave.
+    Quit,
+}
+
+/// An engine, and what was said to it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    engine: Engine,
+    library: Library,
+    level: OptLevel,
+    context: Context,
+    calls: Calls,
+    /// How many inputs changed something; units are called by it.
+    inputs: usize,
+    is_timed: bool,
+}
+
+impl Session {
+    pub(crate) fn new(engine: Engine, level: OptLevel) -> Self {
+        Self {
+            library: engine.main(),
+            calls: Calls::new(&engine),
+            engine,
+            level,
+            context: Context::default(),
+            inputs: 0,
+            is_timed: false,
+        }
+    }
+
+    /// Does what an input says, and tells the user what came of it.
+    pub(crate) fn take(&mut self, input: &Input) -> Ending {
+        let began = Instant::now();
+        let text = input.text.trim();
+        let result = if text.starts_with(':') {
+            Command::parse(text).and_then(|command| self.obey(command))
+        } else {
+            self.define(input).map(Some)
+        };
+        let time = began.elapsed();
+        let ending = match result {
+            Ok(Some(result)) => {
+                say(&result);
+                Ending::Done
+            }
+            Ok(None) => return Ending::Quit,
+            Err(trouble) => {
+                tell(trouble, input.line);
+                Ending::Failed
+            }
+        };
+        if self.is_timed {
+            say(&format!("time {:.3} ms", milliseconds(time)));
+        }
+        ending
+    }
+
+    /// Adds or replaces what the input defines.
+    fn define(&mut self, input: &Input) -> Result<String, Trouble> {
+        if !input.is_complete {
+            return Err(Trouble::with_help(
+                "what begins here has no end",
+                "a definition ends with the brace that closes its body",
+            ));
+        }
+        let prepared = self.context.prepare(&self.library, &input.text);
+        let changed = if Context::can_wait(&prepared.entities) {
+            Changed::default()
+        } else {
+            self.commit(&prepared)?
+        };
+        let entities = &prepared.entities;
+        let told = self.told(entities, &changed);
+        self.context.remember(&self.library, &input.text, entities);
+        Ok(told)
+    }
+
+    /// Makes an input's module a unit.
+    fn commit(&mut self, prepared: &Prepared) -> Result<Changed, Trouble> {
+        let unit = format!("input.{}", self.inputs + 1);
+        match change::define(&self.library, &unit, prepared.text.as_bytes()) {
+            Ok(changed) => {
+                self.inputs += 1;
+                Ok(changed)
+            }
+            Err(error) => Err(explain::explain(error, &unit, prepared)),
+        }
+    }
+
+    /// A line for each thing that was defined, in the order of the input; or for each that was
+    /// declared, if nothing was defined.
+    fn told(&self, entities: &[Entity], changed: &Changed) -> String {
+        let has_definitions = entities.iter().any(|one| one.is_definition);
+        let shown = entities
+            .iter()
+            .filter(|one| one.is_definition == has_definitions);
+        let lines: Vec<String> = shown.map(|one| self.told_of(one, changed)).collect();
+        lines.join("\n")
+    }
+
+    fn told_of(&self, one: &Entity, changed: &Changed) -> String {
+        if one.what == What::Textual {
+            let did = match self.context.has_textual(&one.name) {
+                true => "replaced",
+                false => "defined",
+            };
+            let (mark, name) = one.name.split_at(1);
+            let name = match mark {
+                "%" | "$" => quote(name),
+                _ => name.to_owned(),
+            };
+            return format!("{did} {mark}{name}");
+        }
+        let name = linker_name(&one.name);
+        if !one.is_definition {
+            return format!("declared {}", quote(name));
+        }
+        let mut replaced = changed.replaced.iter();
+        match replaced.find(|it| &*it.name == name) {
+            Some(it) => replacement(it),
+            None => format!("defined {}", quote(name)),
+        }
+    }
+
+    /// What a command says; `None` to leave.
+    fn obey(&mut self, command: Command) -> Result<Option<String>, Trouble> {
+        Ok(Some(match command {
+            Command::Quit => return Ok(None),
+            Command::Help => command::help(),
+            Command::Call { name, arguments } => {
+                self.calls.call(&self.context, &name, &arguments)?
+            }
+            Command::Load(file) => self.load(Path::new(&file))?,
+            Command::Unload(unit) => told_change(&change::unload(&self.engine, &unit)?),
+            Command::Remove { name, force } => {
+                self.known(&name)?;
+                told_change(&change::remove(&self.library, &name, force)?)
+            }
+            Command::Undo => told_change(&self.engine.undo()?),
+            Command::List(text) => show::list(&self.library, text.as_deref()),
+            Command::State(name) => show::state(&self.known(&name)?, &self.engine.report()),
+            Command::Users(name) => show::users(&self.known(&name)?),
+            Command::Ir(name) => {
+                self.known(&name)?;
+                self.library.ir(&name)?
+            }
+            Command::Asm(name) => self.assembly(&name)?,
+            Command::Memory => show::memory(&self.engine),
+            Command::Time(is_timed) => {
+                self.is_timed = is_timed;
+                return Ok(Some(String::new()));
+            }
+        }))
+    }
+
+    /// What the ledger knows of a name that a command is about.
+    fn known(&self, name: &str) -> Result<FunctionState, Trouble> {
+        let unknown = || {
+            Trouble::with_help(
+                format!("nothing defines or declares {}", quote(name)),
+                ":list says what is defined",
+            )
+        };
+        self.library.state(name).ok_or_else(unknown)
+    }
+
+    /// Loads a file, as `rewire run` does.
+    fn load(&mut self, path: &Path) -> Result<String, Trouble> {
+        let mut library = |path: &Path| Ok(self.engine.load_library(&path.to_string_lossy())?);
+        let shown = path.display();
+        let Some(ir) = files::read(path, self.level, &mut library)? else {
+            return Ok(format!("loaded {shown}"));
+        };
+        let changed = change::load(&self.engine, &path.to_string_lossy(), &ir)?;
+        let counts = [
+            (changed.added.len(), "defined"),
+            (changed.replaced.len(), "replaced"),
+            (changed.removed.len(), "removed"),
+        ];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<String> = counts.map(|(n, what)| format!("{n} {what}")).collect();
+        Ok(format!("loaded {shown} ({})", counts.join(", ")))
+    }
+
+    fn assembly(&self, name: &str) -> Result<String, Trouble> {
+        let name = self.known(name)?.name;
+        let code = self.library.machine_code(&name);
+        let code = code.ok_or_else(|| {
+            Trouble::with_help(
+                format!("{} is not compiled", quote(&name)),
+                "it is when it is first called",
+            )
+        })?;
+        // Without it, only what the code calls has names.
+        let ir = self.library.ir(&name).unwrap_or_default();
+        let names = Names::new(&self.engine, &self.library, &code, &ir);
+        Ok(disassemble(&code, names))
+    }
+}
+
+fn replacement(replaced: &Replaced) -> String {
+    format!(
+        "replaced {} (generation {}, {})",
+        quote(&replaced.name),
+        replaced.generation,
+        show::counted(replaced.users, "user"),
+    )
+}
+
+/// A line for each name that a command changed.
+fn told_change(changed: &Changed) -> String {
+    let added = changed
+        .added
+        .iter()
+        .map(|it| format!("defined {}", quote(it)));
+    let replaced = changed.replaced.iter().map(replacement);
+    let removed = changed.removed.iter();
+    let removed = removed.map(|it| format!("removed {}", quote(it)));
+    let lines: Vec<String> = added.chain(replaced).chain(removed).collect();
+    lines.join("\n")
+}
+
+/// Prints a result, and has it out before compiled code prints anything.
+fn say(text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    // Without a reader, SIGPIPE has ended the process; other errors will be told by the next one.
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Prints an error with its place.
+fn tell(trouble: Trouble, first: usize) {
+    let (place, what, help) = match trouble {
+        Trouble::Engine(error) => (format!("line {first}"), error.to_string(), error.help()),
+        Trouble::Said { what, help } => (format!("line {first}"), what, help),
+        Trouble::At {
+            line,
+            column,
+            what,
+            help,
+        } => {
+            let place = format!("line {}, column {column}", first + line - 1);
+            (place, what, help)
+        }
+    };
+    message::error(&format!("{place}: {what}"), help.as_deref());
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}

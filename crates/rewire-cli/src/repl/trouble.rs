@@ -1,0 +1,64 @@
+//! Why an input failed.
+
+use rewire::Error;
+
+use crate::input::Problem;
+
+/// An input that failed. It has changed nothing, unless it was a call.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The engine says so.
+    Engine(Error),
+    /// The program itself says so.
+    Said {
+        /// What is wrong.
+        what: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// As [`Trouble::Said`], at a place of the input: its line, from 1.
+    At {
+        /// The line of the input.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong.
+        what: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+}
+
+impl Trouble {
+    /// Something that is wrong, with nothing to do about it.
+    pub(crate) fn said(what: impl Into<String>) -> Self {
+        Self::Said {
+            what: what.into(),
+            help: None,
+        }
+    }
+
+    /// Something that is wrong, and what to do.
+    pub(crate) fn with_help(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Said {
+            what: what.into(),
+            help: Some(help.into()),
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Bad(error) => Self::Engine(error),
+            Problem::Source { what, help } => Self::Said { what, help },
+            Problem::Absent(what) => Self::said(what),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! `rewire repl` from a pipe: the cases in `tests/repl`, each an input with what has to come out.
+//!
+//! `NAME.in` is given to standard input; `NAME.out` and `NAME.err` are what has to be on standard
+//! output and standard error, nothing if they don't exist. Addresses and times stand there as `*`.
+//! The first comment lines of an input may have the directives `ARGS`, `EXIT` and `SIGNAL`, as the
+//! cases of `tests/cases`; with `OUTPUT: part` standard output is not compared, but has to have
+//! each such part.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+
+use crate::process::{self, Ending, Outcome};
+use crate::support::{Bench, Folder, expect_code, expect_error, expect_stdout};
+
+pub(crate) fn trials(bench: &Arc<Bench>) -> Result<Vec<Trial>, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/repl");
+    let entries = fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut inputs: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "in"))
+        .collect();
+    inputs.sort();
+    let mut all: Vec<Trial> = inputs
+        .into_iter()
+        .map(|path| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            bench.test(format!("repl::cases::{name}"), move |_| run(&path))
+        })
+        .collect();
+    all.extend([
+        bench.test("repl::addresses_and_times_are_masked", |_| masks()),
+        bench.test("repl::files_come_first", files_come_first),
+        bench.test("repl::bad_files", bad_files),
+        bench.test("repl::c_is_not_there_yet", c_is_not_there_yet),
+        bench.test("repl::no_utf8", no_utf8),
+        bench.test("repl::many_names", many_names),
+        bench.test("repl::report", report),
+    ]);
+    Ok(all)
+}
+
+/// What a case says of itself.
+#[derive(Default)]
+struct Case {
+    arguments: Vec<String>,
+    ending: Option<Ending>,
+    parts: Vec<String>,
+}
+
+impl Case {
+    fn read(text: &str) -> Result<Self, String> {
+        let mut case = Self::default();
+        let comments = text.lines().map_while(|line| line.strip_prefix("; "));
+        for comment in comments {
+            match comment.split_once(": ") {
+                Some(("ARGS", words)) => {
+                    case.arguments = words.split(' ').map(str::to_owned).collect();
+                }
+                Some(("EXIT", code)) => {
+                    let code = code.parse().map_err(|_| format!("EXIT: {code}"))?;
+                    case.ending = Some(Ending::Code(code));
+                }
+                Some(("SIGNAL", "SEGV")) => case.ending = Some(Ending::Signal(libc::SIGSEGV)),
+                Some(("OUTPUT", part)) => case.parts.push(part.to_owned()),
+                Some((key, _)) if key.bytes().all(|b| b.is_ascii_uppercase()) => {
+                    return Err(format!("unknown directive {key}"));
+                }
+                _ => {}
+            }
+        }
+        Ok(case)
+    }
+}
+
+fn run(path: &Path) -> Result<(), String> {
+    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let case = Case::read(&text)?;
+    let mut command = process::rewire();
+    command.arg("repl").args(&case.arguments);
+    command.current_dir(path.parent().ok_or("a path without a folder")?);
+    let outcome = process::run(&mut command, text.as_bytes())?;
+    if outcome.ending != case.ending.unwrap_or(Ending::Code(0)) {
+        return Err(format!("it ends otherwise: {outcome}"));
+    }
+    for part in &case.parts {
+        if !outcome.stdout_text().contains(part) {
+            return Err(format!("the output lacks {part:?}: {outcome}"));
+        }
+    }
+    let mut compared = vec![("err", outcome.stderr_text())];
+    if case.parts.is_empty() {
+        compared.push(("out", outcome.stdout_text()));
+    }
+    for (extension, found) in compared {
+        let expected = fs::read_to_string(path.with_extension(extension)).unwrap_or_default();
+        let found = masked(&found);
+        if found != expected {
+            return Err(format!(
+                "{extension} differs; expected\n{expected}--- found\n{found}---\n{outcome}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Long hexadecimal numbers and times become stars.
+fn masked(text: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.split('\n') {
+        let time = line
+            .strip_prefix("time ")
+            .and_then(|it| it.strip_suffix(" ms"));
+        if let Some(time) = time
+            && time.split_once('.').is_some_and(|(whole, rest)| {
+                let is_number = |it: &str| it.bytes().all(|b| b.is_ascii_digit());
+                !whole.is_empty() && is_number(whole) && rest.len() == 3 && is_number(rest)
+            })
+        {
+            lines.push("time * ms".to_owned());
+            continue;
+        }
+        let mut parts = line.split("0x");
+        let mut masked = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let digits = part.len()
+                - part
+                    .trim_start_matches(|c: char| c.is_ascii_hexdigit())
+                    .len();
+            masked.push_str("0x");
+            match digits {
+                9.. => {
+                    masked.push('*');
+                    masked.push_str(&part[digits..]);
+                }
+                _ => masked.push_str(part),
+            }
+        }
+        lines.push(masked);
+    }
+    lines.join("\n")
+}
+
+fn masks() -> Result<(), String> {
+    let pairs = [
+        ("time 0.123 ms", "time * ms"),
+        ("time 12 ms", "time 12 ms"),
+        ("a 0x7f0012345678, b", "a 0x*, b"),
+        ("0xdeadbeef 0x0", "0xdeadbeef 0x0"),
+    ];
+    for (text, expected) in pairs {
+        if masked(text) != expected {
+            return Err(format!("{text:?} became {:?}", masked(text)));
+        }
+    }
+    Ok(())
+}
+
+fn repl(folder: &Folder, arguments: &[&str], input: &[u8]) -> Result<Outcome, String> {
+    let mut command = process::rewire();
+    command
+        .arg("repl")
+        .args(arguments)
+        .current_dir(&folder.path);
+    process::run(&mut command, input)
+}
+
+fn files_come_first(folder: &Folder) -> Result<(), String> {
+    folder.bitcode("library", "int f(int x) { return x * 2; }\n")?;
+    folder.file("other.c", "int g(void) { return 5; }\n")?;
+    let input = b"define i32 @h() {\n %x = call i32 @g()\n %y = call i32 @f(i32 %x)\n ret i32 %y\n}\n:call h\n";
+    let outcome = repl(folder, &["library.bc", "other.c"], input)?;
+    expect_code(&outcome, &[0])?;
+    expect_stdout(&outcome, "defined h\n10\n")
+}
+
+fn bad_files(folder: &Folder) -> Result<(), String> {
+    folder.file("bad.ll", "define i32 @f( {\n")?;
+    for file in ["bad.ll", "nowhere.bc", "-"] {
+        let outcome = repl(folder, &[file], b":call f\n")?;
+        expect_error(&outcome, &[65], &[]).map_err(|e| format!("{file}: {e}"))?;
+        expect_stdout(&outcome, "")?;
+    }
+    Ok(())
+}
+
+fn c_is_not_there_yet(folder: &Folder) -> Result<(), String> {
+    let outcome = repl(folder, &["--lang", "c"], b"")?;
+    expect_error(&outcome, &[2], &["--lang c", "yet", "help: "])?;
+    let outcome = repl(folder, &["--lang", "ir"], b":quit\n")?;
+    expect_code(&outcome, &[0])
+}
+
+/// Bytes that are no text are an error of their line alone.
+fn no_utf8(folder: &Folder) -> Result<(), String> {
+    let input = b"define i32 @f() { ret i32 1 }\n:call \xff\xfe\n:call f\n";
+    let outcome = repl(folder, &[], input)?;
+    expect_error(&outcome, &[0], &["error: line 2: ", "UTF-8"])?;
+    expect_stdout(&outcome, "defined f\n1\n")
+}
+
+/// What an input costs depends on what it names: here, that each of many is found.
+fn many_names(folder: &Folder) -> Result<(), String> {
+    let mut input = String::from("define i32 @f0() {\n ret i32 0\n}\n");
+    for number in 1..300 {
+        let callee = number - 1;
+        input.push_str(&format!(
+            "define i32 @f{number}() {{\n %x = call i32 @f{callee}()\n %y = add i32 %x, 1\n ret i32 %y\n}}\n"
+        ));
+    }
+    input.push_str(":call f299\n");
+    let outcome = repl(folder, &["--strict"], input.as_bytes())?;
+    expect_code(&outcome, &[0])?;
+    match outcome.stdout_text().lines().last() {
+        Some("299") => Ok(()),
+        _ => Err(format!("expected 299: {outcome}")),
+    }
+}
+
+fn report(folder: &Folder) -> Result<(), String> {
+    let input = b"define i32 @f() { ret i32 1 }\n:call f\n";
+    let outcome = repl(folder, &["--report=report.json"], input)?;
+    expect_code(&outcome, &[0])?;
+    let text = fs::read_to_string(folder.path.join("report.json")).map_err(|e| e.to_string())?;
+    if text.contains("\"functions_defined\"") {
+        return Ok(());
+    }
+    Err(text)
+}

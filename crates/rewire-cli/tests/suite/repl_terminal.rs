@@ -1,0 +1,209 @@
+//! `rewire repl` at a terminal: prompt, editing, history, completion, Ctrl-C and Ctrl-D.
+
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+
+use crate::process::{self, Ending};
+use crate::pty::Pty;
+use crate::support::{Bench, Folder};
+
+const PROMPT: &str = "rewire> ";
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+const UP: &str = "\x1b[A";
+const LEFT: &str = "\x1b[D";
+
+pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    vec![
+        bench.test("repl::terminal::inputs_of_several_lines", several_lines),
+        bench.test("repl::terminal::typed_ahead", typed_ahead),
+        bench.test("repl::terminal::editing", editing),
+        bench.test("repl::terminal::history", history),
+        bench.test("repl::terminal::completion", completion),
+        bench.test("repl::terminal::ctrl_c", ctrl_c),
+        bench.test("repl::terminal::ctrl_c_in_a_call", ctrl_c_in_a_call),
+        bench.test("repl::terminal::quit", quit),
+        bench.test("repl::terminal::strict", strict),
+        bench.test("repl::terminal::command_in_a_body", command_in_a_body),
+        bench.test("repl::terminal::no_state_directory", no_state_directory),
+    ]
+}
+
+/// The REPL at its first prompt, with a state directory of its own.
+fn start(folder: &Folder, arguments: &[&str]) -> Result<Pty, String> {
+    let mut command = process::rewire();
+    command
+        .arg("repl")
+        .args(arguments)
+        .current_dir(&folder.path)
+        .env("XDG_STATE_HOME", folder.path.join("state"));
+    let mut pty = Pty::start(&mut command)?;
+    pty.until(PROMPT)?;
+    Ok(pty)
+}
+
+/// Types a line and waits for what it gives and for the next prompt.
+fn enter(pty: &mut Pty, line: &str, result: &str) -> Result<(), String> {
+    pty.type_in(&format!("{line}\r"))?;
+    pty.until(&format!("\n{result}\r\n"))?;
+    pty.until(PROMPT)?;
+    Ok(())
+}
+
+fn leave(mut pty: Pty) -> Result<(), String> {
+    pty.type_in(CTRL_D)?;
+    expect_end(pty, Ending::Code(0))
+}
+
+fn expect_end(pty: Pty, expected: Ending) -> Result<(), String> {
+    match pty.end()? {
+        ending if ending == expected => Ok(()),
+        ending => Err(format!("expected {expected}, found {ending}")),
+    }
+}
+
+const F: &str = "define i32 @function_f() { ret i32 1 }";
+
+/// Enter begins a new line until the braces balance, then the definition is taken; errors have
+/// the lines of the input.
+fn several_lines(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    pty.type_in("define i32 @f(i32 %x) {\r")?;
+    pty.type_in("%y = add i32 %x, 1\r")?;
+    enter(&mut pty, "ret i32 %y }", "defined f")?;
+    enter(&mut pty, ":call f 41", "42")?;
+    pty.type_in("define i32 @g(i32 %x) {\r")?;
+    pty.type_in("%y = call i32 @nowhere()\r")?;
+    pty.type_in("ret i32 %y }\r")?;
+    pty.until("line 2, column 15: use of undefined value '@nowhere'")?;
+    pty.until(PROMPT)?;
+    leave(pty)
+}
+
+/// Nothing is lost of what is typed while an input is worked on.
+fn typed_ahead(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    pty.type_in("define i32 @f() {\r ret i32 1\r}\r:call f\rdefine i32 @g() {\r")?;
+    pty.type_in("%x = call i32 @f()\r ret i32 %x }\r:call g\r:quit\r")?;
+    for result in ["defined f", "1", "defined g", "1"] {
+        pty.until(&format!("\n{result}\r\n"))?;
+    }
+    expect_end(pty, Ending::Code(0))
+}
+
+fn editing(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    enter(&mut pty, F, "defined function_f")?;
+    // A letter too much, gone back to and taken out.
+    pty.type_in(":call function_ff")?;
+    pty.type_in(LEFT)?;
+    pty.type_in("\x7f")?;
+    enter(&mut pty, "", "1")?;
+    leave(pty)
+}
+
+/// What was entered comes back in the next session, several lines as one input.
+fn history(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    pty.type_in("define i32 @f() {\r")?;
+    enter(&mut pty, "ret i32 5 }", "defined f")?;
+    leave(pty)?;
+    let file = folder.path.join("state/rewire/history");
+    if !file.exists() {
+        return Err(format!("there is no {}", file.display()));
+    }
+    let mut pty = start(folder, &[])?;
+    pty.type_in(UP)?;
+    enter(&mut pty, "", "defined f")?;
+    enter(&mut pty, ":call f", "5")?;
+    leave(pty)
+}
+
+fn completion(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    enter(&mut pty, F, "defined function_f")?;
+    // A command and a name.
+    enter(&mut pty, ":cal\tfunc\t", "1")?;
+    // A name in IR, and one with its mark.
+    let ir = "define i32 @g() { %x = call i32 @func\t() ret i32 %x }";
+    enter(&mut pty, ir, "defined g")?;
+    enter(&mut pty, ":call @g\t", "1")?;
+    // Names that need quotes get them.
+    let quoted = "define i32 @\"xa name\"() { ret i32 7 }";
+    enter(&mut pty, quoted, "defined \"xa name\"")?;
+    enter(&mut pty, ":call x\t", "7")?;
+    // Files.
+    folder.file("loadable.ll", "define i32 @l() {\n ret i32 8\n}\n")?;
+    enter(&mut pty, ":load loada\t", "loaded loadable.ll (1 defined)")?;
+    leave(pty)
+}
+
+/// At the prompt it drops what was typed; what was typed ahead goes with it, so that this waits for
+/// the new prompt, which begins a line.
+fn ctrl_c(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    pty.type_in("define i32 @f() {\r")?;
+    pty.type_in("ret i32 1")?;
+    pty.until("ret i32 1")?;
+    pty.type_in(CTRL_C)?;
+    pty.until(&format!("\n\r{PROMPT}"))?;
+    enter(&mut pty, F, "defined function_f")?;
+    pty.type_in(":quit nonsense")?;
+    pty.until(":quit nonsense")?;
+    pty.type_in(CTRL_C)?;
+    pty.until(&format!("\n\r{PROMPT}"))?;
+    enter(&mut pty, ":call function_f", "1")?;
+    leave(pty)
+}
+
+/// While compiled code runs it ends the process, as natively.
+fn ctrl_c_in_a_call(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    enter(&mut pty, "declare i32 @puts(ptr)", "declared puts")?;
+    enter(&mut pty, "declare i32 @pause()", "declared pause")?;
+    enter(
+        &mut pty,
+        "@text = constant [8 x i8] c\"waiting\\00\"",
+        "defined text",
+    )?;
+    let waits = "define void @waits() { %r = call i32 @puts(ptr @text) br label %again\r\
+                 again: %s = call i32 @pause() br label %again }";
+    enter(&mut pty, waits, "defined waits")?;
+    pty.type_in(":call waits\r")?;
+    pty.until("\nwaiting\r\n")?;
+    pty.type_in(CTRL_C)?;
+    expect_end(pty, Ending::Signal(libc::SIGINT))
+}
+
+fn quit(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    pty.type_in(":quit\r")?;
+    expect_end(pty, Ending::Code(0))
+}
+
+fn strict(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &["--strict"])?;
+    pty.type_in(":call nowhere\r")?;
+    pty.until("nothing defines nowhere")?;
+    expect_end(pty, Ending::Code(1))
+}
+
+/// A command on a line of its own ends a definition that never would.
+fn command_in_a_body(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    enter(&mut pty, F, "defined function_f")?;
+    pty.type_in("define i32 @g() {\r")?;
+    pty.type_in(":call function_f\r")?;
+    pty.until("what begins here has no end")?;
+    pty.until(PROMPT)?;
+    leave(pty)
+}
+
+/// A history that can't be kept is no reason not to start.
+fn no_state_directory(folder: &Folder) -> Result<(), String> {
+    folder.file("state", "a file")?;
+    let mut pty = start(folder, &[])?;
+    enter(&mut pty, F, "defined function_f")?;
+    leave(pty)
+}

@@ -1,0 +1,38 @@
+// The text of an extracted module.
+
+#include "index.h"
+#include "shim.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+
+static constexpr StringLiteral MARK = ".rewire.";
+
+char *rewire_text(LLVMModuleRef extracted) {
+  Module &M = *unwrap(extracted);
+  SmallVector<GlobalValue *, 16> marked;
+  for (GlobalValue &global : M.global_values())
+    if (global.getName().contains(MARK))
+      marked.push_back(&global);
+  for (GlobalValue *global : marked) {
+    auto [name, aspect] = global->getName().rsplit(MARK);
+    if (aspect == "self") {
+      // How a body names itself.
+      if (GlobalValue *body = M.getNamedValue(name)) {
+        global->replaceAllUsesWith(body);
+        global->eraseFromParent();
+        continue;
+      }
+    }
+    // Those without a name keep their number.
+    if (!name.empty() && !M.getNamedValue(name))
+      global->setName(name);
+  }
+  std::string text;
+  raw_string_ostream stream(text);
+  M.print(stream, nullptr);
+  return rewire_message(text);
+}

@@ -1,0 +1,181 @@
+//! The code of functions: their IR, handed out and dropped; their machine code, shown, held where
+//! it is, and dropped.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rewire_memory::ExecAddr;
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::ledger::{BlockId, Definition, EntryId, EntryKind, LibraryId, State};
+use crate::outside::LazyIr;
+use crate::unit::Scope;
+
+/// A function's machine code, as it was when it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MachineCode {
+    /// Where it begins.
+    pub address: ExecAddr,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Holds a function's body where it is: replaced or removed, it stays in memory until this is
+/// dropped. For clients that go to a body by its own address rather than by the function's.
+///
+/// ```
+/// # let engine = rewire::Engine::new(rewire::Options::default())?;
+/// engine.add_ir("f.ll", b"define i32 @f() {\n ret i32 1\n}")?;
+/// let pinned = engine.main().pin("f")?;
+/// engine.replace("f", b"define i32 @f() {\n ret i32 2\n}")?;
+/// assert!(!engine.reclaim().left.is_empty());
+/// // SAFETY: it has this type, and is pinned.
+/// let former: extern "C" fn() -> i32 = unsafe { std::mem::transmute(pinned.address().get()) };
+/// assert_eq!(former(), 1);
+/// drop(pinned);
+/// # Ok::<(), rewire::Error>(())
+/// ```
+pub struct Pin {
+    core: Arc<Core>,
+    block: BlockId,
+    address: ExecAddr,
+}
+
+impl Pin {
+    /// Where the body begins.
+    #[must_use]
+    pub fn address(&self) -> ExecAddr {
+        self.address
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pin").field(&self.address).finish()
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        if let Some(block) = self.core.ledger().block_mut(self.block) {
+            block.pins -= 1;
+        }
+    }
+}
+
+/// The function of a name, past aliases and imports.
+fn function(core: &Core, library: LibraryId, name: &str) -> Result<EntryId, Error> {
+    let mut ledger = core.ledger();
+    let unknown = || Error::Unknown { name: name.into() };
+    let id = ledger.find(library, name).ok_or_else(unknown)?;
+    ledger.import(id);
+    let (id, _) = ledger.target(id);
+    let entry = ledger.entry(id);
+    if entry.kind != EntryKind::Function || entry.definition == Definition::None {
+        return Err(unknown());
+    }
+    Ok(id)
+}
+
+/// See [`Library::ir`](crate::Library::ir).
+pub(crate) fn ir(core: &Core, library: LibraryId, name: &str) -> Result<String, Error> {
+    let (unit, ordinal) = {
+        let mut ledger = core.ledger();
+        let unknown = || Error::Unknown { name: name.into() };
+        let id = ledger.find(library, name).ok_or_else(unknown)?;
+        ledger.import(id);
+        let (id, _) = ledger.target(id);
+        match ledger.entry(id).definition {
+            Definition::Ir(unit, ordinal) => {
+                (ledger.unit(unit).cloned().ok_or(Error::NoUnit)?, ordinal)
+            }
+            _ => return Err(unknown()),
+        }
+    };
+    let mut copy = unit.copy(&[ordinal])?;
+    Ok(copy.extract(&[ordinal], Scope::Alone, false)?.into_text())
+}
+
+/// See [`Library::machine_code`](crate::Library::machine_code).
+pub(crate) fn machine_code(core: &Core, library: LibraryId, name: &str) -> Option<MachineCode> {
+    let id = function(core, library, name).ok()?;
+    let ledger = core.ledger();
+    let (block, place) = ledger.entry(id).placed?;
+    let defined = ledger.block(block)?.definitions.get(place as usize)?;
+    Some(MachineCode {
+        address: defined.start,
+        bytes: core
+            .memory
+            .read_bytes(defined.start, defined.size as usize)?,
+    })
+}
+
+/// See [`Library::pin`](crate::Library::pin).
+pub(crate) fn pin(core: &Arc<Core>, library: LibraryId, name: &str) -> Result<Pin, Error> {
+    let id = function(core, library, name)?;
+    loop {
+        core.provide(id, None)?;
+        let mut ledger = core.ledger();
+        let entry = ledger.entry(id);
+        // It may have been replaced since.
+        if let (State::Present(address), Some((block, _))) = (&entry.state, entry.placed) {
+            let address = *address;
+            if let Some(known) = ledger.block_mut(block) {
+                known.pins += 1;
+                return Ok(Pin {
+                    core: core.clone(),
+                    block,
+                    address,
+                });
+            }
+        }
+        if !entry_is_ir(&ledger, id) {
+            return Err(Error::Unknown { name: name.into() });
+        }
+    }
+}
+
+fn entry_is_ir(ledger: &crate::ledger::Ledger, id: EntryId) -> bool {
+    matches!(ledger.entry(id).definition, Definition::Ir(..))
+}
+
+/// See [`Library::unload`](crate::Library::unload).
+pub(crate) fn unload(core: &Core, library: LibraryId, name: &str) -> Result<bool, Error> {
+    let id = function(core, library, name)?;
+    let mut ledger = core.ledger();
+    if let Some(unit) = ledger.frozen_unit(id) {
+        return Err(Error::Replace {
+            name: name.into(),
+            reason: format!("{}, which defines it, was added as frozen", unit.name),
+        });
+    }
+    let was_there = ledger.entry(id).is_present();
+    ledger.set_stale(id, &core.slots);
+    Ok(was_there)
+}
+
+/// See [`Library::refresh`](crate::Library::refresh).
+pub(crate) fn refresh(
+    core: &Core,
+    library: LibraryId,
+    name: &str,
+    make: LazyIr,
+) -> Result<(), Error> {
+    let id = function(core, library, name)?;
+    let mut ledger = core.ledger();
+    if let Some(unit) = ledger.frozen_unit(id) {
+        return Err(Error::Replace {
+            name: name.into(),
+            reason: format!("{}, which defines it, was added as frozen", unit.name),
+        });
+    }
+    if ledger.entry(id).changing.is_some() {
+        return Err(Error::Changing { name: name.into() });
+    }
+    ledger.make_stale(id, make, &core.slots);
+    drop(ledger);
+    core.changed.notify_all();
+    Ok(())
+}
