@@ -182,3 +182,6 @@ impl Host {
         unsafe { ffi::rewire_set_layout(self.target, module) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ use crate::unit::{Scope, Unit, UnitId, UnitPlace};
 
 /// A step whose module was read.
 enum Begun {
-    Module { read: Read, how: How },
+    Module { read: Box<Read>, how: How },
     Remove(Arc<str>),
     RemoveUnit(UnitId),
 }
@@ -78,7 +78,10 @@ fn begin(step: Step) -> Result<Begun, Error> {
     if let How::Replace(name) = &how {
         read.defines_only(name)?;
     }
-    Ok(Begun::Module { read, how })
+    Ok(Begun::Module {
+        read: Box::new(read),
+        how,
+    })
 }
 
 impl<'c> Work<'c> {
@@ -105,7 +108,7 @@ impl<'c> Work<'c> {
         let mut removals = Vec::new();
         for step in begun {
             match step {
-                Begun::Module { read, how } => self.take(read, &how)?,
+                Begun::Module { read, how } => self.take(*read, &how)?,
                 other => removals.push(other),
             }
         }

@@ -1,0 +1,209 @@
+//! Whichever way a function is extracted and compiled, the code is the same.
+
+use std::sync::atomic::AtomicU8;
+
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationTarget};
+
+use super::{Codegen, Level};
+use crate::module::{GlobalState, Module, Ordinal, Source};
+
+/// Plain functions of all kinds, each alone in its module but for what it calls.
+const PLAIN: &[&str] = &[
+    "define i32 @f(i32 %x) ATTRIBUTES {\n  %p = alloca i32\n  store i32 %x, ptr %p\n  \
+     %v = load i32, ptr %p\n  %r = mul i32 %v, 3\n  ret i32 %r\n}\n",
+    // A loop, values that meet, a choice, a block that nothing leads to.
+    "define i64 @f(i64 %n) ATTRIBUTES {\nstart:\n  br label %again\nagain:\n  \
+     %i = phi i64 [ 0, %start ], [ %next, %again ]\n  %s = phi i64 [ 1, %start ], [ %t, %again ]\n  \
+     %c = icmp sgt i64 %s, 1000\n  %t = select i1 %c, i64 %i, i64 %s\n  %next = add i64 %i, 1\n  \
+     %more = icmp slt i64 %next, %n\n  br i1 %more, label %again, label %end\nnever:\n  \
+     br label %end\nend:\n  %r = phi i64 [ %t, %again ], [ 7, %never ]\n  ret i64 %r\n}\n",
+    // A table of jumps.
+    "define i32 @f(i32 %x) ATTRIBUTES {\n  switch i32 %x, label %d [\n    i32 0, label %a\n    \
+     i32 1, label %b\n    i32 2, label %c\n    i32 3, label %a\n    i32 4, label %e\n    \
+     i32 5, label %c\n  ]\na:\n  ret i32 10\nb:\n  ret i32 11\nc:\n  ret i32 12\ne:\n  \
+     ret i32 13\nd:\n  ret i32 14\n}\n",
+    // Constants in memory, and conversions that need some.
+    "define double @f(double %x, i64 %y) ATTRIBUTES {\n  %a = fmul double %x, 3.25\n  \
+     %b = uitofp i64 %y to double\n  %c = fadd double %a, %b\n  %d = fptoui double %c to i64\n  \
+     %e = uitofp i64 %d to double\n  %g = fneg double %e\n  %h = fcmp olt double %g, %c\n  \
+     %r = select i1 %h, double %g, double 1.5\n  ret double %r\n}\n",
+    // Calls: direct, through a pointer, of itself, with arguments on the stack, at the end.
+    "declare i32 @g(i32, i64, ptr)\ndeclare void @many(i64, i64, i64, i64, i64, i64, i64, i8)\n\
+     define i32 @f(i32 %x, ptr %p) ATTRIBUTES {\n  %q = alloca [4 x i64], align 32\n  \
+     %a = call i32 @g(i32 %x, i64 7, ptr %q)\n  %b = call i32 %p(i32 %a)\n  \
+     %c = call i32 @f(i32 %b, ptr %p)\n  call void @many(i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, \
+     i64 7, i8 signext 8)\n  %r = tail call i32 @g(i32 %c, i64 1, ptr null)\n  ret i32 %r\n}\n",
+    // Structures, and bytes that are passed by value.
+    "declare void @take(ptr byval([40 x i8]))\n\
+     declare void @fill(ptr sret({ i64, [3 x i64] }))\n\
+     define { i64, i32 } @f(i64 %x, ptr %out) ATTRIBUTES {\n  \
+     %p = getelementptr { i64, [3 x i64] }, ptr %out, i32 0, i32 1, i64 2\n  store i64 %x, ptr %p\n  \
+     call void @take(ptr byval([40 x i8]) %out)\n  call void @fill(ptr sret({ i64, [3 x i64] }) %out)\n  %t = trunc i64 %x to i32\n  \
+     %a = insertvalue { i64, i32 } undef, i64 %x, 0\n  %r = insertvalue { i64, i32 } %a, i32 %t, 1\n  \
+     ret { i64, i32 } %r\n}\n",
+    "declare void @abort()\ndefine void @f(i1 %x) ATTRIBUTES {\n  br i1 %x, label %a, label %b\n\
+     a:\n  call void @abort()\n  unreachable\nb:\n  ret void\n}\n",
+];
+
+/// What no plain function holds.
+const OTHERS: &[&str] = &[
+    "declare i128 @llvm.abs.i128(i128, i1)\ndefine i128 @f(i128 %x) {\n  \
+     %d = sdiv i128 %x, 3\n  %r = call i128 @llvm.abs.i128(i128 %d, i1 true)\n  ret i128 %r\n}\n",
+    "define i32 @f(ptr %p) {\n  %r = atomicrmw add ptr %p, i32 1 seq_cst\n  ret i32 %r\n}\n",
+    "define <4 x i32> @f(<4 x i32> %x) {\n  %r = add <4 x i32> %x, %x\n  ret <4 x i32> %r\n}\n",
+    "define i32 @f(i32 %n) {\n  %p = alloca i32, i32 %n\n  store i32 1, ptr %p\n  \
+     %r = load i32, ptr %p\n  ret i32 %r\n}\n",
+    "define double @f(double %x) {\n  %r = frem double %x, 3.0\n  ret double %r\n}\n",
+    "declare i32 @personality(...)\ndeclare void @g()\n\
+     define void @f() personality ptr @personality {\n  invoke void @g() to label %ok unwind label %no\n\
+     ok:\n  ret void\nno:\n  %l = landingpad { ptr, i32 } cleanup\n  \
+     resume { ptr, i32 } %l\n}\n",
+    "define void @f() {\n  call void asm sideeffect \"nop\", \"\"()\n  ret void\n}\n",
+];
+
+fn read(text: &str) -> (Module, Ordinal, Vec<AtomicU8>) {
+    let module = Module::read(&Source {
+        name: "text".into(),
+        bytes: text.as_bytes().into(),
+    })
+    .unwrap();
+    let index = module.index().unwrap();
+    let state = |elected| GlobalState {
+        elected,
+        placed: false,
+    };
+    let globals = index.globals.iter();
+    let states = globals.map(|global| AtomicU8::new(state(global.is_definition).to_byte()));
+    let states = states.collect();
+    let place = index.globals.iter().position(|global| &*global.name == "f");
+    (module, Ordinal::new(place.unwrap() as u32), states)
+}
+
+fn moved(codegen: &mut Codegen, text: &str) -> Vec<u8> {
+    let (mut module, root, states) = read(text);
+    let extracted = module.extract(&[root], &states, false).unwrap();
+    codegen.emit(extracted).unwrap().to_vec()
+}
+
+/// All that linking depends on.
+#[derive(Debug, PartialEq)]
+struct Linkable {
+    sections: Vec<(String, u64, Vec<u8>, Vec<Relocation>)>,
+    symbols: Vec<(String, u64, u64, bool, bool)>,
+}
+
+type Relocation = (u64, String, i64, u32);
+
+fn linkable(bytes: &[u8]) -> Linkable {
+    let file = ElfFile64::<Endianness>::parse(bytes).unwrap();
+    let name_of = |target| match target {
+        RelocationTarget::Symbol(symbol) => {
+            let symbol = file.symbol_by_index(symbol).unwrap();
+            let section = symbol.section_index();
+            let section = section.map(|one| file.section_by_index(one).unwrap());
+            let within = section.map(|one| one.name().unwrap().to_owned());
+            format!("{}@{within:?}+{}", symbol.name().unwrap(), symbol.address())
+        }
+        other => format!("{other:?}"),
+    };
+    let loaded = file
+        .sections()
+        .filter(|section| section.size() > 0 && !is_table(section.name().unwrap()));
+    let mut sections: Vec<_> = loaded
+        .map(|section| {
+            let relocations = section.relocations().map(|(offset, relocation)| {
+                let object::RelocationFlags::Elf { r_type } = relocation.flags() else {
+                    panic!("not an ELF relocation");
+                };
+                let target = name_of(relocation.target());
+                (offset, target, relocation.addend(), r_type.0)
+            });
+            let mut relocations: Vec<_> = relocations.collect();
+            relocations.sort();
+            let data = section.data().unwrap().to_vec();
+            let name = section.name().unwrap().to_owned();
+            (name, section.align(), data, relocations)
+        })
+        .collect();
+    sections.sort();
+    let named = file.symbols().filter(|symbol| symbol.is_global());
+    let mut symbols: Vec<_> = named
+        .map(|symbol| {
+            let name = symbol.name().unwrap().to_owned();
+            let (address, size) = (symbol.address(), symbol.size());
+            (name, address, size, symbol.is_weak(), symbol.is_undefined())
+        })
+        .collect();
+    symbols.sort();
+    Linkable { sections, symbols }
+}
+
+fn is_table(name: &str) -> bool {
+    name.starts_with(".rela") || name.starts_with(".note") || name.ends_with("tab")
+}
+
+#[test]
+fn plain_functions_have_the_code_that_all_passes_make() {
+    let mut codegen = Codegen::new(Level::O0).unwrap();
+    for text in PLAIN {
+        let plain = moved(&mut codegen, &text.replace("ATTRIBUTES", ""));
+        // An attribute that means nothing to anybody isn't known to be harmless.
+        let full = moved(&mut codegen, &text.replace("ATTRIBUTES", "\"unknown\""));
+        assert_ne!(
+            plain, full,
+            "both were written by the same pipeline: {text}"
+        );
+        assert_eq!(linkable(&plain), linkable(&full), "{text}");
+    }
+}
+
+#[test]
+fn other_functions_leave_nothing_out() {
+    let mut codegen = Codegen::new(Level::O0).unwrap();
+    for text in OTHERS {
+        // In turn with plain ones, which have another pipeline of the same machine.
+        let plain = PLAIN[0].replace("ATTRIBUTES", "");
+        let before = moved(&mut codegen, &plain);
+        let other = moved(&mut codegen, text);
+        assert_eq!(moved(&mut codegen, &plain), before);
+        let object = linkable(&other);
+        assert!(object.sections.iter().any(|one| one.0 == ".text"));
+        assert!(
+            object.symbols.iter().any(|one| one.0 == "f" && !one.4),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_extracted_in_place_is_what_would_be_moved() {
+    for level in [Level::O0, Level::O2] {
+        let mut codegen = Codegen::new(level).unwrap();
+        let mut done = 0;
+        for text in PLAIN {
+            let text = text.replace("ATTRIBUTES", "");
+            let (mut module, root, states) = read(&text);
+            if !module.can_extract_in_place(root) {
+                assert!(module.extract_in_place(root, &states).is_err());
+                assert!(!module.is_spent());
+                continue;
+            }
+            done += 1;
+            let mut extracted = module.extract_in_place(root, &states).unwrap();
+            codegen.optimise(&mut extracted);
+            let bytes = codegen.emit(extracted).unwrap().to_vec();
+            assert!(module.is_spent());
+            let (mut module, root, states) = read(&text);
+            let mut extracted = module.extract(&[root], &states, false).unwrap();
+            codegen.optimise(&mut extracted);
+            assert_eq!(
+                linkable(&bytes),
+                linkable(codegen.emit(extracted).unwrap()),
+                "{text}"
+            );
+        }
+        // The one that calls itself can't be.
+        assert_eq!(done, PLAIN.len() - 1);
+    }
+}
