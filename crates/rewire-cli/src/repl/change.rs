@@ -59,7 +59,7 @@ fn in_use(error: Error, force: &str) -> Trouble {
     match &error {
         Error::InUse { .. } => Trouble::with_help(
             error.to_string(),
-            &format!("`:{force}` removes it all the same; a caller gets an error then"),
+            format!("`:{force}` removes it all the same; a caller gets an error then"),
         ),
         _ => error.into(),
     }
