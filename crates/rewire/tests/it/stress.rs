@@ -142,7 +142,7 @@ fn replace(engine: &Engine, done: &AtomicBool, versions: &Versions, first: usize
         let mut version = versions[index].lock().unwrap();
         *version += 1;
         let name = format!("f{index}");
-        if round % 5 != 0 {
+        if !round.is_multiple_of(5) {
             engine
                 .replace(&name, body(&name, *version).as_bytes())
                 .unwrap();
