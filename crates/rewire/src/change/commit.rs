@@ -1,4 +1,4 @@
-//! From steps to names that have moved over.
+//! From steps to names that have moved over: what is planned on the way is in `plan.rs`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,15 +7,13 @@ use std::time::Instant;
 use rewire_llvm::{GlobalKind, Linkage, Ordinal};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::join::{Contracts, Read};
+use super::join::Read;
 use super::matching::{Matched, declared_locals, match_locals};
-use super::{Changed, Replaced, Step, Terms, TypeChange, removing};
+use super::{Changed, Step, Terms, TypeChange, removing};
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Replacement, Why};
-use crate::ledger::{
-    Definition, EntryId, EntryKind, Former, Ledger, LibraryId, Planned, Standing, State, Target,
-};
+use crate::ledger::{Definition, EntryId, EntryKind, Former, LibraryId, Planned, Standing, State};
 use crate::link::{self, Object, Purpose};
 use crate::process::cxx;
 use crate::recording::span_since;
@@ -48,7 +46,7 @@ pub(super) struct Work<'c> {
     claimed: Vec<EntryId>,
     joined: Vec<(Arc<Unit>, Standing)>,
     /// Names that nothing defined: theirs at once.
-    new: Vec<EntryId>,
+    pub(super) new: Vec<EntryId>,
     pub(super) changed: Changed,
     waited: Option<(Arc<str>, Instant)>,
 }
@@ -281,214 +279,6 @@ impl<'c> Work<'c> {
         Ok(matched)
     }
 
-    /// A name that nothing defined, or what weighs less.
-    fn define(&mut self, ledger: &mut Ledger, unit: &Arc<Unit>, ordinal: Ordinal, id: EntryId) {
-        self.changed.added.push(ledger.entry(id).name.clone());
-        if ledger.define_new(unit, ordinal, id) {
-            self.new.push(id);
-        } else {
-            self.plan(ledger, unit, ordinal, id, false);
-        }
-    }
-
-    fn define_or_replace(
-        &mut self,
-        ledger: &mut Ledger,
-        unit: &Arc<Unit>,
-        ordinal: Ordinal,
-        contracts: &Contracts,
-        former: Option<&Unit>,
-    ) -> Result<(), Error> {
-        let global = &unit.index.globals[ordinal.index()];
-        let Some(id) = unit
-            .entry(ordinal)
-            .filter(|_| global.kind != GlobalKind::Intrinsic)
-        else {
-            return Ok(());
-        };
-        let entry = ledger.entry(id);
-        let refuse = |reason: &str| {
-            Err(Error::Replace {
-                name: global.name.clone(),
-                reason: reason.to_owned(),
-            })
-        };
-        match entry.definition {
-            Definition::None if entry.is_bound => Err(Error::Frozen {
-                name: global.name.clone(),
-                unit: unit.name.clone(),
-            }),
-            Definition::None if entry.is_present() && entry.kind != EntryKind::Function => {
-                refuse("it is a variable of the host's, which others use where it is")
-            }
-            Definition::None => {
-                self.define(ledger, unit, ordinal, id);
-                Ok(())
-            }
-            Definition::Alias(..) if entry.elected.is_none() => {
-                self.define(ledger, unit, ordinal, id);
-                Ok(())
-            }
-            Definition::Assembly(_) | Definition::Absolute | Definition::Engine => {
-                refuse("it is not defined by IR")
-            }
-            _ => {
-                // One of several copies alike isn't another's newer version.
-                let is_copy = matches!(global.linkage, Linkage::Weak | Linkage::LinkOnce);
-                let elected = entry.elected.map(|(unit, _)| unit);
-                if is_copy && elected.is_some() && elected != former.map(|former| former.id) {
-                    return Ok(());
-                }
-                self.replace(ledger, unit, ordinal, id, contracts)
-            }
-        }
-    }
-
-    /// A name gets another definition.
-    fn replace(
-        &mut self,
-        ledger: &mut Ledger,
-        unit: &Arc<Unit>,
-        ordinal: Ordinal,
-        id: EntryId,
-        contracts: &Contracts,
-    ) -> Result<(), Error> {
-        let global = &unit.index.globals[ordinal.index()];
-        if let Some(frozen) = ledger.frozen_unit(id) {
-            let name = &frozen.name;
-            return Err(Error::Replace {
-                name: global.name.clone(),
-                reason: format!(
-                    "{name}, which defines it, was added as frozen: its callers are bound for ever"
-                ),
-            });
-        }
-        let misfit = misfit(ledger, unit, ordinal, id, contracts);
-        let users = users_of(ledger, id);
-        let is_same = misfit.is_none();
-        if let Some(reason) = misfit {
-            match self.type_change {
-                TypeChange::Refuse => {
-                    return Err(Error::Contract {
-                        name: global.name.clone(),
-                        reason,
-                        users: names(ledger, &users),
-                    });
-                }
-                TypeChange::GoAhead => {}
-                TypeChange::Recompile => self.drop_code(ledger, users.iter().copied())?,
-            }
-        }
-        let entry = ledger.entry(id);
-        let is_variable = |kind: &GlobalKind| {
-            matches!(
-                kind,
-                GlobalKind::Variable {
-                    constant: false,
-                    ..
-                }
-            )
-        };
-        let was_variable = entry.elected.is_some_and(|(unit, ordinal)| {
-            ledger
-                .unit(unit)
-                .is_some_and(|unit| is_variable(&unit.index.globals[ordinal.index()].kind))
-        });
-        let keeps = is_same && was_variable && is_variable(&global.kind) && entry.is_present();
-        self.changed.replaced.push(Replaced {
-            name: entry.label().into(),
-            generation: entry.generation.next(),
-            users: users.len(),
-        });
-        self.plan(ledger, unit, ordinal, id, keeps);
-        if !keeps {
-            self.drop_copies(ledger, id)?;
-        }
-        Ok(())
-    }
-
-    fn plan(
-        &mut self,
-        ledger: &Ledger,
-        unit: &Arc<Unit>,
-        ordinal: Ordinal,
-        id: EntryId,
-        keeps_memory: bool,
-    ) {
-        let target = Target {
-            unit: unit.id,
-            ordinal,
-            keeps_memory,
-        };
-        self.planned.set(id, target);
-        unit.set_state(
-            ordinal,
-            rewire_llvm::GlobalState {
-                elected: true,
-                placed: keeps_memory && ledger.entry(id).is_present(),
-            },
-        );
-    }
-
-    /// Who may hold a copy of what a name stood for, or its former place, is made again: its code
-    /// when it is next called, constants that name it at once.
-    fn drop_copies(&mut self, ledger: &Ledger, id: EntryId) -> Result<(), Error> {
-        let mut waiting = vec![id];
-        while let Some(id) = waiting.pop() {
-            self.drop_code(ledger, ledger.inliners(id))?;
-            if ledger.entry(id).kind == EntryKind::Function || !ledger.entry(id).is_present() {
-                continue;
-            }
-            let users = users_of(ledger, id);
-            for user in users {
-                let entry = ledger.entry(user);
-                if entry.kind == EntryKind::Function {
-                    self.drop_code(ledger, [user])?;
-                    continue;
-                }
-                let Definition::Ir(unit, ordinal) = entry.definition else {
-                    continue;
-                };
-                let Some(unit) = ledger.unit(unit) else {
-                    continue;
-                };
-                let kind = &unit.index.globals[ordinal.index()].kind;
-                let is_constant = matches!(kind, GlobalKind::Variable { constant: true, .. });
-                if is_constant && !self.planned.targets.contains_key(&user) {
-                    let unit = unit.clone();
-                    self.plan(ledger, &unit, ordinal, user, false);
-                    waiting.push(user);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Has functions compiled again when they are next called.
-    fn drop_code(
-        &mut self,
-        ledger: &Ledger,
-        functions: impl IntoIterator<Item = EntryId>,
-    ) -> Result<(), Error> {
-        for id in functions {
-            if ledger.entry(id).kind != EntryKind::Function || self.planned.stale.contains(&id) {
-                continue;
-            }
-            if let Some(frozen) = ledger.frozen_unit(id) {
-                return Err(Error::Replace {
-                    name: ledger.entry(id).name.clone(),
-                    reason: format!(
-                        "it would have to be compiled again, and {}, which defines it, was added \
-                         as frozen",
-                        frozen.name
-                    ),
-                });
-            }
-            self.planned.stale.push(id);
-        }
-        Ok(())
-    }
-
     /// Compiles what callers must find ready, and moves the names over.
     pub(super) fn move_over(&mut self) -> Result<(), Error> {
         let core = self.core;
@@ -608,45 +398,4 @@ impl<'c> Work<'c> {
         }
         Ok(self.changed)
     }
-}
-
-/// Why a new definition doesn't fit those who use the old one.
-fn misfit(
-    ledger: &Ledger,
-    unit: &Unit,
-    ordinal: Ordinal,
-    id: EntryId,
-    contracts: &Contracts,
-) -> Option<String> {
-    let global = &unit.index.globals[ordinal.index()];
-    let entry = ledger.entry(id);
-    let known = entry.type_name.clone().unwrap_or_default();
-    if known != global.type_name {
-        return Some(format!(
-            "its type is {known}, and the new one's {}",
-            global.type_name
-        ));
-    }
-    let (former, ordinal_there) = entry.elected?;
-    let former = &ledger.unit(former)?.index.globals[ordinal_there.index()];
-    former.contract.broken_by(contracts.of(ordinal)?)
-}
-
-/// The definitions that use a name, each once.
-pub(super) fn users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
-    let mut seen: FxHashSet<EntryId> = HashSet::default();
-    let users = ledger.users(id).filter_map(|(within, _)| within);
-    users
-        .filter(|user| *user != id && seen.insert(*user))
-        .collect()
-}
-
-/// What people call entries.
-pub(super) fn names(ledger: &Ledger, ids: &[EntryId]) -> Vec<String> {
-    let mut names: Vec<String> = ids
-        .iter()
-        .map(|id| ledger.entry(*id).label().to_owned())
-        .collect();
-    names.sort_unstable();
-    names
 }

@@ -10,6 +10,7 @@
 mod commit;
 mod join;
 mod matching;
+mod plan;
 mod removing;
 mod undo;
 

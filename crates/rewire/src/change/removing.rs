@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::commit::{Work, names, users_of};
+use super::commit::Work;
+use super::plan::{names, users_of};
 use crate::error::Error;
 use crate::ledger::{Definition, EntryId, Ledger, Standing, UseAspect};
 use crate::process::structors;

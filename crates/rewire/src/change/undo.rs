@@ -162,7 +162,7 @@ impl Work<'_> {
             self.changed.replaced.push(super::Replaced {
                 name,
                 generation: entry.generation.next(),
-                users: super::commit::users_of(ledger, former.entry).len(),
+                users: super::plan::users_of(ledger, former.entry).len(),
             });
         } else {
             self.changed.added.push(name);
