@@ -15,12 +15,15 @@ use rewire_memory::ExecAddr;
 use rewire_memory::scan::{self, Caller, Unknown};
 
 use crate::core::Core;
-use crate::ledger::{Freed, Retired};
+use crate::ledger::{Freed, Piece, Retired};
 use crate::process::{fork, thread_local};
 
 /// So many pieces, or so many bytes of code, are looked after without being asked.
 const MANY: usize = 1024;
 const MUCH: u64 = 1 << 20;
+
+/// Who needs a unit that no thread is in, and that nobody else is known to need.
+const NAMED: &str = "code that names its variables";
 
 /// Something that was replaced or removed and whose memory isn't given back yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +117,18 @@ impl Core {
         if may_free {
             self.memory.end_quarantine();
         }
-        let freed = self.ledger().free(&clean);
+        let freed = {
+            let mut ledger = self.ledger();
+            let freed = ledger.free(&clean);
+            let stay = clean.iter().filter(|piece| match piece.what {
+                Piece::Unit(id) => ledger.unit(id).is_some(),
+                Piece::Block(_) => false,
+            });
+            let named = || Some(Arc::from(NAMED));
+            let stay = stay.map(|piece| describe(piece, named()));
+            reclaimed.left.extend(stay);
+            freed
+        };
         reclaimed.bytes = self.give_back_memory(freed);
         *last = {
             let (pieces, bytes) = self.ledger().waiting_to_leave();
