@@ -52,10 +52,10 @@ impl Ledger {
 
     /// What a name stood for won't come back.
     pub(crate) fn forget_former(&mut self, former: &Former) {
-        if let Some((block, place, _)) = &former.memory
-            && self.entry(former.entry).placed != Some((*block, *place))
+        if let Some((block, place)) = self.place_of(former)
+            && self.entry(former.entry).placed != Some((block, place))
         {
-            self.set_place_dead(*block, *place);
+            self.set_place_dead(block, place);
         }
         if let Some((unit, _)) = former.elected {
             if let Some(record) = self.record_mut(unit) {
@@ -65,9 +65,24 @@ impl Ledger {
         }
     }
 
+    /// Where the memory is that a variable had: places in a block change when its code leaves.
+    fn place_of(&self, former: &Former) -> Option<(BlockId, u32)> {
+        let (block, place, state) = former.memory.as_ref()?;
+        let State::Present(address) = state else {
+            // Each thread has it elsewhere.
+            return Some((*block, *place));
+        };
+        let mut definitions = self.block(*block)?.definitions.iter();
+        let is_it = |one: &super::Defined| one.entry == former.entry && one.start == *address;
+        let place = definitions.position(is_it)?;
+        Some((*block, place as u32))
+    }
+
     /// Gives a variable the memory back that it had; whether there is any.
     pub(crate) fn restore_memory(&mut self, former: &Former) -> bool {
-        let Some((block, place, state)) = former.memory.clone() else {
+        let (Some((block, place)), Some((_, _, state))) =
+            (self.place_of(former), former.memory.clone())
+        else {
             return false;
         };
         self.set_dead(former.entry);

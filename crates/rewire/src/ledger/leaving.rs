@@ -416,8 +416,12 @@ impl Ledger {
     fn renumber(&mut self, id: BlockId) {
         for place in 0..self.blocks[id].definitions.len() {
             let one = self.blocks[id].definitions[place];
-            if one.is_live {
-                self.entry_mut(one.entry).placed = Some((id, place as u32));
+            // What a change that can be undone keeps alive isn't where its name is now.
+            if one.is_live
+                && let Some((at, known)) = &mut self.entry_mut(one.entry).placed
+                && *at == id
+            {
+                *known = place as u32;
             }
         }
     }

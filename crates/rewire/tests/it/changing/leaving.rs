@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Barrier;
 
-use rewire::{Engine, Error, Failure};
+use rewire::{Engine, Error, Failure, TypeChange};
 
 use super::{
     Act, Plain, Turns, WithData, add, function, in_each_case, is_all_freed, on_fresh_thread, read,
@@ -417,6 +417,47 @@ fn a_change_that_fails_leaves_memory_as_it_was() {
             }
         }
         assert!(engine.undo().is_err());
+        is_all_freed(&engine);
+    });
+}
+
+/// Variables that lie beside code that is given back, while the change that took both away is
+/// remembered.
+#[test]
+fn variables_come_back_when_the_code_beside_them_has_gone() {
+    in_each_case(|case| {
+        if !case.undoes() {
+            return;
+        }
+        let engine = case.engine();
+        let version = |kind: &str, first: i32| {
+            let variables = (0..4).map(|i| format!("@v{i} = global {kind} {}\n", first + i));
+            let loads = (0..4).map(|i| {
+                format!(
+                    "%x{i} = load i32, ptr @v{i}
+                     %s{} = add i32 %s{i}, %x{i}\n",
+                    i + 1
+                )
+            });
+            let (variables, loads): (String, String) = (variables.collect(), loads.collect());
+            format!("{variables}define i32 @f() {{\n %s0 = add i32 0, 0\n {loads} ret i32 %s4\n}}")
+        };
+        add(&engine, &version("i32", 1));
+        let f: Plain = function(&engine, "f");
+        assert_eq!(on_fresh_thread(|| f()), 10);
+        write(&engine, "v1", 20i32);
+        for _ in 0..3 {
+            let mut change = engine.main().change();
+            change.define("new", version("i64", 100).as_bytes());
+            change.on_type_change(TypeChange::GoAhead);
+            change.commit().unwrap();
+            assert_eq!(on_fresh_thread(|| f()), 406);
+            reclaim_all(&engine);
+            engine.undo().unwrap();
+            assert_eq!(on_fresh_thread(|| f()), 28);
+            reclaim_all(&engine);
+            assert_eq!(read::<i32>(&engine, "v3"), 4);
+        }
         is_all_freed(&engine);
     });
 }
