@@ -21,6 +21,7 @@ use crate::process::{fork, thread_local};
 /// So many pieces, or so many bytes of code, are looked after without being asked.
 const MANY: usize = 1024;
 const MUCH: u64 = 1 << 20;
+
 /// Something that was replaced or removed and whose memory isn't given back yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

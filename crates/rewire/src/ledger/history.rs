@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rewire_llvm::Ordinal;
 
 use super::replacing::Planned;
-use super::{BlockId, EntryId, EntryKind, Ledger, Standing, State};
+use super::{Block, BlockId, EntryId, EntryKind, Ledger, Standing, State};
 use crate::unit::{Unit, UnitId};
 
 /// What a name stood for before a change.
@@ -18,6 +18,8 @@ pub(crate) struct Former {
     pub(crate) elected: Option<(UnitId, Ordinal)>,
     /// The memory of a variable, which stays for as long as the change can be undone.
     pub(super) memory: Option<(BlockId, u32, State)>,
+    /// Blocks from this one on were linked after the change.
+    pub(super) since: u64,
 }
 
 impl Ledger {
@@ -47,6 +49,7 @@ impl Ledger {
             entry: id,
             elected,
             memory,
+            since: self.next_block,
         }
     }
 
@@ -55,6 +58,11 @@ impl Ledger {
         if let Some((block, place)) = self.place_of(former)
             && self.entry(former.entry).placed != Some((block, place))
         {
+            // Who was linked with it and still uses it keeps it.
+            if let Some((_, _, state)) = &former.memory {
+                let before = |block: &Block| block.order < former.since;
+                self.set_aside_users(former.entry, (block, place), state, before);
+            }
             self.set_place_dead(block, place);
         }
         if let Some((unit, _)) = former.elected {
@@ -85,6 +93,13 @@ impl Ledger {
         else {
             return false;
         };
+        // Who was linked with what it has now keeps that.
+        let now = self.entry(former.entry);
+        if let Some(at) = now.placed {
+            let state = now.state.clone();
+            let after = |block: &Block| block.order >= former.since;
+            self.set_aside_users(former.entry, at, &state, after);
+        }
         self.set_dead(former.entry);
         let entry = self.entry_mut(former.entry);
         entry.placed = Some((block, place));

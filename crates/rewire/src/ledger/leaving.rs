@@ -313,7 +313,7 @@ impl Ledger {
         let asides = dead
             .flat_map(|block| &block.definitions)
             .map(|one| one.entry)
-            .filter(|entry| !self.is_function(*entry));
+            .filter(|entry| self.entry(*entry).is_aside);
         own.find_map(named)
             .or_else(|| asides.into_iter().find_map(named))
     }
@@ -324,10 +324,6 @@ impl Ledger {
         let (block, entry) = self.named_outside(id, &going)?;
         let user = self.label_of(&self.blocks[block]);
         Some(format!("{user}, which names {}", self.entry(entry).label()))
-    }
-
-    fn is_function(&self, id: EntryId) -> bool {
-        self.entry(id).kind == EntryKind::Function
     }
 
     /// Whether a piece still waits to be given back.
@@ -387,8 +383,8 @@ impl Ledger {
         }
         let is_code = |one: &&super::Defined| block.memory.code.contains(&one.start);
         let is_named = |one: &super::Defined| {
-            let mut users = self.entry(one.entry).users.iter();
-            !block.memory.code.contains(&one.start) && users.any(|user| user.block != id)
+            let entry = self.entry(one.entry);
+            entry.is_aside && entry.users.iter().any(|user| user.block != id)
         };
         if block.live == 0 && !block.definitions.iter().any(is_named) {
             self.free_block(id, freed);

@@ -51,6 +51,7 @@ pub(crate) struct Ledger {
     libraries: Vec<names::Namespace>,
     units: SlotMap<UnitId, units::Record>,
     next_unit: u64,
+    next_block: u64,
     /// The entry of each slot.
     by_slot: Vec<EntryId>,
     blocks: SlotMap<BlockId, Block>,
@@ -91,6 +92,7 @@ impl Ledger {
             libraries: vec![names::Namespace::new("main".into())],
             units: SlotMap::with_key(),
             next_unit: 0,
+            next_block: 0,
             by_slot: Vec::new(),
             blocks: SlotMap::with_key(),
             by_code: BTreeMap::new(),

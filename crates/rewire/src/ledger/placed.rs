@@ -23,6 +23,8 @@ pub(crate) struct Memory {
 pub(crate) struct Block {
     /// The unit whose IR it was made of, or that has what is still in force of it.
     pub(crate) unit: UnitId,
+    /// Counts up with each block.
+    pub(crate) order: u64,
     /// Its place in the unit's list of blocks.
     pub(crate) place: usize,
     pub(crate) memory: Memory,
@@ -73,7 +75,9 @@ impl Defined {
 
 impl Ledger {
     /// Enters a published block with its uses.
-    pub(crate) fn add_block(&mut self, block: Block) -> BlockId {
+    pub(crate) fn add_block(&mut self, mut block: Block) -> BlockId {
+        block.order = self.next_block;
+        self.next_block += 1;
         let id = self.blocks.insert(block);
         let block = &mut self.blocks[id];
         for (place, one) in block.uses.iter_mut().enumerate() {

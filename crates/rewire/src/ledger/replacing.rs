@@ -13,7 +13,9 @@ use rewire_memory::Slots;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::election::rank;
-use super::{Definition, Entry, EntryId, EntryKind, Former, Ledger, State, ThreadKey};
+use super::{
+    Block, BlockId, Definition, Entry, EntryId, EntryKind, Former, Ledger, State, ThreadKey, UseRef,
+};
 use crate::unit::UnitId;
 
 /// What a name will stand for.
@@ -242,33 +244,55 @@ impl Ledger {
     /// an entry of its own, which goes when they are gone.
     fn set_aside(&mut self, id: EntryId) {
         let entry = self.entry(id);
-        let Some((block, place)) = entry.placed else {
+        if let Some(place) = entry.placed {
+            let state = entry.state.clone();
+            self.set_aside_users(id, place, &state, |_| true);
+        }
+    }
+
+    /// The same for some memory that a variable had, and those blocks that were linked with it.
+    pub(super) fn set_aside_users(
+        &mut self,
+        id: EntryId,
+        (block, place): (BlockId, u32),
+        state: &State,
+        belongs: impl Fn(&Block) -> bool,
+    ) {
+        let entry = self.entry(id);
+        if entry.kind == EntryKind::Function {
             return;
-        };
-        if entry.kind == EntryKind::Function || entry.users.is_empty() {
+        }
+        let is_moved = |user: &UseRef| self.blocks.get(user.block).is_some_and(&belongs);
+        let (moved, kept): (Vec<UseRef>, Vec<UseRef>) =
+            entry.users.iter().copied().partition(is_moved);
+        if moved.is_empty() {
             return;
         }
         let mut aside = Entry::new(entry.library, entry.name.clone());
         aside.kind = entry.kind;
-        aside.state = entry.state.clone();
+        aside.state = state.clone();
         aside.size = entry.size;
         aside.definition = Definition::Engine;
         aside.is_aside = true;
-        aside.users = std::mem::take(&mut self.entry_mut(id).users);
         let aside = self.add(aside);
-        for user in self.entry(aside).users.clone() {
-            if let Some(one) = self
-                .blocks
-                .get_mut(user.block)
-                .and_then(|block| block.uses.get_mut(user.place as usize))
-            {
-                one.entry = aside;
-            }
-        }
+        self.set_users(aside, moved);
+        self.set_users(id, kept);
         let block = self.blocks.get_mut(block);
         if let Some(defined) = block.and_then(|block| block.definitions.get_mut(place as usize)) {
             defined.entry = aside;
         }
+    }
+
+    /// Makes these the uses of an entry.
+    fn set_users(&mut self, id: EntryId, users: Vec<UseRef>) {
+        for (back, user) in users.iter().enumerate() {
+            let block = self.blocks.get_mut(user.block);
+            if let Some(one) = block.and_then(|block| block.uses.get_mut(user.place as usize)) {
+                one.entry = id;
+                one.set_back(back);
+            }
+        }
+        self.entry_mut(id).users = users;
     }
 
     /// Tells the extractor that a definition has no memory.

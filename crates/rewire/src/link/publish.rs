@@ -196,6 +196,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
     let folds = parsed.object.folds.iter();
     Block {
         unit: unit.id,
+        order: 0,
         place: 0,
         memory: Memory {
             code: one.range(Segment::Code),

@@ -443,7 +443,7 @@ fn variables_keep_their_values_and_constants_take_new_ones() {
         change.define("step", b"@step = constant i32 1000");
         change.commit().unwrap();
         assert_eq!((f(), through(), outside()), (1122, 1000, 1000));
-        assert!(engine.reclaim().left.iter().all(|one| one.holder.is_none()));
+        reclaim_all(&engine);
         assert_eq!((f(), through(), outside()), (2122, 1000, 1000));
     });
 }
@@ -497,7 +497,7 @@ fn static_variables_are_matched_by_structure() {
         assert_eq!(function::<Plain>(&engine, "elsewhere")(), 50);
         // A body without it, and one with it again: the unit that had it first still has it.
         engine.replace("f", returns("f", 9).as_bytes()).unwrap();
-        assert!(engine.reclaim().left.iter().all(|one| one.holder.is_none()));
+        reclaim_all(&engine);
         assert_eq!((f(), other()), (9, 22));
     });
 }
