@@ -82,11 +82,12 @@ impl Core {
     }
 
     fn reclaim_now(&self, caller: &Caller, last: &mut Left) -> Reclaimed {
-        let retired = self.ledger().retired();
+        let retired = self.ledger().retired(&self.slots);
         let mut ranges: Vec<(Range<ExecAddr>, usize)> = Vec::new();
         for (place, piece) in retired.iter().enumerate() {
             if piece.holder.is_none() {
-                ranges.extend(piece.code.iter().map(|code| (code.clone(), place)));
+                let all = piece.code.iter().chain(&piece.stubs);
+                ranges.extend(all.map(|range| (range.clone(), place)));
             }
         }
         ranges.sort_unstable_by_key(|(code, _)| code.start);
@@ -139,7 +140,7 @@ impl Core {
 
     /// What is retired and not given back.
     pub(crate) fn retired(&self) -> Vec<RetiredCode> {
-        let retired = self.ledger().retired();
+        let retired = self.ledger().retired(&self.slots);
         retired
             .iter()
             .map(|piece| describe(piece, piece.holder.clone()))

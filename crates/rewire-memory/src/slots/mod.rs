@@ -221,6 +221,14 @@ impl Slots {
         self.stubs.start + (page * PAGE + HEAD + place * STUB)
     }
 
+    /// The part of a slot's stub that a thread is in, or returns to, while it makes a first call. The
+    /// canonical address isn't part of it: that may be anywhere.
+    #[must_use]
+    pub fn first_call_range(&self, id: SlotId) -> Range<ExecAddr> {
+        let start = self.canonical(id);
+        start + 1..start + STUB
+    }
+
     /// The slot in use whose stub is at a canonical address.
     #[must_use]
     pub fn at_canonical(&self, address: ExecAddr) -> Option<SlotId> {

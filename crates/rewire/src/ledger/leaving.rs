@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rewire_memory::unwind::UnwindRegistration;
-use rewire_memory::{ExecAddr, RegionKind, SlotId};
+use rewire_memory::{ExecAddr, RegionKind, SlotId, Slots};
 use rustc_hash::FxHashSet;
 
 use super::election::is_local;
@@ -37,6 +37,9 @@ pub(super) struct Leaving {
 pub(crate) struct Retired {
     pub(crate) what: Piece,
     pub(crate) code: Vec<Range<ExecAddr>>,
+    /// The ways into the engine that leave with it: a thread that has jumped there for a first call
+    /// need not have a frame in the code any more.
+    pub(crate) stubs: Vec<Range<ExecAddr>>,
     /// What people know it by.
     pub(crate) label: Arc<str>,
     /// Who needs it, if it isn't threads.
@@ -157,7 +160,7 @@ impl Ledger {
     }
 
     /// What waits to be given back, with what is known of who needs it.
-    pub(crate) fn retired(&mut self) -> Vec<Retired> {
+    pub(crate) fn retired(&mut self, slots: &Slots) -> Vec<Retired> {
         let mut blocks = std::mem::take(&mut self.leaving.blocks);
         blocks.retain(|id| self.blocks.contains_key(*id));
         let mut retired = Vec::with_capacity(blocks.len());
@@ -177,6 +180,7 @@ impl Ledger {
             retired.push(Retired {
                 what: Piece::Block(*id),
                 code: Vec::from_iter((!code.is_empty()).then_some(code)),
+                stubs: Vec::new(),
                 label: self.label_of(block),
                 holder: holder.map(Arc::from),
             });
@@ -191,6 +195,7 @@ impl Ledger {
             retired.push(Retired {
                 what: Piece::Unit(id),
                 code: code.filter(|code| !code.is_empty()).collect(),
+                stubs: self.stubs_of(&record.unit, slots),
                 label: record.unit.name.clone(),
                 holder: self.holder_of(id),
             });
@@ -213,6 +218,14 @@ impl Ledger {
             definitions.filter(move |one| one.entry == id && code.contains(&one.start))
         });
         bodies.next().map(|one| one.start)
+    }
+
+    /// Where threads make first calls of functions that nobody but a unit names.
+    fn stubs_of(&self, unit: &Unit, slots: &Slots) -> Vec<Range<ExecAddr>> {
+        let entries = unit.entries.iter().flatten().map(|id| self.entry(*id));
+        let own = entries.filter(|entry| entry.mentions <= 1);
+        let slots_of = own.filter_map(|entry| entry.slot);
+        slots_of.map(|slot| slots.first_call_range(slot)).collect()
     }
 
     fn label_of(&self, block: &Block) -> Arc<str> {
