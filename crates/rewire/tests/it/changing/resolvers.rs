@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use rewire::{Answer, Engine, Error, Request};
 
-use super::{Act, Plain, add, function, in_each_case, is_all_freed, returns, undo_all, write};
+use super::{
+    Act, Plain, Turns, add, function, in_each_case, is_all_freed, returns, undo_all, write,
+};
 
 const CALLER: &str = "declare i32 @f()
     declare i32 @nowhere()
@@ -196,5 +198,43 @@ fn within_an_indirect_functions_resolver() {
             }
             is_all_freed(&engine);
         }
+    });
+}
+
+/// The caller has jumped to what it calls, so that no frame of its unit's is left; the name that is
+/// being resolved is the unit's alone.
+#[test]
+fn a_unit_whose_call_is_being_resolved_is_removed() {
+    in_each_case(|case| {
+        let engine = case.engine();
+        let unit = add(
+            &engine,
+            "declare i32 @nowhere()
+             define i32 @f() {
+               %x = musttail call i32 @nowhere()
+               ret i32 %x
+             }",
+        );
+        let turns = Arc::new(Turns::default());
+        let within = turns.clone();
+        resolve(&engine, move |_, _| {
+            within.reach(1);
+            within.await_step(2);
+            Some(Answer::Address((hundred as *const ()).into()))
+        });
+        let f: Plain = function(&engine, "f");
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| f());
+            turns.await_step(1);
+            engine.remove_unit(unit).unwrap();
+            for _ in 0..3 {
+                let reclaimed = engine.reclaim();
+                assert!(!reclaimed.left.is_empty(), "{reclaimed:?}");
+            }
+            turns.reach(2);
+            assert_eq!(thread.join().unwrap(), 100);
+        });
+        undo_all(&engine);
+        is_all_freed(&engine);
     });
 }
