@@ -142,7 +142,7 @@ fn replace(engine: &Engine, done: &AtomicBool, versions: &Versions, first: usize
         let mut version = versions[index].lock().unwrap();
         *version += 1;
         let name = format!("f{index}");
-        if round % 5 != 0 {
+        if !round.is_multiple_of(5) {
             engine
                 .replace(&name, body(&name, *version).as_bytes())
                 .unwrap();
@@ -177,7 +177,7 @@ fn come_and_go(engine: &Engine, done: &AtomicBool) -> u64 {
         change.remove_unit(unit).force();
         change.on_type_change(TypeChange::GoAhead);
         change.commit().unwrap();
-        if version % 16 == 0 {
+        if version.is_multiple_of(16) {
             engine.reclaim();
         }
     }

@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use rewire::{Answer, Engine, Error, Request};
 
-use super::{
-    Act, Plain, Turns, add, function, in_each_case, is_all_freed, returns, undo_all, write,
-};
+use super::{Act, Plain, add, function, in_each_case, is_all_freed, returns, undo_all, write};
 
 const CALLER: &str = "declare i32 @f()
     declare i32 @nowhere()
