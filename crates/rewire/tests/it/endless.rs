@@ -179,7 +179,7 @@ fn redefine(rounds: u64) {
         });
         for round in 1..=rounds {
             engine.replace("f", version(round).as_bytes()).unwrap();
-            if round % every == 0 {
+            if round.is_multiple_of(every) {
                 assert_eq!(newest(), round);
                 if rounds < LONG {
                     engine.reclaim();
@@ -295,7 +295,7 @@ fn come_and_go(rounds: u64) {
         let cleaned: Enter = function(&engine, "cleaned_up");
         assert_eq!(cleaned(0), value + 7);
         engine.remove_unit(unit).unwrap();
-        if round % every == 0 {
+        if round.is_multiple_of(every) {
             if rounds < LONG {
                 engine.reclaim();
             }

@@ -177,7 +177,7 @@ fn come_and_go(engine: &Engine, done: &AtomicBool) -> u64 {
         change.remove_unit(unit).force();
         change.on_type_change(TypeChange::GoAhead);
         change.commit().unwrap();
-        if version % 16 == 0 {
+        if version.is_multiple_of(16) {
             engine.reclaim();
         }
     }
