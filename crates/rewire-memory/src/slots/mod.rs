@@ -222,11 +222,12 @@ impl Slots {
     }
 
     /// The part of a slot's stub that a thread is in, or returns to, while it makes a first call. The
-    /// canonical address isn't part of it: that may be anywhere.
+    /// canonical address isn't part of it: that may be anywhere. Neither is its end the next stub's,
+    /// because a scan takes ends for inside.
     #[must_use]
     pub fn first_call_range(&self, id: SlotId) -> Range<ExecAddr> {
         let start = self.canonical(id);
-        start + 1..start + STUB
+        start + 1..start + (STUB - 1)
     }
 
     /// The slot in use whose stub is at a canonical address.
