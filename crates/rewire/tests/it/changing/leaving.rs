@@ -248,45 +248,47 @@ extern "C-unwind" fn instead() -> i32 {
 fn what_another_thread_is_in() {
     in_each_case(|case| {
         for is_called in [false, true] {
-            let engine = case.engine();
-            let unit = add(&engine, BUSY);
-            if is_called {
-                let after: Plain = function(&engine, "after");
-                assert_eq!(on_fresh_thread(|| after()), 100);
-            }
-            engine.on_failure(|failure: &Failure<'_>| {
-                assert!(matches!(failure.error, Error::Removed { .. }));
-                assert_eq!(failure.function, Some("after"));
-                assert_eq!(failure.callers[0], "f");
-                Some((instead as *const ()).into())
-            });
-            let f: WithData = function(&engine, "f");
-            let turns = Turns::default();
-            let run = || {
-                let mut wait = Act::new(|| {
-                    turns.reach(1);
-                    turns.await_step(2);
-                });
-                f(wait.data())
-            };
-            std::thread::scope(|scope| {
-                let thread = scope.spawn(run);
-                turns.await_step(1);
-                engine.remove_unit(unit).unwrap();
-                for _ in 0..3 {
-                    assert_eq!(engine.reclaim().bytes, 0);
+            on_fresh_thread(|| {
+                let engine = case.engine();
+                let unit = add(&engine, BUSY);
+                if is_called {
+                    let after: Plain = function(&engine, "after");
+                    assert_eq!(on_fresh_thread(|| after()), 100);
                 }
-                assert!(engine.lookup("after").is_err());
-                turns.reach(2);
-                let expected = if is_called { 1121 } else { 921 };
-                assert_eq!(thread.join().unwrap(), expected);
+                engine.on_failure(|failure: &Failure<'_>| {
+                    assert!(matches!(failure.error, Error::Removed { .. }));
+                    assert_eq!(failure.function, Some("after"));
+                    assert_eq!(failure.callers[0], "f");
+                    Some((instead as *const ()).into())
+                });
+                let f: WithData = function(&engine, "f");
+                let turns = Turns::default();
+                let run = || {
+                    let mut wait = Act::new(|| {
+                        turns.reach(1);
+                        turns.await_step(2);
+                    });
+                    f(wait.data())
+                };
+                std::thread::scope(|scope| {
+                    let thread = scope.spawn(run);
+                    turns.await_step(1);
+                    engine.remove_unit(unit).unwrap();
+                    for _ in 0..3 {
+                        assert_eq!(engine.reclaim().bytes, 0);
+                    }
+                    assert!(engine.lookup("after").is_err());
+                    turns.reach(2);
+                    let expected = if is_called { 1121 } else { 921 };
+                    assert_eq!(thread.join().unwrap(), expected);
+                });
+                if case.undoes() {
+                    engine.undo().unwrap();
+                    assert_eq!(on_fresh_thread(|| f(ptr::null_mut())), 1121);
+                    undo_all(&engine);
+                }
+                is_all_freed(&engine);
             });
-            if case.undoes() {
-                engine.undo().unwrap();
-                assert_eq!(on_fresh_thread(|| f(ptr::null_mut())), 1121);
-                undo_all(&engine);
-            }
-            is_all_freed(&engine);
         }
     });
 }

@@ -67,11 +67,30 @@ impl Case {
     }
 }
 
-/// Runs a test in each case, on a thread of its own: on a stack that others were on, addresses of
-/// code may stand that was at the same place.
+/// What a child says that has run its test to the end.
+const DONE: i32 = 7;
+
+/// Runs a test in each case, in a process of its own: threads of other tests may have stale addresses
+/// on their stacks of engines that were at the same place. Each case has a fresh thread.
 pub(crate) fn in_each_case(test: impl Fn(Case) + Sync) {
-    for case in CASES {
-        on_fresh_thread(|| test(case));
+    let run = || {
+        for case in CASES {
+            on_fresh_thread(|| test(case));
+        }
+    };
+    let thread = std::thread::current();
+    match thread.name() {
+        // The harness names its threads after their tests, when there are several.
+        Some(name) if name != "main" && !is_child() => {
+            let said = said_in_process(name, "cases", run);
+            assert_eq!(said, [DONE]);
+        }
+        _ => {
+            run();
+            if is_child() {
+                say(DONE);
+            }
+        }
     }
 }
 
