@@ -13,7 +13,9 @@ use super::{Changed, Step, Terms, TypeChange, removing};
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Replacement, Why};
-use crate::ledger::{Definition, EntryId, EntryKind, Former, LibraryId, Planned, Standing, State};
+use crate::ledger::{
+    Definition, EntryId, EntryKind, Former, Ledger, LibraryId, Planned, Standing, State,
+};
 use crate::link::{self, Object, Purpose};
 use crate::process::cxx;
 use crate::recording::span_since;
@@ -82,6 +84,28 @@ fn begin(step: Step) -> Result<Begun, Error> {
     })
 }
 
+/// The names that steps are about.
+fn names_of(
+    library: LibraryId,
+    ledger: &mut Ledger,
+    begun: &[Begun],
+) -> Result<Vec<EntryId>, Error> {
+    let mut names: FxHashSet<EntryId> = HashSet::default();
+    for step in begun {
+        match step {
+            Begun::Module { read, how } => {
+                names.extend(ledger.defined_names(library, &read.index));
+                if let How::Reload(unit) = how {
+                    names.extend(removing::names_of(ledger, *unit)?);
+                }
+            }
+            Begun::Remove(name) => names.extend(ledger.find(library, name)),
+            Begun::RemoveUnit(unit) => names.extend(removing::names_of(ledger, *unit)?),
+        }
+    }
+    Ok(names.into_iter().collect())
+}
+
 impl<'c> Work<'c> {
     pub(super) fn new(core: &'c Core, library: LibraryId) -> Self {
         Self {
@@ -102,7 +126,8 @@ impl<'c> Work<'c> {
     }
 
     fn run(&mut self, begun: Vec<Begun>) -> Result<(), Error> {
-        self.claim(&begun)?;
+        let library = self.library;
+        self.claim(|ledger| names_of(library, ledger, &begun))?;
         let mut removals = Vec::new();
         for step in begun {
             match step {
@@ -120,55 +145,26 @@ impl<'c> Work<'c> {
         self.move_over()
     }
 
-    /// Makes names this thread's to change.
-    pub(super) fn claim_all(&mut self, names: Vec<EntryId>) -> Result<(), Error> {
-        let core = self.core;
-        let mut ledger = core.ledger();
-        while let Err(taken) = ledger.claim_names(&names) {
-            if ledger.is_mine(taken) {
-                let name = ledger.entry(taken).label().into();
-                return Err(Error::Changing { name });
-            }
-            ledger = core.changed.wait(ledger);
-        }
-        drop(ledger);
-        self.claimed = names;
-        Ok(())
-    }
-
-    /// Makes the names that change this thread's to change, when no other thread changes any.
-    fn claim(&mut self, begun: &[Begun]) -> Result<(), Error> {
+    /// Makes names this thread's to change, when no other thread changes any. Which they are is asked
+    /// again after each wait.
+    pub(super) fn claim(
+        &mut self,
+        names: impl Fn(&mut Ledger) -> Result<Vec<EntryId>, Error>,
+    ) -> Result<(), Error> {
         let core = self.core;
         let mut ledger = core.ledger();
         loop {
-            let mut names: FxHashSet<EntryId> = HashSet::default();
-            for step in begun {
-                match step {
-                    Begun::Module { read, how } => {
-                        names.extend(ledger.defined_names(self.library, &read.index));
-                        if let How::Reload(unit) = how {
-                            names.extend(removing::names_of(&ledger, *unit)?);
-                        }
-                    }
-                    Begun::Remove(name) => names.extend(ledger.find(self.library, name)),
-                    Begun::RemoveUnit(unit) => names.extend(removing::names_of(&ledger, *unit)?),
-                }
+            let names = names(&mut ledger)?;
+            let Err(taken) = ledger.claim_names(&names) else {
+                self.claimed = names;
+                return Ok(());
+            };
+            let name: Arc<str> = ledger.entry(taken).label().into();
+            if ledger.is_mine(taken) {
+                return Err(Error::Changing { name });
             }
-            let names: Vec<EntryId> = names.into_iter().collect();
-            match ledger.claim_names(&names) {
-                Ok(()) => {
-                    self.claimed = names;
-                    return Ok(());
-                }
-                Err(taken) => {
-                    let name: Arc<str> = ledger.entry(taken).label().into();
-                    if ledger.is_mine(taken) {
-                        return Err(Error::Changing { name });
-                    }
-                    self.waited.get_or_insert_with(|| (name, Instant::now()));
-                    ledger = core.changed.wait(ledger);
-                }
-            }
+            self.waited.get_or_insert_with(|| (name, Instant::now()));
+            ledger = core.changed.wait(ledger);
         }
     }
 
@@ -224,7 +220,7 @@ impl<'c> Work<'c> {
             }
         }
         if let How::Reload(old) = how {
-            self.reload(&mut ledger, *old, &unit)?;
+            self.reload(&ledger, *old)?;
         }
         drop(ledger);
         cxx::load_if_needed(core, &unit);
@@ -285,8 +281,6 @@ impl<'c> Work<'c> {
         if let Some((name, since)) = self.waited.take() {
             core.tell_wait(name, since);
         }
-        let targets = &self.planned.targets;
-        self.planned.stale.retain(|id| !targets.contains_key(id));
         let roots = self.roots();
         self.run_destructors();
         let link = |objects: &[Object]| -> Result<Vec<Former>, Error> {
@@ -296,12 +290,6 @@ impl<'c> Work<'c> {
             [] => {
                 let mut ledger = core.ledger();
                 ledger.move_over(&self.planned, &HashSet::default(), &core.slots)
-            }
-            [(unit, roots)] => {
-                let why = || Why::Replacement;
-                core.observed(unit, roots, why, || {
-                    link(&[Object::of_ir(unit, core.emit(unit, roots, Scope::Values)?)])
-                })?
             }
             [(first, of_first), ..] => {
                 let why = || Why::Replacement;

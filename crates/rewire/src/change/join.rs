@@ -2,6 +2,8 @@
 
 use rewire_llvm::{Contract, GlobalKind, Module, ModuleIndex, Ordinal, Source};
 
+use rustc_hash::FxHashMap;
+
 use crate::error::Error;
 
 /// A module that was read.
@@ -10,7 +12,7 @@ pub(super) struct Read {
     pub(super) module: Module,
     pub(super) index: ModuleIndex,
     /// The contracts of its functions, as the bodies keep them; empty where nothing is replaced.
-    contracts: Vec<(Ordinal, Contract)>,
+    contracts: Contracts,
 }
 
 impl Read {
@@ -18,13 +20,13 @@ impl Read {
     pub(super) fn new(source: Source, replaces: bool) -> Result<Self, Error> {
         let module = Module::read(&source)?;
         let index = module.index()?;
-        let mut contracts = Vec::new();
+        let mut contracts = FxHashMap::default();
         if replaces {
             module.verify_all()?;
             for (ordinal, global) in index.numbered() {
                 let is_function = global.kind == GlobalKind::Function && global.is_definition;
                 if is_function && !global.is_local() {
-                    contracts.push((ordinal, module.kept_contract(ordinal)));
+                    contracts.insert(ordinal, module.kept_contract(ordinal));
                 }
             }
         }
@@ -32,7 +34,7 @@ impl Read {
             source,
             module,
             index,
-            contracts,
+            contracts: Contracts(contracts),
         })
     }
 
@@ -63,23 +65,17 @@ impl Read {
 }
 
 /// The contracts of a module's functions, once the module is a unit's.
-pub(super) struct Contracts(Vec<(Ordinal, Contract)>);
+pub(super) struct Contracts(FxHashMap<Ordinal, Contract>);
 
 impl Contracts {
     pub(super) fn of(&self, function: Ordinal) -> Option<&Contract> {
-        let mut contracts = self.0.iter();
-        Some(&contracts.find(|one| one.0 == function)?.1)
+        self.0.get(&function)
     }
 }
 
 impl Read {
     /// Takes it apart for the ledger.
     pub(super) fn into_parts(self) -> (Source, Module, ModuleIndex, Contracts) {
-        (
-            self.source,
-            self.module,
-            self.index,
-            Contracts(self.contracts),
-        )
+        (self.source, self.module, self.index, self.contracts)
     }
 }

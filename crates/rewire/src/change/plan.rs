@@ -210,7 +210,7 @@ impl Work<'_> {
         functions: impl IntoIterator<Item = EntryId>,
     ) -> Result<(), Error> {
         for id in functions {
-            if ledger.entry(id).kind != EntryKind::Function || self.planned.stale.contains(&id) {
+            if ledger.entry(id).kind != EntryKind::Function || self.planned.stale.contains(id) {
                 continue;
             }
             if let Some(frozen) = ledger.frozen_unit(id) {
@@ -223,7 +223,7 @@ impl Work<'_> {
                     ),
                 });
             }
-            self.planned.stale.push(id);
+            self.planned.stale.insert(id);
         }
         Ok(())
     }

@@ -64,15 +64,9 @@ impl Work<'_> {
     }
 
     /// Plans what is left of a unit whose new version is there.
-    pub(super) fn reload(
-        &mut self,
-        ledger: &mut Ledger,
-        old: UnitId,
-        new: &Arc<Unit>,
-    ) -> Result<(), Error> {
+    pub(super) fn reload(&mut self, ledger: &Ledger, old: UnitId) -> Result<(), Error> {
         let mut gone = names_of(ledger, old)?;
         gone.retain(|id| !self.planned.targets.contains_key(id));
-        let _ = new;
         self.withdraw(ledger, &gone, Some(old))?;
         self.planned.leaving.push(old);
         Ok(())
@@ -91,7 +85,7 @@ impl Work<'_> {
                 || unit.is_some() && of_unit == unit
                 || of_unit.is_some_and(|unit| self.planned.leaving.contains(&unit))
                 || self.planned.targets.contains_key(user)
-                || self.planned.withdrawn.contains(user)
+                || self.planned.withdrawn.contains(*user)
         };
         for id in ids {
             let has_heir = !ledger.entry(*id).alternatives.is_empty();
@@ -108,8 +102,7 @@ impl Work<'_> {
             }
         }
         for id in ids {
-            if !self.planned.withdrawn.contains(id) && !self.planned.targets.contains_key(id) {
-                self.planned.withdrawn.push(*id);
+            if !self.planned.targets.contains_key(id) && self.planned.withdrawn.insert(*id) {
                 self.changed.removed.push(ledger.entry(*id).label().into());
             }
         }
@@ -136,7 +129,7 @@ impl Work<'_> {
                     unit.entry(ordinal).is_some_and(|user| {
                         user != id
                             && ledger.entry(user).elected == Some((unit.id, ordinal))
-                            && !self.planned.withdrawn.contains(&user)
+                            && !self.planned.withdrawn.contains(user)
                             && !self.planned.targets.contains_key(&user)
                             && !self.planned.leaving.contains(&unit.id)
                     })

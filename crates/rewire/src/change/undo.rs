@@ -8,7 +8,7 @@ use super::Changed;
 use super::commit::Work;
 use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{EntryId, Former, Ledger, Planned, Standing, Target};
+use crate::ledger::{EntryId, Former, Ledger, Planned, Standing};
 use crate::sync::lock;
 use crate::unit::UnitId;
 
@@ -110,7 +110,7 @@ impl Work<'_> {
     fn undo(&mut self, record: &Record) -> Result<(), Error> {
         let core = self.core;
         let names: Vec<EntryId> = record.former.iter().map(|former| former.entry).collect();
-        self.claim_all(names)?;
+        self.claim(|_| Ok(names.clone()))?;
         {
             let mut ledger = core.ledger();
             for unit in &record.left {
@@ -126,9 +126,8 @@ impl Work<'_> {
             }
             gone.retain(|id| !self.planned.targets.contains_key(id));
             for id in gone {
-                if !self.planned.withdrawn.contains(&id) {
+                if self.planned.withdrawn.insert(id) {
                     self.changed.removed.push(ledger.entry(id).label().into());
-                    self.planned.withdrawn.push(id);
                 }
             }
             for unit in &record.joined {
@@ -148,7 +147,7 @@ impl Work<'_> {
         let Some((unit, ordinal)) = former.elected else {
             if entry.elected.is_some() {
                 self.changed.removed.push(entry.label().into());
-                self.planned.withdrawn.push(former.entry);
+                self.planned.withdrawn.insert(former.entry);
             }
             return;
         };
@@ -167,20 +166,8 @@ impl Work<'_> {
         } else {
             self.changed.added.push(name);
         }
-        let target = Target {
-            unit,
-            ordinal,
-            keeps_memory,
-        };
-        self.planned.set(former.entry, target);
         if let Some(unit) = ledger.unit(unit) {
-            unit.set_state(
-                ordinal,
-                rewire_llvm::GlobalState {
-                    elected: true,
-                    placed: keeps_memory,
-                },
-            );
+            self.plan(ledger, unit, ordinal, former.entry, keeps_memory);
         }
     }
 }

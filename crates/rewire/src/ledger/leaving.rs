@@ -171,8 +171,6 @@ impl Ledger {
             let holder = match standing {
                 Some(Standing::Leaving) => continue,
                 _ if block.pins > 0 => Some("a pinned address"),
-                // Code that came after its unit had gone stands alone as well.
-                None => None,
                 // It leaves as a whole or comes back: its bodies call one another.
                 Some(Standing::Withdrawn) => Some("a change that can be undone"),
                 // Code that came after its unit had gone stands alone as well.

@@ -34,16 +34,48 @@ pub(crate) struct Planned {
     pub(crate) order: Vec<EntryId>,
     pub(crate) targets: HashMap<EntryId, Target, FxBuildHasher>,
     /// Names whose definitions leave.
-    pub(crate) withdrawn: Vec<EntryId>,
+    pub(crate) withdrawn: Names,
     /// Functions whose machine code leaves, to be made again when they are called.
-    pub(crate) stale: Vec<EntryId>,
+    pub(crate) stale: Names,
     /// Units that leave.
     pub(crate) leaving: Vec<UnitId>,
     /// It can be undone: what names stood for is kept.
     pub(crate) is_remembered: bool,
 }
 
+/// Names, each once, in the order in which they came.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    order: Vec<EntryId>,
+    all: FxHashSet<EntryId>,
+}
+
+impl Names {
+    /// Whether it is new.
+    pub(crate) fn insert(&mut self, id: EntryId) -> bool {
+        let is_new = self.all.insert(id);
+        if is_new {
+            self.order.push(id);
+        }
+        is_new
+    }
+
+    pub(crate) fn contains(&self, id: EntryId) -> bool {
+        self.all.contains(&id)
+    }
+
+    fn iter(&self) -> std::slice::Iter<'_, EntryId> {
+        self.order.iter()
+    }
+}
+
 impl Planned {
+    /// The functions whose machine code leaves and that get no other definition.
+    fn only_stale(&self) -> impl Iterator<Item = &EntryId> + Clone {
+        let is_only = |id: &&EntryId| !self.targets.contains_key(*id);
+        self.stale.iter().filter(is_only)
+    }
+
     /// Has a name stand for something else.
     pub(crate) fn set(&mut self, id: EntryId, target: Target) {
         if self.targets.insert(id, target).is_none() {
@@ -99,10 +131,11 @@ impl Ledger {
         arriving: &FxHashSet<EntryId>,
         slots: &Slots,
     ) -> Vec<Former> {
-        let changed = planned.order.iter().chain(&planned.withdrawn);
-        let mut several = changed.clone().count() + planned.stale.len() > 1;
+        let changed = planned.order.iter().chain(planned.withdrawn.iter());
+        let all = changed.clone().chain(planned.only_stale());
+        let mut several = all.clone().count() > 1;
         let mut former = Vec::new();
-        for id in changed.clone().chain(&planned.stale) {
+        for id in all {
             let entry = self.entry(*id);
             let Some(slot) = entry.slot else { continue };
             // One function alone moves by one store, when its body is entered.
@@ -118,10 +151,10 @@ impl Ledger {
         for id in &planned.order {
             self.move_one(*id, planned.targets[id], arriving.contains(id), slots);
         }
-        for id in &planned.withdrawn {
+        for id in planned.withdrawn.iter() {
             self.withdraw(*id, slots);
         }
-        for id in &planned.stale {
+        for id in planned.only_stale() {
             self.set_stale(*id, slots);
         }
         for unit in &planned.leaving {
@@ -143,7 +176,6 @@ impl Ledger {
         entry.is_ahead = false;
         self.tell_unplaced(id);
         if let Some(slot) = slot {
-            slots.take_ready(slot);
             slots.reset(slot);
         }
     }
@@ -222,7 +254,6 @@ impl Ledger {
             self.names_version += 1;
         }
         if let Some(slot) = self.entry(id).slot {
-            slots.take_ready(slot);
             slots.reset(slot);
         }
         if let Some(unit) = before {
