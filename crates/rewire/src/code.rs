@@ -8,7 +8,7 @@ use rewire_memory::ExecAddr;
 
 use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{BlockId, Definition, EntryId, EntryKind, LibraryId, State};
+use crate::ledger::{BlockId, Definition, EntryId, EntryKind, Ledger, LibraryId, State};
 use crate::outside::LazyIr;
 use crate::unit::Scope;
 
@@ -65,13 +65,18 @@ impl Drop for Pin {
     }
 }
 
-/// The function of a name, past aliases and imports.
-fn function(core: &Core, library: LibraryId, name: &str) -> Result<EntryId, Error> {
-    let mut ledger = core.ledger();
+/// What a name stands for, past aliases and imports.
+fn entry(ledger: &mut Ledger, library: LibraryId, name: &str) -> Result<EntryId, Error> {
     let unknown = || Error::Unknown { name: name.into() };
     let id = ledger.find(library, name).ok_or_else(unknown)?;
     ledger.import(id);
-    let (id, _) = ledger.target(id);
+    Ok(ledger.target(id).0)
+}
+
+/// The same, if it is a function.
+fn function(ledger: &mut Ledger, library: LibraryId, name: &str) -> Result<EntryId, Error> {
+    let unknown = || Error::Unknown { name: name.into() };
+    let id = entry(ledger, library, name)?;
     let entry = ledger.entry(id);
     if entry.kind != EntryKind::Function || entry.definition == Definition::None {
         return Err(unknown());
@@ -83,15 +88,12 @@ fn function(core: &Core, library: LibraryId, name: &str) -> Result<EntryId, Erro
 pub(crate) fn ir(core: &Core, library: LibraryId, name: &str) -> Result<String, Error> {
     let (unit, ordinal) = {
         let mut ledger = core.ledger();
-        let unknown = || Error::Unknown { name: name.into() };
-        let id = ledger.find(library, name).ok_or_else(unknown)?;
-        ledger.import(id);
-        let (id, _) = ledger.target(id);
+        let id = entry(&mut ledger, library, name)?;
         match ledger.entry(id).definition {
             Definition::Ir(unit, ordinal) => {
                 (ledger.unit(unit).cloned().ok_or(Error::NoUnit)?, ordinal)
             }
-            _ => return Err(unknown()),
+            _ => return Err(Error::Unknown { name: name.into() }),
         }
     };
     let mut copy = unit.copy(&[ordinal])?;
@@ -100,8 +102,8 @@ pub(crate) fn ir(core: &Core, library: LibraryId, name: &str) -> Result<String, 
 
 /// See [`Library::machine_code`](crate::Library::machine_code).
 pub(crate) fn machine_code(core: &Core, library: LibraryId, name: &str) -> Option<MachineCode> {
-    let id = function(core, library, name).ok()?;
-    let ledger = core.ledger();
+    let mut ledger = core.ledger();
+    let id = function(&mut ledger, library, name).ok()?;
     let (block, place) = ledger.entry(id).placed?;
     let defined = ledger.block(block)?.definitions.get(place as usize)?;
     Some(MachineCode {
@@ -114,7 +116,7 @@ pub(crate) fn machine_code(core: &Core, library: LibraryId, name: &str) -> Optio
 
 /// See [`Library::pin`](crate::Library::pin).
 pub(crate) fn pin(core: &Arc<Core>, library: LibraryId, name: &str) -> Result<Pin, Error> {
-    let id = function(core, library, name)?;
+    let id = function(&mut core.ledger(), library, name)?;
     loop {
         core.provide(id, None)?;
         let mut ledger = core.ledger();
@@ -131,26 +133,28 @@ pub(crate) fn pin(core: &Arc<Core>, library: LibraryId, name: &str) -> Result<Pi
                 });
             }
         }
-        if !entry_is_ir(&ledger, id) {
+        if !matches!(ledger.entry(id).definition, Definition::Ir(..)) {
             return Err(Error::Unknown { name: name.into() });
         }
     }
 }
 
-fn entry_is_ir(ledger: &crate::ledger::Ledger, id: EntryId) -> bool {
-    matches!(ledger.entry(id).definition, Definition::Ir(..))
+/// A function whose code may be dropped: no frozen unit's.
+fn droppable(ledger: &mut Ledger, library: LibraryId, name: &str) -> Result<EntryId, Error> {
+    let id = function(ledger, library, name)?;
+    match ledger.frozen_unit(id) {
+        Some(unit) => Err(Error::Replace {
+            name: name.into(),
+            reason: format!("{}, which defines it, was added as frozen", unit.name),
+        }),
+        None => Ok(id),
+    }
 }
 
 /// See [`Library::unload`](crate::Library::unload).
 pub(crate) fn unload(core: &Core, library: LibraryId, name: &str) -> Result<bool, Error> {
-    let id = function(core, library, name)?;
     let mut ledger = core.ledger();
-    if let Some(unit) = ledger.frozen_unit(id) {
-        return Err(Error::Replace {
-            name: name.into(),
-            reason: format!("{}, which defines it, was added as frozen", unit.name),
-        });
-    }
+    let id = droppable(&mut ledger, library, name)?;
     let was_there = ledger.entry(id).is_present();
     ledger.set_stale(id, &core.slots);
     Ok(was_there)
@@ -163,14 +167,8 @@ pub(crate) fn refresh(
     name: &str,
     make: LazyIr,
 ) -> Result<(), Error> {
-    let id = function(core, library, name)?;
     let mut ledger = core.ledger();
-    if let Some(unit) = ledger.frozen_unit(id) {
-        return Err(Error::Replace {
-            name: name.into(),
-            reason: format!("{}, which defines it, was added as frozen", unit.name),
-        });
-    }
+    let id = droppable(&mut ledger, library, name)?;
     if ledger.entry(id).changing.is_some() {
         return Err(Error::Changing { name: name.into() });
     }

@@ -101,9 +101,6 @@ impl Ledger {
             {
                 self.set_dead(front);
             }
-            if is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id) {
-                self.bequeath(entry);
-            }
             if let Some(comdat) = &global.comdat {
                 let comdats = &mut self.namespace_mut(unit.library).comdats;
                 if comdats.get(comdat) == Some(&id) {
@@ -111,7 +108,21 @@ impl Ledger {
                 }
             }
         }
+        for entry in self.own_locals(&unit) {
+            self.bequeath(entry);
+        }
         self.leaving.units.push(id);
+    }
+
+    /// The locals of a unit that no other unit has taken over.
+    fn own_locals(&self, unit: &Unit) -> Vec<EntryId> {
+        let locals = unit.index.globals.iter().zip(&unit.entries);
+        let own = locals.filter_map(|(global, entry)| {
+            let entry = (*entry)?;
+            let elected = self.entry(entry).elected.map(|(unit, _)| unit);
+            (is_local(global) && elected == Some(unit.id)).then_some(entry)
+        });
+        own.collect()
     }
 
     /// A local of a leaving unit stays where it is, for the unit that took it over if there is one.
@@ -299,20 +310,15 @@ impl Ledger {
             let user = users.find(|one| stays(one))?;
             Some((user.block, entry))
         };
-        let locals = record.unit.index.globals.iter().zip(&record.unit.entries);
-        let mut own = locals.filter_map(|(global, entry)| {
-            let entry = (*entry)?;
-            let is_own =
-                is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id);
-            is_own.then_some(entry)
-        });
+        let own = self.own_locals(&record.unit);
         let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
         let dead = blocks.filter(|block| block.live == 0);
         let asides = dead
             .flat_map(|block| &block.definitions)
             .map(|one| one.entry)
             .filter(|entry| self.entry(*entry).is_aside);
-        own.find_map(named)
+        own.into_iter()
+            .find_map(named)
             .or_else(|| asides.into_iter().find_map(named))
     }
 
@@ -473,11 +479,8 @@ impl Ledger {
         };
         let (unit, blocks) = (record.unit.clone(), record.blocks.clone());
         let is_superseded = record.is_superseded && record.standing == Standing::Leaving;
-        for (global, entry) in unit.index.globals.iter().zip(&unit.entries) {
-            let Some(entry) = *entry else { continue };
-            if is_local(global) && self.entry(entry).elected.is_some_and(|one| one.0 == id) {
-                self.set_dead(entry);
-            }
+        for entry in self.own_locals(&unit) {
+            self.set_dead(entry);
         }
         for block in blocks {
             if self.blocks[block].live > 0 {
