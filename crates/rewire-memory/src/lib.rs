@@ -3,8 +3,8 @@
 //!
 //! - [`CodeMemory`] is one reserved range near libc, cut into regions of one protection each.
 //!   No page of it is ever writable and executable, and no page changes its protection once it
-//!   is in use: what can't be written through its own mapping is written through
-//!   `/proc/self/mem`.
+//!   is in use: code is written through a second view of it, and what else can't be written where
+//!   it lies, through `/proc/self/mem`.
 //! - [`Slots`] gives each function a slot and a stub: the stub's address is the function's
 //!   canonical address, and a store to the slot retargets every call.
 //! - [`entry`] is what a fresh slot leads to: it saves all registers, moves to a stack of the
@@ -17,8 +17,10 @@ mod barrier;
 pub mod entry;
 mod error;
 pub mod fault;
+mod fork_mark;
 mod maps;
 mod memory;
+mod mirror;
 #[cfg(all(test, loom))]
 mod models;
 mod readers;
@@ -29,10 +31,11 @@ mod space;
 mod stack;
 mod sync;
 pub mod unwind;
+mod valgrind;
 mod writer;
 
 pub use error::MemoryError;
 pub use maps::{MapCount, count_maps};
-pub use memory::{CodeMemory, RegionKind, Reserved, Usage};
+pub use memory::{CodeMapping, CodeMemory, RegionKind, Reserved, Usage};
 pub use rewire_object::ExecAddr;
 pub use slots::{SlotId, Slots};

@@ -1,7 +1,7 @@
 //! The process's mappings, as `/proc/self/maps` lists them (proc(5)).
 
 use std::fs;
-use std::ops::Range;
+use std::ops::{AddAssign, Range};
 
 use rewire_object::ExecAddr;
 
@@ -43,6 +43,13 @@ pub struct MapCount {
     pub all: usize,
     /// Those that are writable and executable: never any.
     pub writable_executable: usize,
+}
+
+impl AddAssign for MapCount {
+    fn add_assign(&mut self, other: Self) {
+        self.all += other.all;
+        self.writable_executable += other.writable_executable;
+    }
 }
 
 /// Counts the kernel's mappings in a range of addresses.

@@ -8,14 +8,16 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rewire_object::{ExecAddr, Segment};
 
 use crate::barrier::Barrier;
 use crate::error::MemoryError;
-use crate::maps::gap_near_libc;
+use crate::maps::{MapCount, count_maps, gap_near_libc};
+use crate::mirror::Mirror;
 use crate::region::{self, Place, Region};
+use crate::valgrind;
 use crate::writer::Writer;
 
 /// What a stretch of the range is for.
@@ -104,6 +106,22 @@ impl fmt::Display for RegionKind {
     }
 }
 
+/// How code is mapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CodeMapping {
+    /// A file in memory, mapped twice: executable where it runs, writable elsewhere. To write a
+    /// function is to copy it. Where the kernel has no such files, and under valgrind: as
+    /// [`CodeMapping::Anonymous`].
+    ///
+    /// A child that was made without the C library's `fork` (by clone(2), sharing no memory) may
+    /// lose code that its parent replaces.
+    #[default]
+    Mirrored,
+    /// Anonymous memory, written through `/proc/self/mem`, at some microseconds for each function.
+    /// perf looks for names in its map of the process (`/tmp/perf-PID.map`) only for such code.
+    Anonymous,
+}
+
 /// Bytes in use, and bytes that wait to be used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -125,6 +143,7 @@ pub struct CodeMemory {
     start: u64,
     size: u64,
     regions: [Mutex<Region>; 5],
+    mirror: Option<Arc<Mirror>>,
     writer: Writer,
     barrier: Barrier,
 }
@@ -138,25 +157,57 @@ impl CodeMemory {
     /// # Errors
     ///
     /// Not even 64 MiB of address space are left, or `/proc/self/mem` can't be opened.
-    pub fn reserve() -> Result<Self, MemoryError> {
+    pub fn reserve(mapping: CodeMapping) -> Result<Self, MemoryError> {
         let (start, size) = reserve_range()?;
         let mut next = start;
-        let regions = RegionKind::ALL.map(|kind| {
+        let mut regions = RegionKind::ALL.map(|kind| {
             let end = next + size / 32 * kind.share();
             // The range's first address is known to many; no code lies there, or looks at stacks
             // would find it everywhere.
             let unused = if next == start { UNUSED } else { 0 };
-            let region = Region::new(kind, next + unused, end);
+            let region = Region::new(kind, next + unused..end);
             next = end;
-            Mutex::new(region)
+            region
         });
+        let code = &mut regions[RegionKind::Code as usize];
+        let mut mirror = None;
+        if mapping == CodeMapping::Mirrored && !valgrind::is_running() {
+            let range = code.space().start()..code.space().end();
+            // SAFETY: the range is ours, and nothing was given out of it.
+            mirror = unsafe { Mirror::map(range) }.map(Arc::new);
+        }
+        if let Some(mirror) = &mirror {
+            code.set_mirror(Arc::clone(mirror));
+        }
         Ok(Self {
             start,
             size,
-            regions,
-            writer: Writer::open()?,
+            regions: regions.map(Mutex::new),
+            writer: Writer::open(mirror.clone())?,
+            mirror,
             barrier: Barrier::register(),
         })
+    }
+
+    /// To be called before a fork, by a thread that keeps all others from changing code until it has
+    /// happened: what there is by then stays the child's as it is.
+    pub fn leave_to_child(&self) {
+        if let Some(mirror) = &self.mirror {
+            mirror.leave_to_child(self.lock(RegionKind::Code).space().top());
+        }
+    }
+
+    /// Counts the kernel's mappings of all of it, the writable view of the code included.
+    ///
+    /// # Errors
+    ///
+    /// `/proc` can't be read.
+    pub fn count_maps(&self) -> Result<MapCount, MemoryError> {
+        let mut count = count_maps(&self.reach())?;
+        if let Some(mirror) = &self.mirror {
+            count += count_maps(&mirror.view())?;
+        }
+        Ok(count)
     }
 
     /// The range in which all memory of this engine lies.
@@ -276,30 +327,6 @@ impl CodeMemory {
         Ok(())
     }
 
-    /// Writes bytes to the start of each of several pieces of memory: as [`Reserved::write`], one
-    /// after the other, with one look at whether `/proc/self/mem` is still the file it was.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses; some of them may be written then.
-    pub fn write_all(&self, pieces: &mut [(&mut Reserved<'_>, &[u8])]) -> Result<(), MemoryError> {
-        let mut forced = Vec::with_capacity(pieces.len());
-        for (reserved, bytes) in pieces {
-            assert!(
-                std::ptr::eq(reserved.memory, self),
-                "memory of another engine"
-            );
-            if reserved.kind.is_writable() {
-                reserved.write(bytes)?;
-            } else {
-                reserved.check_size(bytes);
-                forced.push((reserved.start, *bytes));
-            }
-        }
-        // SAFETY: the memory is the callers' alone until `keep`.
-        unsafe { self.writer.write_all(&forced) }
-    }
-
     /// Makes everything that was given back until now free to be given out again; the answer is
     /// how many bytes that is.
     ///
@@ -414,7 +441,10 @@ impl Reserved<'_> {
     ///
     /// The kernel refuses.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), MemoryError> {
-        self.check_size(bytes);
+        assert!(
+            bytes.len() as u64 <= self.size,
+            "more bytes than were taken"
+        );
         if self.kind.is_writable() {
             // SAFETY: the memory is mapped, writable and ours alone until `keep`.
             unsafe {
@@ -428,13 +458,6 @@ impl Reserved<'_> {
         }
         // SAFETY: the memory is ours alone until `keep`.
         unsafe { self.memory.writer.write(self.start, bytes) }
-    }
-
-    fn check_size(&self, bytes: &[u8]) {
-        assert!(
-            bytes.len() as u64 <= self.size,
-            "more bytes than were taken"
-        );
     }
 
     /// Keeps the memory until it is [given back](CodeMemory::free), or the engine ends.

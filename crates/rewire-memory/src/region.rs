@@ -2,11 +2,13 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use rewire_object::ExecAddr;
 
 use crate::error::MemoryError;
 use crate::memory::RegionKind;
+use crate::mirror::Mirror;
 use crate::space::{FreeBlock, Space, Taken};
 
 /// Pages are made accessible in steps, so that it happens rarely; neighbouring steps have the
@@ -33,15 +35,22 @@ pub(crate) struct Region {
     space: Space,
     /// Everything below is accessible.
     open: u64,
+    mirror: Option<Arc<Mirror>>,
 }
 
 impl Region {
-    pub(crate) fn new(kind: RegionKind, start: u64, end: u64) -> Self {
+    pub(crate) fn new(kind: RegionKind, range: Range<u64>) -> Self {
         Self {
             kind,
-            space: Space::new(start..end),
-            open: start,
+            open: range.start,
+            space: Space::new(range),
+            mirror: None,
         }
+    }
+
+    /// Has it be written through a mirror from now on, before anything is given out.
+    pub(crate) fn set_mirror(&mut self, mirror: Arc<Mirror>) {
+        self.mirror = Some(mirror);
     }
 
     pub(crate) fn space(&self) -> &Space {
@@ -85,16 +94,20 @@ impl Region {
         let to = top.next_multiple_of(step).min(self.space.end());
         let size = to - self.open;
         let protection = self.kind.protection();
+        let refused = |source| MemoryError::Protect {
+            address: ExecAddr::new(self.open),
+            size,
+            source,
+        };
         // SAFETY: the pages lie in the reserved range, which is ours, and nothing has been given
         // out of them yet.
         let failed =
             unsafe { libc::mprotect(self.open as *mut libc::c_void, size as usize, protection) };
         if failed != 0 {
-            return Err(MemoryError::Protect {
-                address: ExecAddr::new(self.open),
-                size,
-                source: io::Error::last_os_error(),
-            });
+            return Err(refused(io::Error::last_os_error()));
+        }
+        if let Some(mirror) = &self.mirror {
+            mirror.open(self.open..to).map_err(refused)?;
         }
         self.open = to;
         Ok(())

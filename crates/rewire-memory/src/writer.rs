@@ -1,10 +1,10 @@
 //! Writing to pages that aren't writable.
 //!
-//! Linux lets a process write to its own private read-only memory through `/proc/self/mem`
-//! (ptrace semantics: the page is copied if it is shared, its protection stays). So code pages are
-//! mapped executable from the start and never change: no page is writable and executable, none
-//! that a thread may be running is flipped, the mapping is ordinary anonymous memory to gdb, perf
-//! and fork, and it costs 2 us to write a function.
+//! No page is writable and executable, and none that a thread may be running changes its protection.
+//! Code is written through its [`Mirror`], a second view of it, where there is one. Everything else is
+//! written by force: Linux lets a process write to its own private read-only memory through
+//! `/proc/self/mem` (ptrace semantics: the page is copied if it is shared, its protection stays). That
+//! costs 2 to 5 us each time, and works for all memory, in children of forks, and beneath a debugger.
 //!
 //! Kernels can be told to forbid it (`proc_mem.force_override`, Linux 6.12); reserving memory
 //! fails then.
@@ -18,22 +18,25 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::fs::FileExt;
-use std::ptr::NonNull;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rewire_object::ExecAddr;
 
 use crate::error::MemoryError;
+use crate::fork_mark::ForkMark;
+use crate::mirror::Mirror;
 
 #[derive(Debug)]
 pub(crate) struct Writer {
+    mirror: Option<Arc<Mirror>>,
     mem: Mutex<MemFile>,
     same_process: ForkMark,
 }
 
 impl Writer {
-    pub(crate) fn open() -> Result<Self, MemoryError> {
+    pub(crate) fn open(mirror: Option<Arc<Mirror>>) -> Result<Self, MemoryError> {
         Ok(Self {
+            mirror,
             mem: Mutex::new(MemFile::open()?),
             same_process: ForkMark::new()?,
         })
@@ -45,40 +48,32 @@ impl Writer {
     ///
     /// Nobody reads or runs the bytes meanwhile, and they belong to the caller.
     pub(crate) unsafe fn write(&self, to: ExecAddr, bytes: &[u8]) -> Result<(), MemoryError> {
-        // SAFETY: as the caller promises.
-        unsafe { self.write_all(&[(to, bytes)]) }
-    }
-
-    /// Writes several pieces. Whether the file is still ours is asked once for all of them: a
-    /// thread that closes it meanwhile would as well close it between asking and writing.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Writer::write`].
-    pub(crate) unsafe fn write_all(&self, pieces: &[(ExecAddr, &[u8])]) -> Result<(), MemoryError> {
-        if pieces.iter().all(|(_, bytes)| bytes.is_empty()) {
+        // SAFETY: as the caller promises; the mirror knows what it covers.
+        let is_mirrored = |mirror: &Arc<Mirror>| unsafe { mirror.write(to, bytes) };
+        if bytes.is_empty() || self.mirror.as_ref().is_some_and(is_mirrored) {
             return Ok(());
         }
+        self.force(to, bytes)
+    }
+
+    fn force(&self, to: ExecAddr, bytes: &[u8]) -> Result<(), MemoryError> {
         let mut mem = self
             .mem
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         // After fork the old file still means the parent's memory.
-        if !self.same_process.check() || !mem.is_intact() {
+        if !self.same_process.is_set() || !mem.is_intact() {
             let former = std::mem::replace(&mut *mem, MemFile::open()?);
             former.leave();
             self.same_process.set();
         }
-        for (to, bytes) in pieces.iter().filter(|(_, bytes)| !bytes.is_empty()) {
-            mem.file
-                .write_all_at(bytes, to.get())
-                .map_err(|source| MemoryError::Write {
-                    address: *to,
-                    size: bytes.len(),
-                    source,
-                })?;
-        }
-        Ok(())
+        mem.file
+            .write_all_at(bytes, to.get())
+            .map_err(|source| MemoryError::Write {
+                address: to,
+                size: bytes.len(),
+                source,
+            })
     }
 
     /// Writes the same byte all over a range of readable pages of private memory.
@@ -156,67 +151,5 @@ fn move_up(file: &File) -> Option<File> {
         let least = limit.rlim_cur.min(1024).saturating_sub(16) as libc::c_int;
         let high = libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least);
         (high >= 0).then(|| File::from_raw_fd(high))
-    }
-}
-
-/// A byte that the kernel clears in a child process (`MADV_WIPEONFORK`, madvise(2)); it tells of
-/// every kind of fork, those that run no handlers included.
-#[derive(Debug)]
-struct ForkMark {
-    page: NonNull<u8>,
-}
-
-// SAFETY: the page is written with the writer's lock held.
-unsafe impl Send for ForkMark {}
-// SAFETY: as above.
-unsafe impl Sync for ForkMark {}
-
-const PAGE: usize = 4096;
-
-impl ForkMark {
-    fn new() -> Result<Self, MemoryError> {
-        // SAFETY: a fresh private mapping.
-        let page = unsafe {
-            let page = libc::mmap(
-                std::ptr::null_mut(),
-                PAGE,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            );
-            if page == libc::MAP_FAILED {
-                return Err(MemoryError::Reserve {
-                    size: PAGE,
-                    source: io::Error::last_os_error(),
-                });
-            }
-            libc::madvise(page, PAGE, libc::MADV_WIPEONFORK);
-            page
-        };
-        let page = NonNull::new(page.cast::<u8>()).ok_or(MemoryError::Reserve {
-            size: PAGE,
-            source: io::ErrorKind::OutOfMemory.into(),
-        })?;
-        let mark = Self { page };
-        mark.set();
-        Ok(mark)
-    }
-
-    fn set(&self) {
-        // SAFETY: the page is ours and mapped.
-        unsafe { self.page.as_ptr().write_volatile(1) };
-    }
-
-    fn check(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { self.page.as_ptr().read_volatile() == 1 }
-    }
-}
-
-impl Drop for ForkMark {
-    fn drop(&mut self) {
-        // SAFETY: ours, and nobody uses it any more.
-        unsafe { libc::munmap(self.page.as_ptr().cast(), PAGE) };
     }
 }

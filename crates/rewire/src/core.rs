@@ -68,7 +68,7 @@ impl std::fmt::Debug for Core {
 
 impl Core {
     pub(crate) fn new(options: Options) -> Result<Arc<Self>, Error> {
-        let memory = Arc::new(CodeMemory::reserve()?);
+        let memory = Arc::new(CodeMemory::reserve(options.code_mapping)?);
         if options.guard_crashes {
             rewire_llvm::set_fatal_error_hook(rewire_memory::fault::end_by);
         }

@@ -68,7 +68,7 @@ pub use inspect::{
 pub use ledger::{EntryKind, Generation, LibraryId, UseAspect};
 pub use library::Library;
 pub use observe::{LinkObserver, LinkRecord, RecordedUse};
-pub use options::{Level, OptLevel, Options};
+pub use options::{CodeMapping, Level, OptLevel, Options};
 pub use outside::{Answer, LazyIr, Request, Resolver};
 pub use process::exit::at_exit;
 pub use reclaim::{Reclaimed, RetiredCode};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 pub use rewire_llvm::Level;
+pub use rewire_memory::CodeMapping;
 
 use crate::events::CompileObserver;
 use crate::observe::LinkObserver;
@@ -37,6 +38,9 @@ pub struct Options {
     /// How many changes can be undone, the latest first ([`Engine::undo`](crate::Engine::undo)). What
     /// they took away is kept for so long; with 0, the default, nothing is.
     pub undo_depth: usize,
+    /// How code is mapped: for whoever has perf look up names of compiled code in a map of the
+    /// process, [`CodeMapping::Anonymous`].
+    pub code_mapping: CodeMapping,
     /// A crash of LLVM while it compiles a function ends the process with code 70 and a message,
     /// rather than by a signal. It sets signal handlers while LLVM works, so it is for programs,
     /// not for libraries.
@@ -53,6 +57,7 @@ impl std::fmt::Debug for Options {
             .field("level", &self.level)
             .field("threads", &self.threads)
             .field("undo_depth", &self.undo_depth)
+            .field("code_mapping", &self.code_mapping)
             .field("guard_crashes", &self.guard_crashes)
             .field("observer", &self.observer.is_some())
             .field("compile_observer", &self.compile_observer.is_some())

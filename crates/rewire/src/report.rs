@@ -168,8 +168,7 @@ impl Report {
             relocations_applied: counts.relocations_applied,
             code_bytes: usage.code,
             data_bytes: usage.data,
-            memory_maps: rewire_memory::count_maps(&core.memory.reach())
-                .map_or(0, |maps| maps.all as u64),
+            memory_maps: core.memory.count_maps().map_or(0, |maps| maps.all as u64),
             unwind_entries: core.unwind.len() as u64,
             level: core.level.digit(),
             load: time(Phase::Load),

@@ -3,9 +3,20 @@
 use super::*;
 use crate::maps::count_maps;
 
+mod mirrored;
+
+const MAPPINGS: [CodeMapping; 2] = [CodeMapping::Mirrored, CodeMapping::Anonymous];
+
+fn memory() -> CodeMemory {
+    CodeMemory::reserve(CodeMapping::default()).unwrap()
+}
+
 #[test]
 fn code_is_written_and_runs() {
-    let memory = CodeMemory::reserve().unwrap();
+    MAPPINGS.map(|mapping| code_runs(&CodeMemory::reserve(mapping).unwrap()));
+}
+
+fn code_runs(memory: &CodeMemory) {
     // mov $42, %eax; ret
     let code = [0xb8, 42, 0, 0, 0, 0xc3];
     let mut reserved = memory.allocate(RegionKind::Code, 6, 16).unwrap();
@@ -17,13 +28,13 @@ fn code_is_written_and_runs() {
     assert_eq!(function(), 42);
     assert_eq!(memory.read_bytes(range.start, 6).unwrap(), code);
     assert_eq!(memory.read_bytes(range.end, 1), None);
-    let maps = count_maps(&memory.reach()).unwrap();
+    let maps = memory.count_maps().unwrap();
     assert_eq!(maps.writable_executable, 0);
 }
 
 #[test]
 fn what_is_dropped_is_taken_again() {
-    let memory = CodeMemory::reserve().unwrap();
+    let memory = memory();
     let first = memory.allocate(RegionKind::Data, 100, 8).unwrap().start();
     let again = memory.allocate(RegionKind::Data, 8, 8).unwrap();
     assert_eq!(first, again.start());
@@ -33,7 +44,7 @@ fn what_is_dropped_is_taken_again() {
 
 #[test]
 fn what_is_dropped_in_any_order_is_taken_again() {
-    let memory = CodeMemory::reserve().unwrap();
+    let memory = memory();
     let first = memory.allocate(RegionKind::Data, 64, 64).unwrap();
     let second = memory.allocate(RegionKind::Data, 64, 64).unwrap();
     let start = first.start();
@@ -63,20 +74,23 @@ fn peek(range: &Range<ExecAddr>) -> Vec<u8> {
 
 #[test]
 fn what_is_freed_is_poisoned_quarantined_and_given_out_again() {
-    let memory = CodeMemory::reserve().unwrap();
+    MAPPINGS.map(|mapping| is_given_out_again(&CodeMemory::reserve(mapping).unwrap()));
+}
+
+fn is_given_out_again(memory: &CodeMemory) {
     for (kind, poison) in [
         (RegionKind::Code, 0xcc),
         (RegionKind::ReadOnly, 0xdb),
         (RegionKind::Data, 0xdb),
     ] {
-        let range = kept(&memory, kind, &[1; 100]);
-        let neighbour = kept(&memory, kind, &[2; 100]);
-        free(&memory, kind, &range);
+        let range = kept(memory, kind, &[1; 100]);
+        let neighbour = kept(memory, kind, &[2; 100]);
+        free(memory, kind, &range);
         assert_eq!(peek(&range), [poison; 100]);
         assert_eq!(peek(&neighbour), [2; 100]);
         assert_eq!(memory.read_bytes(range.start, 1), None);
         assert_eq!(memory.usage().quarantined, 100);
-        let other = kept(&memory, kind, &[3; 100]);
+        let other = kept(memory, kind, &[3; 100]);
         assert_ne!(other.start, range.start);
         // SAFETY: nothing happens.
         let twice = unsafe { memory.free(kind, range.clone()) };
@@ -97,7 +111,7 @@ fn what_is_freed_is_poisoned_quarantined_and_given_out_again() {
 
 #[test]
 fn slots_and_wrong_ranges_are_not_freed() {
-    let memory = CodeMemory::reserve().unwrap();
+    let memory = memory();
     let slots = kept(&memory, RegionKind::Slots, &[0; 8]);
     let code = kept(&memory, RegionKind::Code, &[0xc3; 8]);
     let beyond = code.start..code.end + 1;
@@ -117,7 +131,7 @@ fn slots_and_wrong_ranges_are_not_freed() {
 
 #[test]
 fn large_variables_are_zero_again_and_their_pages_go_back() {
-    let memory = CodeMemory::reserve().unwrap();
+    let memory = memory();
     let size = 1 << 20;
     let range = kept(&memory, RegionKind::Data, &vec![7; size]);
     free(&memory, RegionKind::Data, &range);
@@ -138,7 +152,7 @@ fn large_variables_are_zero_again_and_their_pages_go_back() {
 
 #[test]
 fn code_stays_quarantined_where_threads_cannot_be_synchronised() {
-    let mut memory = CodeMemory::reserve().unwrap();
+    let mut memory = memory();
     memory.barrier = Barrier::missing();
     let code = kept(&memory, RegionKind::Code, &[0xc3; 32]);
     let data = kept(&memory, RegionKind::Data, &[1; 32]);
@@ -152,7 +166,7 @@ fn code_stays_quarantined_where_threads_cannot_be_synchronised() {
 
 #[test]
 fn pieces_taken_at_the_end_lie_together() {
-    let memory = CodeMemory::reserve().unwrap();
+    let memory = memory();
     let holes: Vec<_> = (0..8)
         .map(|_| kept(&memory, RegionKind::Data, &[1; 64]))
         .collect();
@@ -170,7 +184,7 @@ fn pieces_taken_at_the_end_lie_together() {
 
 #[test]
 fn code_is_replaced_a_hundred_thousand_times_in_the_same_memory() {
-    let memory = CodeMemory::reserve().unwrap();
+    let memory = memory();
     let mut highest = ExecAddr::NULL;
     for round in 0..100_000u32 {
         // mov $round, %eax; ret
@@ -203,7 +217,7 @@ fn code_is_replaced_a_hundred_thousand_times_in_the_same_memory() {
 
 #[test]
 fn many_allocations_stay_few_mappings() {
-    let memory = CodeMemory::reserve().unwrap();
+    let memory = memory();
     for _ in 0..5000 {
         for kind in [RegionKind::Code, RegionKind::ReadOnly, RegionKind::Data] {
             let mut block = memory.allocate(kind, 1000, 16).unwrap();

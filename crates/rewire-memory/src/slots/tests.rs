@@ -6,6 +6,7 @@ use std::thread;
 
 use super::*;
 use crate::entry::{self, FirstCall};
+use crate::memory::CodeMapping;
 
 const BODIES: u32 = 64;
 /// What a call through a slot of nobody's returns.
@@ -45,7 +46,7 @@ fn handler(call: FirstCall) -> Option<ExecAddr> {
 impl Engine {
     fn new() -> Arc<Self> {
         static ENTRY: LazyLock<ExecAddr> = LazyLock::new(|| entry::install(handler));
-        let memory = Arc::new(CodeMemory::reserve().unwrap());
+        let memory = Arc::new(CodeMemory::reserve(CodeMapping::default()).unwrap());
         let body = |number: u32| {
             // mov $number, %eax; ret
             let mut code = vec![0xb8];

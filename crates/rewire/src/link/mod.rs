@@ -220,28 +220,13 @@ fn stage<'m>(
             &mut one.image,
         )?;
         one.join();
+        one.write()?;
     }
-    write_all(core, &mut staged.0)?;
     let mut memory = staged.0.iter().flat_map(|one| &one.memory);
     if memory.any(Reserved::held_code) {
         core.memory.synchronise()?;
     }
     Ok(std::mem::take(&mut staged.0))
-}
-
-/// Writes the fixed-up bytes of all objects to their places.
-fn write_all(core: &Core, staged: &mut [Staged<'_>]) -> Result<(), Error> {
-    let mut pieces = Vec::with_capacity(2 * staged.len());
-    for one in staged {
-        let images = [&one.image.code, &one.image.read_only, &one.image.data];
-        for (memory, bytes) in one.memory.iter_mut().zip(images) {
-            // What was joined is written with the code.
-            if memory.size() > 0 && !bytes.is_empty() {
-                pieces.push((memory, &**bytes));
-            }
-        }
-    }
-    Ok(core.memory.write_all(&mut pieces)?)
 }
 
 /// Gives memory back in the reverse order of taking it.
@@ -315,6 +300,18 @@ impl<'m> Staged<'m> {
             image.code.resize(behind as usize, CODE_PADDING);
             image.code.extend_from_slice(&image.read_only);
         }
+    }
+
+    /// Writes the fixed-up bytes to their places.
+    fn write(&mut self) -> Result<(), Error> {
+        let images = [&self.image.code, &self.image.read_only, &self.image.data];
+        for (memory, bytes) in self.memory.iter_mut().zip(images) {
+            // What was joined is written with the code.
+            if memory.size() > 0 {
+                memory.write(bytes)?;
+            }
+        }
+        Ok(())
     }
 
     /// Where a segment lies. The code has what fills the gap behind it, where the read-only segment

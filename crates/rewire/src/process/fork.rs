@@ -67,6 +67,9 @@ extern "C" fn before() {
         _stacks: entry::hold_for_fork(),
         _scans: scan::hold_for_fork(),
     };
+    for engine in first_call::engines() {
+        engine.memory.leave_to_child();
+    }
     HELD.store(Box::into_raw(Box::new(held)), Ordering::Release);
 }
 

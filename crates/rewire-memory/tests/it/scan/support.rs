@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rewire_memory::scan::{Exemption, Holder, Scan, exempt_this_thread, scan};
-use rewire_memory::{CodeMemory, ExecAddr, RegionKind};
+use rewire_memory::{CodeMapping, CodeMemory, ExecAddr, RegionKind};
 
 pub(crate) type Work = extern "C" fn(*mut c_void);
 
@@ -41,7 +41,7 @@ impl Piece {
     /// what these left there.
     pub(crate) fn new(code: &[u8]) -> Self {
         static MEMORY: OnceLock<CodeMemory> = OnceLock::new();
-        let memory = MEMORY.get_or_init(|| CodeMemory::reserve().unwrap());
+        let memory = MEMORY.get_or_init(|| CodeMemory::reserve(CodeMapping::default()).unwrap());
         let mut bytes = code.to_vec();
         bytes.resize(code.len() + 16, 0xcc);
         let size = bytes.len() as u64;
