@@ -111,6 +111,7 @@ struct Milliseconds {
     codegen: f64,
     link: f64,
     publish: f64,
+    record: f64,
     to_main: f64,
     total: f64,
 }
@@ -142,6 +143,7 @@ impl Summary {
                 codegen: ms(report.codegen),
                 link: ms(report.link),
                 publish: ms(report.publish),
+                record: ms(report.record),
                 to_main: ms(to_main.unwrap_or(total)),
                 total: ms(total),
             },
@@ -180,6 +182,7 @@ impl Summary {
             ("codegen", ms.codegen),
             ("link", ms.link),
             ("publish", ms.publish),
+            ("record", ms.record),
             ("until main", ms.to_main),
             ("total", ms.total),
         ];

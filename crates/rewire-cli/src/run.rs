@@ -71,9 +71,9 @@ fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
         level,
         threads: run.threads.unwrap_or_else(spare_processors),
         guard_crashes: true,
-        undo_depth: 0,
         observer,
         compile_observer,
+        ..Options::default()
     })?;
     trace::also_at_failure(&engine);
     if let Some(to) = &run.report {

@@ -41,8 +41,6 @@ pub enum Aspect {
     Front,
 }
 
-const MARK: &str = ".rewire.";
-
 /// Reads the name of a symbol.
 ///
 /// ```
@@ -53,17 +51,13 @@ const MARK: &str = ".rewire.";
 /// ```
 #[must_use]
 pub fn meaning(symbol: &str) -> Meaning<'_> {
-    let (base, aspect) = if let Some(base) = symbol.strip_suffix(".rewire.slot") {
-        (base, Aspect::Slot)
-    } else if let Some(base) = symbol.strip_suffix(".rewire.self") {
-        (base, Aspect::FromItself)
-    } else if let Some(base) = symbol.strip_suffix(".rewire.front") {
-        (base, Aspect::Front)
-    } else {
-        (symbol, Aspect::Itself)
+    let (base, aspect) = match marked(symbol) {
+        Some((base, "slot")) => (base, Aspect::Slot),
+        Some((base, "self")) => (base, Aspect::FromItself),
+        Some((base, "front")) => (base, Aspect::Front),
+        _ => (symbol, Aspect::Itself),
     };
-    let local = base.rfind(MARK).and_then(|at| {
-        let digits = &base[at + MARK.len()..];
+    let local = marked(base).and_then(|(_, digits)| {
         let ordinal: u32 = digits.parse().ok()?;
         Some(GlobalRef::Local(Ordinal::new(ordinal)))
     });
@@ -71,6 +65,12 @@ pub fn meaning(symbol: &str) -> Meaning<'_> {
         global: local.unwrap_or(GlobalRef::Named(base)),
         aspect,
     }
+}
+
+/// A name that ends with a mark of ours: what is before the mark, and the word behind it.
+fn marked(name: &str) -> Option<(&str, &str)> {
+    let (before, word) = name.rsplit_once('.')?;
+    Some((before.strip_suffix(".rewire")?, word))
 }
 
 #[cfg(test)]

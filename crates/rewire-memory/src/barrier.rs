@@ -1,9 +1,13 @@
-//! Has every thread of the process see code that was written to memory that held other code.
+//! Has every processor forget code that is no more.
 //!
-//! A processor may have fetched the former instructions ahead of running them. Before it runs the
-//! new ones it must execute a serialising instruction (Intel SDM vol. 3, section 9.1.3,
+//! A processor may have fetched instructions ahead of running them. Before it runs others at their
+//! addresses it must execute a serialising instruction (Intel SDM vol. 3, section 9.1.3,
 //! "cross-modifying code"). `membarrier` with `PRIVATE_EXPEDITED_SYNC_CORE` (membarrier(2), Linux
 //! 4.16) sees to that on each processor that runs a thread of ours; it costs a few microseconds.
+//!
+//! It is done once for all code that was given back, after that was overwritten and before any of it
+//! is given out: what is written there then is to the processors as what is written to memory that
+//! never held code.
 
 use std::io;
 
@@ -33,14 +37,14 @@ impl Barrier {
         }
     }
 
-    pub(crate) fn is_available(self) -> bool {
-        self.is_available
-    }
-
     /// Returns once no thread can run former instructions any more.
+    ///
+    /// # Errors
+    ///
+    /// The kernel lacks the barrier, or refuses it.
     pub(crate) fn synchronise(self) -> io::Result<()> {
         if !self.is_available {
-            return Ok(());
+            return Err(io::ErrorKind::Unsupported.into());
         }
         match membarrier(SYNC_CORE) {
             // The registration belongs to the address space. Today's kernels copy it to a child
@@ -82,6 +86,6 @@ mod tests {
             assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
             assert_eq!(status, 0);
         }
-        assert!(Barrier::missing().synchronise().is_ok());
+        assert!(Barrier::missing().synchronise().is_err());
     }
 }

@@ -57,12 +57,6 @@ pub enum MemoryError {
         /// The address behind the last byte.
         end: ExecAddr,
     },
-    /// The kernel could not make other threads see new code where other code was.
-    #[error("cannot make all threads see new code: {source}")]
-    Synchronise {
-        /// The kernel's answer.
-        source: io::Error,
-    },
     /// A read of `/proc` failed.
     #[error("cannot read {path}: {source}")]
     Proc {

@@ -268,6 +268,15 @@ impl CodeMemory {
         align: u64,
         place: Place,
     ) -> Result<Reserved<'_>, MemoryError> {
+        // Two of the three segments of most objects.
+        if size == 0 && align <= UNUSED {
+            return Ok(Reserved {
+                memory: self,
+                kind,
+                start: ExecAddr::new(self.start),
+                size,
+            });
+        }
         let taken = self.lock(kind).allocate(size, align, place)?;
         if kind.is_writable() && taken.recycled > 0 {
             // SAFETY: the memory has just become ours, and its pages are writable.
@@ -278,7 +287,6 @@ impl CodeMemory {
             kind,
             start: ExecAddr::new(taken.start),
             size,
-            held_code: kind.is_executable() && taken.recycled > 0,
         })
     }
 
@@ -330,15 +338,17 @@ impl CodeMemory {
     /// Makes everything that was given back until now free to be given out again; the answer is
     /// how many bytes that is.
     ///
-    /// Where the kernel lacks what [`CodeMemory::synchronise`] needs, code stays quarantined for
-    /// ever.
+    /// Code becomes free once no processor can still have it fetched, but for the breakpoints that it
+    /// was overwritten with: it is as new then. Where the kernel can't tell (see `barrier.rs`), it
+    /// stays quarantined.
     pub fn end_quarantine(&self) -> u64 {
         let mut freed = 0;
         for kind in RegionKind::ALL {
-            if kind.is_executable() && !self.barrier.is_available() {
+            let mut region = self.lock(kind);
+            let is_code = kind.is_executable() && region.space().quarantined() > 0;
+            if is_code && self.barrier.synchronise().is_err() {
                 continue;
             }
-            let mut region = self.lock(kind);
             freed += region.space_mut().end_quarantine(|block| {
                 if !kind.is_executable() {
                     // SAFETY: the block is free as long as the region is locked.
@@ -347,19 +357,6 @@ impl CodeMemory {
             });
         }
         freed
-    }
-
-    /// Returns once no thread of the process can run what was in code memory before. To be called
-    /// after writing code and before a slot leads to it, if the memory
-    /// [held code](Reserved::held_code) before. It costs a system call of some microseconds.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses, although it didn't when the memory was reserved.
-    pub fn synchronise(&self) -> Result<(), MemoryError> {
-        self.barrier
-            .synchronise()
-            .map_err(|source| MemoryError::Synchronise { source })
     }
 
     /// Bytes in use and in quarantine.
@@ -412,7 +409,6 @@ pub struct Reserved<'m> {
     kind: RegionKind,
     start: ExecAddr,
     size: u64,
-    held_code: bool,
 }
 
 impl Reserved<'_> {
@@ -426,13 +422,6 @@ impl Reserved<'_> {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
-    }
-
-    /// Whether the memory held other code before: then threads have to be made to see the new
-    /// one, see [`CodeMemory::synchronise`].
-    #[must_use]
-    pub fn held_code(&self) -> bool {
-        self.held_code
     }
 
     /// Writes bytes from the start on.
@@ -470,6 +459,9 @@ impl Reserved<'_> {
 
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
+        if self.size == 0 {
+            return;
+        }
         let range = self.start.get()..self.start.get() + self.size;
         self.memory.lock(self.kind).space_mut().undo(range);
     }

@@ -2,8 +2,10 @@
 
 use std::ops::Index;
 
+use smallvec::SmallVec;
+
 use crate::addr::ExecAddr;
-use crate::graph::SymbolId;
+use crate::graph::{FEW, SymbolId};
 
 /// What a symbol means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +60,7 @@ pub enum Binding {
 ///
 /// Made by [`LinkGraph::default_bindings`](crate::graph::LinkGraph::default_bindings).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bindings(Vec<Binding>);
+pub struct Bindings(SmallVec<[Binding; FEW]>);
 
 impl Bindings {
     /// What the symbol is bound to; [`Binding::Unbound`] where there is no such symbol.

@@ -3,13 +3,17 @@
 //! Each symbol's values are worked out once, into a table; a relocation then costs one look into
 //! it, its formula, and a store into bytes that were copied a moment before.
 
+use smallvec::SmallVec;
+
 use crate::addr::ExecAddr;
 use crate::bind::{Binding, Bindings};
 use crate::eh_frame::FrameWalk;
 use crate::error::{Culprit, LinkError};
 use crate::got::NO_ENTRY;
 use crate::graph::SymbolPlace;
-use crate::graph::{LinkGraph, Relocation, Section, SectionId, SectionRole, Segment, SymbolId};
+use crate::graph::{
+    FEW, LinkGraph, Relocation, Section, SectionId, SectionRole, Segment, SymbolId,
+};
 use crate::layout::{GotKind, Layout, NULL_JUMP};
 use crate::relax;
 use crate::reloc::{Field, Formula, RelocKind};
@@ -131,7 +135,7 @@ struct Fixer<'a, 'data> {
     got: u64,
     module: Option<(u64, u64)>,
     null_jump: u64,
-    targets: Vec<Target>,
+    targets: SmallVec<[Target; FEW]>,
 }
 
 impl<'a, 'data> Fixer<'a, 'data> {
@@ -142,7 +146,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
         placement: &Placement,
     ) -> Result<Self, LinkError> {
         let symbols = graph.symbols.len();
-        if bindings.len() != symbols || layout.got.offsets.len() != symbols {
+        if bindings.len() != symbols || layout.symbols.len() != symbols {
             return Err(LinkError::Inconsistent {
                 object: graph.name.clone(),
                 reason: "the graph, the bindings and the layout are not of one object",
@@ -158,7 +162,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
             null_jump: layout
                 .null_jump
                 .map_or(0, |offset| (placement.code + offset).get()),
-            targets: Vec::with_capacity(symbols),
+            targets: SmallVec::with_capacity(symbols),
         };
         for (id, binding) in bindings.iter() {
             fixer.targets.push(fixer.target(id, binding, placement));

@@ -1,8 +1,12 @@
 //! Which symbols need an entry in the object's GOT.
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::bind::Bindings;
 use crate::error::{Culprit, LinkError};
-use crate::graph::{LinkGraph, Relocation, Section, SectionRole, Segment, SymbolId, SymbolPlace};
+use crate::graph::{
+    FEW, LinkGraph, Relocation, Section, SectionRole, Segment, SymbolId, SymbolPlace,
+};
 use crate::layout::{GotKind, too_large};
 use crate::relax::{self, Nearness};
 use crate::reloc::Formula;
@@ -27,9 +31,9 @@ pub(crate) struct Got {
     /// Bytes.
     pub(crate) size: u64,
     pub(crate) entries: Vec<Entry>,
-    /// For each symbol, the offset of its entry from the GOT's start, or [`NO_ENTRY`]. A symbol
-    /// has one at most, for its binding says which kind it is.
-    pub(crate) offsets: Vec<u32>,
+    /// For each symbol, the offset of its entry from the GOT's start, or [`NO_ENTRY`]; empty where none
+    /// has one. A symbol has one at most, for its binding says which kind it is.
+    pub(crate) offsets: SmallVec<[u32; FEW]>,
     /// The offset of the pair that local-dynamic access needs.
     pub(crate) module_pair: Option<u32>,
 }
@@ -52,7 +56,7 @@ impl<'a, 'data> GotBuilder<'a, 'data> {
         nearness: &'a [Nearness],
     ) -> Self {
         let got = Got {
-            offsets: vec![NO_ENTRY; graph.symbols.len()],
+            offsets: smallvec![NO_ENTRY; graph.symbols.len()],
             ..Got::default()
         };
         Self {

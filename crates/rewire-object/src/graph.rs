@@ -10,6 +10,10 @@ use std::sync::Arc;
 use crate::bind::{Binding, Bindings};
 use crate::reloc::RelocKind;
 
+/// So many sections, and so many symbols, are kept track of without allocating memory: an object that
+/// holds one function seldom has more.
+pub(crate) const FEW: usize = 4;
+
 /// The processor that an object is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Arch {
@@ -327,27 +331,21 @@ impl<'data> LinkGraph<'data> {
         self.symbols.iter().map(own).collect()
     }
 
-    /// The symbols that relocations of kept sections refer to, in the order of their numbers.
-    /// `discarded` tells which sections aren't kept. Costs O(relocations).
-    pub fn referenced_symbols(
-        &self,
-        discarded: impl Fn(SectionId) -> bool,
-    ) -> impl Iterator<Item = SymbolId> {
-        let mut seen = vec![false; self.symbols.len()];
+    /// Which symbols relocations of kept sections refer to, by their numbers. `discarded` tells which
+    /// sections aren't kept. Costs O(relocations).
+    pub fn referenced_symbols(&self, discarded: impl Fn(SectionId) -> bool) -> Vec<bool> {
+        let mut referenced = vec![false; self.symbols.len()];
         for (id, section) in self.section_ids() {
             if discarded(id) {
                 continue;
             }
             for relocation in &section.relocations {
-                if let Some(seen) = seen.get_mut(relocation.symbol.index()) {
-                    *seen = true;
+                if let Some(referenced) = referenced.get_mut(relocation.symbol.index()) {
+                    *referenced = true;
                 }
             }
         }
-        (0..)
-            .map(SymbolId)
-            .zip(seen)
-            .filter_map(|(id, seen)| seen.then_some(id))
+        referenced
     }
 
     /// The symbols that the caller has to bind: referred to by a kept section and defined
@@ -356,9 +354,11 @@ impl<'data> LinkGraph<'data> {
         &self,
         discarded: impl Fn(SectionId) -> bool,
     ) -> impl Iterator<Item = SymbolId> {
-        self.referenced_symbols(discarded).filter(|id| {
-            self.symbol(*id)
-                .is_some_and(|symbol| symbol.place == SymbolPlace::Undefined)
-        })
+        let referenced = self.referenced_symbols(discarded);
+        self.symbol_ids()
+            .zip(referenced)
+            .filter_map(|((id, symbol), is_referenced)| {
+                (is_referenced && symbol.place == SymbolPlace::Undefined).then_some(id)
+            })
     }
 }

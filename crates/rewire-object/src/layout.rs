@@ -15,13 +15,15 @@
 
 use std::ops::Range;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::addr::ExecAddr;
 use crate::bind::{Binding, Bindings};
 use crate::error::LinkError;
 use crate::got::GotBuilder;
-use crate::graph::{LinkGraph, SectionId, Segment, SymbolId, SymbolPlace};
+use crate::graph::{FEW, LinkGraph, SectionId, Segment, SymbolId, SymbolPlace};
 use crate::relax::Nearness;
-use crate::reloc::RelocKind;
+use crate::reloc::{Formula, RelocKind};
 
 /// The most bytes that a segment can have: what a 32-bit displacement spans.
 const MAX_SEGMENT: u64 = i32::MAX as u64;
@@ -106,18 +108,18 @@ pub struct Layout {
     extents: [Extent; 3],
     thread: Extent,
     /// For each section of the graph.
-    slots: Vec<Slot>,
+    slots: SmallVec<[Slot; FEW]>,
     /// For each symbol of the graph, where the object defines it.
-    symbols: Vec<Option<(Segment, u64)>>,
+    pub(crate) symbols: SmallVec<[Option<(Segment, u64)>; FEW]>,
     /// The filled sections of each segment, in the order of their offsets.
-    pub(crate) filled: [Vec<SectionId>; 3],
+    pub(crate) filled: [SmallVec<[SectionId; FEW]>; 3],
     /// The thread-local sections, initialised ones first, in the order of their offsets.
     thread_sections: Vec<SectionId>,
     pub(crate) got: crate::got::Got,
     /// Offset in the code segment of [`NULL_JUMP`].
     pub(crate) null_jump: Option<u64>,
-    /// What is certain of each symbol's address.
-    pub(crate) nearness: Vec<Nearness>,
+    /// What is certain of each symbol's address; empty where nothing depends on it.
+    pub(crate) nearness: SmallVec<[Nearness; FEW]>,
     pub(crate) reach: Range<ExecAddr>,
 }
 
@@ -147,21 +149,27 @@ impl Layout {
         let mut layout = Self {
             extents: Default::default(),
             thread: Extent::default(),
-            slots: vec![Slot::Discarded; graph.sections.len()],
-            symbols: Vec::new(),
+            slots: smallvec![Slot::Discarded; graph.sections.len()],
+            symbols: SmallVec::new(),
             filled: Default::default(),
             thread_sections: Vec::new(),
             got: Default::default(),
             null_jump: None,
-            nearness: Vec::new(),
+            nearness: SmallVec::new(),
             reach,
         };
-        let kept: Vec<bool> = graph.section_ids().map(|(id, _)| !discard(id)).collect();
+        let kept: SmallVec<[bool; FEW]> = graph.section_ids().map(|(id, _)| !discard(id)).collect();
         // Zero-filled sections come behind all others.
         layout.place(graph, &kept, false)?;
-        layout.nearness = layout.find_nearness(graph, bindings);
-        layout.add_got(graph, bindings, &kept)?;
-        layout.place(graph, &kept, true)?;
+        if may_need_got(graph, bindings) {
+            layout.nearness = layout.find_nearness(graph, bindings);
+            layout.add_got(graph, bindings, &kept)?;
+        } else {
+            layout.got.start = layout.extents[Segment::ReadOnly.index()].size;
+        }
+        if graph.sections.iter().any(|section| section.zero_fill) {
+            layout.place(graph, &kept, true)?;
+        }
         layout.locate_symbols(graph);
         Ok(layout)
     }
@@ -272,7 +280,11 @@ impl Layout {
     }
 
     /// What can be said of each symbol's address before the segments have theirs.
-    fn find_nearness(&self, graph: &LinkGraph<'_>, bindings: &Bindings) -> Vec<Nearness> {
+    fn find_nearness(
+        &self,
+        graph: &LinkGraph<'_>,
+        bindings: &Bindings,
+    ) -> SmallVec<[Nearness; FEW]> {
         let Range { start, end } = self.reach;
         let own_is_near = start <= end && end.get() - start.get() <= MAX_DISTANCE;
         let known = |address: u64| Nearness {
@@ -336,6 +348,15 @@ impl Layout {
         }
         Ok(())
     }
+}
+
+/// Whether anything has to be asked of GOT entries or of calls to null: seldom in what we compile
+/// ourselves.
+fn may_need_got(graph: &LinkGraph<'_>, bindings: &Bindings) -> bool {
+    let mut relocations = graph.sections.iter().flat_map(|one| &one.relocations);
+    let is_plain = |formula: Formula| matches!(formula, Formula::Absolute | Formula::PcRelative);
+    relocations.any(|one| !is_plain(one.kind.formula()))
+        || bindings.iter().any(|(_, binding)| binding == Binding::Null)
 }
 
 /// Adds bytes to the end of an extent and gives their offset; `None` if it gets too large.

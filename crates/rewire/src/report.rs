@@ -24,6 +24,8 @@ pub enum Phase {
     Link,
     /// Registering and making visible.
     Publish,
+    /// Noting in the ledger what was linked, where it lies and what it uses.
+    Record,
 }
 
 impl Phase {
@@ -38,11 +40,12 @@ impl Phase {
             Self::Codegen => "codegen",
             Self::Link => "link",
             Self::Publish => "publish",
+            Self::Record => "record",
         }
     }
 }
 
-const PHASES: usize = 7;
+const PHASES: usize = 8;
 
 /// Time spent in each phase, summed over threads.
 #[derive(Debug, Default)]
@@ -87,7 +90,22 @@ pub(crate) struct Timer<'t> {
 
 impl Timer<'_> {
     pub(crate) fn stop(self) {
-        let time = self.since.elapsed();
+        self.stop_at(Instant::now());
+    }
+
+    /// Ends this step and begins the next one, at the same moment.
+    pub(crate) fn then(self, phase: Phase) -> Self {
+        let (timings, since) = (self.timings, Instant::now());
+        self.stop_at(since);
+        Self {
+            timings,
+            phase,
+            since,
+        }
+    }
+
+    fn stop_at(self, end: Instant) {
+        let time = end.saturating_duration_since(self.since);
         self.timings.add(self.phase, time);
         if self.timings.is_observed {
             recording::phase(self.phase, self.since, time);
@@ -146,6 +164,8 @@ pub struct Report {
     pub link: Duration,
     /// Registering and making visible.
     pub publish: Duration,
+    /// Noting in the ledger what was linked.
+    pub record: Duration,
 }
 
 impl Report {
@@ -178,6 +198,7 @@ impl Report {
             codegen: time(Phase::Codegen),
             link: time(Phase::Link),
             publish: time(Phase::Publish),
+            record: time(Phase::Record),
         }
     }
 }

@@ -123,7 +123,7 @@ fn times_make_sense(report: &Value) -> Result<(), String> {
     };
     let mut phases = 0.0;
     for phase in [
-        "load", "index", "extract", "optimise", "codegen", "link", "publish",
+        "load", "index", "extract", "optimise", "codegen", "link", "publish", "record",
     ] {
         phases += time(phase)?;
     }

@@ -13,7 +13,9 @@ fn memory() -> CodeMemory {
 
 #[test]
 fn code_is_written_and_runs() {
-    MAPPINGS.map(|mapping| code_runs(&CodeMemory::reserve(mapping).unwrap()));
+    for mapping in MAPPINGS {
+        code_runs(&CodeMemory::reserve(mapping).unwrap());
+    }
 }
 
 fn code_runs(memory: &CodeMemory) {
@@ -37,7 +39,7 @@ fn what_is_dropped_is_taken_again() {
     let memory = memory();
     let first = memory.allocate(RegionKind::Data, 100, 8).unwrap().start();
     let again = memory.allocate(RegionKind::Data, 8, 8).unwrap();
-    assert_eq!(first, again.start());
+    assert!((first..first + 100).contains(&again.start()));
     again.keep();
     assert_eq!(memory.usage().data, 8);
 }
@@ -74,7 +76,9 @@ fn peek(range: &Range<ExecAddr>) -> Vec<u8> {
 
 #[test]
 fn what_is_freed_is_poisoned_quarantined_and_given_out_again() {
-    MAPPINGS.map(|mapping| is_given_out_again(&CodeMemory::reserve(mapping).unwrap()));
+    for mapping in MAPPINGS {
+        is_given_out_again(&CodeMemory::reserve(mapping).unwrap());
+    }
 }
 
 fn is_given_out_again(memory: &CodeMemory) {
@@ -99,14 +103,10 @@ fn is_given_out_again(memory: &CodeMemory) {
         assert_eq!(memory.usage().quarantined, 0);
         let again = memory.allocate(kind, 100, 16).unwrap();
         assert_eq!(again.start(), range.start);
-        assert_eq!(again.held_code(), kind == RegionKind::Code);
         if kind == RegionKind::Data {
             assert_eq!(peek(&range), [0; 100]);
         }
     }
-    memory.synchronise().unwrap();
-    let fresh = memory.allocate_at_end(RegionKind::Code, 8, 1).unwrap();
-    assert!(!fresh.held_code());
 }
 
 #[test]
@@ -161,7 +161,6 @@ fn code_stays_quarantined_where_threads_cannot_be_synchronised() {
     assert_eq!(memory.end_quarantine(), 32);
     assert_eq!(memory.usage().quarantined, 32);
     assert_ne!(kept(&memory, RegionKind::Code, &[0xc3; 32]), code);
-    memory.synchronise().unwrap();
 }
 
 #[test]
@@ -196,9 +195,6 @@ fn code_is_replaced_a_hundred_thousand_times_in_the_same_memory() {
             .allocate(RegionKind::Code, code.len() as u64, 16)
             .unwrap();
         reserved.write(&code).unwrap();
-        if reserved.held_code() {
-            memory.synchronise().unwrap();
-        }
         let range = reserved.keep();
         // SAFETY: the bytes are a function of this type.
         let function: extern "C" fn() -> u32 =

@@ -275,8 +275,7 @@ impl Slots {
     /// Retargets every call: the one store that replaces a function.
     ///
     /// What `target` leads to must be visible to other threads as code before: `Release` orders
-    /// the bytes, and fresh memory needs no more. Memory that held other code needs
-    /// [`CodeMemory::synchronise`] before this.
+    /// the bytes, and memory that is given out needs no more ([`CodeMemory::end_quarantine`]).
     pub fn retarget(&self, id: SlotId, target: ExecAddr) {
         self.slot_word(id).store(target.get(), Ordering::Release);
     }

@@ -2,22 +2,33 @@
 
 use std::ops::Range;
 
-use gimli::{BaseAddresses, CieOrFde, EhFrame, LittleEndian, UnwindSection};
+use gimli::{BaseAddresses, CieOrFde, EhFrame, LittleEndian, UnwindSection as _};
 use rewire_object::ExecAddr;
 
+use super::Records;
 use super::index::Record;
 
 /// The frame descriptions in a section that lies at `address`. A malformed rest is left out.
-pub(super) fn descriptions(section: &[u8], address: ExecAddr) -> Vec<Record> {
+pub(super) fn descriptions(section: &[u8], address: ExecAddr) -> Records {
     let frame = EhFrame::new(section, LittleEndian);
     let bases = BaseAddresses::default().set_eh_frame(address.get());
     let mut entries = frame.entries(&bases);
-    let mut found = Vec::with_capacity(4);
+    let mut found = Records::new();
+    // Most descriptions share the entry before them.
+    let mut common = None;
     while let Ok(Some(entry)) = entries.next() {
-        let CieOrFde::Fde(partial) = entry else {
-            continue;
+        let partial = match entry {
+            CieOrFde::Cie(cie) => {
+                common = Some(cie);
+                continue;
+            }
+            CieOrFde::Fde(partial) => partial,
         };
-        let Ok(fde) = partial.parse(EhFrame::cie_from_offset) else {
+        let fde = partial.parse(|section, bases, offset| match &common {
+            Some(cie) if cie.offset() == offset.0 => Ok(cie.clone()),
+            _ => section.cie_from_offset(bases, offset),
+        });
+        let Ok(fde) = fde else {
             continue;
         };
         let start = fde.initial_address();

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rewire_object::ExecAddr;
+use smallvec::SmallVec;
 
 pub use backtrace::backtrace;
 pub use frames::stub_frames;
@@ -71,6 +72,9 @@ pub struct UnwindTable {
     entered: Arc<Entered>,
 }
 
+/// The descriptions of one object: mostly one, sometimes two.
+type Records = SmallVec<[Record; 2]>;
+
 /// What the table and the registrations share.
 #[derive(Debug)]
 struct Entered {
@@ -91,11 +95,9 @@ impl Entered {
         unsafe { self.index.as_ref() }
     }
 
-    fn enter(&self, section: &[u8], address: ExecAddr) -> Box<[Record]> {
-        let found = descriptions(section, address).into_iter();
-        let records: Box<[Record]> = found
-            .filter_map(|record| self.index().clip(record))
-            .collect();
+    fn enter(&self, section: &[u8], address: ExecAddr) -> Records {
+        let mut records = descriptions(section, address);
+        records.retain_mut(|record| self.index().clip(record));
         let mut limbo = lock(&self.writer);
         self.index().insert(&records, &READERS, &mut limbo);
         self.count.fetch_add(records.len(), Ordering::Relaxed);
@@ -212,7 +214,7 @@ impl Drop for UnwindTable {
 #[derive(Debug)]
 #[must_use = "dropping it takes the descriptions out again"]
 pub struct UnwindRegistration {
-    records: Box<[Record]>,
+    records: Records,
     entered: Arc<Entered>,
 }
 

@@ -289,6 +289,7 @@ impl<'c> Work<'c> {
         let former = match roots.as_slice() {
             [] => {
                 let mut ledger = core.ledger();
+                ledger.hold_back(&self.planned, &core.slots);
                 ledger.move_over(&self.planned, &HashSet::default(), &core.slots)
             }
             [(first, of_first), ..] => {

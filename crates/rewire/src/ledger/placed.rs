@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind};
+use smallvec::SmallVec;
 
 use super::{BlockId, EntryId, Ledger, Use, UseAspect, UseRef};
 use crate::unit::UnitId;
@@ -32,7 +33,7 @@ pub(crate) struct Block {
     pub(crate) definitions: Vec<Defined>,
     pub(crate) uses: Vec<Use>,
     /// What makes its frames known to the unwinder.
-    pub(crate) unwind: Vec<UnwindRegistration>,
+    pub(crate) unwind: SmallVec<[UnwindRegistration; 1]>,
     /// Constants whose values the code may have been made with, though it doesn't name them.
     pub(crate) folds: Vec<EntryId>,
     /// The number of its thread-local variables' module.

@@ -70,6 +70,11 @@ impl Names {
 }
 
 impl Planned {
+    /// The names that get another definition, or none.
+    fn changed(&self) -> impl Iterator<Item = &EntryId> + Clone {
+        self.order.iter().chain(self.withdrawn.iter())
+    }
+
     /// The functions whose machine code leaves and that get no other definition.
     fn only_stale(&self) -> impl Iterator<Item = &EntryId> + Clone {
         let is_only = |id: &&EntryId| !self.targets.contains_key(*id);
@@ -121,20 +126,11 @@ impl Ledger {
         }
     }
 
-    /// Moves the names over to what was planned. New bodies in memory are entered afterwards, by
-    /// the same hold of the lock. The answer is what is needed to undo it.
-    ///
-    /// `arriving` are the functions whose new bodies are entered.
-    pub(crate) fn move_over(
-        &mut self,
-        planned: &Planned,
-        arriving: &FxHashSet<EntryId>,
-        slots: &Slots,
-    ) -> Vec<Former> {
-        let changed = planned.order.iter().chain(planned.withdrawn.iter());
-        let all = changed.clone().chain(planned.only_stale());
+    /// To be called before the slots of new bodies are stored, by the same hold of the lock as
+    /// [`Ledger::move_over`]: from here on, none of several functions is called by its former body.
+    pub(crate) fn hold_back(&self, planned: &Planned, slots: &Slots) {
+        let all = planned.changed().chain(planned.only_stale());
         let mut several = all.clone().count() > 1;
-        let mut former = Vec::new();
         for id in all {
             let entry = self.entry(*id);
             let Some(slot) = entry.slot else { continue };
@@ -145,7 +141,20 @@ impl Ledger {
                 slots.reset(slot);
             }
         }
-        for id in changed {
+    }
+
+    /// Moves the names over to what was planned, once the slots of new bodies are stored; these are
+    /// entered afterwards, by the same hold of the lock. The answer is what is needed to undo it.
+    ///
+    /// `arriving` are the functions whose new bodies are entered.
+    pub(crate) fn move_over(
+        &mut self,
+        planned: &Planned,
+        arriving: &FxHashSet<EntryId>,
+        slots: &Slots,
+    ) -> Vec<Former> {
+        let mut former = Vec::new();
+        for id in planned.changed() {
             former.push(self.note_former(*id, planned));
         }
         for id in &planned.order {

@@ -1,11 +1,13 @@
 //! Binds the symbols of a batch's objects.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
 use rewire_object::{Binding, Bindings, SectionId, SymbolBinding, SymbolId, SymbolPlace};
 use rustc_hash::{FxBuildHasher, FxHashSet};
+use smallvec::{SmallVec, smallvec};
 
 use super::gather::is_defined;
 use super::resolve::{Meaning, Parsed, is_owner};
@@ -35,6 +37,15 @@ pub(crate) enum DefinitionKind {
     Thread { module: u64, offset: u64 },
 }
 
+/// What the named definitions in a section are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Contents {
+    /// One stands for its name.
+    has_owned: bool,
+    /// Another one does, in place of this.
+    has_copies: bool,
+}
+
 /// A reference from one object of the batch to a definition in it whose address isn't known yet.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
@@ -44,15 +55,18 @@ struct Pending {
     offset: i64,
 }
 
+/// Which object of a batch defines what, as which symbol.
+type Owners = HashMap<EntryId, (usize, SymbolId), FxBuildHasher>;
+
 pub(crate) struct Binder<'c> {
     core: &'c Core,
     absent: &'c FxHashSet<EntryId>,
     planned: Option<&'c Planned>,
-    /// Which object defines what, as which symbol.
-    owners: HashMap<EntryId, (usize, SymbolId), FxBuildHasher>,
+    /// Which object defines what, as which symbol; made when it is first asked for.
+    owners: OnceCell<Owners>,
     pending: Vec<Pending>,
-    /// Sections that hold nothing but copies of what has memory already, by object.
-    discarded: Vec<FxHashSet<SectionId>>,
+    /// What is in each section, by object.
+    contents: SmallVec<[SmallVec<[Contents; 8]>; 1]>,
 }
 
 impl<'c> Binder<'c> {
@@ -65,28 +79,38 @@ impl<'c> Binder<'c> {
             core,
             absent,
             planned,
-            owners: HashMap::default(),
+            owners: OnceCell::new(),
             pending: Vec::new(),
-            discarded: Vec::new(),
+            contents: SmallVec::new(),
         }
     }
 
-    /// Finds the definitions that will stand for their names: the first of each that has no
-    /// memory yet.
-    pub(crate) fn find_owners(&mut self, ledger: &Ledger, batch: &[Parsed<'_>]) {
-        for (place, parsed) in batch.iter().enumerate() {
-            for (id, _) in parsed.graph.symbol_ids() {
-                let Some(meaning) = parsed.meaning(id) else {
-                    continue;
-                };
+    /// Leaves only those definitions marked that will stand for their names: the first of each that has
+    /// no memory yet.
+    pub(crate) fn find_owners(&self, ledger: &Ledger, batch: &mut [Parsed<'_>]) {
+        let mut seen: FxHashSet<EntryId> = FxHashSet::default();
+        let is_alone = batch.len() == 1;
+        for parsed in batch {
+            let (object, is_ir) = (parsed.object, parsed.object.origin == Origin::Ir);
+            for meaning in parsed.meanings.iter_mut().flatten() {
                 // What the name stands for may have changed since the object was read.
-                let owns = || is_owner(ledger, self.planned, &parsed.object.unit, meaning.entry);
-                let is_ir = parsed.object.origin == Origin::Ir;
-                if meaning.is_owner && (!is_ir || owns()) && self.is_wanted(ledger, meaning.entry) {
-                    self.owners.entry(meaning.entry).or_insert((place, id));
-                }
+                let owns = || is_owner(ledger, self.planned, &object.unit, meaning.entry);
+                meaning.is_owner = meaning.is_owner
+                    && (!is_ir || owns())
+                    && self.is_wanted(ledger, meaning.entry)
+                    && (is_alone || seen.insert(meaning.entry));
             }
         }
+    }
+
+    fn owner(&self, batch: &[Parsed<'_>], entry: EntryId) -> Option<(usize, SymbolId)> {
+        let owners = self.owners.get_or_init(|| {
+            let all = batch.iter().enumerate().flat_map(|(place, parsed)| {
+                parsed.owned().map(move |(id, entry)| (entry, (place, id)))
+            });
+            all.collect()
+        });
+        owners.get(&entry).copied()
     }
 
     fn is_wanted(&self, ledger: &Ledger, entry: EntryId) -> bool {
@@ -105,31 +129,34 @@ impl<'c> Binder<'c> {
     ) -> Result<Bindings, Error> {
         let parsed = &batch[place];
         let mut bindings = parsed.graph.default_bindings();
-        let mut discarded: FxHashSet<SectionId> = FxHashSet::default();
-        let mut kept: FxHashSet<SectionId> = FxHashSet::default();
+        let mut contents: SmallVec<[Contents; 8]> =
+            smallvec![Contents::default(); parsed.graph.sections.len()];
         for (id, symbol) in parsed.graph.symbol_ids() {
             let Some(meaning) = parsed.meaning(id) else {
                 continue;
             };
             let section = match symbol.place {
-                SymbolPlace::Defined { section, .. } => Some(section),
+                SymbolPlace::Defined { section, .. } => contents.get_mut(section.index()),
                 _ => None,
             };
-            let owns = self.owners.get(&meaning.entry) == Some(&(place, id));
             let is_body = ledger.entry(meaning.entry).is_replaceable();
             let binding = if is_body && section.is_some() {
                 // Whoever names the function gets the address that it has for ever.
                 Binding::Canonical(ledger.canonical(meaning.entry, &self.core.slots)?)
-            } else if owns {
-                kept.extend(section);
+            } else if meaning.is_owner {
+                if let Some(section) = section {
+                    section.has_owned = true;
+                }
                 self.own(ledger, id, meaning, place)
             } else {
-                discarded.extend(section);
-                self.reference(ledger, parsed, place, id, meaning)?
+                if let Some(section) = section {
+                    section.has_copies = true;
+                }
+                self.reference(ledger, batch, place, id, meaning)?
             };
             bindings.set(id, binding);
         }
-        self.discarded.push(&discarded - &kept);
+        self.contents.push(contents);
         Ok(bindings)
     }
 
@@ -152,19 +179,19 @@ impl<'c> Binder<'c> {
     fn reference(
         &mut self,
         ledger: &mut Ledger,
-        parsed: &Parsed<'_>,
+        batch: &[Parsed<'_>],
         place: usize,
         id: SymbolId,
         meaning: Meaning,
     ) -> Result<Binding, Error> {
-        let slots = &self.core.slots;
+        let (slots, parsed) = (&self.core.slots, &batch[place]);
         if meaning.aspect == UseAspect::Slot {
             let (target, offset) = ledger.target(meaning.entry);
             let slot = slots.slot(ledger.slot(target, slots)?);
             if !parsed.object.unit.is_frozen || offset != 0 {
                 return Ok(Binding::Address(slot));
             }
-            return Ok(self.frozen_call(ledger, place, id, target, slot));
+            return Ok(self.frozen_call(ledger, batch, (place, id), target, slot));
         }
         let (target, offset) = ledger.address_target(meaning.entry);
         let entry = ledger.entry(target);
@@ -185,7 +212,7 @@ impl<'c> Binder<'c> {
             }
             _ => {}
         }
-        if self.owners.contains_key(&target) && !entry.is_replaceable() {
+        if !entry.is_replaceable() && self.owner(batch, target).is_some() {
             self.pending.push(Pending {
                 from: place,
                 symbol: id,
@@ -215,8 +242,8 @@ impl<'c> Binder<'c> {
     fn frozen_call(
         &mut self,
         ledger: &mut Ledger,
-        place: usize,
-        symbol: SymbolId,
+        batch: &[Parsed<'_>],
+        (from, symbol): (usize, SymbolId),
         target: EntryId,
         slot: ExecAddr,
     ) -> Binding {
@@ -234,9 +261,9 @@ impl<'c> Binder<'c> {
                 ledger.entry_mut(target).is_bound = true;
                 Binding::FixedSlot { slot, function }
             }
-            _ if is_frozen && self.owners.contains_key(&target) => {
+            _ if is_frozen && self.owner(batch, target).is_some() => {
                 self.pending.push(Pending {
-                    from: place,
+                    from,
                     symbol,
                     target,
                     offset: 0,
@@ -316,9 +343,11 @@ impl<'c> Binder<'c> {
         })
     }
 
-    /// The sections of an object that aren't laid out.
-    pub(crate) fn discarded(&self, place: usize) -> &FxHashSet<SectionId> {
-        &self.discarded[place]
+    /// Whether a section of an object isn't laid out: it holds nothing but copies of what has memory
+    /// already.
+    pub(crate) fn discards(&self, place: usize, section: SectionId) -> bool {
+        let contents = self.contents[place].get(section.index());
+        contents.is_some_and(|contents| contents.has_copies && !contents.has_owned)
     }
 
     /// Fills in what depends on where the batch's objects are.
@@ -327,34 +356,40 @@ impl<'c> Binder<'c> {
         batch: &[Parsed<'_>],
         staged: &mut [Staged<'_>],
     ) -> Result<(), Error> {
-        let mut modules: Vec<Option<u64>> = vec![None; batch.len()];
+        let is_pending = !self.pending.is_empty();
         let mut found: HashMap<EntryId, DefinitionKind, FxBuildHasher> = HashMap::default();
-        for (entry, (place, symbol)) in &self.owners {
-            let one = &mut staged[*place];
-            let graph = &batch[*place].graph;
-            let size = graph.symbol(*symbol).map_or(0, |symbol| symbol.size);
-            let is_body = matches!(one.bindings[*symbol], Binding::Canonical(_));
-            let kind = match graph.symbol(*symbol).map(|symbol| symbol.place) {
-                Some(SymbolPlace::Defined { section, offset })
-                    if one.layout.thread_offset(section).is_some() =>
-                {
-                    let start = one.layout.thread_offset(section).unwrap_or_default();
-                    let module = *modules[*place].get_or_insert_with(thread_local::new_module);
-                    DefinitionKind::Thread {
-                        module,
-                        offset: start.wrapping_add(offset),
+        for (parsed, one) in batch.iter().zip(staged.iter_mut()) {
+            let mut module = None;
+            for (symbol, entry) in parsed.owned() {
+                let Some(known) = parsed.graph.symbol(symbol) else {
+                    continue;
+                };
+                let is_body = matches!(one.bindings[symbol], Binding::Canonical(_));
+                let thread = match known.place {
+                    SymbolPlace::Defined { section, offset } => {
+                        let start = one.layout.thread_offset(section);
+                        start.map(|start| start.wrapping_add(offset))
                     }
+                    _ => None,
+                };
+                let kind = match thread {
+                    Some(offset) => DefinitionKind::Thread {
+                        module: *module.get_or_insert_with(thread_local::new_module),
+                        offset,
+                    },
+                    None if is_body => DefinitionKind::Body,
+                    None => DefinitionKind::Fixed,
+                };
+                if is_pending {
+                    found.insert(entry, kind);
                 }
-                _ if is_body => DefinitionKind::Body,
-                _ => DefinitionKind::Fixed,
-            };
-            found.insert(*entry, kind);
-            one.definitions.push(Definition {
-                entry: *entry,
-                start: one.address(*symbol).unwrap_or_default(),
-                size,
-                kind,
-            });
+                one.definitions.push(Definition {
+                    entry,
+                    start: one.address(symbol).unwrap_or_default(),
+                    size: known.size,
+                    kind,
+                });
+            }
         }
         for one in staged.iter_mut() {
             one.definitions.sort_by_key(|definition| definition.start);
@@ -367,8 +402,9 @@ impl<'c> Binder<'c> {
                     offset: at.wrapping_add_signed(offset),
                 },
                 Some(_) => {
-                    let (place, symbol) = self.owners[&pending.target];
-                    let address = staged[place].address(symbol).unwrap_or_default();
+                    let owner = self.owner(batch, pending.target);
+                    let address = owner.and_then(|(place, symbol)| staged[place].address(symbol));
+                    let address = address.unwrap_or_default();
                     match staged[pending.from].bindings[pending.symbol] {
                         Binding::FixedSlot { slot, .. } => Binding::FixedSlot {
                             slot,

@@ -3,7 +3,6 @@
 //!
 //! Both are found without the ledger's lock, because LLVM or the dynamic loader work meanwhile.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use rewire_llvm::Ordinal;
@@ -44,37 +43,18 @@ impl Needs {
         absent: &FxHashSet<EntryId>,
     ) -> Self {
         let mut needs = Self::default();
-        let mut seen: FxHashSet<EntryId> = HashSet::default();
-        for parsed in batch {
-            for meaning in parsed.meanings.iter().flatten() {
-                if meaning.is_owner {
-                    seen.insert(meaning.entry);
-                }
-            }
+        // Most objects are bodies that name nothing but functions, which they call.
+        if !batch.iter().any(|one| one.foreign(ledger).next().is_some()) {
+            return needs;
         }
+        let owned = batch.iter().flat_map(|parsed| &parsed.meanings).flatten();
+        let owned = owned.filter(|meaning| meaning.is_owner);
+        let mut seen: FxHashSet<EntryId> = owned.map(|meaning| meaning.entry).collect();
         for parsed in batch {
-            for id in parsed.graph.referenced_symbols(|_| false) {
-                let Some(meaning) = parsed.meaning(id) else {
-                    continue;
-                };
-                if meaning.is_owner {
-                    continue;
-                }
-                // What is only called is asked for when it is called, but for frozen code, which
-                // calls the host's functions directly.
-                let is_call = meaning.aspect == UseAspect::Slot;
-                let (target, _) = if is_call {
-                    ledger.target(meaning.entry)
-                } else {
-                    ledger.address_target(meaning.entry)
-                };
-                if is_call
-                    && !(parsed.object.unit.is_frozen
-                        && ledger.entry(target).definition == Definition::None)
+            let is_referenced = parsed.graph.referenced_symbols(|_| false);
+            for (symbol, target) in parsed.foreign(ledger) {
+                if is_referenced[symbol.index()] && seen.insert(target) && !absent.contains(&target)
                 {
-                    continue;
-                }
-                if seen.insert(target) && !absent.contains(&target) {
                     needs.add(ledger, planned, target);
                 }
             }
@@ -146,6 +126,27 @@ impl Needs {
             enter_host(core, &mut ledger, id, symbol);
         }
         Ok(())
+    }
+}
+
+impl Parsed<'_> {
+    /// The symbols whose address has to be known before this is linked, and what they stand for. What
+    /// is only called is asked for when it is called, but for frozen code, which calls the host's
+    /// functions directly.
+    fn foreign<'l>(&'l self, ledger: &'l Ledger) -> impl Iterator<Item = (SymbolId, EntryId)> + 'l {
+        let meanings = (0..).map(SymbolId).zip(&self.meanings);
+        meanings.filter_map(|(symbol, meaning)| {
+            let meaning = meaning.filter(|meaning| !meaning.is_owner)?;
+            if meaning.aspect != UseAspect::Slot {
+                return Some((symbol, ledger.address_target(meaning.entry).0));
+            }
+            if !self.object.unit.is_frozen {
+                return None;
+            }
+            let (target, _) = ledger.target(meaning.entry);
+            let is_undefined = ledger.entry(target).definition == Definition::None;
+            is_undefined.then_some((symbol, target))
+        })
     }
 }
 

@@ -17,9 +17,11 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind, Reserved};
 use rewire_object::{Bindings, Extent, Image, Layout, Placement, SectionRole, Segment, SymbolId};
 use rustc_hash::FxHashSet;
+use smallvec::SmallVec;
 
 pub(crate) use gather::enter_host;
 pub(crate) use resolve::Parsed;
@@ -28,7 +30,7 @@ use crate::compile::Emitted;
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{EntryId, Former, Ledger, Planned};
-use crate::report::Phase;
+use crate::report::{Phase, Timer};
 use crate::unit::Unit;
 use bind::Binder;
 use gather::Needs;
@@ -109,8 +111,8 @@ impl<'p> Purpose<'p> {
 pub(crate) fn link(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Linked, Error> {
     let timer = core.timings.start(Phase::Link);
     let batch = parse_all(objects)?;
-    timer.stop();
-    complete(core, batch, purpose, &mut HashSet::default(), 0)
+    let timer = timer.then(Phase::Link);
+    complete(core, batch, purpose, &mut HashSet::default(), 0, timer)
 }
 
 /// `int3`, which lies between pieces of code.
@@ -130,6 +132,7 @@ fn complete(
     purpose: Purpose<'_>,
     absent: &mut FxHashSet<EntryId>,
     round: usize,
+    timer: Timer<'_>,
 ) -> Result<Linked, Error> {
     if round == MOST_ROUNDS {
         let unit = batch.first().map(|one| one.object.unit.name.clone());
@@ -138,16 +141,16 @@ fn complete(
             unit.unwrap_or_default()
         )));
     }
-    let timer = core.timings.start(Phase::Link);
     let mut ledger = core.ledger();
     for parsed in &mut batch {
         parsed.resolve(core, &mut ledger, purpose.planned())?;
     }
     let needs = Needs::find(&ledger, purpose.planned(), &batch, absent);
     if needs.is_empty() {
-        let staged = stage(core, &mut ledger, &batch, purpose, absent)?;
-        timer.stop();
-        return Ok(publish::publish(core, ledger, &batch, staged, purpose));
+        let staged = stage(core, &mut ledger, &mut batch, purpose, absent)?;
+        return Ok(publish::publish(
+            core, ledger, &batch, staged, purpose, timer,
+        ));
     }
     drop(ledger);
     timer.stop();
@@ -155,8 +158,9 @@ fn complete(
     let more = needs.extract(core)?;
     // Those live shorter than what the batch began with.
     let mut batch: Vec<Parsed<'_>> = batch;
+    let timer = core.timings.start(Phase::Link);
     batch.extend(parse_all(&more)?);
-    complete(core, batch, purpose, absent, round + 1)
+    complete(core, batch, purpose, absent, round + 1, timer)
 }
 
 /// One object with its place and its bytes, not yet seen by anybody.
@@ -165,32 +169,34 @@ pub(crate) struct Staged<'m> {
     pub(crate) layout: Layout,
     pub(crate) placement: Placement,
     /// The definitions that will stand for their names, and where.
-    pub(crate) definitions: Vec<bind::Definition>,
+    pub(crate) definitions: SmallVec<[bind::Definition; 2]>,
     /// What was taken for each segment, in the order of [`Segment::ALL`].
-    pub(crate) memory: Vec<Reserved<'m>>,
-    /// The read-only segment lies right behind the code, in memory that was taken for both.
-    pub(crate) is_joined: bool,
+    pub(crate) memory: SmallVec<[Reserved<'m>; 3]>,
+    /// Where the memory ends that was taken for the code and, right behind it, the read-only segment.
+    pub(crate) joined_end: Option<ExecAddr>,
     pub(crate) image: Image,
+    /// What makes its frames known to the unwinder, once it is published.
+    pub(crate) unwind: SmallVec<[UnwindRegistration; 1]>,
 }
 
 /// Gives each object memory and fixes it up there. On an error, all memory is given back.
 fn stage<'m>(
     core: &'m Core,
     ledger: &mut Ledger,
-    batch: &[Parsed<'_>],
+    batch: &mut [Parsed<'_>],
     purpose: Purpose<'_>,
     absent: &FxHashSet<EntryId>,
 ) -> Result<Vec<Staged<'m>>, Error> {
     let mut binder = Binder::new(core, absent, purpose.planned());
     binder.find_owners(ledger, batch);
+    let batch = &*batch;
     let mut staged = Undo(Vec::with_capacity(batch.len()));
     for (place, parsed) in batch.iter().enumerate() {
         let bindings = binder.bind(ledger, batch, place)?;
-        let discarded = binder.discarded(place);
         let layout = Layout::new(
             &parsed.graph,
             &bindings,
-            |section| discarded.contains(&section),
+            |section| binder.discards(place, section),
             core.memory.reach(),
         )?;
         staged.0.push(Staged {
@@ -201,10 +207,11 @@ fn stage<'m>(
                 read_only: ExecAddr::NULL,
                 data: ExecAddr::NULL,
             },
-            definitions: Vec::new(),
-            memory: Vec::new(),
-            is_joined: false,
+            definitions: SmallVec::new(),
+            memory: SmallVec::new(),
+            joined_end: None,
             image: Image::default(),
+            unwind: SmallVec::new(),
         });
     }
     for (parsed, one) in batch.iter().zip(&mut staged.0) {
@@ -221,10 +228,6 @@ fn stage<'m>(
         )?;
         one.join();
         one.write()?;
-    }
-    let mut memory = staged.0.iter().flat_map(|one| &one.memory);
-    if memory.any(Reserved::held_code) {
-        core.memory.synchronise()?;
     }
     Ok(std::mem::take(&mut staged.0))
 }
@@ -249,10 +252,12 @@ impl<'m> Staged<'m> {
         let mut code = self.layout.extent(Segment::Code);
         let mut read_only = self.layout.extent(Segment::ReadOnly);
         let behind = code.size.next_multiple_of(read_only.align.max(1));
-        self.is_joined = !is_piece && code.size > 0 && self.holds_only_frames(parsed);
-        if self.is_joined {
-            code.size = behind + read_only.size;
+        let is_joined = !is_piece && code.size > 0 && self.holds_only_frames(parsed);
+        if is_joined {
             code.align = code.align.max(read_only.align);
+            // Of one length with what comes next.
+            code.size = (behind + read_only.size).next_multiple_of(code.align);
+            self.image.code = Vec::with_capacity(code.size as usize);
             read_only.size = 0;
         }
         let mut place = |segment, extent: Extent| -> Result<ExecAddr, Error> {
@@ -271,8 +276,9 @@ impl<'m> Staged<'m> {
             read_only: place(Segment::ReadOnly, read_only)?,
             data: place(Segment::Data, self.layout.extent(Segment::Data))?,
         };
-        if self.is_joined {
+        if is_joined {
             self.placement.read_only = self.placement.code + behind;
+            self.joined_end = Some(self.placement.code + code.size);
         }
         Ok(())
     }
@@ -294,7 +300,7 @@ impl<'m> Staged<'m> {
 
     /// Puts the bytes that lie behind the code behind its bytes.
     fn join(&mut self) {
-        if self.is_joined {
+        if self.joined_end.is_some() {
             let behind = self.placement.read_only.offset_from(self.placement.code);
             let image = &mut self.image;
             image.code.resize(behind as usize, CODE_PADDING);
@@ -318,10 +324,12 @@ impl<'m> Staged<'m> {
     /// follows.
     pub(crate) fn range(&self, segment: Segment) -> Range<ExecAddr> {
         let start = self.placement.segment(segment);
-        if self.is_joined && segment == Segment::Code {
-            return start..self.placement.read_only;
+        let size = self.layout.extent(segment).size;
+        match segment {
+            Segment::Code if self.joined_end.is_some() => start..self.placement.read_only,
+            Segment::ReadOnly => start..self.joined_end.unwrap_or(start + size),
+            _ => start..start + size,
         }
-        start..start + self.layout.extent(segment).size
     }
 
     /// Where the object's definition of a symbol lies.

@@ -5,8 +5,9 @@ use std::sync::{Arc, MutexGuard};
 use rewire_memory::RegionKind;
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_object::{RelocKind, SectionRole, Segment};
+use smallvec::SmallVec;
 
-use super::bind::DefinitionKind;
+use super::bind::{Definition, DefinitionKind};
 use super::resolve::Parsed;
 use super::{Linked, Origin, Purpose, Staged};
 use crate::core::Core;
@@ -14,43 +15,111 @@ use crate::ledger::{Block, Defined, EntryId, Ledger, Memory, State, Use, UseAspe
 use crate::observe::LinkRecord;
 use crate::process::thread_local;
 use crate::recording::{self, Published};
-use crate::report::Phase;
+use crate::report::{Phase, Timer};
 
-/// Registers the unwind tables, enters definitions and uses, and stores the slots.
+/// Registers the unwind tables and stores the slots; then enters definitions and uses. Nobody who
+/// calls a new body waits for the latter; whoever asks the ledger does, for its lock.
 pub(crate) fn publish(
     core: &Core,
     mut ledger: MutexGuard<'_, Ledger>,
     batch: &[Parsed<'_>],
-    staged: Vec<Staged<'_>>,
+    mut staged: Vec<Staged<'_>>,
     purpose: Purpose<'_>,
+    timer: Timer<'_>,
 ) -> Linked {
-    let timer = core.timings.start(Phase::Publish);
+    let timer = timer.then(Phase::Publish);
+    if let Some(planned) = purpose.planned() {
+        ledger.hold_back(planned, &core.slots);
+    }
+    for (parsed, one) in batch.iter().zip(&mut staged) {
+        for memory in one.memory.drain(..) {
+            memory.keep();
+        }
+        give_thread_image(one);
+        one.unwind = register_frames(core, parsed, one);
+    }
+    for definition in staged.iter().flat_map(|one| &one.definitions) {
+        store_slot(core, &mut ledger, definition, purpose);
+    }
+    let timer = timer.then(Phase::Record);
     let mut linked = Linked::default();
-    let mut records = Vec::new();
-    let mut bodies = Vec::new();
     if let Some(planned) = purpose.planned() {
         let definitions = staged.iter().flat_map(|one| &one.definitions);
         let arriving = definitions.map(|definition| definition.entry).collect();
         linked.former = ledger.move_over(planned, &arriving, &core.slots);
     }
-    for (parsed, mut one) in batch.iter().zip(staged) {
-        for memory in std::mem::take(&mut one.memory) {
-            memory.keep();
+    let mut notes = Notes::default();
+
+    for (parsed, one) in batch.iter().zip(&mut staged) {
+        let recorder = Recorder {
+            core,
+            ledger: &mut ledger,
+            purpose,
+            linked: &mut linked,
+            notes: &mut notes,
+        };
+        recorder.record(parsed, one);
+    }
+    drop(ledger);
+    core.changed.notify_all();
+    timer.stop();
+    notes.tell(core, linked.defined.len());
+    linked
+}
+
+/// Has calls go to a body: at once, or when the function is first called.
+fn store_slot(core: &Core, ledger: &mut Ledger, definition: &Definition, purpose: Purpose<'_>) {
+    let known = ledger.entry_mut(definition.entry);
+    let is_ahead = matches!(purpose, Purpose::Call) && !known.called && known.is_replaceable();
+    known.is_ahead = is_ahead;
+    if let Some(slot) = known.slot {
+        core.slots.lead(slot, definition.start, is_ahead);
+    }
+    ledger.counts.compiled_ahead += u64::from(is_ahead);
+}
+
+/// What observers are told once the ledger is free.
+#[derive(Debug, Default)]
+struct Notes {
+    records: Vec<LinkRecord>,
+    bodies: Vec<Published>,
+}
+
+impl Notes {
+    fn tell(self, core: &Core, definitions: usize) {
+        if core.compile_observer.is_some() {
+            let variables = definitions - self.bodies.len();
+            recording::published(self.bodies, variables);
         }
-        let unwind = register_frames(core, parsed, &one);
-        if let Some(module) = thread_module(&one) {
-            let extent = one.layout.thread_extent();
-            let image = std::mem::take(&mut one.image.thread);
-            thread_local::set_image(module, image, extent.size, extent.align);
+        if let Some(observer) = &core.observer {
+            for record in &self.records {
+                observer.linked(record);
+            }
         }
-        note_piece(parsed, &one, &mut linked);
-        let mut block = block_of(&ledger, parsed, &one);
-        block.unwind = unwind;
+    }
+}
+
+/// Enters in the ledger what was linked.
+struct Recorder<'a, 'p> {
+    core: &'a Core,
+    ledger: &'a mut Ledger,
+    purpose: Purpose<'p>,
+    linked: &'a mut Linked,
+    notes: &'a mut Notes,
+}
+
+impl Recorder<'_, '_> {
+    fn record(self, parsed: &Parsed<'_>, one: &mut Staged<'_>) {
+        let (core, ledger, linked) = (self.core, self.ledger, self.linked);
+        note_piece(parsed, one, linked);
+        let mut block = block_of(ledger, parsed, one);
+        block.unwind = std::mem::take(&mut one.unwind);
         if core.observer.is_some() {
-            records.push(LinkRecord::new(core, &ledger, parsed, &one, &block));
+            let record = LinkRecord::new(core, ledger, parsed, one, &block);
+            self.notes.records.push(record);
         }
         ledger.counts.relocations_applied += one.image.applied;
-        if matches!(purpose, Purpose::Load) {
+        if matches!(self.purpose, Purpose::Load) {
             let calls = block.uses.iter();
             let calls = calls.filter(|one| one.aspect == UseAspect::Slot);
             linked.calls.extend(calls.map(|one| one.entry));
@@ -70,7 +139,7 @@ pub(crate) fn publish(
             if definition.kind == DefinitionKind::Body {
                 ledger.counts.functions_compiled += 1;
                 if core.compile_observer.is_some() {
-                    bodies.push(Published {
+                    self.notes.bodies.push(Published {
                         entry: definition.entry,
                         name: ledger.entry(definition.entry).label().into(),
                         address: definition.start,
@@ -85,32 +154,23 @@ pub(crate) fn publish(
             ledger.retire(block);
         }
     }
-    for (entry, address) in &linked.defined {
-        let known = ledger.entry_mut(*entry);
-        let is_ahead = matches!(purpose, Purpose::Call) && !known.called && known.is_replaceable();
-        known.is_ahead = is_ahead;
-        if let Some(slot) = known.slot {
-            core.slots.lead(slot, *address, is_ahead);
-        }
-        ledger.counts.compiled_ahead += u64::from(is_ahead);
-    }
-    drop(ledger);
-    core.changed.notify_all();
-    timer.stop();
-    if core.compile_observer.is_some() {
-        let variables = linked.defined.len() - bodies.len();
-        recording::published(bodies, variables);
-    }
-    if let Some(observer) = &core.observer {
-        for record in &records {
-            observer.linked(record);
-        }
-    }
-    linked
 }
 
-fn register_frames(core: &Core, parsed: &Parsed<'_>, one: &Staged<'_>) -> Vec<UnwindRegistration> {
-    let mut registered = Vec::new();
+/// Gives threads the initial values of the object's thread-local variables.
+fn give_thread_image(one: &mut Staged<'_>) {
+    if let Some(module) = thread_module(one) {
+        let extent = one.layout.thread_extent();
+        let image = std::mem::take(&mut one.image.thread);
+        thread_local::set_image(module, image, extent.size, extent.align);
+    }
+}
+
+fn register_frames(
+    core: &Core,
+    parsed: &Parsed<'_>,
+    one: &Staged<'_>,
+) -> SmallVec<[UnwindRegistration; 1]> {
+    let mut registered = SmallVec::new();
     for (id, section) in parsed.graph.section_ids() {
         if section.role != SectionRole::EhFrame {
             continue;
@@ -202,7 +262,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
             code: one.range(Segment::Code),
             read_only: one.range(Segment::ReadOnly),
             data: one.range(Segment::Data),
-            read_only_kind: if one.is_joined {
+            read_only_kind: if one.joined_end.is_some() {
                 RegionKind::Code
             } else {
                 RegionKind::ReadOnly
@@ -210,7 +270,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         },
         definitions: definitions.collect(),
         uses,
-        unwind: Vec::new(),
+        unwind: SmallVec::new(),
         folds: folds.filter_map(|one| unit.entry(*one)).collect(),
         thread_module: thread_module(one),
         live_code: 0,

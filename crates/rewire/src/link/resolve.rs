@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rewire_llvm::names::{self, Aspect, GlobalRef};
 use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolPlace};
+use smallvec::SmallVec;
 
 use super::{Object, Origin};
 use crate::core::Core;
@@ -26,7 +27,7 @@ pub(crate) struct Meaning {
 pub(crate) struct Parsed<'a> {
     pub(crate) object: &'a Object,
     pub(crate) graph: LinkGraph<'a>,
-    pub(crate) meanings: Vec<Option<Meaning>>,
+    pub(crate) meanings: SmallVec<[Option<Meaning>; 4]>,
 }
 
 impl<'a> Parsed<'a> {
@@ -42,12 +43,21 @@ impl<'a> Parsed<'a> {
         Ok(Self {
             object,
             graph,
-            meanings: Vec::new(),
+            meanings: SmallVec::new(),
         })
     }
 
     pub(crate) fn meaning(&self, symbol: SymbolId) -> Option<Meaning> {
         self.meanings.get(symbol.index()).copied().flatten()
+    }
+
+    /// The definitions that stand for their names.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = (SymbolId, EntryId)> + '_ {
+        let meanings = (0..).map(SymbolId).zip(&self.meanings);
+        meanings.filter_map(|(symbol, meaning)| {
+            let meaning = meaning.filter(|meaning| meaning.is_owner)?;
+            Some((symbol, meaning.entry))
+        })
     }
 
     /// Asks the ledger for the meaning of each symbol, if that wasn't done yet.
@@ -60,7 +70,7 @@ impl<'a> Parsed<'a> {
         if !self.meanings.is_empty() {
             return Ok(());
         }
-        let mut meanings = Vec::with_capacity(self.graph.symbols.len());
+        let mut meanings = SmallVec::with_capacity(self.graph.symbols.len());
         for (_, symbol) in self.graph.symbol_ids() {
             meanings.push(meaning_of(core, ledger, planned, self.object, symbol)?);
         }

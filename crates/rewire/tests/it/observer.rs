@@ -179,7 +179,7 @@ fn it_is_told_of_each_step() {
     }
     for one in collector.compiled.lock().unwrap().iter() {
         add(one.span, &one.phases);
-        assert_eq!(one.phases.last().unwrap().phase, Phase::Publish);
+        assert_eq!(one.phases.last().unwrap().phase, Phase::Record);
     }
     let report = engine.report();
     for (name, time) in [
@@ -189,6 +189,7 @@ fn it_is_told_of_each_step() {
         ("codegen", report.codegen),
         ("link", report.link),
         ("publish", report.publish),
+        ("record", report.record),
     ] {
         assert_eq!(sums[name], time, "{name}");
     }
