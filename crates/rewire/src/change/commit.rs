@@ -46,9 +46,11 @@ pub(super) struct Work<'c> {
     pub(super) planned: Planned,
     /// The names that no other change may touch meanwhile.
     claimed: Vec<EntryId>,
-    joined: Vec<(Arc<Unit>, Standing)>,
+    pub(super) joined: Vec<(Arc<Unit>, Standing)>,
     /// Names that nothing defined: theirs at once.
     pub(super) new: Vec<EntryId>,
+    /// Names whose former definitions the change takes away: they may be defined as if new.
+    pub(super) going: FxHashSet<EntryId>,
     pub(super) changed: Changed,
     waited: Option<(Arc<str>, Instant)>,
 }
@@ -56,7 +58,7 @@ pub(super) struct Work<'c> {
 /// See [`Change::commit`](super::Change::commit).
 pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Changed, Error> {
     let began = Instant::now();
-    let begun = terms.steps.into_iter().map(begin);
+    let begun = terms.steps.into_iter().map(|step| begin(core, step));
     let begun = begun.collect::<Result<Vec<_>, _>>()?;
     let mut work = Work::new(core, library);
     work.type_change = terms.type_change;
@@ -65,7 +67,7 @@ pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Ch
     work.end(result, began)
 }
 
-fn begin(step: Step) -> Result<Begun, Error> {
+fn begin(core: &Core, step: Step) -> Result<Begun, Error> {
     let (source, how) = match step {
         Step::Remove(name) => return Ok(Begun::Remove(name)),
         Step::RemoveUnit(unit) => return Ok(Begun::RemoveUnit(unit)),
@@ -74,7 +76,7 @@ fn begin(step: Step) -> Result<Begun, Error> {
         Step::Replace { name, source } => (source, How::Replace(name)),
         Step::Reload { unit, source } => (source, How::Reload(unit)),
     };
-    let read = Read::new(source, !matches!(how, How::Add { .. }))?;
+    let read = Read::new(core, source, !matches!(how, How::Add { .. }))?;
     if let How::Replace(name) = &how {
         read.defines_only(name)?;
     }
@@ -120,6 +122,7 @@ impl<'c> Work<'c> {
             claimed: Vec::new(),
             joined: Vec::new(),
             new: Vec::new(),
+            going: FxHashSet::default(),
             changed: Changed::default(),
             waited: None,
         }
@@ -128,6 +131,7 @@ impl<'c> Work<'c> {
     fn run(&mut self, begun: Vec<Begun>) -> Result<(), Error> {
         let library = self.library;
         self.claim(|ledger| names_of(library, ledger, &begun))?;
+        self.going = self.going(&begun)?;
         let mut removals = Vec::new();
         for step in begun {
             match step {
@@ -142,7 +146,22 @@ impl<'c> Work<'c> {
                 Begun::Module { .. } => {}
             }
         }
+        self.check_withdrawn()?;
         self.move_over()
+    }
+
+    /// The names that steps take away, whatever comes in their place.
+    fn going(&self, begun: &[Begun]) -> Result<FxHashSet<EntryId>, Error> {
+        let ledger = self.core.ledger();
+        let mut going = FxHashSet::default();
+        for step in begun {
+            match step {
+                Begun::Module { .. } => {}
+                Begun::Remove(name) => going.extend(ledger.find(self.library, name)),
+                Begun::RemoveUnit(unit) => going.extend(removing::names_of(&ledger, *unit)?),
+            }
+        }
+        Ok(going)
     }
 
     /// Makes names this thread's to change, when no other thread changes any. Which they are is asked
@@ -197,7 +216,7 @@ impl<'c> Work<'c> {
         self.planned.is_remembered |= unit.index.has_assembly || !unit.index.used.is_empty();
         self.changed.units.push(unit.id);
         if matches!(how, How::Add { .. }) {
-            ledger.check_new(&unit)?;
+            ledger.check_new(&unit, &self.going)?;
         }
         for (ordinal, global) in unit.index.numbered() {
             let Some(id) = unit.entry(ordinal) else {
@@ -211,7 +230,7 @@ impl<'c> Work<'c> {
                 if matched.contains_key(&ordinal) && global.kind == GlobalKind::Function {
                     self.replace(&mut ledger, &unit, ordinal, id, &contracts)?;
                 }
-            } else if matches!(how, How::Add { .. }) {
+            } else if matches!(how, How::Add { .. }) && !self.going.contains(&id) {
                 if ledger.adds(&unit, ordinal, id) {
                     self.define(&mut ledger, &unit, ordinal, id);
                 }
@@ -231,7 +250,14 @@ impl<'c> Work<'c> {
     fn former(&self, read: &Read, how: &How) -> Result<Option<Arc<Unit>>, Error> {
         let ledger = self.core.ledger();
         if let How::Reload(unit) = how {
-            return Ok(Some(ledger.unit(*unit).cloned().ok_or(Error::NoUnit)?));
+            let unit = ledger.unit(*unit).cloned().ok_or(Error::NoUnit)?;
+            if unit.library != self.library {
+                return Err(Error::OtherLibrary {
+                    unit: unit.name.clone(),
+                    library: ledger.library_name(unit.library).clone(),
+                });
+            }
+            return Ok(Some(unit));
         }
         if let How::Replace(name) = how
             && ledger.find(self.library, name).is_none_or(|id| {

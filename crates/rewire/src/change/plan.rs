@@ -74,13 +74,34 @@ impl Work<'_> {
             _ => {
                 // One of several copies alike isn't another's newer version.
                 let is_copy = matches!(global.linkage, Linkage::Weak | Linkage::LinkOnce);
+                let here = self.defined_here(ledger, id, unit);
                 let elected = entry.elected.map(|(unit, _)| unit);
-                if is_copy && elected.is_some() && elected != former.map(|former| former.id) {
+                let is_other = elected.is_some() && elected != former.map(|former| former.id);
+                if is_copy && (here.is_some() || is_other && !self.going.contains(&id)) {
                     return Ok(());
                 }
-                self.replace(ledger, unit, ordinal, id, contracts)
+                match here {
+                    Some(first) => Err(Error::Duplicate {
+                        name: global.name.clone(),
+                        first,
+                        second: unit.name.clone(),
+                    }),
+                    None => self.replace(ledger, unit, ordinal, id, contracts),
+                }
             }
         }
+    }
+
+    /// The module of this change, besides `unit`, whose strong definition a name will stand for.
+    fn defined_here(&self, ledger: &Ledger, id: EntryId, unit: &Unit) -> Option<Arc<str>> {
+        let planned = self.planned.targets.get(&id);
+        let planned = planned.map(|target| (target.unit, target.ordinal));
+        let (by, ordinal) = planned.or(ledger.entry(id).elected)?;
+        let mut joined = self.joined.iter().map(|(joined, _)| joined);
+        let by = joined.find(|joined| joined.id == by && joined.id != unit.id)?;
+        let linkage = by.index.globals[ordinal.index()].linkage;
+        let is_copy = matches!(linkage, Linkage::Weak | Linkage::LinkOnce);
+        (!is_copy).then(|| by.name.clone())
     }
 
     /// A name gets another definition.
@@ -170,15 +191,21 @@ impl Work<'_> {
     }
 
     /// Who may hold a copy of what a name stood for, or its former place, is made again: its code
-    /// when it is next called, constants that name it at once.
-    fn drop_copies(&mut self, ledger: &Ledger, id: EntryId) -> Result<(), Error> {
+    /// when it is next called, constants that name it at once. Who named an alias was linked with
+    /// what that stood for.
+    pub(super) fn drop_copies(&mut self, ledger: &Ledger, id: EntryId) -> Result<(), Error> {
         let mut waiting = vec![id];
         while let Some(id) = waiting.pop() {
             self.drop_code(ledger, ledger.inliners(id))?;
-            if ledger.entry(id).kind == EntryKind::Function || !ledger.entry(id).is_present() {
+            let (target, _) = ledger.target(id);
+            let users = users_of(ledger, target);
+            if target != id {
+                self.drop_code(ledger, ledger.inliners(target))?;
+                self.drop_code(ledger, [target])?;
+            } else if ledger.entry(id).kind == EntryKind::Function || !ledger.entry(id).is_present()
+            {
                 continue;
             }
-            let users = users_of(ledger, id);
             for user in users {
                 let entry = ledger.entry(user);
                 if entry.kind == EntryKind::Function {

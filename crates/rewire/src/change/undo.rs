@@ -57,10 +57,19 @@ impl History {
 
     /// Forgets the oldest changes, if there are too many.
     pub(super) fn trim(&self, core: &Core) {
+        self.shrink(core, self.depth);
+    }
+
+    /// Forgets all changes: they were about names that there are no more.
+    pub(crate) fn clear(&self, core: &Core) {
+        self.shrink(core, 0);
+    }
+
+    fn shrink(&self, core: &Core, depth: usize) {
         loop {
             let oldest = {
                 let mut changes = lock(&self.changes);
-                let are_many = changes.len() > self.depth;
+                let are_many = changes.len() > depth;
                 are_many.then(|| changes.pop_front()).flatten()
             };
             match oldest {
@@ -117,7 +126,7 @@ impl Work<'_> {
                 ledger.stand_again(*unit);
             }
             for former in &record.former {
-                self.restore(&mut ledger, former);
+                self.restore(&mut ledger, former)?;
             }
             let mut gone = Vec::new();
             for unit in &record.joined {
@@ -142,32 +151,47 @@ impl Work<'_> {
         self.move_over()
     }
 
-    fn restore(&mut self, ledger: &mut Ledger, former: &Former) {
+    fn restore(&mut self, ledger: &mut Ledger, former: &Former) -> Result<(), Error> {
         let entry = ledger.entry(former.entry);
         let Some((unit, ordinal)) = former.elected else {
+            if let Some(given) = &former.given {
+                self.planned.given.push((former.entry, given.clone()));
+                self.note_back(ledger, former.entry);
+                return self.drop_copies(ledger, former.entry);
+            }
             if entry.elected.is_some() {
                 self.changed.removed.push(entry.label().into());
                 self.planned.withdrawn.insert(former.entry);
+                self.drop_copies(ledger, former.entry)?;
             }
-            return;
+            return Ok(());
         };
         if entry.elected == Some((unit, ordinal)) {
-            return;
+            return Ok(());
+        }
+        if !former.kept_memory {
+            self.drop_copies(ledger, former.entry)?;
         }
         let keeps_memory = ledger.restore_memory(former);
-        let entry = ledger.entry(former.entry);
-        let name: Arc<str> = entry.label().into();
-        if entry.elected.is_some() {
-            self.changed.replaced.push(super::Replaced {
-                name,
-                generation: entry.generation.next(),
-                users: super::plan::users_of(ledger, former.entry).len(),
-            });
-        } else {
-            self.changed.added.push(name);
-        }
+        self.note_back(ledger, former.entry);
         if let Some(unit) = ledger.unit(unit) {
             self.plan(ledger, unit, ordinal, former.entry, keeps_memory);
         }
+        Ok(())
+    }
+
+    /// Tells the client of a name that is what it was.
+    fn note_back(&mut self, ledger: &Ledger, id: EntryId) {
+        let entry = ledger.entry(id);
+        let name: Arc<str> = entry.label().into();
+        if entry.elected.is_none() {
+            self.changed.added.push(name);
+            return;
+        }
+        self.changed.replaced.push(super::Replaced {
+            name,
+            generation: entry.generation.next(),
+            users: super::plan::users_of(ledger, id).len(),
+        });
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the engine through its public interface. One binary: LLVM is linked into each.
 
+mod aliases;
 mod changes;
 mod changing;
 mod endless;
@@ -9,7 +10,9 @@ mod inspect;
 mod ledger;
 mod libraries;
 mod observer;
+mod removing;
 mod replace;
 mod stress;
 mod support;
 mod threads;
+mod undoing;
