@@ -204,7 +204,8 @@ impl<'c> Work<'c> {
             How::Reload(unit) => ledger
                 .record(*unit)
                 .is_some_and(|record| record.standing == Standing::Kept),
-            How::Define | How::Replace(_) => false,
+            // Its assembly is in force as long as it is there.
+            How::Define | How::Replace(_) => unit.index.has_assembly,
         };
         let standing = if stays {
             Standing::Kept
@@ -327,9 +328,26 @@ impl<'c> Work<'c> {
                 })?
             }
         };
-        let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
-        core.history.remember(former, units, &self.planned);
+        if self.changes_something() {
+            let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
+            core.history.remember(former, units, &self.planned);
+        }
         Ok(())
+    }
+
+    /// Whether there is something to undo: modules that only declare leave nothing.
+    fn changes_something(&self) -> bool {
+        let brings = |(unit, standing): &(Arc<Unit>, Standing)| {
+            let mut globals = unit.index.globals.iter();
+            *standing == Standing::Kept
+                || unit.index.has_assembly
+                || globals.any(|global| global.is_definition)
+        };
+        !self.planned.order.is_empty()
+            || !self.planned.given.is_empty()
+            || !self.planned.leaving.is_empty()
+            || self.planned.withdrawn.iter().len() > 0
+            || self.joined.iter().any(brings)
     }
 
     /// The functions whose former bodies were called: their new bodies are there before the names

@@ -22,11 +22,16 @@ pub(super) fn names_of(ledger: &Ledger, unit: UnitId) -> Result<Vec<EntryId>, Er
     let globals = record.unit.index.globals.iter().zip(&record.unit.entries);
     let elected = globals.filter_map(|(global, id)| {
         let id = (*id)?;
-        let stands = ledger.entry(id).elected.is_some_and(|one| one.0 == unit)
-            || ledger.entry(id).definition == Definition::Assembly(unit);
+        let stands = ledger.entry(id).elected.is_some_and(|one| one.0 == unit);
         (!global.is_local() && stands).then_some(id)
     });
-    Ok(elected.collect())
+    let mut names: Vec<EntryId> = elected.collect();
+    if record.unit.index.has_assembly {
+        // What its assembly defines it needn't declare.
+        let all = ledger.names(record.unit.library).map(|(_, id)| id);
+        names.extend(all.filter(|id| ledger.entry(*id).definition == Definition::Assembly(unit)));
+    }
+    Ok(names)
 }
 
 impl Work<'_> {

@@ -157,7 +157,9 @@ impl Work<'_> {
             if let Some(given) = &former.given {
                 self.planned.given.push((former.entry, given.clone()));
                 self.note_back(ledger, former.entry);
-                return self.drop_copies(ledger, former.entry);
+                self.drop_copies(ledger, former.entry)?;
+                ledger.restore_memory(former);
+                return Ok(());
             }
             if entry.elected.is_some() {
                 self.changed.removed.push(entry.label().into());

@@ -23,17 +23,19 @@ pub(crate) struct Former {
     pub(super) memory: Option<(BlockId, u32, State)>,
     /// It is a variable that stayed where it was.
     pub(crate) kept_memory: bool,
-    /// What the client gave the name, if it was no IR.
+    /// What the name stood for, if it was no IR.
     pub(crate) given: Option<Given>,
     /// Blocks from this one on were linked after the change.
     pub(super) since: u64,
 }
 
-/// A definition that is the client's own.
+/// A definition that isn't one of a unit's IR.
 #[derive(Clone, Debug)]
 pub(crate) enum Given {
     Address(ExecAddr),
     Lazy(Lazy),
+    /// By the assembly of this unit, whose memory is kept.
+    Assembly(UnitId),
 }
 
 impl Ledger {
@@ -45,6 +47,7 @@ impl Ledger {
         let given = match (entry.definition, &entry.state) {
             (Definition::Absolute, State::Present(address)) => Some(Given::Address(*address)),
             (Definition::Lazy, _) => self.lazies.get(&id).cloned().map(Given::Lazy),
+            (Definition::Assembly(unit), _) => Some(Given::Assembly(unit)),
             _ => None,
         };
         let leaves = planned.targets.get(&id).is_none_or(|one| !one.keeps_memory);
@@ -131,7 +134,7 @@ impl Ledger {
         true
     }
 
-    /// What the client gave a name is there again.
+    /// What isn't of IR is there again; assembly in its memory.
     pub(super) fn give_again(&mut self, id: EntryId, given: &Given, slots: &Slots) {
         let has_definition = self.entry(id).definition != Definition::None;
         if has_definition {
@@ -143,12 +146,14 @@ impl Ledger {
                 let entry = self.entry_mut(id);
                 entry.definition = Definition::Absolute;
                 entry.state = State::Present(*address);
-                if let Some(slot) = entry.slot {
-                    slots.retarget(slot, *address);
-                }
             }
+            Given::Assembly(unit) => self.entry_mut(id).definition = Definition::Assembly(*unit),
         }
-        self.entry_mut(id).is_removed = false;
+        let entry = self.entry_mut(id);
+        entry.is_removed = false;
+        if let (Some(slot), State::Present(address)) = (entry.slot, &entry.state) {
+            slots.retarget(slot, *address);
+        }
         self.names_version += 1;
     }
 

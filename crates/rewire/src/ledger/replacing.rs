@@ -34,7 +34,7 @@ pub(crate) struct Planned {
     /// In the order of the change.
     pub(crate) order: Vec<EntryId>,
     pub(crate) targets: HashMap<EntryId, Target, FxBuildHasher>,
-    /// Names that are what the client once gave them.
+    /// Names that stand again for what isn't of IR.
     pub(crate) given: Vec<(EntryId, Given)>,
     /// Names whose definitions leave.
     pub(crate) withdrawn: Names,

@@ -173,3 +173,47 @@ fn an_inlined_body_that_is_removed_is_not_run() {
         assert_eq!(outer(), 5);
     });
 }
+
+/// The module's IR says nothing of what its assembly defines.
+#[test]
+fn what_assembly_defines_goes_with_its_unit() {
+    const ASSEMBLY: &[u8] = b"module asm \".globl f\\0Af: mov $7, %eax\\0Aret\"";
+    at_each_level(|engine| {
+        let mut change = engine.main().change();
+        change.define("assembly.ll", ASSEMBLY);
+        let unit = change.commit().unwrap().units[0];
+        add(&engine, CALLER);
+        engine.reclaim();
+        let g: Plain = function(&engine, "g");
+        assert_eq!(g(), 7);
+        assert_eq!(users(engine.remove_unit(unit).unwrap_err()), ["g"]);
+        engine.on_failure(|failure: &Failure<'_>| {
+            assert!(matches!(failure.error, Error::Removed { .. }), "{failure}");
+            Some((instead as *const ()).into())
+        });
+        let mut change = engine.main().change();
+        change.remove_unit(unit).force();
+        let changed = change.commit().unwrap();
+        assert_eq!(&*changed.removed[0], "f");
+        assert_eq!(g(), -1);
+        assert!(engine.lookup("f").is_err());
+        engine.undo().unwrap();
+        assert_eq!(g(), 7);
+        undo_all(&engine);
+        assert_eq!(g(), -1);
+    });
+}
+
+#[test]
+fn what_changes_nothing_is_not_undone() {
+    at_each_level(|engine| {
+        add(&engine, &returns("f", 1));
+        engine.replace("f", returns("f", 2).as_bytes()).unwrap();
+        let mut change = engine.main().change();
+        change.define("declares.ll", b"declare i32 @puts(ptr)");
+        change.commit().unwrap();
+        engine.main().change().commit().unwrap();
+        engine.undo().unwrap();
+        assert_eq!(function::<Plain>(&engine, "f")(), 1);
+    });
+}
