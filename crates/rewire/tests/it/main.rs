@@ -9,6 +9,7 @@ mod frozen;
 mod inspect;
 mod ledger;
 mod libraries;
+mod model;
 mod observer;
 mod removing;
 mod replace;
