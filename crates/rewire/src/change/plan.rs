@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rewire_llvm::{GlobalKind, Linkage, Ordinal};
+use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
 use rustc_hash::FxHashSet;
 
 use super::commit::Work;
@@ -121,6 +121,12 @@ impl Work<'_> {
                 reason: format!(
                     "{name}, which defines it, was added as frozen: its callers are bound for ever"
                 ),
+            });
+        }
+        if let Some(reason) = other_storage(ledger, global, id) {
+            return Err(Error::Replace {
+                name: global.name.clone(),
+                reason: reason.to_owned(),
             });
         }
         let misfit = misfit(ledger, unit, ordinal, id, contracts);
@@ -253,6 +259,20 @@ impl Work<'_> {
             self.planned.stale.insert(id);
         }
         Ok(())
+    }
+}
+
+/// Code is made either for a variable of each thread's or for one of all, whatever its type.
+fn other_storage(ledger: &Ledger, global: &Global, id: EntryId) -> Option<&'static str> {
+    let GlobalKind::Variable { thread_local, .. } = global.kind else {
+        return None;
+    };
+    match (ledger.entry(id).kind, thread_local) {
+        (EntryKind::ThreadLocal, false) => {
+            Some("each thread has its own, and the new one is shared")
+        }
+        (EntryKind::Data, true) => Some("it is shared, and of the new one each thread has its own"),
+        _ => None,
     }
 }
 
