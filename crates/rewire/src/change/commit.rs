@@ -53,6 +53,8 @@ pub(super) struct Work<'c> {
     pub(super) going: FxHashSet<EntryId>,
     pub(super) changed: Changed,
     waited: Option<(Arc<str>, Instant)>,
+    /// Its place among those that can be undone.
+    number: Option<u64>,
 }
 
 /// See [`Change::commit`](super::Change::commit).
@@ -125,6 +127,7 @@ impl<'c> Work<'c> {
             going: FxHashSet::default(),
             changed: Changed::default(),
             waited: None,
+            number: None,
         }
     }
 
@@ -330,7 +333,7 @@ impl<'c> Work<'c> {
         };
         if self.changes_something() {
             let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
-            core.history.remember(former, units, &self.planned);
+            self.number = core.history.remember(former, units, &self.planned);
         }
         Ok(())
     }
@@ -376,6 +379,12 @@ impl<'c> Work<'c> {
         units.collect()
     }
 
+    /// Leaves the names to others, of which nothing was changed.
+    pub(super) fn let_go(self) {
+        self.core.ledger().release_names(&self.claimed);
+        self.core.changed.notify_all();
+    }
+
     /// Leaves the names to others, and undoes what was begun if it failed.
     pub(super) fn end(
         mut self,
@@ -413,8 +422,8 @@ impl<'c> Work<'c> {
         core.note_fresh(joined.into_iter().map(|(unit, _)| unit));
         if let Err(error) = core.finish_loading() {
             // What has to be in memory from the start can only be linked under its names.
-            if self.planned.is_remembered {
-                let _ = super::undo(core);
+            if let Some(number) = self.number {
+                super::undo::take_back(core, number);
             }
             return Err(error);
         }

@@ -1,6 +1,7 @@
 //! What changes took away, and how it comes back.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -17,11 +18,15 @@ use crate::unit::UnitId;
 pub(crate) struct History {
     depth: usize,
     changes: Mutex<VecDeque<Record>>,
+    /// The number of the latest change.
+    latest: AtomicU64,
 }
 
 /// One change.
 #[derive(Debug)]
 struct Record {
+    /// Counts up.
+    number: u64,
     former: Vec<Former>,
     /// Units that it brought.
     joined: Vec<UnitId>,
@@ -34,6 +39,7 @@ impl History {
         Self {
             depth,
             changes: Mutex::default(),
+            latest: AtomicU64::new(0),
         }
     }
 
@@ -42,17 +48,47 @@ impl History {
         self.depth
     }
 
-    /// Notes a change.
-    pub(super) fn remember(&self, former: Vec<Former>, joined: Vec<UnitId>, planned: &Planned) {
+    /// Notes a change, while its names are still claimed: so changes of one name stand in the order
+    /// in which they happened. The answer is its number.
+    pub(super) fn remember(
+        &self,
+        former: Vec<Former>,
+        joined: Vec<UnitId>,
+        planned: &Planned,
+    ) -> Option<u64> {
         if !planned.is_remembered {
-            return;
+            return None;
         }
-        let record = Record {
+        let mut changes = lock(&self.changes);
+        let number = self.latest.fetch_add(1, Ordering::Relaxed) + 1;
+        changes.push_back(Record {
+            number,
             former,
             joined,
             left: planned.leaving.clone(),
-        };
-        lock(&self.changes).push_back(record);
+        });
+        Some(number)
+    }
+
+    /// The latest change, and its names.
+    fn last(&self) -> Option<(u64, Vec<EntryId>)> {
+        let changes = lock(&self.changes);
+        let last = changes.back()?;
+        let names = last.former.iter().map(|former| former.entry);
+        Some((last.number, names.collect()))
+    }
+
+    /// Takes a change out, if it is still the latest.
+    fn take(&self, number: u64) -> Option<Record> {
+        let mut changes = lock(&self.changes);
+        changes.pop_back_if(|last| last.number == number)
+    }
+
+    /// Puts a change back that could not be undone.
+    fn put_back(&self, record: Record) {
+        let mut changes = lock(&self.changes);
+        let place = changes.partition_point(|one| one.number < record.number);
+        changes.insert(place, record);
     }
 
     /// Forgets the oldest changes, if there are too many.
@@ -94,32 +130,52 @@ impl Record {
 
 /// Undoes the latest change. See [`Engine::undo`](crate::Engine::undo).
 pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
+    loop {
+        let (number, names) = core.history.last().ok_or(Error::NothingToUndo)?;
+        if let Some(done) = undo_if_last(core, number, &names) {
+            return done;
+        }
+    }
+}
+
+/// Undoes a change that failed after its names had moved.
+pub(super) fn take_back(core: &Core, number: u64) {
+    if let Some((last, names)) = core.history.last()
+        && last == number
+    {
+        // The client is told of the first error.
+        let _ = undo_if_last(core, number, &names);
+    }
+}
+
+/// Undoes a change that is about these names; `None` if it isn't the latest any more. Who waits for
+/// the names may wait for a later change of them, which has to be undone first.
+fn undo_if_last(core: &Core, number: u64, names: &[EntryId]) -> Option<Result<Changed, Error>> {
     let began = Instant::now();
-    let record = lock(&core.history.changes).pop_back();
-    let record = record.ok_or(Error::NothingToUndo)?;
     let library = crate::ledger::LibraryId::MAIN;
     let mut work = Work::new(core, library);
     work.is_forced = true;
     // What is undone isn't itself undone.
     work.planned.is_remembered = false;
-    let result = work.undo(&record);
-    match work.end(result, began) {
-        Ok(changed) => {
-            record.forget(&mut core.ledger());
-            Ok(changed)
-        }
-        Err(error) => {
-            lock(&core.history.changes).push_back(record);
-            Err(error)
-        }
+    if let Err(error) = work.claim(|_| Ok(names.to_vec())) {
+        return Some(Err(error));
     }
+    let Some(record) = core.history.take(number) else {
+        work.let_go();
+        return None;
+    };
+    let result = work.undo(&record);
+    // Before another change takes the names.
+    match &result {
+        Ok(()) => record.forget(&mut core.ledger()),
+        Err(_) => core.history.put_back(record),
+    }
+    Some(work.end(result, began))
 }
 
 impl Work<'_> {
     fn undo(&mut self, record: &Record) -> Result<(), Error> {
         let core = self.core;
-        let names: Vec<EntryId> = record.former.iter().map(|former| former.entry).collect();
-        self.claim(|_| Ok(names.clone()))?;
         {
             let mut ledger = core.ledger();
             for unit in &record.left {

@@ -1,8 +1,11 @@
 //! What an undone change leaves behind: nothing, also for those who were compiled meanwhile.
 
-use rewire::{Engine, Error, ExecAddr, Level, TypeChange};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
-use crate::changing::{Case, Plain, add, function, read, returns, undo_all, write};
+use rewire::{Answer, Engine, Error, ExecAddr, Level, Request, TypeChange};
+
+use crate::changing::{Case, Plain, Turns, add, function, read, returns, undo_all, write};
 
 fn at_each_level(test: impl Fn(Engine)) {
     for level in [Level::O0, Level::O2] {
@@ -165,5 +168,57 @@ fn a_library_that_was_removed_stays_so() {
             Some((instead as *const ()).into())
         });
         assert_eq!(g(), -1);
+    });
+}
+
+/// The state of a thread of this process (proc_pid_stat(5)): the letter behind its name.
+fn state_of(thread: i32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap();
+    let rest = stat.rsplit_once(") ").unwrap().1;
+    rest.chars().next().unwrap()
+}
+
+/// Undoing waits for a change of the same name; then that one is the latest.
+#[test]
+fn what_was_changed_meanwhile_is_undone_first() {
+    static ASKED: i32 = 0;
+    at_each_level(|engine| {
+        let turns = Arc::new(Turns::default());
+        let waits = Arc::new(AtomicI32::new(0));
+        let (theirs, undoes) = (turns.clone(), waits.clone());
+        engine.main().resolve_with(move |request: &Request<'_>| {
+            assert_eq!(request.name, "asked");
+            theirs.reach(1);
+            theirs.await_step(2);
+            while state_of(undoes.load(Ordering::Relaxed)) != 'S' {
+                std::thread::yield_now();
+            }
+            Some(Answer::Address((&raw const ASKED).into()))
+        });
+        add(&engine, &returns("f", 1));
+        let f: Plain = function(&engine, "f");
+        assert_eq!(f(), 1);
+        define(&engine, &returns("f", 2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                turns.await_step(1);
+                // SAFETY: it only asks.
+                waits.store(unsafe { libc::gettid() }, Ordering::Relaxed);
+                turns.reach(2);
+                engine.undo().unwrap();
+            });
+            define(
+                &engine,
+                "@asked = external global i32
+                define i32 @f() {
+                  %x = load i32, ptr @asked
+                  %y = add i32 %x, 3
+                  ret i32 %y
+                }",
+            );
+        });
+        assert_eq!(f(), 2);
+        engine.undo().unwrap();
+        assert_eq!(f(), 1);
     });
 }
