@@ -10,7 +10,7 @@ use super::commit::Work;
 use super::join::Contracts;
 use super::{Replaced, TypeChange};
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Target};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Standing, Target};
 use crate::unit::Unit;
 
 impl Work<'_> {
@@ -97,8 +97,11 @@ impl Work<'_> {
         let planned = self.planned.targets.get(&id);
         let planned = planned.map(|target| (target.unit, target.ordinal));
         let (by, ordinal) = planned.or(ledger.entry(id).elected)?;
-        let mut joined = self.joined.iter().map(|(joined, _)| joined);
-        let by = joined.find(|joined| joined.id == by && joined.id != unit.id)?;
+        // Only this change's modules can be joining under names that it has claimed.
+        let record = ledger
+            .record(by)
+            .filter(|it| it.standing == Standing::Joining)?;
+        let by = Some(&record.unit).filter(|by| by.id != unit.id)?;
         let linkage = by.index.globals[ordinal.index()].linkage;
         let is_copy = matches!(linkage, Linkage::Weak | Linkage::LinkOnce);
         (!is_copy).then(|| by.name.clone())
