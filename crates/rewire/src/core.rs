@@ -119,6 +119,14 @@ impl Core {
         }
     }
 
+    /// Stands guard while LLVM reads a module, if the client wants that.
+    pub(crate) fn guard_reading(&self, module: &str) -> Option<CrashGuard> {
+        self.guard_crashes.then(|| {
+            let message = format!("error: {module}: LLVM crashed while it read this\n");
+            CrashGuard::new(message, crate::EXIT_LOAD)
+        })
+    }
+
     /// Adds a module of IR to a library. Nothing is compiled.
     pub(crate) fn add(
         &self,
@@ -127,10 +135,7 @@ impl Core {
         loading: Loading<'_>,
     ) -> Result<Arc<Unit>, Error> {
         let timer = self.timings.start(Phase::Index);
-        let guard = self.guard_crashes.then(|| {
-            let message = format!("error: {}: LLVM crashed while it read this\n", source.name);
-            CrashGuard::new(message, crate::EXIT_LOAD)
-        });
+        let guard = self.guard_reading(&source.name);
         let module = Module::read(&source)?;
         let index = module.index()?;
         drop(guard);

@@ -82,6 +82,14 @@ pub enum Error {
     /// A unit was removed.
     #[error("the unit was removed")]
     NoUnit,
+    /// A new version of a unit was given to another library than the unit's.
+    #[error("{unit} is a unit of the library {library}: its new version goes there")]
+    OtherLibrary {
+        /// The unit.
+        unit: Arc<str>,
+        /// Its library.
+        library: Arc<str>,
+    },
     /// What others use was to be removed.
     #[error("{name} is used by {}", list(users))]
     InUse {

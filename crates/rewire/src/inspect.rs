@@ -6,7 +6,6 @@ use std::sync::Arc;
 use rewire_llvm::{
     Contents, Global, GlobalKind, Linkage, Module, Ordinal, Structor as IndexedStructor,
 };
-use rewire_memory::fault::CrashGuard;
 use rustc_hash::FxHashMap;
 
 use crate::core::Core;
@@ -364,10 +363,7 @@ impl Builder {
 
     /// Reads and verifies all of a unit, and looks at the definitions that count.
     fn read_bodies(&mut self, core: &Core, place: usize, unit: &Unit) -> Result<(), Error> {
-        let _guard = core.guard_crashes.then(|| {
-            let message = format!("error: {}: LLVM crashed while it read this\n", unit.name);
-            CrashGuard::new(message, crate::EXIT_LOAD)
-        });
+        let _guard = core.guard_reading(&unit.name);
         let module = unit.whole_module()?;
         for (ordinal, symbol) in self.elected.get(place).into_iter().flatten() {
             let known = &mut self.inspection.symbols[symbol.index()];

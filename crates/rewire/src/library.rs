@@ -396,7 +396,8 @@ impl Library {
     }
 
     /// Removes the library with all its units and names. With `force`, also if others use what it
-    /// defines: a caller gets an error then. Handles to it find nothing any more.
+    /// defines: a caller gets an error then. Handles to it find nothing any more. This can't be
+    /// undone, nor can what was changed before it.
     ///
     /// # Errors
     ///
@@ -425,6 +426,7 @@ impl Library {
         }
         let changed = change.commit()?;
         let _inside = fork::hold_off();
+        self.core.history.clear(&self.core);
         self.core.ledger().forget_library(self.id, &self.core.slots);
         let mut resolvers = self
             .core

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use rewire::{Engine, Error, ExecAddr, Library, Value};
 
+use super::catching::CATCHER;
 use super::context::Context;
 use super::lexer::quote;
 use super::trouble::Trouble;
@@ -18,6 +19,7 @@ pub(crate) struct Bridges {
     library: Option<Library>,
     /// Names by what the function does.
     made: HashMap<String, String>,
+    catcher: Option<ExecAddr>,
 }
 
 impl Bridges {
@@ -33,25 +35,37 @@ impl Bridges {
         callee: Callee<'_>,
         arguments: &[Value],
     ) -> Result<Option<Value>, Trouble> {
-        let numbered = arguments.iter().enumerate();
-        let typed = numbered.map(|(number, one)| format!("{} %a{number}", one.type_name()));
-        let typed = typed.collect::<Vec<_>>().join(", ");
         let Callee {
             name,
+            address,
             type_name,
             result,
         } = callee;
+        let numbered = arguments.iter().enumerate();
+        let typed = numbered.map(|(number, one)| format!("{} %a{number}", one.type_name()));
+        let typed = typed.collect::<Vec<_>>().join(", ");
+        // What names a function uses it, and is in the way of who wants to remove it.
+        let (target, comma) = match address {
+            Some(_) if typed.is_empty() => ("%f".to_owned(), ""),
+            Some(_) => ("%f".to_owned(), ", "),
+            None => (format!("@{}", quote(name)), ""),
+        };
+        let taken = address.map_or("", |_| "ptr %f");
         let (keep, give) = match result {
             "void" => ("", "ret void".to_owned()),
             _ => ("%r = ", format!("ret {result} %r")),
         };
         let body = format!(
-            "({typed}) {{\n  {keep}call {type_name} @{}({typed})\n  {give}\n}}",
-            quote(name)
+            "({taken}{comma}{typed}) {{\n  {keep}call {type_name} {target}({typed})\n  {give}\n}}"
         );
+        let address = address.map(Value::Pointer);
+        let arguments: Vec<Value> = address
+            .into_iter()
+            .chain(arguments.iter().copied())
+            .collect();
         let (library, bridge) = self.make(engine, context, result, &body)?;
         // SAFETY: as the caller promises.
-        Ok(unsafe { library.call(&bridge, arguments)? })
+        Ok(unsafe { library.call(&bridge, &arguments)? })
     }
 
     /// The address of what compiled code finds under a name.
@@ -72,6 +86,25 @@ impl Bridges {
             Some(Value::Pointer(address)) => Ok(address),
             _ => Err(Trouble::said(format!("{name} has no address"))),
         }
+    }
+
+    /// The function that catches C++ exceptions; `None` if there is no C++ library to throw any.
+    ///
+    /// # Errors
+    ///
+    /// It can't be made of this C++ library.
+    pub(crate) fn catcher(&mut self, engine: &Engine) -> Result<Option<ExecAddr>, Trouble> {
+        // SAFETY: the name is a C string.
+        let personality =
+            unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__gxx_personality_v0".as_ptr()) };
+        if self.catcher.is_none() && !personality.is_null() {
+            let library = self.library(engine)?;
+            let name = format!("{PREFIX}catcher");
+            let text = CATCHER.replace("NAME", &name);
+            library.add_ir(&name, text.as_bytes())?;
+            self.catcher = Some(library.lookup(&name)?);
+        }
+        Ok(self.catcher)
     }
 
     /// The bridge that returns a `result` and goes on like this.
@@ -109,6 +142,8 @@ impl Bridges {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Callee<'c> {
     pub(crate) name: &'c str,
+    /// Where it is, if the ledger knows that.
+    pub(crate) address: Option<ExecAddr>,
     pub(crate) type_name: &'c str,
     /// What it returns.
     pub(crate) result: &'c str,

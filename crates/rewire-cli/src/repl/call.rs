@@ -3,11 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 
-use rewire::{Engine, Error, Failure, Library, Value};
+use rewire::{Descriptor, Engine, EntryKind, Error, Failure, Library, Value};
 
 use super::bridge::{self, Bridges, Callee};
+use super::catching::{Ended, catching};
 use super::context::Context;
 use super::lexer::quote;
 use super::trouble::Trouble;
@@ -88,17 +89,25 @@ impl Calls {
     ) -> Result<String, Trouble> {
         // What was printed so far comes before what compiled code prints.
         let _ = std::io::stdout().flush();
+        let catcher = self.bridges.catcher(&self.engine)?;
         let guard = Calling::begin();
-        let result = catch_unwind(AssertUnwindSafe(|| self.enter(context, name, words)));
+        let ended = catching(catcher, || self.enter(context, name, words));
         drop(guard);
         flush_stdio();
-        match result {
-            Ok(value) => Ok(values::show(value?)),
-            Err(payload) if payload.is::<GivenUp>() => {
+        match ended {
+            Ended::Returned(value) => Ok(values::show(value?)),
+            Ended::Thrown(type_name, said) => {
+                let said = said.map_or_else(String::new, |said| format!(": {said}"));
+                let name = quote(name);
+                Err(Trouble::said(format!(
+                    "{type_name} came out of {name}{said}"
+                )))
+            }
+            Ended::Panicked(payload) if payload.is::<GivenUp>() => {
                 let failed = FAILED.take();
                 Err(failed.unwrap_or_else(|| Trouble::said(format!("{name} was given up"))))
             }
-            Err(_) => Err(Trouble::said(format!("a panic came out of {name}"))),
+            Ended::Panicked(_) => Err(Trouble::said(format!("a panic came out of {name}"))),
         }
     }
 
@@ -110,6 +119,9 @@ impl Calls {
     ) -> Result<Option<Value>, Trouble> {
         let about = self.library.descriptor(name);
         let is_defined = about.as_ref().is_some_and(|it| it.unit.is_some());
+        // What assembly defines is no function to the ledger.
+        let is_function = |it: &Descriptor| it.kind == EntryKind::Function;
+        let is_function = about.as_ref().is_some_and(is_function);
         let type_name = about.and_then(|it| it.type_name);
         let declared = context.declared_type(name).filter(|_| !is_defined);
         let Some(type_name) = declared.map_or(type_name, |it| Some(it.into())) else {
@@ -133,6 +145,10 @@ impl Calls {
         let arguments = arguments?;
         let callee = Callee {
             name,
+            address: match is_defined {
+                true => Some(self.library.lookup(name)?),
+                false => None,
+            },
             type_name: &type_name,
             result,
         };
@@ -140,7 +156,7 @@ impl Calls {
         // the arguments are checked.
         unsafe {
             self.engine.run_constructors()?;
-            if is_defined && !is_variadic {
+            if is_defined && is_function && !is_variadic {
                 Ok(self.library.call(name, &arguments)?)
             } else {
                 self.bridges.call(&self.engine, context, callee, &arguments)

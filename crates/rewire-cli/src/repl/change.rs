@@ -38,7 +38,7 @@ pub(crate) fn remove(library: &Library, name: &str, force: bool) -> Result<Chang
     }
     change
         .commit()
-        .map_err(|error| in_use(error, "remove! NAME"))
+        .map_err(|error| in_use(error, "`:remove! NAME` removes it all the same"))
 }
 
 /// Removes all that a unit defines.
@@ -52,14 +52,14 @@ pub(crate) fn unload(engine: &Engine, name: &str) -> Result<Changed, Trouble> {
     })?;
     engine
         .remove_unit(unit.id)
-        .map_err(|error| in_use(error, "remove! NAME, for each name"))
+        .map_err(|error| in_use(error, "`:remove! NAME` removes each name all the same"))
 }
 
 fn in_use(error: Error, force: &str) -> Trouble {
     match &error {
         Error::InUse { .. } => Trouble::with_help(
             error.to_string(),
-            format!("`:{force}` removes it all the same; a caller gets an error then"),
+            format!("{force}; a caller gets an error then"),
         ),
         _ => error.into(),
     }

@@ -247,12 +247,10 @@ pub(crate) fn linker_name(name: &str) -> &str {
     name.strip_prefix('\u{1}').unwrap_or(name)
 }
 
+/// What assembly defines is no function to the ledger; its declaration tells.
 fn is_function(about: &Descriptor) -> bool {
-    match about.kind {
-        EntryKind::Function => true,
-        EntryKind::Unknown => about.type_name.as_ref().is_some_and(|it| it.ends_with(')')),
-        _ => false,
-    }
+    let is_type_of_one = about.type_name.as_ref().is_some_and(|it| it.ends_with(')'));
+    about.kind == EntryKind::Function || is_type_of_one
 }
 
 fn variable(about: &Descriptor, name: &str, type_name: &str) -> String {

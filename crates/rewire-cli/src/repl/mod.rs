@@ -8,12 +8,14 @@
 //! explain          LLVM's errors in the lines of the input (trouble)
 //! change           changes of what is loaded
 //! call             running a function (values, bridge), and coming back from one that can't run
+//!                  or throws (catching)
 //! show             what commands print (disassembly)
 //! ```
 
 mod balance;
 mod bridge;
 mod call;
+mod catching;
 mod change;
 mod command;
 mod context;

@@ -66,18 +66,15 @@ impl Session {
         };
         let time = began.elapsed();
         let ending = match result {
-            Ok(Some(result)) => {
-                say(&result);
-                Ending::Done
-            }
+            Ok(Some(result)) => say(&result),
             Ok(None) => return Ending::Quit,
             Err(trouble) => {
                 tell(trouble, input.line);
                 Ending::Failed
             }
         };
-        if self.is_timed {
-            say(&format!("time {:.3} ms", milliseconds(time)));
+        if self.is_timed && say(&format!("time {:.3} ms", milliseconds(time))) == Ending::Failed {
+            return Ending::Failed;
         }
         ending
     }
@@ -163,7 +160,10 @@ impl Session {
                 self.known(&name)?;
                 told_change(&change::remove(&self.library, &name, force)?)
             }
-            Command::Undo => told_change(&self.engine.undo()?),
+            Command::Undo => match told_change(&self.engine.undo()?) {
+                told if told.is_empty() => "undone".to_owned(),
+                told => told,
+            },
             Command::List(text) => show::list(&self.library, text.as_deref()),
             Command::State(name) => show::state(&self.known(&name)?, &self.engine.report()),
             Command::Users(name) => show::users(&self.known(&name)?),
@@ -206,7 +206,11 @@ impl Session {
         ];
         let counts = counts.into_iter().filter(|(count, _)| *count > 0);
         let counts: Vec<String> = counts.map(|(n, what)| format!("{n} {what}")).collect();
-        Ok(format!("loaded {shown} ({})", counts.join(", ")))
+        let counts = match counts.as_slice() {
+            [] => "nothing defined".to_owned(),
+            some => some.join(", "),
+        };
+        Ok(format!("loaded {shown} ({counts})"))
     }
 
     fn assembly(&self, name: &str) -> Result<String, Trouble> {
@@ -248,13 +252,19 @@ fn told_change(changed: &Changed) -> String {
 }
 
 /// Prints a result, and has it out before compiled code prints anything.
-fn say(text: &str) {
+fn say(text: &str) -> Ending {
     if text.is_empty() {
-        return;
+        return Ending::Done;
     }
     let mut out = io::stdout().lock();
-    // Without a reader, SIGPIPE has ended the process; other errors will be told by the next one.
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    // Without a reader, SIGPIPE has ended the process.
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => Ending::Done,
+        Err(error) => {
+            message::error(&format!("cannot write to standard output: {error}"), None);
+            Ending::Failed
+        }
+    }
 }
 
 /// Prints an error with its place.

@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use libtest_mimic::Trial;
@@ -36,6 +37,8 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Result<Vec<Trial>, String> {
         bench.test("repl::bad_files", bad_files),
         bench.test("repl::c_is_not_there_yet", c_is_not_there_yet),
         bench.test("repl::no_utf8", no_utf8),
+        bench.test("repl::too_deep", too_deep),
+        bench.test("repl::full_disk", full_disk),
         bench.test("repl::many_names", many_names),
         bench.test("repl::report", report),
     ]);
@@ -199,6 +202,32 @@ fn no_utf8(folder: &Folder) -> Result<(), String> {
     let outcome = repl(folder, &[], input)?;
     expect_error(&outcome, &[0], &["error: line 2: ", "UTF-8"])?;
     expect_stdout(&outcome, "defined f\n1\n")
+}
+
+/// LLVM's parser goes as deep as the input does.
+fn too_deep(folder: &Folder) -> Result<(), String> {
+    let depth = 1_000_000;
+    let (open, close) = ("{".repeat(depth), "}".repeat(depth));
+    let input = format!("@deep = global {open}i32{close} zeroinitializer\n:list\n");
+    let outcome = repl(folder, &[], input.as_bytes())?;
+    expect_error(
+        &outcome,
+        &[65],
+        &["input.1: LLVM crashed while it read this"],
+    )
+}
+
+fn full_disk(folder: &Folder) -> Result<(), String> {
+    for (option, code) in [("--strict", 1), ("--color=never", 0)] {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "exec \"$0\" repl \"$1\" > /dev/full"])
+            .args([env!("CARGO_BIN_EXE_rewire"), option])
+            .current_dir(&folder.path);
+        let outcome = process::run(&mut command, b"define i32 @f() { ret i32 1 }\n")?;
+        expect_error(&outcome, &[code], &["cannot write to standard output"])?;
+    }
+    Ok(())
 }
 
 /// What an input costs depends on what it names: here, that each of many is found.

@@ -46,17 +46,21 @@ pub(super) struct Work<'c> {
     pub(super) planned: Planned,
     /// The names that no other change may touch meanwhile.
     claimed: Vec<EntryId>,
-    joined: Vec<(Arc<Unit>, Standing)>,
+    pub(super) joined: Vec<(Arc<Unit>, Standing)>,
     /// Names that nothing defined: theirs at once.
     pub(super) new: Vec<EntryId>,
+    /// Names whose former definitions the change takes away: they may be defined as if new.
+    pub(super) going: FxHashSet<EntryId>,
     pub(super) changed: Changed,
     waited: Option<(Arc<str>, Instant)>,
+    /// Its place among those that can be undone.
+    number: Option<u64>,
 }
 
 /// See [`Change::commit`](super::Change::commit).
 pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Changed, Error> {
     let began = Instant::now();
-    let begun = terms.steps.into_iter().map(begin);
+    let begun = terms.steps.into_iter().map(|step| begin(core, step));
     let begun = begun.collect::<Result<Vec<_>, _>>()?;
     let mut work = Work::new(core, library);
     work.type_change = terms.type_change;
@@ -65,7 +69,7 @@ pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Ch
     work.end(result, began)
 }
 
-fn begin(step: Step) -> Result<Begun, Error> {
+fn begin(core: &Core, step: Step) -> Result<Begun, Error> {
     let (source, how) = match step {
         Step::Remove(name) => return Ok(Begun::Remove(name)),
         Step::RemoveUnit(unit) => return Ok(Begun::RemoveUnit(unit)),
@@ -74,7 +78,7 @@ fn begin(step: Step) -> Result<Begun, Error> {
         Step::Replace { name, source } => (source, How::Replace(name)),
         Step::Reload { unit, source } => (source, How::Reload(unit)),
     };
-    let read = Read::new(source, !matches!(how, How::Add { .. }))?;
+    let read = Read::new(core, source, !matches!(how, How::Add { .. }))?;
     if let How::Replace(name) = &how {
         read.defines_only(name)?;
     }
@@ -120,14 +124,17 @@ impl<'c> Work<'c> {
             claimed: Vec::new(),
             joined: Vec::new(),
             new: Vec::new(),
+            going: FxHashSet::default(),
             changed: Changed::default(),
             waited: None,
+            number: None,
         }
     }
 
     fn run(&mut self, begun: Vec<Begun>) -> Result<(), Error> {
         let library = self.library;
         self.claim(|ledger| names_of(library, ledger, &begun))?;
+        self.going = self.going(&begun)?;
         let mut removals = Vec::new();
         for step in begun {
             match step {
@@ -142,7 +149,22 @@ impl<'c> Work<'c> {
                 Begun::Module { .. } => {}
             }
         }
+        self.check_withdrawn()?;
         self.move_over()
+    }
+
+    /// The names that steps take away, whatever comes in their place.
+    fn going(&self, begun: &[Begun]) -> Result<FxHashSet<EntryId>, Error> {
+        let ledger = self.core.ledger();
+        let mut going = FxHashSet::default();
+        for step in begun {
+            match step {
+                Begun::Module { .. } => {}
+                Begun::Remove(name) => going.extend(ledger.find(self.library, name)),
+                Begun::RemoveUnit(unit) => going.extend(removing::names_of(&ledger, *unit)?),
+            }
+        }
+        Ok(going)
     }
 
     /// Makes names this thread's to change, when no other thread changes any. Which they are is asked
@@ -185,7 +207,8 @@ impl<'c> Work<'c> {
             How::Reload(unit) => ledger
                 .record(*unit)
                 .is_some_and(|record| record.standing == Standing::Kept),
-            How::Define | How::Replace(_) => false,
+            // Its assembly is in force as long as it is there.
+            How::Define | How::Replace(_) => unit.index.has_assembly,
         };
         let standing = if stays {
             Standing::Kept
@@ -197,7 +220,7 @@ impl<'c> Work<'c> {
         self.planned.is_remembered |= unit.index.has_assembly || !unit.index.used.is_empty();
         self.changed.units.push(unit.id);
         if matches!(how, How::Add { .. }) {
-            ledger.check_new(&unit)?;
+            ledger.check_new(&unit, &self.going)?;
         }
         for (ordinal, global) in unit.index.numbered() {
             let Some(id) = unit.entry(ordinal) else {
@@ -211,7 +234,7 @@ impl<'c> Work<'c> {
                 if matched.contains_key(&ordinal) && global.kind == GlobalKind::Function {
                     self.replace(&mut ledger, &unit, ordinal, id, &contracts)?;
                 }
-            } else if matches!(how, How::Add { .. }) {
+            } else if matches!(how, How::Add { .. }) && !self.going.contains(&id) {
                 if ledger.adds(&unit, ordinal, id) {
                     self.define(&mut ledger, &unit, ordinal, id);
                 }
@@ -231,7 +254,14 @@ impl<'c> Work<'c> {
     fn former(&self, read: &Read, how: &How) -> Result<Option<Arc<Unit>>, Error> {
         let ledger = self.core.ledger();
         if let How::Reload(unit) = how {
-            return Ok(Some(ledger.unit(*unit).cloned().ok_or(Error::NoUnit)?));
+            let unit = ledger.unit(*unit).cloned().ok_or(Error::NoUnit)?;
+            if unit.library != self.library {
+                return Err(Error::OtherLibrary {
+                    unit: unit.name.clone(),
+                    library: ledger.library_name(unit.library).clone(),
+                });
+            }
+            return Ok(Some(unit));
         }
         if let How::Replace(name) = how
             && ledger.find(self.library, name).is_none_or(|id| {
@@ -302,9 +332,26 @@ impl<'c> Work<'c> {
                 })?
             }
         };
-        let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
-        core.history.remember(former, units, &self.planned);
+        if self.changes_something() {
+            let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
+            self.number = core.history.remember(former, units, &self.planned);
+        }
         Ok(())
+    }
+
+    /// Whether there is something to undo: modules that only declare leave nothing.
+    fn changes_something(&self) -> bool {
+        let brings = |(unit, standing): &(Arc<Unit>, Standing)| {
+            let mut globals = unit.index.globals.iter();
+            *standing == Standing::Kept
+                || unit.index.has_assembly
+                || globals.any(|global| global.is_definition)
+        };
+        !self.planned.order.is_empty()
+            || !self.planned.given.is_empty()
+            || !self.planned.leaving.is_empty()
+            || self.planned.withdrawn.iter().len() > 0
+            || self.joined.iter().any(brings)
     }
 
     /// The functions whose former bodies were called: their new bodies are there before the names
@@ -331,6 +378,12 @@ impl<'c> Work<'c> {
             Some((ledger.unit(unit)?.clone(), roots))
         });
         units.collect()
+    }
+
+    /// Leaves the names to others, of which nothing was changed.
+    pub(super) fn let_go(self) {
+        self.core.ledger().release_names(&self.claimed);
+        self.core.changed.notify_all();
     }
 
     /// Leaves the names to others, and undoes what was begun if it failed.
@@ -370,8 +423,8 @@ impl<'c> Work<'c> {
         core.note_fresh(joined.into_iter().map(|(unit, _)| unit));
         if let Err(error) = core.finish_loading() {
             // What has to be in memory from the start can only be linked under its names.
-            if self.planned.is_remembered {
-                let _ = super::undo(core);
+            if let Some(number) = self.number {
+                super::undo::take_back(core, number);
             }
             return Err(error);
         }

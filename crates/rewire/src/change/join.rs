@@ -4,6 +4,7 @@ use rewire_llvm::{Contract, GlobalKind, Module, ModuleIndex, Ordinal, Source};
 
 use rustc_hash::FxHashMap;
 
+use crate::core::Core;
 use crate::error::Error;
 
 /// A module that was read.
@@ -17,7 +18,8 @@ pub(super) struct Read {
 
 impl Read {
     /// Reads a module, and all its bodies if they may replace others.
-    pub(super) fn new(source: Source, replaces: bool) -> Result<Self, Error> {
+    pub(super) fn new(core: &Core, source: Source, replaces: bool) -> Result<Self, Error> {
+        let guard = core.guard_reading(&source.name);
         let module = Module::read(&source)?;
         let index = module.index()?;
         let mut contracts = FxHashMap::default();
@@ -30,6 +32,7 @@ impl Read {
                 }
             }
         }
+        drop(guard);
         Ok(Self {
             source,
             module,

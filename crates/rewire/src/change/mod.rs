@@ -114,6 +114,10 @@ enum Step {
 /// A transaction: any number of adds, replaces and removes, in one library, that become visible
 /// together when it is committed, or, on any error, not at all. Dropping it does nothing.
 ///
+/// Whatever the order of the steps, what is removed goes before what is defined comes: a step may
+/// define what another one removes, and that is a replacement. Two modules of one change can't
+/// define the same name.
+///
 /// A thread that has met one of several new functions never meets another's old one afterwards.
 /// Threads that are inside an old body finish there.
 ///
@@ -193,7 +197,7 @@ impl Change {
         })
     }
 
-    /// Puts a new version in the place of a unit: as [`Change::define`], and the names that it
+    /// Puts a new version in the place of a unit of this library: as [`Change::define`], and the names that it
     /// defined and doesn't define any more are removed. Its own functions and variables
     /// (`static` in C) are matched with their former selves.
     pub fn reload(&mut self, unit: UnitId, name: &str, ir: &[u8]) -> &mut Self {

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rewire_llvm::{GlobalKind, Linkage, Ordinal};
+use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
 use rustc_hash::FxHashSet;
 
 use super::commit::Work;
 use super::join::Contracts;
 use super::{Replaced, TypeChange};
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Target};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Standing, Target};
 use crate::unit::Unit;
 
 impl Work<'_> {
@@ -74,13 +74,37 @@ impl Work<'_> {
             _ => {
                 // One of several copies alike isn't another's newer version.
                 let is_copy = matches!(global.linkage, Linkage::Weak | Linkage::LinkOnce);
+                let here = self.defined_here(ledger, id, unit);
                 let elected = entry.elected.map(|(unit, _)| unit);
-                if is_copy && elected.is_some() && elected != former.map(|former| former.id) {
+                let is_other = elected.is_some() && elected != former.map(|former| former.id);
+                if is_copy && (here.is_some() || is_other && !self.going.contains(&id)) {
                     return Ok(());
                 }
-                self.replace(ledger, unit, ordinal, id, contracts)
+                match here {
+                    Some(first) => Err(Error::Duplicate {
+                        name: global.name.clone(),
+                        first,
+                        second: unit.name.clone(),
+                    }),
+                    None => self.replace(ledger, unit, ordinal, id, contracts),
+                }
             }
         }
+    }
+
+    /// The module of this change, besides `unit`, whose strong definition a name will stand for.
+    fn defined_here(&self, ledger: &Ledger, id: EntryId, unit: &Unit) -> Option<Arc<str>> {
+        let planned = self.planned.targets.get(&id);
+        let planned = planned.map(|target| (target.unit, target.ordinal));
+        let (by, ordinal) = planned.or(ledger.entry(id).elected)?;
+        // Only this change's modules can be joining under names that it has claimed.
+        let record = ledger
+            .record(by)
+            .filter(|it| it.standing == Standing::Joining)?;
+        let by = Some(&record.unit).filter(|by| by.id != unit.id)?;
+        let linkage = by.index.globals[ordinal.index()].linkage;
+        let is_copy = matches!(linkage, Linkage::Weak | Linkage::LinkOnce);
+        (!is_copy).then(|| by.name.clone())
     }
 
     /// A name gets another definition.
@@ -100,6 +124,12 @@ impl Work<'_> {
                 reason: format!(
                     "{name}, which defines it, was added as frozen: its callers are bound for ever"
                 ),
+            });
+        }
+        if let Some(reason) = other_storage(ledger, global, id) {
+            return Err(Error::Replace {
+                name: global.name.clone(),
+                reason: reason.to_owned(),
             });
         }
         let misfit = misfit(ledger, unit, ordinal, id, contracts);
@@ -170,15 +200,21 @@ impl Work<'_> {
     }
 
     /// Who may hold a copy of what a name stood for, or its former place, is made again: its code
-    /// when it is next called, constants that name it at once.
-    fn drop_copies(&mut self, ledger: &Ledger, id: EntryId) -> Result<(), Error> {
+    /// when it is next called, constants that name it at once. Who named an alias was linked with
+    /// what that stood for.
+    pub(super) fn drop_copies(&mut self, ledger: &Ledger, id: EntryId) -> Result<(), Error> {
         let mut waiting = vec![id];
         while let Some(id) = waiting.pop() {
             self.drop_code(ledger, ledger.inliners(id))?;
-            if ledger.entry(id).kind == EntryKind::Function || !ledger.entry(id).is_present() {
+            let (target, _) = ledger.target(id);
+            let users = users_of(ledger, target);
+            if target != id {
+                self.drop_code(ledger, ledger.inliners(target))?;
+                self.drop_code(ledger, [target])?;
+            } else if ledger.entry(id).kind == EntryKind::Function || !ledger.entry(id).is_present()
+            {
                 continue;
             }
-            let users = users_of(ledger, id);
             for user in users {
                 let entry = ledger.entry(user);
                 if entry.kind == EntryKind::Function {
@@ -226,6 +262,20 @@ impl Work<'_> {
             self.planned.stale.insert(id);
         }
         Ok(())
+    }
+}
+
+/// Code is made either for a variable of each thread's or for one of all, whatever its type.
+fn other_storage(ledger: &Ledger, global: &Global, id: EntryId) -> Option<&'static str> {
+    let GlobalKind::Variable { thread_local, .. } = global.kind else {
+        return None;
+    };
+    match (ledger.entry(id).kind, thread_local) {
+        (EntryKind::ThreadLocal, false) => {
+            Some("each thread has its own, and the new one is shared")
+        }
+        (EntryKind::Data, true) => Some("it is shared, and of the new one each thread has its own"),
+        _ => None,
     }
 }
 

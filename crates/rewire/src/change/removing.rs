@@ -1,13 +1,15 @@
 //! Names and units that leave.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rewire_llvm::{GlobalKind, Ordinal};
 use rustc_hash::FxHashSet;
 
 use super::commit::Work;
 use super::plan::{names, users_of};
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, Ledger, Standing, UseAspect};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Standing, UseAspect};
 use crate::process::structors;
 use crate::unit::{Unit, UnitId};
 
@@ -20,11 +22,16 @@ pub(super) fn names_of(ledger: &Ledger, unit: UnitId) -> Result<Vec<EntryId>, Er
     let globals = record.unit.index.globals.iter().zip(&record.unit.entries);
     let elected = globals.filter_map(|(global, id)| {
         let id = (*id)?;
-        let stands = ledger.entry(id).elected.is_some_and(|one| one.0 == unit)
-            || ledger.entry(id).definition == Definition::Assembly(unit);
+        let stands = ledger.entry(id).elected.is_some_and(|one| one.0 == unit);
         (!global.is_local() && stands).then_some(id)
     });
-    Ok(elected.collect())
+    let mut names: Vec<EntryId> = elected.collect();
+    if record.unit.index.has_assembly {
+        // What its assembly defines it needn't declare.
+        let all = ledger.names(record.unit.library).map(|(_, id)| id);
+        names.extend(all.filter(|id| ledger.entry(*id).definition == Definition::Assembly(unit)));
+    }
+    Ok(names)
 }
 
 impl Work<'_> {
@@ -47,10 +54,10 @@ impl Work<'_> {
             }
             _ => {}
         }
-        self.withdraw(&ledger, &[id], None)?;
-        let unread = ledger.unread_mentions(id);
-        drop(ledger);
-        self.check_unread(id, name, unread)
+        if self.new.contains(&id) {
+            return Err(unknown());
+        }
+        self.withdraw(&ledger, &[id])
     }
 
     /// Plans to remove a unit.
@@ -58,99 +65,122 @@ impl Work<'_> {
         let core = self.core;
         let ledger = core.ledger();
         let names = names_of(&ledger, unit)?;
-        self.withdraw(&ledger, &names, Some(unit))?;
         self.planned.leaving.push(unit);
-        Ok(())
+        self.withdraw(&ledger, &names)
     }
 
     /// Plans what is left of a unit whose new version is there.
     pub(super) fn reload(&mut self, ledger: &Ledger, old: UnitId) -> Result<(), Error> {
-        let mut gone = names_of(ledger, old)?;
-        gone.retain(|id| !self.planned.targets.contains_key(id));
-        self.withdraw(ledger, &gone, Some(old))?;
+        let gone = names_of(ledger, old)?;
         self.planned.leaving.push(old);
-        Ok(())
+        self.withdraw(ledger, &gone)
     }
 
-    fn withdraw(
-        &mut self,
-        ledger: &Ledger,
-        ids: &[EntryId],
-        unit: Option<UnitId>,
-    ) -> Result<(), Error> {
-        let going: FxHashSet<EntryId> = ids.iter().copied().collect();
-        let leaves = |user: &EntryId| {
-            let of_unit = ledger.entry(*user).elected.map(|one| one.0);
-            going.contains(user)
-                || unit.is_some() && of_unit == unit
-                || of_unit.is_some_and(|unit| self.planned.leaving.contains(&unit))
-                || self.planned.targets.contains_key(user)
-                || self.planned.withdrawn.contains(*user)
-        };
-        for id in ids {
-            let has_heir = !ledger.entry(*id).alternatives.is_empty();
-            let users = users_of(ledger, *id);
-            let bound = ledger.users(*id).any(|(within, one)| {
-                one.aspect == UseAspect::Direct && within.is_none_or(|within| !leaves(&within))
-            });
-            let staying: Vec<EntryId> = users.into_iter().filter(|user| !leaves(user)).collect();
-            if (!staying.is_empty() && !self.is_forced && !has_heir) || bound {
-                return Err(Error::InUse {
-                    name: ledger.entry(*id).label().into(),
-                    users: names(ledger, &staying),
-                });
-            }
-        }
+    /// Plans that nothing defines these names any more, unless the change itself does.
+    fn withdraw(&mut self, ledger: &Ledger, ids: &[EntryId]) -> Result<(), Error> {
         for id in ids {
             if !self.planned.targets.contains_key(id) && self.planned.withdrawn.insert(*id) {
                 self.changed.removed.push(ledger.entry(*id).label().into());
+                let entry = ledger.entry(*id);
+                let is_code = entry.kind == EntryKind::Function;
+                // Bodies that were inlined go as well; what was read of variables stays.
+                if entry.alternatives.is_empty() && is_code {
+                    self.drop_copies(ledger, *id)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Looks for users among functions that aren't compiled: those whose IR names it. Reads the
-    /// bodies of the units that mention the name.
-    fn check_unread(
-        &self,
-        id: EntryId,
-        name: &Arc<str>,
-        units: Vec<Arc<Unit>>,
-    ) -> Result<(), Error> {
-        if self.is_forced || !self.core.ledger().entry(id).alternatives.is_empty() {
-            return Ok(());
-        }
-        let mut users = Vec::new();
-        for unit in units {
-            let module = unit.whole_module()?;
-            for (ordinal, global) in unit.index.numbered() {
-                let stands = {
-                    let ledger = self.core.ledger();
-                    unit.entry(ordinal).is_some_and(|user| {
-                        user != id
-                            && ledger.entry(user).elected == Some((unit.id, ordinal))
-                            && !self.planned.withdrawn.contains(user)
-                            && !self.planned.targets.contains_key(&user)
-                            && !self.planned.leaving.contains(&unit.id)
-                    })
-                };
-                if !stands || !global.is_definition {
-                    continue;
+    /// Checks, once all is planned, that nobody who stays uses a name that goes.
+    pub(super) fn check_withdrawn(&self) -> Result<(), Error> {
+        let mut mentioned = FxHashSet::default();
+        {
+            let ledger = self.core.ledger();
+            for id in self.planned.withdrawn.iter() {
+                let entry = ledger.entry(*id);
+                let has_heir = !entry.alternatives.is_empty();
+                let mut staying = users_of(&ledger, *id);
+                staying.retain(|user| !self.leaves(&ledger, *user));
+                let is_bound = ledger.users(*id).any(|(within, one)| {
+                    one.aspect == UseAspect::Direct
+                        && within.is_none_or(|within| !self.leaves(&ledger, within))
+                });
+                if (!staying.is_empty() && !self.is_forced && !has_heir) || is_bound {
+                    return Err(Error::InUse {
+                        name: entry.label().into(),
+                        users: names(&ledger, &staying),
+                    });
                 }
-                let uses = module.contents(ordinal).uses;
-                if uses.iter().any(|one| unit.entry(one.target) == Some(id)) {
-                    users.push(global.name.to_string());
+                let goes_alone = entry
+                    .elected
+                    .is_none_or(|(unit, _)| !self.planned.leaving.contains(&unit));
+                // Of a unit that goes, only others may need the name.
+                if !has_heir && (goes_alone || entry.mentions > 1) {
+                    mentioned.insert(*id);
                 }
             }
         }
-        if users.is_empty() {
+        if self.is_forced || mentioned.is_empty() {
             return Ok(());
         }
+        self.check_unread(&mentioned)
+    }
+
+    /// Whether the code of a definition leaves in this change.
+    fn leaves(&self, ledger: &Ledger, user: EntryId) -> bool {
+        let of_unit = ledger.entry(user).elected.map(|one| one.0);
+        of_unit.is_some_and(|unit| self.planned.leaving.contains(&unit))
+            || self.planned.targets.contains_key(&user)
+            || self.planned.withdrawn.contains(user)
+    }
+
+    /// Looks for users among functions that aren't compiled: those whose IR names one of these. Reads
+    /// the bodies of the units that mention them.
+    fn check_unread(&self, ids: &FxHashSet<EntryId>) -> Result<(), Error> {
+        let mut units = self.core.ledger().units_that_mention(ids);
+        units.extend(self.joined.iter().map(|(unit, _)| unit.clone()));
+        let mut used: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
+        for unit in units {
+            if self.planned.leaving.contains(&unit.id) {
+                continue;
+            }
+            let _guard = self.core.guard_reading(&unit.name);
+            let module = unit.whole_module()?;
+            for (ordinal, global) in unit.index.numbered() {
+                let user = unit.entry(ordinal).filter(|_| global.is_definition);
+                let Some(user) = user.filter(|user| self.will_stand(*user, &unit, ordinal)) else {
+                    continue;
+                };
+                let mut targets: Vec<Ordinal> = match global.kind {
+                    GlobalKind::Alias { target } => target.iter().map(|one| one.0).collect(),
+                    _ => Vec::new(),
+                };
+                targets.extend(module.contents(ordinal).uses.iter().map(|one| one.target));
+                let named = targets.iter().filter_map(|target| unit.entry(*target));
+                for id in named.filter(|id| *id != user && ids.contains(id)) {
+                    let name = self.core.ledger().entry(id).label().into();
+                    used.entry(name).or_default().push(global.name.to_string());
+                }
+            }
+        }
+        let Some((name, mut users)) = used.pop_first() else {
+            return Ok(());
+        };
         users.sort_unstable();
-        Err(Error::InUse {
-            name: name.clone(),
-            users,
-        })
+        users.dedup();
+        Err(Error::InUse { name, users })
+    }
+
+    /// Whether an entry will stand for this definition.
+    fn will_stand(&self, id: EntryId, unit: &Unit, ordinal: Ordinal) -> bool {
+        match self.planned.targets.get(&id) {
+            Some(target) => (target.unit, target.ordinal) == (unit.id, ordinal),
+            None => {
+                let elected = self.core.ledger().entry(id).elected;
+                elected == Some((unit.id, ordinal)) && !self.planned.withdrawn.contains(id)
+            }
+        }
     }
 
     /// The destructors of the units that leave run while all is as it was.

@@ -1,6 +1,7 @@
 //! What changes took away, and how it comes back.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -17,11 +18,15 @@ use crate::unit::UnitId;
 pub(crate) struct History {
     depth: usize,
     changes: Mutex<VecDeque<Record>>,
+    /// The number of the latest change.
+    latest: AtomicU64,
 }
 
 /// One change.
 #[derive(Debug)]
 struct Record {
+    /// Counts up.
+    number: u64,
     former: Vec<Former>,
     /// Units that it brought.
     joined: Vec<UnitId>,
@@ -34,6 +39,7 @@ impl History {
         Self {
             depth,
             changes: Mutex::default(),
+            latest: AtomicU64::new(0),
         }
     }
 
@@ -42,25 +48,64 @@ impl History {
         self.depth
     }
 
-    /// Notes a change.
-    pub(super) fn remember(&self, former: Vec<Former>, joined: Vec<UnitId>, planned: &Planned) {
+    /// Notes a change, while its names are still claimed: so changes of one name stand in the order
+    /// in which they happened. The answer is its number.
+    pub(super) fn remember(
+        &self,
+        former: Vec<Former>,
+        joined: Vec<UnitId>,
+        planned: &Planned,
+    ) -> Option<u64> {
         if !planned.is_remembered {
-            return;
+            return None;
         }
-        let record = Record {
+        let mut changes = lock(&self.changes);
+        let number = self.latest.fetch_add(1, Ordering::Relaxed) + 1;
+        changes.push_back(Record {
+            number,
             former,
             joined,
             left: planned.leaving.clone(),
-        };
-        lock(&self.changes).push_back(record);
+        });
+        Some(number)
+    }
+
+    /// The latest change, and its names.
+    fn last(&self) -> Option<(u64, Vec<EntryId>)> {
+        let changes = lock(&self.changes);
+        let last = changes.back()?;
+        let names = last.former.iter().map(|former| former.entry);
+        Some((last.number, names.collect()))
+    }
+
+    /// Takes a change out, if it is still the latest.
+    fn take(&self, number: u64) -> Option<Record> {
+        let mut changes = lock(&self.changes);
+        changes.pop_back_if(|last| last.number == number)
+    }
+
+    /// Puts a change back that could not be undone.
+    fn put_back(&self, record: Record) {
+        let mut changes = lock(&self.changes);
+        let place = changes.partition_point(|one| one.number < record.number);
+        changes.insert(place, record);
     }
 
     /// Forgets the oldest changes, if there are too many.
     pub(super) fn trim(&self, core: &Core) {
+        self.shrink(core, self.depth);
+    }
+
+    /// Forgets all changes: they were about names that there are no more.
+    pub(crate) fn clear(&self, core: &Core) {
+        self.shrink(core, 0);
+    }
+
+    fn shrink(&self, core: &Core, depth: usize) {
         loop {
             let oldest = {
                 let mut changes = lock(&self.changes);
-                let are_many = changes.len() > self.depth;
+                let are_many = changes.len() > depth;
                 are_many.then(|| changes.pop_front()).flatten()
             };
             match oldest {
@@ -85,39 +130,59 @@ impl Record {
 
 /// Undoes the latest change. See [`Engine::undo`](crate::Engine::undo).
 pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
+    loop {
+        let (number, names) = core.history.last().ok_or(Error::NothingToUndo)?;
+        if let Some(done) = undo_if_last(core, number, &names) {
+            return done;
+        }
+    }
+}
+
+/// Undoes a change that failed after its names had moved.
+pub(super) fn take_back(core: &Core, number: u64) {
+    if let Some((last, names)) = core.history.last()
+        && last == number
+    {
+        // The client is told of the first error.
+        let _ = undo_if_last(core, number, &names);
+    }
+}
+
+/// Undoes a change that is about these names; `None` if it isn't the latest any more. Who waits for
+/// the names may wait for a later change of them, which has to be undone first.
+fn undo_if_last(core: &Core, number: u64, names: &[EntryId]) -> Option<Result<Changed, Error>> {
     let began = Instant::now();
-    let record = lock(&core.history.changes).pop_back();
-    let record = record.ok_or(Error::NothingToUndo)?;
     let library = crate::ledger::LibraryId::MAIN;
     let mut work = Work::new(core, library);
     work.is_forced = true;
     // What is undone isn't itself undone.
     work.planned.is_remembered = false;
-    let result = work.undo(&record);
-    match work.end(result, began) {
-        Ok(changed) => {
-            record.forget(&mut core.ledger());
-            Ok(changed)
-        }
-        Err(error) => {
-            lock(&core.history.changes).push_back(record);
-            Err(error)
-        }
+    if let Err(error) = work.claim(|_| Ok(names.to_vec())) {
+        return Some(Err(error));
     }
+    let Some(record) = core.history.take(number) else {
+        work.let_go();
+        return None;
+    };
+    let result = work.undo(&record);
+    // Before another change takes the names.
+    match &result {
+        Ok(()) => record.forget(&mut core.ledger()),
+        Err(_) => core.history.put_back(record),
+    }
+    Some(work.end(result, began))
 }
 
 impl Work<'_> {
     fn undo(&mut self, record: &Record) -> Result<(), Error> {
         let core = self.core;
-        let names: Vec<EntryId> = record.former.iter().map(|former| former.entry).collect();
-        self.claim(|_| Ok(names.clone()))?;
         {
             let mut ledger = core.ledger();
             for unit in &record.left {
                 ledger.stand_again(*unit);
             }
             for former in &record.former {
-                self.restore(&mut ledger, former);
+                self.restore(&mut ledger, former)?;
             }
             let mut gone = Vec::new();
             for unit in &record.joined {
@@ -142,32 +207,49 @@ impl Work<'_> {
         self.move_over()
     }
 
-    fn restore(&mut self, ledger: &mut Ledger, former: &Former) {
+    fn restore(&mut self, ledger: &mut Ledger, former: &Former) -> Result<(), Error> {
         let entry = ledger.entry(former.entry);
         let Some((unit, ordinal)) = former.elected else {
+            if let Some(given) = &former.given {
+                self.planned.given.push((former.entry, given.clone()));
+                self.note_back(ledger, former.entry);
+                self.drop_copies(ledger, former.entry)?;
+                ledger.restore_memory(former);
+                return Ok(());
+            }
             if entry.elected.is_some() {
                 self.changed.removed.push(entry.label().into());
                 self.planned.withdrawn.insert(former.entry);
+                self.drop_copies(ledger, former.entry)?;
             }
-            return;
+            return Ok(());
         };
         if entry.elected == Some((unit, ordinal)) {
-            return;
+            return Ok(());
+        }
+        if !former.kept_memory {
+            self.drop_copies(ledger, former.entry)?;
         }
         let keeps_memory = ledger.restore_memory(former);
-        let entry = ledger.entry(former.entry);
-        let name: Arc<str> = entry.label().into();
-        if entry.elected.is_some() {
-            self.changed.replaced.push(super::Replaced {
-                name,
-                generation: entry.generation.next(),
-                users: super::plan::users_of(ledger, former.entry).len(),
-            });
-        } else {
-            self.changed.added.push(name);
-        }
+        self.note_back(ledger, former.entry);
         if let Some(unit) = ledger.unit(unit) {
             self.plan(ledger, unit, ordinal, former.entry, keeps_memory);
         }
+        Ok(())
+    }
+
+    /// Tells the client of a name that is what it was.
+    fn note_back(&mut self, ledger: &Ledger, id: EntryId) {
+        let entry = ledger.entry(id);
+        let name: Arc<str> = entry.label().into();
+        if entry.elected.is_none() {
+            self.changed.added.push(name);
+            return;
+        }
+        self.changed.replaced.push(super::Replaced {
+            name,
+            generation: entry.generation.next(),
+            users: super::plan::users_of(ledger, id).len(),
+        });
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rewire_llvm::{Global, GlobalKind, GlobalState, Linkage, Module, ModuleIndex, Ordinal, Source};
 
 use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, Standing, State, ThreadKey};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::Error;
 use crate::unit::{Unit, UnitId, UnitPlace};
@@ -57,7 +57,7 @@ impl Ledger {
         index: ModuleIndex,
         place: UnitPlace,
     ) -> Result<Arc<Unit>, Error> {
-        self.check(place.library, &source.name, &index)?;
+        self.check(place.library, &source.name, &index, &FxHashSet::default())?;
         let mut elected = Vec::new();
         let none = FxHashMap::default();
         let entries = self.enter_all(
@@ -169,6 +169,7 @@ impl Ledger {
         library: LibraryId,
         unit: &Arc<str>,
         index: &ModuleIndex,
+        going: &FxHashSet<EntryId>,
     ) -> Result<(), Error> {
         for global in &index.globals {
             if matches!(
@@ -188,7 +189,9 @@ impl Ledger {
             if !is_strong {
                 continue;
             }
-            let Some(known) = self.find(library, &global.name).map(|id| self.entry(id)) else {
+            let known = self.find(library, &global.name);
+            let known = known.filter(|id| !going.contains(id));
+            let Some(known) = known.map(|id| self.entry(id)) else {
                 continue;
             };
             if known.changing.is_some_and(|who| who != ThreadKey::mine()) {

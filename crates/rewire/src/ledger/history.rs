@@ -6,9 +6,12 @@
 use std::sync::Arc;
 
 use rewire_llvm::Ordinal;
+use rewire_memory::{ExecAddr, Slots};
+use rustc_hash::FxHashSet;
 
 use super::replacing::Planned;
-use super::{Block, BlockId, EntryId, EntryKind, Ledger, Standing, State};
+use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Standing, State};
+use crate::outside::Lazy;
 use crate::unit::{Unit, UnitId};
 
 /// What a name stood for before a change.
@@ -18,8 +21,21 @@ pub(crate) struct Former {
     pub(crate) elected: Option<(UnitId, Ordinal)>,
     /// The memory of a variable, which stays for as long as the change can be undone.
     pub(super) memory: Option<(BlockId, u32, State)>,
+    /// It is a variable that stayed where it was.
+    pub(crate) kept_memory: bool,
+    /// What the name stood for, if it was no IR.
+    pub(crate) given: Option<Given>,
     /// Blocks from this one on were linked after the change.
     pub(super) since: u64,
+}
+
+/// A definition that isn't one of a unit's IR.
+#[derive(Clone, Debug)]
+pub(crate) enum Given {
+    Address(ExecAddr),
+    Lazy(Lazy),
+    /// By the assembly of this unit, whose memory is kept.
+    Assembly(UnitId),
 }
 
 impl Ledger {
@@ -28,6 +44,12 @@ impl Ledger {
     pub(super) fn note_former(&mut self, id: EntryId, planned: &Planned) -> Former {
         let entry = self.entry(id);
         let elected = entry.elected;
+        let given = match (entry.definition, &entry.state) {
+            (Definition::Absolute, State::Present(address)) => Some(Given::Address(*address)),
+            (Definition::Lazy, _) => self.lazies.get(&id).cloned().map(Given::Lazy),
+            (Definition::Assembly(unit), _) => Some(Given::Assembly(unit)),
+            _ => None,
+        };
         let leaves = planned.targets.get(&id).is_none_or(|one| !one.keeps_memory);
         let has_heir = !entry.alternatives.is_empty() && !planned.targets.contains_key(&id);
         let is_data = entry.kind != EntryKind::Function;
@@ -49,6 +71,8 @@ impl Ledger {
             entry: id,
             elected,
             memory,
+            kept_memory: is_data && (!leaves || has_heir),
+            given,
             since: self.next_block,
         }
     }
@@ -88,6 +112,9 @@ impl Ledger {
 
     /// Gives a variable the memory back that it had; whether there is any.
     pub(crate) fn restore_memory(&mut self, former: &Former) -> bool {
+        if former.kept_memory {
+            return self.entry(former.entry).is_present();
+        }
         let (Some((block, place)), Some((_, _, state))) =
             (self.place_of(former), former.memory.clone())
         else {
@@ -105,6 +132,29 @@ impl Ledger {
         entry.placed = Some((block, place));
         entry.state = state;
         true
+    }
+
+    /// What isn't of IR is there again; assembly in its memory.
+    pub(super) fn give_again(&mut self, id: EntryId, given: &Given, slots: &Slots) {
+        let has_definition = self.entry(id).definition != Definition::None;
+        if has_definition {
+            self.withdraw(id, slots);
+        }
+        match given {
+            Given::Lazy(make) => self.define_lazily(id, make.0.clone()),
+            Given::Address(address) => {
+                let entry = self.entry_mut(id);
+                entry.definition = Definition::Absolute;
+                entry.state = State::Present(*address);
+            }
+            Given::Assembly(unit) => self.entry_mut(id).definition = Definition::Assembly(*unit),
+        }
+        let entry = self.entry_mut(id);
+        entry.is_removed = false;
+        if let (Some(slot), State::Present(address)) = (entry.slot, &entry.state) {
+            slots.retarget(slot, *address);
+        }
+        self.names_version += 1;
     }
 
     /// A unit that was taken away is there again.
@@ -149,10 +199,10 @@ impl Ledger {
         live.map(|one| one.entry).collect()
     }
 
-    /// Units that mention a name and of which not all bodies are compiled: its users may be there.
-    pub(crate) fn unread_mentions(&self, id: EntryId) -> Vec<Arc<Unit>> {
+    /// Units that mention one of these names: users that aren't compiled may be there.
+    pub(crate) fn units_that_mention(&self, ids: &FxHashSet<EntryId>) -> Vec<Arc<Unit>> {
         let mut units = self.units();
-        units.retain(|unit| unit.entries.contains(&Some(id)));
+        units.retain(|unit| unit.entries.iter().flatten().any(|id| ids.contains(id)));
         units
     }
 
@@ -163,7 +213,7 @@ impl Ledger {
             let is_unused = entry.mentions == 0
                 && entry.users.is_empty()
                 && entry.slot.is_none()
-                && entry.definition == super::Definition::None
+                && entry.definition == Definition::None
                 && !entry.is_present();
             if is_unused {
                 self.forget_name(*id);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use rewire_llvm::{GlobalKind, Module, ModuleIndex, Ordinal, Source};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::election::is_local;
 use super::{Definition, EntryId, Ledger, LibraryId, Standing};
@@ -70,9 +70,9 @@ impl Ledger {
         self.has_won(unit.library, &unit.index.globals[ordinal.index()], id)
     }
 
-    /// Checks that a unit that only adds defines nothing that is defined.
-    pub(crate) fn check_new(&self, unit: &Unit) -> Result<(), Error> {
-        self.check(unit.library, &unit.name, &unit.index)
+    /// Checks that a unit that only adds defines nothing that is defined, and stays so.
+    pub(crate) fn check_new(&self, unit: &Unit, going: &FxHashSet<EntryId>) -> Result<(), Error> {
+        self.check(unit.library, &unit.name, &unit.index, going)
     }
 
     /// Has a name that nothing defines stand for a joining unit's definition; whether nothing did.

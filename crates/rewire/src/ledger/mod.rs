@@ -30,7 +30,7 @@ use slotmap::SlotMap;
 
 pub(crate) use entry::{Definition, Entry, EntryId, State, ThreadKey};
 pub use entry::{EntryKind, Generation};
-pub(crate) use history::Former;
+pub(crate) use history::{Former, Given};
 pub(crate) use leaving::{Freed, Piece, Retired};
 pub use names::LibraryId;
 pub(crate) use placed::{Block, Defined, Memory};

@@ -6,7 +6,7 @@ use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind};
 use smallvec::SmallVec;
 
-use super::{BlockId, EntryId, Ledger, Use, UseAspect, UseRef};
+use super::{BlockId, EntryId, EntryKind, Ledger, Use, UseAspect, UseRef};
 use crate::unit::UnitId;
 
 /// Where the three segments of a linked object lie; each may be empty.
@@ -242,9 +242,20 @@ impl Ledger {
             let block = self.blocks.get(user.block)?;
             let one = block.uses.get(user.place as usize)?;
             match block.definition_at(one.at) {
-                Some(within) => within.is_live.then_some((Some(within.entry), one)),
+                Some(within) if !self.is_in_force(user.block, within) => None,
+                Some(within) => Some((Some(within.entry), one)),
                 None => (block.live > 0).then_some((None, one)),
             }
         })
+    }
+
+    /// Whether a definition is what its name stands for, or has users yet. A variable's former memory
+    /// may only be kept for a change to be undone.
+    fn is_in_force(&self, block: BlockId, one: &Defined) -> bool {
+        let entry = self.entry(one.entry);
+        let is_elsewhere = entry.kind == EntryKind::Data
+            && !entry.is_aside
+            && entry.placed.is_none_or(|(at, _)| at != block);
+        one.is_live && !is_elsewhere
     }
 }

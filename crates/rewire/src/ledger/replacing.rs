@@ -14,7 +14,8 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::election::rank;
 use super::{
-    Block, BlockId, Definition, Entry, EntryId, EntryKind, Former, Ledger, State, ThreadKey, UseRef,
+    Block, BlockId, Definition, Entry, EntryId, EntryKind, Former, Given, Ledger, State, ThreadKey,
+    UseRef,
 };
 use crate::unit::UnitId;
 
@@ -33,6 +34,8 @@ pub(crate) struct Planned {
     /// In the order of the change.
     pub(crate) order: Vec<EntryId>,
     pub(crate) targets: HashMap<EntryId, Target, FxBuildHasher>,
+    /// Names that stand again for what isn't of IR.
+    pub(crate) given: Vec<(EntryId, Given)>,
     /// Names whose definitions leave.
     pub(crate) withdrawn: Names,
     /// Functions whose machine code leaves, to be made again when they are called.
@@ -64,7 +67,7 @@ impl Names {
         self.all.contains(&id)
     }
 
-    fn iter(&self) -> std::slice::Iter<'_, EntryId> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, EntryId> {
         self.order.iter()
     }
 }
@@ -160,6 +163,9 @@ impl Ledger {
         for id in &planned.order {
             self.move_one(*id, planned.targets[id], arriving.contains(id), slots);
         }
+        for (id, given) in &planned.given {
+            self.give_again(*id, given, slots);
+        }
         for id in planned.withdrawn.iter() {
             self.withdraw(*id, slots);
         }
@@ -207,10 +213,10 @@ impl Ledger {
             let entry = self.entry_mut(id);
             entry.placed = placed;
             self.set_present(id, state);
-        } else if self.entry(id).is_replaceable()
-            && let Some(slot) = self.entry(id).slot
+        } else if let Some(slot) = self.entry(id).slot
             && !arrives
         {
+            // That of an alias leads to what it stands for.
             slots.reset(slot);
         }
         if let Some((unit, _)) = before {

@@ -1,5 +1,6 @@
 //! Tests of the engine through its public interface. One binary: LLVM is linked into each.
 
+mod aliases;
 mod changes;
 mod changing;
 mod endless;
@@ -8,8 +9,11 @@ mod frozen;
 mod inspect;
 mod ledger;
 mod libraries;
+mod model;
 mod observer;
+mod removing;
 mod replace;
 mod stress;
 mod support;
 mod threads;
+mod undoing;

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use rewire::{Engine, Error, Level};
+use rewire::{Engine, Error, Level, TypeChange};
 
 use crate::support::Checked;
 
@@ -281,6 +281,31 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
 
 /// What reads prefix data finds it in front of the canonical address, which stays, and so does the
 /// data: it is part of the address.
+#[test]
+fn a_variable_of_each_thread_stays_one() {
+    let kinds = ["thread_local global", "global"];
+    for (kind, other) in [(0, 1), (1, 0)] {
+        let checked = Checked::with(
+            Level::O0,
+            &format!(
+                "@v = {} i32 4
+                 define ptr @place() {{
+                   ret ptr @v
+                 }}",
+                kinds[kind]
+            ),
+        );
+        let place = checked.function::<extern "C" fn() -> *const i32>("place");
+        let before = place();
+        let mut change = checked.engine.main().change();
+        change.define("new.ll", format!("@v = {} i32 5", kinds[other]).as_bytes());
+        change.on_type_change(TypeChange::Recompile);
+        let error = change.commit().unwrap_err();
+        assert!(error.to_string().contains("each thread"), "{error}");
+        assert_eq!(place(), before);
+    }
+}
+
 #[test]
 fn prefix_data_stays_at_the_address() {
     for level in [Level::O0, Level::O2] {

@@ -34,7 +34,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    const fn new(level: Level, undo_depth: usize) -> Self {
+    pub(crate) const fn new(level: Level, undo_depth: usize) -> Self {
         Self {
             level,
             undo_depth,
