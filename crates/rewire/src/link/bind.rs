@@ -186,7 +186,11 @@ impl<'c> Binder<'c> {
     ) -> Result<Binding, Error> {
         let (slots, parsed) = (&self.core.slots, &batch[place]);
         if meaning.aspect == UseAspect::Slot {
-            let (target, offset) = ledger.target(meaning.entry);
+            let (target, offset) = match self.planned {
+                // An alias that the change gives a body is that from now on.
+                Some(planned) if planned.targets.contains_key(&meaning.entry) => (meaning.entry, 0),
+                _ => ledger.target(meaning.entry),
+            };
             let slot = slots.slot(ledger.slot(target, slots)?);
             if !parsed.object.unit.is_frozen || offset != 0 {
                 return Ok(Binding::Address(slot));
@@ -195,14 +199,16 @@ impl<'c> Binder<'c> {
         }
         let (target, offset) = ledger.address_target(meaning.entry);
         let entry = ledger.entry(target);
+        // What gets other memory in this batch isn't where it was.
+        let moves = self.planned.is_some() && self.owner(batch, target).is_some();
         match entry.state {
-            State::PerThread { module, offset: at } => {
+            State::PerThread { module, offset: at } if !moves => {
                 return Ok(Binding::Thread {
                     module,
                     offset: at.wrapping_add_signed(offset),
                 });
             }
-            State::Present(address) if !entry.is_replaceable() => {
+            State::Present(address) if !entry.is_replaceable() && !moves => {
                 let address = address.checked_add_signed(offset).unwrap_or(address);
                 let is_foreign = matches!(entry.definition, Defined::None | Defined::Absolute);
                 if is_foreign && entry.kind != EntryKind::Data {

@@ -16,4 +16,5 @@ mod replace;
 mod stress;
 mod support;
 mod threads;
+mod together;
 mod undoing;

@@ -275,18 +275,6 @@ impl Trial {
                 all.insert(name, function);
             }
         }
-        // An alias comes with its body and nothing else, and goes alone.
-        let is_alias = |name: &&String| matches!(self.model.find(name), Some(Alias(_)));
-        if let Some(alias) = all.keys().find(is_alias).cloned() {
-            all.retain(|name, one| *name == alias && !matches!(one, Alias(_)));
-        }
-        let targets = all.iter().find_map(|(name, one)| match one {
-            Alias(of) => Some([name.clone(), of.clone()]),
-            _ => None,
-        });
-        if let Some(both) = targets {
-            all.retain(|name, _| both.contains(name));
-        }
         all
     }
 
