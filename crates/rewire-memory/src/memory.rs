@@ -8,9 +8,9 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard};
 
 use rewire_object::{ExecAddr, Segment};
+use rewire_sync::{Mutex, MutexGuard};
 
 use crate::barrier::Barrier;
 use crate::error::MemoryError;

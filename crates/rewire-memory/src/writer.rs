@@ -19,9 +19,9 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
-use std::sync::Mutex;
 
 use rewire_object::ExecAddr;
+use rewire_sync::Mutex;
 
 use crate::error::MemoryError;
 

@@ -8,9 +8,10 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use rewire_sync::Mutex;
 
 use super::signal;
 use super::stacks::Look;

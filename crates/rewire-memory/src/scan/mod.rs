@@ -34,9 +34,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use rewire_object::ExecAddr;
+use rewire_sync::{Mutex, MutexGuard};
 
 mod coroutines;
 mod exceptions;

@@ -8,8 +8,10 @@
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rewire_sync::{Mutex, MutexGuard};
 
 use super::handler::on_signal;
 

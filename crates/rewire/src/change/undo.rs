@@ -1,8 +1,10 @@
 //! What changes took away, and how it comes back.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
+
+use rewire_sync::Mutex;
 
 use super::Changed;
 use super::commit::Work;

@@ -1,4 +1,7 @@
 //! Tests of the engine through its public interface. One binary: LLVM is linked into each.
+//!
+//! Under ThreadSanitizer (`cargo xtask tsan`) it is a program that runs the stress alone.
+#![cfg_attr(rewire_tsan, no_main)]
 
 mod changes;
 mod changing;

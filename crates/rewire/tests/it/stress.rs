@@ -2,11 +2,11 @@
 //! (1 if it says nothing). Code that is given back is filled with traps, so that whoever is still in
 //! it doesn't go unnoticed.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rewire::{Engine, Failure, Level, TypeChange};
+use rewire_sync::Mutex;
 
 use crate::changing::{Case, add, clear_stack, function, is_all_freed};
 
@@ -257,6 +257,15 @@ fn run(level: Level, threads: usize, undo_depth: usize) {
         calls.into_inner(),
         report.definitions_freed
     );
+}
+
+/// Under ThreadSanitizer this is the program's `main`: the test harness passes results from thread to
+/// thread by parts of the standard library that ThreadSanitizer can't follow.
+#[cfg(rewire_tsan)]
+#[unsafe(no_mangle)]
+extern "C" fn main() -> std::ffi::c_int {
+    calls_replacements_and_removals_at_once();
+    0
 }
 
 #[test]
