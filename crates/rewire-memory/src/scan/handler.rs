@@ -117,6 +117,16 @@ impl Asking {
         None
     }
 
+    /// Asks once more for an answer that hasn't come: see `tsan.rs`.
+    #[cfg(rewire_tsan)]
+    pub(super) fn ask_again(&self, signal: c_int, place: usize) {
+        let answer = &self.request().answers[place];
+        if answer.state.load(Ordering::Relaxed) == ASKED {
+            let value = u64::from(self.request().id) << PLACE_BITS | place as u64;
+            signal::send(signal, answer.tid.load(Ordering::Relaxed), value);
+        }
+    }
+
     /// The answer, if it is there; the thread waits from now on until it is released.
     pub(super) fn take(&self, place: usize) -> Option<&Look> {
         let answer = &self.request().answers[place];

@@ -49,6 +49,8 @@ mod signal;
 mod stacks;
 mod suspects;
 mod threads;
+#[cfg(rewire_tsan)]
+mod tsan;
 
 pub use coroutines::makecontext;
 pub use exempt::{Exemption, exempt_this_thread};

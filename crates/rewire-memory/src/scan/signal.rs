@@ -13,7 +13,10 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rewire_sync::{Mutex, MutexGuard};
 
+#[cfg(not(rewire_tsan))]
 use super::handler::on_signal;
+#[cfg(rewire_tsan)]
+use super::tsan::handler;
 
 /// How the kernel shows a signal that a program queued (sigaction(2)).
 const SI_QUEUE: c_int = -1;
@@ -64,6 +67,7 @@ fn current(signal: c_int) -> Option<libc::sigaction> {
     }
 }
 
+#[cfg(not(rewire_tsan))]
 fn handler() -> usize {
     on_signal as *const () as usize
 }

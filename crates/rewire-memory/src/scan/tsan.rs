@@ -1,0 +1,93 @@
+//! The signal's handler where ThreadSanitizer's runtime is part of the process.
+//!
+//! The runtime is not reentrant, and instrumented code enters it at every step. It defers the
+//! handlers that a program sets through `sigaction` for that reason, with the registers as they were
+//! then; by the time they run, those are somebody else's, and of no use to a look at a
+//! stack. So ours is set past the runtime, and comes in here first: a signal that meets a thread inside the
+//! runtime is passed over, and the scanning thread, who waits for the answer, asks again.
+
+use std::arch::global_asm;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use object::{Object as _, ObjectSymbol as _, SymbolKind};
+
+use super::handler::on_signal;
+
+/// Where the runtime's code is, and how long it is.
+static START: AtomicU64 = AtomicU64::new(0);
+static LENGTH: AtomicU64 = AtomicU64::new(0);
+
+/// Where `gregs[REG_RIP]` is in `ucontext_t` (`sys/ucontext.h`).
+const RIP: usize = std::mem::offset_of!(libc::ucontext_t, uc_mcontext) + 8 * libc::REG_RIP as usize;
+
+// As `on_signal`, whose arguments it passes on. Nothing here may be instrumented.
+global_asm!(
+    ".text",
+    ".globl rewire_on_signal_outside_tsan",
+    ".hidden rewire_on_signal_outside_tsan",
+    ".type rewire_on_signal_outside_tsan, @function",
+    "rewire_on_signal_outside_tsan:",
+    ".cfi_startproc",
+    "mov rax, qword ptr [rdx + {rip}]",
+    "sub rax, qword ptr [rip + {start}]",
+    "cmp rax, qword ptr [rip + {length}]",
+    "jae {on_signal}",
+    "ret",
+    ".cfi_endproc",
+    ".size rewire_on_signal_outside_tsan, . - rewire_on_signal_outside_tsan",
+    rip = const RIP,
+    start = sym START,
+    length = sym LENGTH,
+    on_signal = sym on_signal,
+);
+
+unsafe extern "C" {
+    fn rewire_on_signal_outside_tsan();
+}
+
+/// What is set as the handler.
+pub(super) fn handler() -> usize {
+    let handler = rewire_on_signal_outside_tsan as *const () as usize;
+    if LENGTH.load(Ordering::Relaxed) == 0 {
+        let runtime = runtime(handler as u64);
+        START.store(runtime.start, Ordering::Relaxed);
+        LENGTH.store(runtime.end - runtime.start, Ordering::Relaxed);
+    }
+    handler
+}
+
+/// Where the runtime's functions are. They are linked in one piece, from one archive;
+/// `handler` is where the handler is, to know what the program's own table of symbols is
+/// relative to.
+fn runtime(handler: u64) -> Range<u64> {
+    let bytes = std::fs::read("/proc/self/exe").expect("the program can be read");
+    let file = object::File::parse(&*bytes).expect("the program is an object");
+    let functions = || {
+        let symbols = file.symbols();
+        symbols.filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.address() != 0)
+    };
+    let at = |name: &str| {
+        let mut named = functions().filter(|symbol| symbol.name() == Ok(name));
+        named.next().map(|symbol| symbol.address())
+    };
+    let base = at("rewire_on_signal_outside_tsan").map(|address| handler - address);
+    let base = base.expect("the program has its symbols");
+    let is_ours = |name: &str| name.contains("rewire") || name.starts_with("__wrap_");
+    let names = ["__tsan", "__sanitizer", "__interceptor_", "__interception"];
+    let of_runtime = functions().filter(|symbol| {
+        let name = symbol.name().unwrap_or_default();
+        names.iter().any(|part| name.contains(part)) && !is_ours(name)
+    });
+    let (start, end) = of_runtime.fold((u64::MAX, 0), |(start, end), symbol| {
+        let address = symbol.address();
+        (start.min(address), end.max(address + symbol.size()))
+    });
+    let mut inside = functions().filter(|symbol| (start..end).contains(&symbol.address()));
+    let stranger = inside.find(|symbol| symbol.name().is_ok_and(is_ours));
+    assert!(
+        start < end && stranger.is_none(),
+        "{stranger:?} is within the runtime"
+    );
+    base + start..base + end
+}
