@@ -1,6 +1,4 @@
 //! Tests of the engine through its public interface. One binary: LLVM is linked into each.
-//!
-//! Under ThreadSanitizer (`cargo xtask tsan`) it is a program that runs the stress alone.
 #![cfg_attr(rewire_tsan, no_main)]
 
 mod changes;
@@ -16,3 +14,5 @@ mod replace;
 mod stress;
 mod support;
 mod threads;
+#[cfg(rewire_tsan)]
+mod tsan;

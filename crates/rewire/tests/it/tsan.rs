@@ -1,0 +1,48 @@
+//! Under ThreadSanitizer (`cargo xtask tsan`) these tests are a program that runs the stress.
+//!
+//! The test harness passes results from thread to thread by parts of the standard library that
+//! ThreadSanitizer can't follow, so there is a `main` without it.
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_char, c_int};
+use std::thread;
+
+use rewire_sync::Mutex;
+
+use crate::stress;
+
+/// # Safety
+///
+/// As the C library calls it.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
+    // SAFETY: there are as many as the count says.
+    let asked_to_race = count > 1 && unsafe { CStr::from_ptr(*arguments.add(1)) } == c"race";
+    if asked_to_race {
+        race();
+    } else {
+        stress::calls_replacements_and_removals_at_once();
+        stress::calls_replacements_and_removals_that_are_remembered();
+    }
+    0
+}
+
+/// A race, by which `cargo xtask tsan` sees that races are found: two threads write a variable, each
+/// with a lock of its own held.
+fn race() {
+    struct Raced(UnsafeCell<u32>);
+    // SAFETY: it isn't; that is what it is for.
+    unsafe impl Sync for Raced {}
+    static RACED: Raced = Raced(UnsafeCell::new(0));
+    static LOCKS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+    let threads = LOCKS.each_ref().map(|lock| {
+        thread::spawn(move || {
+            let _locked = lock.lock();
+            // SAFETY: as above.
+            unsafe { *RACED.0.get() += 1 };
+        })
+    });
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
