@@ -7,10 +7,11 @@
 //! runtime is passed over, and the scanning thread, who waits for the answer, asks again.
 
 use std::arch::global_asm;
+use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use object::{Object as _, ObjectSymbol as _, SymbolKind};
+use object::{Object as _, ObjectSymbol as _, ReadCache, SymbolKind};
 
 use super::handler::on_signal;
 
@@ -51,43 +52,50 @@ pub(super) fn handler() -> usize {
     let handler = rewire_on_signal_outside_tsan as *const () as usize;
     if LENGTH.load(Ordering::Relaxed) == 0 {
         let runtime = runtime(handler as u64);
+
         START.store(runtime.start, Ordering::Relaxed);
         LENGTH.store(runtime.end - runtime.start, Ordering::Relaxed);
     }
     handler
 }
 
-/// Where the runtime's functions are. They are linked in one piece, from one archive;
-/// `handler` is where the handler is, to know what the program's own table of symbols is
-/// relative to.
+/// Where the runtime's functions are. They are linked in one piece, from one archive.
+/// `handler` is where the handler is, to know what the program's own table of symbols is relative to.
 fn runtime(handler: u64) -> Range<u64> {
-    let bytes = std::fs::read("/proc/self/exe").expect("the program can be read");
-    let file = object::File::parse(&*bytes).expect("the program is an object");
-    let functions = || {
-        let symbols = file.symbols();
-        symbols.filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.address() != 0)
-    };
-    let at = |name: &str| {
-        let mut named = functions().filter(|symbol| symbol.name() == Ok(name));
-        named.next().map(|symbol| symbol.address())
-    };
-    let base = at("rewire_on_signal_outside_tsan").map(|address| handler - address);
-    let base = base.expect("the program has its symbols");
-    let is_ours = |name: &str| name.contains("rewire") || name.starts_with("__wrap_");
-    let names = ["__tsan", "__sanitizer", "__interceptor_", "__interception"];
-    let of_runtime = functions().filter(|symbol| {
-        let name = symbol.name().unwrap_or_default();
-        names.iter().any(|part| name.contains(part)) && !is_ours(name)
-    });
-    let (start, end) = of_runtime.fold((u64::MAX, 0), |(start, end), symbol| {
+    let file = File::open("/proc/self/exe").expect("the program can be read");
+    // Only the tables are read; the program is large.
+    let cache = ReadCache::new(file);
+    let file = object::File::parse(&cache).expect("the program is an object");
+    let (mut runtime, mut base) = (u64::MAX..0, None);
+    // Those that must not lie among the runtime's.
+    let mut ours = Vec::new();
+    for symbol in file.symbols() {
+        if symbol.kind() != SymbolKind::Text || !symbol.is_definition() {
+            continue;
+        }
+        let name = symbol.name_bytes().unwrap_or_default();
         let address = symbol.address();
-        (start.min(address), end.max(address + symbol.size()))
-    });
-    let mut inside = functions().filter(|symbol| (start..end).contains(&symbol.address()));
-    let stranger = inside.find(|symbol| symbol.name().is_ok_and(is_ours));
-    assert!(
-        start < end && stranger.is_none(),
-        "{stranger:?} is within the runtime"
-    );
-    base + start..base + end
+        if OF_RUNTIME.iter().any(|start| name.starts_with(start)) {
+            runtime.start = runtime.start.min(address);
+            runtime.end = runtime.end.max(address + symbol.size());
+        } else if name.starts_with(b"rewire_") || name.starts_with(b"__wrap_") {
+            ours.push(address);
+            if name == b"rewire_on_signal_outside_tsan" {
+                base = Some(handler - address);
+            }
+        }
+    }
+    let base = base.expect("the program has its symbols");
+    assert!(!runtime.is_empty(), "the runtime is in the program");
+    assert!(!ours.iter().any(|address| runtime.contains(address)));
+    base + runtime.start..base + runtime.end
 }
+
+/// What names of the runtime's functions start with.
+const OF_RUNTIME: [&[u8]; 5] = [
+    b"__tsan_",
+    b"___interceptor_",
+    b"_ZN6__tsan",
+    b"_ZN11__sanitizer",
+    b"_ZNK11__sanitizer",
+];

@@ -7,6 +7,8 @@ use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::thread;
 
+use rewire_memory::ExecAddr;
+use rewire_memory::scan::scan;
 use rewire_sync::Mutex;
 
 use crate::stress;
@@ -21,6 +23,10 @@ unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_in
     if asked_to_race {
         race();
     } else {
+        // The first look at stacks finds out where the sanitizer's code is. That takes seconds
+        // beside other threads, during which nothing would be freed.
+        let somewhere = ExecAddr::new(main as *const () as u64);
+        let _ = scan(&[somewhere..somewhere + 1]);
         stress::calls_replacements_and_removals_at_once();
         stress::calls_replacements_and_removals_that_are_remembered();
     }
