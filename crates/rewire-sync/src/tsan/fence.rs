@@ -18,11 +18,12 @@ use std::ptr;
 
 use super::runtime::acquire;
 
-/// `__ATOMIC_ACQUIRE`, as in calls of the runtime.
+/// `__ATOMIC_ACQUIRE` and `__ATOMIC_RELEASE`, as in calls of the runtime.
 const ACQUIRE: c_int = 2;
+const RELEASE: c_int = 3;
 
 thread_local! {
-    /// The word that this thread subtracted from since its last fence.
+    /// The word that this thread subtracted from, with `Release`, since its last fence.
     static SUBTRACTED: Cell<*const ()> = const { Cell::new(ptr::null()) };
 }
 
@@ -40,7 +41,10 @@ unsafe extern "C" fn __wrap___tsan_atomic64_fetch_sub(
     less: u64,
     order: c_int,
 ) -> u64 {
-    SUBTRACTED.set(word.cast_const().cast());
+    // A signal handler of ours, which comes in between, subtracts with another order.
+    if order == RELEASE {
+        SUBTRACTED.set(word.cast_const().cast());
+    }
     // SAFETY: as the caller promises.
     unsafe { __real___tsan_atomic64_fetch_sub(word, less, order) }
 }

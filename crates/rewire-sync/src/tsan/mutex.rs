@@ -38,8 +38,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// As `std`'s.
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        let locked = self.name.lock(Hold::Alone, || self.inner.lock());
-        guarded(locked, &self.name)
+        guarded(self.inner.lock(), &self.name)
     }
 
     /// As `std`'s.
@@ -48,12 +47,11 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// As `std`'s.
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        let is_taken = |result: &TryLockResult<_>| !matches!(result, Err(TryLockError::WouldBlock));
-        match self.name.try_lock(|| self.inner.try_lock(), is_taken) {
-            Ok(inner) => Ok(MutexGuard::new(inner, &self.name)),
+        match self.inner.try_lock() {
+            Ok(inner) => Ok(MutexGuard::new(inner, &self.name, Hold::Tried)),
             Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
             Err(TryLockError::Poisoned(poisoned)) => {
-                let guard = MutexGuard::new(poisoned.into_inner(), &self.name);
+                let guard = MutexGuard::new(poisoned.into_inner(), &self.name, Hold::Tried);
                 Err(TryLockError::Poisoned(PoisonError::new(guard)))
             }
         }
@@ -81,11 +79,11 @@ fn guarded<'m, T: ?Sized>(
     name: &'m Name,
 ) -> LockResult<MutexGuard<'m, T>> {
     match locked {
-        Ok(inner) => Ok(MutexGuard::new(inner, name)),
-        Err(poisoned) => Err(PoisonError::new(MutexGuard::new(
-            poisoned.into_inner(),
-            name,
-        ))),
+        Ok(inner) => Ok(MutexGuard::new(inner, name, Hold::Alone)),
+        Err(poisoned) => {
+            let guard = MutexGuard::new(poisoned.into_inner(), name, Hold::Alone);
+            Err(PoisonError::new(guard))
+        }
     }
 }
 
@@ -94,23 +92,26 @@ pub struct MutexGuard<'m, T: ?Sized> {
     /// There until the guard is dropped.
     inner: ManuallyDrop<sync::MutexGuard<'m, T>>,
     name: &'m Name,
+    hold: Hold,
 }
 
 impl<'m, T: ?Sized> MutexGuard<'m, T> {
-    fn new(inner: sync::MutexGuard<'m, T>, name: &'m Name) -> Self {
+    /// Of a lock that was taken just now.
+    fn new(inner: sync::MutexGuard<'m, T>, name: &'m Name, hold: Hold) -> Self {
+        name.taken(hold);
         Self {
             inner: ManuallyDrop::new(inner),
             name,
+            hold,
         }
     }
 }
 
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
-        self.name.unlock(Hold::Alone, || {
-            // SAFETY: it is dropped here alone.
-            unsafe { ManuallyDrop::drop(&mut self.inner) };
-        });
+        self.name.giving_back(self.hold);
+        // SAFETY: it is dropped here alone.
+        unsafe { ManuallyDrop::drop(&mut self.inner) };
     }
 }
 
@@ -150,11 +151,8 @@ impl Condvar {
         let name = guard.name;
         // SAFETY: the outer guard is dropped no more.
         let inner = unsafe { ManuallyDrop::take(&mut guard.inner) };
-        // Said before it is done: what this thread did with the lock held is complete.
-        name.unlock(Hold::Alone, || ());
-        let locked = self.0.wait(inner);
-        name.lock(Hold::Alone, || ());
-        guarded(locked, name)
+        name.giving_back(guard.hold);
+        guarded(self.0.wait(inner), name)
     }
 
     /// As `std`'s.

@@ -1,21 +1,22 @@
-//! What ThreadSanitizer's runtime can be told (`sanitizer/tsan_interface.h` of compiler-rt).
+//! What ThreadSanitizer's runtime can be told (`sanitizer/tsan_interface.h` and
+//! `tsan_interface_ann.cpp` of compiler-rt).
 
 use std::cell::UnsafeCell;
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 unsafe extern "C" {
     fn __tsan_acquire(address: *mut c_void);
     fn __tsan_release(address: *mut c_void);
-    fn __tsan_mutex_pre_lock(address: *mut c_void, flags: c_uint);
-    fn __tsan_mutex_post_lock(address: *mut c_void, flags: c_uint, recursion: c_int);
-    fn __tsan_mutex_pre_unlock(address: *mut c_void, flags: c_uint) -> c_int;
-    fn __tsan_mutex_post_unlock(address: *mut c_void, flags: c_uint);
-    fn __tsan_mutex_destroy(address: *mut c_void, flags: c_uint);
 }
 
-const READ_LOCK: c_uint = 1 << 3;
-const TRY_LOCK: c_uint = 1 << 4;
-const TRY_LOCK_FAILED: c_uint = 1 << 5;
+// The dynamic annotations, which the runtime understands as well. `__tsan_mutex_pre_lock` and its
+// relatives are not for us: between two of them the runtime ignores whatever the thread does, and
+// a signal handler's doings must not be ignored (`rewire-memory/src/scan/handler.rs`).
+unsafe extern "C" {
+    fn AnnotateRWLockAcquired(file: *const c_char, line: c_int, lock: *mut c_void, alone: usize);
+    fn AnnotateRWLockReleased(file: *const c_char, line: c_int, lock: *mut c_void, alone: usize);
+    fn AnnotateRWLockDestroy(file: *const c_char, line: c_int, lock: *mut c_void);
+}
 
 /// What others do after [`acquire`] with this address comes after what was done before this.
 pub(super) fn release(address: *const ()) {
@@ -34,20 +35,15 @@ pub(super) fn acquire(address: *const ()) {
 pub(super) enum Hold {
     /// By one alone.
     Alone,
+    /// By one alone that would not have waited for it. What doesn't wait can't deadlock, so the
+    /// runtime is told what was acquired, and not that a lock was taken.
+    Tried,
     /// With others that do the same.
     Shared,
 }
 
-impl Hold {
-    fn flags(self) -> c_uint {
-        match self {
-            Self::Alone => 0,
-            Self::Shared => READ_LOCK,
-        }
-    }
-}
-
-/// A lock's name to the runtime: its address, for which it must have a byte. Dropping it says that the lock is gone.
+/// A lock's name to the runtime: its address, for which it must have a byte. Dropping it says
+/// that the lock is gone.
 #[derive(Default)]
 pub(super) struct Name(UnsafeCell<u8>);
 
@@ -65,49 +61,33 @@ impl Name {
         self.0.get().cast()
     }
 
-    /// Tells of taking the lock, which `take` does.
-    pub(super) fn lock<R>(&self, hold: Hold, take: impl FnOnce() -> R) -> R {
-        // SAFETY: the runtime is told before and after, by the same thread, and doesn't touch the byte.
-        unsafe { __tsan_mutex_pre_lock(self.address(), hold.flags()) };
-        let taken = take();
-        // SAFETY: as above.
-        unsafe { __tsan_mutex_post_lock(self.address(), hold.flags(), 0) };
-        taken
+    /// Tells that this thread has taken the lock.
+    pub(super) fn taken(&self, hold: Hold) {
+        let (here, alone) = (self.address(), usize::from(!matches!(hold, Hold::Shared)));
+        match hold {
+            Hold::Tried => acquire(here.cast_const().cast()),
+            // SAFETY: the runtime doesn't touch the byte; what it gets is true.
+            _ => unsafe { AnnotateRWLockAcquired(FILE.as_ptr(), 0, here, alone) },
+        }
     }
 
-    /// The same where the lock may be taken already: `take` has it if `is_taken` says so.
-    pub(super) fn try_lock<R>(
-        &self,
-        take: impl FnOnce() -> R,
-        is_taken: impl FnOnce(&R) -> bool,
-    ) -> R {
-        // SAFETY: as in `lock`.
-        unsafe { __tsan_mutex_pre_lock(self.address(), TRY_LOCK) };
-        let result = take();
-        let failed = if is_taken(&result) {
-            0
-        } else {
-            TRY_LOCK_FAILED
-        };
-        // SAFETY: as in `lock`.
-        unsafe { __tsan_mutex_post_lock(self.address(), TRY_LOCK | failed, 0) };
-        result
-    }
-
-    /// Tells of giving the lock back, which `give` does.
-    pub(super) fn unlock<R>(&self, hold: Hold, give: impl FnOnce() -> R) -> R {
-        // SAFETY: as in `lock`.
-        unsafe { __tsan_mutex_pre_unlock(self.address(), hold.flags()) };
-        let given = give();
-        // SAFETY: as in `lock`.
-        unsafe { __tsan_mutex_post_unlock(self.address(), hold.flags()) };
-        given
+    /// Tells that this thread is about to give the lock back.
+    pub(super) fn giving_back(&self, hold: Hold) {
+        let (here, alone) = (self.address(), usize::from(!matches!(hold, Hold::Shared)));
+        match hold {
+            Hold::Tried => release(here.cast_const().cast()),
+            // SAFETY: as in `taken`.
+            _ => unsafe { AnnotateRWLockReleased(FILE.as_ptr(), 0, here, alone) },
+        }
     }
 }
+
+/// Where the annotations say that they are; reports have better to tell.
+const FILE: &CStr = c"rewire-sync";
 
 impl Drop for Name {
     fn drop(&mut self) {
         // SAFETY: nobody has the lock, for it is being dropped.
-        unsafe { __tsan_mutex_destroy(self.address(), 0) };
+        unsafe { AnnotateRWLockDestroy(FILE.as_ptr(), 0, self.address()) };
     }
 }

@@ -29,11 +29,14 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// As `std`'s.
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        let guard = |inner| RwLockReadGuard {
-            inner: ManuallyDrop::new(inner),
-            name: &self.name,
+        let guard = |inner| {
+            self.name.taken(Hold::Shared);
+            RwLockReadGuard {
+                inner: ManuallyDrop::new(inner),
+                name: &self.name,
+            }
         };
-        match self.name.lock(Hold::Shared, || self.inner.read()) {
+        match self.inner.read() {
             Ok(inner) => Ok(guard(inner)),
             Err(poisoned) => Err(PoisonError::new(guard(poisoned.into_inner()))),
         }
@@ -45,11 +48,14 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// As `std`'s.
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        let guard = |inner| RwLockWriteGuard {
-            inner: ManuallyDrop::new(inner),
-            name: &self.name,
+        let guard = |inner| {
+            self.name.taken(Hold::Alone);
+            RwLockWriteGuard {
+                inner: ManuallyDrop::new(inner),
+                name: &self.name,
+            }
         };
-        match self.name.lock(Hold::Alone, || self.inner.write()) {
+        match self.inner.write() {
             Ok(inner) => Ok(guard(inner)),
             Err(poisoned) => Err(PoisonError::new(guard(poisoned.into_inner()))),
         }
@@ -72,10 +78,9 @@ pub struct RwLockReadGuard<'l, T: ?Sized> {
 
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
-        self.name.unlock(Hold::Shared, || {
-            // SAFETY: it is dropped here alone.
-            unsafe { ManuallyDrop::drop(&mut self.inner) };
-        });
+        self.name.giving_back(Hold::Shared);
+        // SAFETY: it is dropped here alone.
+        unsafe { ManuallyDrop::drop(&mut self.inner) };
     }
 }
 
@@ -96,10 +101,9 @@ pub struct RwLockWriteGuard<'l, T: ?Sized> {
 
 impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     fn drop(&mut self) {
-        self.name.unlock(Hold::Alone, || {
-            // SAFETY: it is dropped here alone.
-            unsafe { ManuallyDrop::drop(&mut self.inner) };
-        });
+        self.name.giving_back(Hold::Alone);
+        // SAFETY: it is dropped here alone.
+        unsafe { ManuallyDrop::drop(&mut self.inner) };
     }
 }
 
