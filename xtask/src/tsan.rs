@@ -51,15 +51,18 @@ const REPORTED: i32 = 66;
 pub(crate) fn run(options: &Options) -> Result<bool> {
     setup::ensure(false)?;
     let program = build()?;
-    // Reports of the race that is there on purpose would only confuse.
-    let mut race = sanitized(&program);
-    race.arg("race").stderr(Stdio::null());
-    let name = line(&race);
-    let status = race.status().context(|| format!("start `{name}`"))?;
-    if status.code() != Some(REPORTED) {
-        return Err(Error::new(format!(
-            "`{name}` has a race, which ThreadSanitizer should find: it ended with {status}"
-        )));
+    for wrong in ["race", "inversion"] {
+        // What is wrong on purpose: its report would only confuse.
+        let mut wrong_program = sanitized(&program);
+        wrong_program.arg(wrong).stderr(Stdio::null());
+        let name = line(&wrong_program);
+        let ended = wrong_program.status();
+        let ended = ended.context(|| format!("start `{name}`"))?;
+        if ended.code() != Some(REPORTED) {
+            let text =
+                format!("ThreadSanitizer finds nothing in `{name}`, which ended with {ended}");
+            return Err(Error::new(text));
+        }
     }
     let seconds = f64::from(options.seconds) / f64::from(RUNS);
     let mut stress = sanitized(&program);

@@ -19,19 +19,25 @@ use crate::stress;
 #[unsafe(no_mangle)]
 unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     // SAFETY: there are as many as the count says.
-    let asked_to_race = count > 1 && unsafe { CStr::from_ptr(*arguments.add(1)) } == c"race";
-    if asked_to_race {
-        race();
-    } else {
-        // The first look at stacks finds out where the sanitizer's code is. That takes seconds
-        // beside other threads, during which nothing would be freed.
-        let somewhere = ExecAddr::new(main as *const () as u64);
-        let _ = scan(&[somewhere..somewhere + 1]);
-        stress::calls_replacements_and_removals_at_once();
-        stress::calls_replacements_and_removals_that_are_remembered();
+    let asked = (count > 1).then(|| unsafe { CStr::from_ptr(*arguments.add(1)) });
+    match asked.map(CStr::to_bytes) {
+        Some(b"race") => race(),
+        Some(b"inversion") => inversion(),
+        _ => stress(),
     }
     0
 }
+
+fn stress() {
+    // The first look at stacks finds out where the sanitizer's code is. That takes seconds
+    // beside other threads, during which nothing would be freed.
+    let somewhere = ExecAddr::new(main as *const () as u64);
+    let _ = scan(&[somewhere..somewhere + 1]);
+    stress::calls_replacements_and_removals_at_once();
+    stress::calls_replacements_and_removals_that_are_remembered();
+}
+
+static LOCKS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
 
 /// A race, by which `cargo xtask tsan` sees that races are found: two threads write a variable, each
 /// with a lock of its own held.
@@ -40,7 +46,6 @@ fn race() {
     // SAFETY: it isn't; that is what it is for.
     unsafe impl Sync for Raced {}
     static RACED: Raced = Raced(UnsafeCell::new(0));
-    static LOCKS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
     let threads = LOCKS.each_ref().map(|lock| {
         thread::spawn(move || {
             let _locked = lock.lock();
@@ -50,5 +55,12 @@ fn race() {
     });
     for thread in threads {
         thread.join().unwrap();
+    }
+}
+
+/// Two locks in two orders, which would be a deadlock if it happened at once.
+fn inversion() {
+    for order in [[0, 1], [1, 0]] {
+        let _locked = order.map(|lock| LOCKS[lock].lock());
     }
 }
