@@ -1,10 +1,11 @@
 //! The signal's handler where ThreadSanitizer's runtime is part of the process.
 //!
 //! The runtime is not reentrant, and instrumented code enters it at every step. It defers the
-//! handlers that a program sets through `sigaction` for that reason, with the registers as they were
-//! then; by the time they run, those are somebody else's, and of no use to a look at a
-//! stack. So ours is set past the runtime, and comes in here first: a signal that meets a thread inside the
-//! runtime is passed over, and the scanning thread, who waits for the answer, asks again.
+//! handlers that a program sets through `sigaction` for that reason, with the registers as they
+//! were then; by the time they run, those are somebody else's, and of no use to a look at a stack.
+//! So ours is set past the runtime, and comes in here first. A signal that meets a thread inside
+//! the runtime is passed over, and the scanning thread, who waits for the answer, asks again.
+//! So is one that meets a thread before the runtime knows it, or when it has forgotten it.
 
 use std::arch::global_asm;
 use std::fs::File;
@@ -22,7 +23,8 @@ static LENGTH: AtomicU64 = AtomicU64::new(0);
 /// Where `gregs[REG_RIP]` is in `ucontext_t` (`sys/ucontext.h`).
 const RIP: usize = std::mem::offset_of!(libc::ucontext_t, uc_mcontext) + 8 * libc::REG_RIP as usize;
 
-// As `on_signal`, whose arguments it passes on. Nothing here may be instrumented.
+// As `on_signal`, whose arguments it passes on. Nothing here may be instrumented. The first word is
+// 1 in threads that the runtime knows (rewire-sync/src/tsan/thread.rs).
 global_asm!(
     ".text",
     ".globl rewire_on_signal_outside_tsan",
@@ -30,11 +32,14 @@ global_asm!(
     ".type rewire_on_signal_outside_tsan, @function",
     "rewire_on_signal_outside_tsan:",
     ".cfi_startproc",
+    "mov rax, qword ptr [rip + rewire_tsan_thread@gottpoff]",
+    "cmp qword ptr fs:[rax], 1",
+    "jne 2f",
     "mov rax, qword ptr [rdx + {rip}]",
     "sub rax, qword ptr [rip + {start}]",
     "cmp rax, qword ptr [rip + {length}]",
     "jae {on_signal}",
-    "ret",
+    "2: ret",
     ".cfi_endproc",
     ".size rewire_on_signal_outside_tsan, . - rewire_on_signal_outside_tsan",
     rip = const RIP,
