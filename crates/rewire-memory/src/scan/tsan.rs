@@ -5,7 +5,10 @@
 //! were then; by the time they run, those are somebody else's, and of no use to a look at a stack.
 //! So ours is set past the runtime, and comes in here first. A signal that meets a thread inside
 //! the runtime is passed over, and the scanning thread, who waits for the answer, asks again.
-//! So is one that meets a thread before the runtime knows it, or when it has forgotten it.
+//!
+//! So is one that meets a thread inside the C library. There the runtime doesn't know a thread yet
+//! that begins, or any more one that ends, and it pays no attention to atomics while a function of
+//! the C library runs that may wait (its `BlockingCall`).
 
 use std::arch::global_asm;
 use std::fs::File;
@@ -15,16 +18,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use object::{Object as _, ObjectSymbol as _, ReadCache, SymbolKind};
 
 use super::handler::on_signal;
+use crate::maps;
 
-/// Where the runtime's code is, and how long it is.
-static START: AtomicU64 = AtomicU64::new(0);
-static LENGTH: AtomicU64 = AtomicU64::new(0);
+/// Where the runtime is, and the C library, and how long they are.
+static RUNTIME: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+static C_LIBRARY: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 
 /// Where `gregs[REG_RIP]` is in `ucontext_t` (`sys/ucontext.h`).
 const RIP: usize = std::mem::offset_of!(libc::ucontext_t, uc_mcontext) + 8 * libc::REG_RIP as usize;
 
-// As `on_signal`, whose arguments it passes on. Nothing here may be instrumented. The first word is
-// 1 in threads that the runtime knows (rewire-sync/src/tsan/thread.rs).
+// As `on_signal`, whose arguments it passes on. Nothing here may be instrumented.
 global_asm!(
     ".text",
     ".globl rewire_on_signal_outside_tsan",
@@ -32,19 +35,20 @@ global_asm!(
     ".type rewire_on_signal_outside_tsan, @function",
     "rewire_on_signal_outside_tsan:",
     ".cfi_startproc",
-    "mov rax, qword ptr [rip + rewire_tsan_thread@gottpoff]",
-    "cmp qword ptr fs:[rax], 1",
-    "jne 2f",
-    "mov rax, qword ptr [rdx + {rip}]",
-    "sub rax, qword ptr [rip + {start}]",
-    "cmp rax, qword ptr [rip + {length}]",
+    "mov rcx, qword ptr [rdx + {rip}]",
+    "mov rax, rcx",
+    "sub rax, qword ptr [rip + {runtime}]",
+    "cmp rax, qword ptr [rip + {runtime} + 8]",
+    "jb 2f",
+    "sub rcx, qword ptr [rip + {c_library}]",
+    "cmp rcx, qword ptr [rip + {c_library} + 8]",
     "jae {on_signal}",
     "2: ret",
     ".cfi_endproc",
     ".size rewire_on_signal_outside_tsan, . - rewire_on_signal_outside_tsan",
     rip = const RIP,
-    start = sym START,
-    length = sym LENGTH,
+    runtime = sym RUNTIME,
+    c_library = sym C_LIBRARY,
     on_signal = sym on_signal,
 );
 
@@ -55,13 +59,24 @@ unsafe extern "C" {
 /// What is set as the handler.
 pub(super) fn handler() -> usize {
     let handler = rewire_on_signal_outside_tsan as *const () as usize;
-    if LENGTH.load(Ordering::Relaxed) == 0 {
-        let runtime = runtime(handler as u64);
-
-        START.store(runtime.start, Ordering::Relaxed);
-        LENGTH.store(runtime.end - runtime.start, Ordering::Relaxed);
+    if RUNTIME[1].load(Ordering::Relaxed) == 0 {
+        let note = |place: &[AtomicU64; 2], range: Range<u64>| {
+            place[0].store(range.start, Ordering::Relaxed);
+            place[1].store(range.end - range.start, Ordering::Relaxed);
+        };
+        note(&C_LIBRARY, c_library());
+        note(&RUNTIME, runtime(handler as u64));
     }
     handler
+}
+
+fn c_library() -> Range<u64> {
+    let mappings = maps::read().expect("the process has mappings");
+    let mut code = mappings
+        .iter()
+        .filter(|one| one.executable && one.is_libc());
+    let code = code.next().expect("the C library is in the process");
+    code.start..code.end
 }
 
 /// Where the runtime's functions are. They are linked in one piece, from one archive.

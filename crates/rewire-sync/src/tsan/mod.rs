@@ -5,7 +5,6 @@ mod mutex;
 mod once;
 mod runtime;
 mod rwlock;
-mod thread;
 
 pub use mutex::{Condvar, Mutex, MutexGuard};
 pub use once::{Once, OnceLock};

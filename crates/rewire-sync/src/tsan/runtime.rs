@@ -4,8 +4,6 @@
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-use super::thread;
-
 unsafe extern "C" {
     fn __tsan_acquire(address: *mut c_void);
     fn __tsan_release(address: *mut c_void);
@@ -65,7 +63,6 @@ impl Name {
 
     /// Tells that this thread has taken the lock.
     pub(super) fn taken(&self, hold: Hold) {
-        thread::is_known();
         let (here, alone) = (self.address(), usize::from(!matches!(hold, Hold::Shared)));
         match hold {
             Hold::Tried => acquire(here.cast_const().cast()),
