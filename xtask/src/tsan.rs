@@ -1,8 +1,9 @@
-//! `cargo xtask tsan`: the engine's Rust code under ThreadSanitizer, while threads call, replace, remove and
-//! add (crates/rewire/tests/it/stress.rs).
+//! `cargo xtask tsan`: the engine's Rust code under ThreadSanitizer, while threads call, replace,
+//! remove and add (crates/rewire/tests/it/stress.rs).
 //!
 //! The sanitizer's runtime comes with the toolchain, but rustc lets only unstable compilers use
-//! it, hence `RUSTC_BOOTSTRAP`. The standard library comes without it; crates/rewire-sync makes up for that.
+//! it, hence `RUSTC_BOOTSTRAP`. The standard library comes without it; crates/rewire-sync makes up
+//! for that.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,8 @@ use crate::{paths, setup};
 /// How long to look for races.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How long the threads go on, in all; with 0 and 2 compile threads, at -O0 and -O2, and with changes
-    /// that can be undone.
+    /// How long the threads go on, in all: with 0 and 2 compile threads, at -O0 and -O2, and with
+    /// changes that can be undone.
     #[arg(long, value_name = "N", default_value_t = SECONDS)]
     seconds: u32,
 }

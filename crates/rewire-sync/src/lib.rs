@@ -7,7 +7,8 @@
 //! sees. It sees those of code that was compiled with it. The standard library comes compiled, and
 //! without its sources, which rustup would have to fetch, it can't be compiled again. Its locks'
 //! short ways are inlined into our crates and are seen; a thread that has to wait does so in the
-//! library, and what it acquires there is not. Without the wrappers each such wait is reported as a race.
+//! library, and what it acquires there is not. Without the wrappers each such wait is reported as a
+//! race.
 //!
 //! The wrappers state what `std` promises of each type and no more, so that they can't hide a race.
 //! They also let ThreadSanitizer see locks as locks: it reports two that are taken in opposite

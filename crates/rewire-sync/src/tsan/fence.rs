@@ -7,9 +7,9 @@
 //! when it is compiled for ThreadSanitizer, which ours isn't.)
 //!
 //! By the memory model (C++20, [atomics.fences]), an acquire fence acquires what was released to an
-//! atomic that the thread has read before it. So the linker (`--wrap`) leads subtractions and fences of
-//! instrumented code here; a subtraction notes its word, and the acquire fence behind it acquires from that
-//! word. Fences of other orders are as they were: the engine's own
+//! atomic that the thread has read before it. So the linker (`--wrap`) leads subtractions and
+//! fences of instrumented code here: a subtraction notes its word, and the acquire fence behind it
+//! acquires from that word. Fences of other orders are as they were: the engine's own
 //! (`rewire-memory/src/readers.rs`) only decide who sees what, and order nothing.
 
 use std::cell::Cell;
