@@ -86,7 +86,7 @@ fn runtime(handler: u64) -> Range<u64> {
     // Only the tables are read; the program is large.
     let cache = ReadCache::new(file);
     let file = object::File::parse(&cache).expect("the program is an object");
-    let (mut runtime, mut base) = (u64::MAX..0, None);
+    let (mut start, mut end, mut base) = (u64::MAX, 0, None);
     // Those that must not lie among the runtime's.
     let mut ours = Vec::new();
     for symbol in file.symbols() {
@@ -96,8 +96,8 @@ fn runtime(handler: u64) -> Range<u64> {
         let name = symbol.name_bytes().unwrap_or_default();
         let address = symbol.address();
         if OF_RUNTIME.iter().any(|start| name.starts_with(start)) {
-            runtime.start = runtime.start.min(address);
-            runtime.end = runtime.end.max(address + symbol.size());
+            start = start.min(address);
+            end = end.max(address + symbol.size());
         } else if name.starts_with(b"rewire_") || name.starts_with(b"__wrap_") {
             ours.push(address);
             if name == b"rewire_on_signal_outside_tsan" {
@@ -106,9 +106,9 @@ fn runtime(handler: u64) -> Range<u64> {
         }
     }
     let base = base.expect("the program has its symbols");
-    assert!(!runtime.is_empty(), "the runtime is in the program");
-    assert!(!ours.iter().any(|address| runtime.contains(address)));
-    base + runtime.start..base + runtime.end
+    assert!(start < end, "the runtime is in the program");
+    assert!(!ours.iter().any(|address| (start..end).contains(address)));
+    base + start..base + end
 }
 
 /// What names of the runtime's functions start with.

@@ -10,6 +10,7 @@ pub struct Once(sync::Once);
 
 impl Once {
     /// As `std`'s.
+    #[expect(clippy::new_without_default, reason = "std's has none either")]
     #[must_use]
     pub const fn new() -> Self {
         Self(sync::Once::new())
