@@ -16,6 +16,7 @@ mod rewire;
 mod setup;
 mod tally;
 mod test;
+mod tsan;
 mod wait;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Task {
     Test(test::Options),
     /// Run the models of what threads do to one another, in all orders.
     Loom,
+    /// Build the engine with ThreadSanitizer, and call, replace, remove and add from eleven threads; fail on anything that it reports.
+    Tsan(tsan::Options),
     /// Measure Rewire beside lli and native; print tables and write benches/RESULTS.md.
     Bench(bench::Options),
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::ensure(true).map(|()| true),
         Task::Test(options) => test::run(&options),
         Task::Loom => models::run(),
+        Task::Tsan(options) => tsan::run(&options),
         Task::Bench(options) => bench::run(&options).map(|()| true),
         Task::Demo(options) => demo::run(&options).map(|()| true),
         Task::Corpus => build_corpus().map(|()| true),

@@ -9,7 +9,7 @@ use crate::error::{Context, Error, Result};
 use crate::process::{command, line};
 use crate::rewire::Rewire;
 use crate::tally::Tally;
-use crate::{corpus, matrix, models, setup};
+use crate::{corpus, matrix, models, setup, tsan};
 
 /// What to test.
 #[derive(clap::Args)]
@@ -58,6 +58,11 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             Ok(true) => tally.pass("the models"),
             Ok(false) => tally.fail("the models", "a model failed"),
             Err(error) => tally.fail("the models", &error.to_string()),
+        }
+        match tsan::run(&tsan::Options::default()) {
+            Ok(true) => tally.pass("ThreadSanitizer"),
+            Ok(false) => tally.fail("ThreadSanitizer", "it has something to report"),
+            Err(error) => tally.fail("ThreadSanitizer", &error.to_string()),
         }
     }
     if !options.quick

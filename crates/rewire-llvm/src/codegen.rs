@@ -2,9 +2,9 @@
 
 use std::ffi::CString;
 use std::ptr;
-use std::sync::OnceLock;
 
 use llvm_sys::prelude::LLVMModuleRef;
+use rewire_sync::OnceLock;
 
 use crate::diagnostics::take_message;
 use crate::error::LlvmError;

@@ -4,10 +4,11 @@
 //! lines is replaced. A context never forgets a type or a constant, though, so each serves a
 //! bounded amount of text. A few wait here for the next small module of any engine.
 
-use std::sync::{Mutex, TryLockError};
+use std::sync::TryLockError;
 
 use llvm_sys::core::{LLVMContextCreate, LLVMContextDispose};
 use llvm_sys::prelude::LLVMContextRef;
+use rewire_sync::Mutex;
 
 use crate::diagnostics::Diagnostics;
 use crate::module::Source;

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::OnceLock;
 
 use llvm_sys::LLVMDiagnosticSeverity;
 use llvm_sys::core::{
@@ -11,6 +10,7 @@ use llvm_sys::core::{
 };
 use llvm_sys::error_handling::LLVMInstallFatalErrorHandler;
 use llvm_sys::prelude::{LLVMContextRef, LLVMDiagnosticInfoRef};
+use rewire_sync::OnceLock;
 
 use crate::ffi;
 

@@ -11,10 +11,10 @@
 use std::arch::global_asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
 use std::ffi::c_void;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rewire_object::ExecAddr;
+use rewire_sync::OnceLock;
 
 use crate::stack;
 
@@ -324,7 +324,7 @@ pub fn on_engine_stack<F: FnOnce()>(work: F) {
 #[derive(Debug)]
 #[must_use]
 pub struct StacksHeld {
-    _free: std::sync::MutexGuard<'static, Vec<usize>>,
+    _free: rewire_sync::MutexGuard<'static, Vec<usize>>,
 }
 
 /// Waits until no thread takes or gives back a stack, and keeps it so.

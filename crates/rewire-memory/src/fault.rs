@@ -10,7 +10,8 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::ptr;
-use std::sync::Mutex;
+
+use rewire_sync::Mutex;
 
 use crate::scan;
 

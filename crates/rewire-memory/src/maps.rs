@@ -17,6 +17,14 @@ pub(crate) struct Mapping {
     pub(crate) path: String,
 }
 
+impl Mapping {
+    /// Whether it is of the C library.
+    pub(crate) fn is_libc(&self) -> bool {
+        let file = self.path.rsplit('/').next().unwrap_or_default();
+        file.starts_with("libc.so") || file.starts_with("libc-") || file.starts_with("libc.musl")
+    }
+}
+
 pub(crate) fn read() -> Result<Vec<Mapping>, MemoryError> {
     let path = "/proc/self/maps";
     let text = fs::read_to_string(path).map_err(|source| MemoryError::Proc { path, source })?;
@@ -72,12 +80,8 @@ pub fn count_maps(range: &Range<ExecAddr>) -> Result<MapCount, MemoryError> {
 /// libc can reach; `None` where libc or a gap isn't found.
 pub(crate) fn gap_near_libc(size: u64) -> Option<u64> {
     let maps = read().ok()?;
-    let is_libc = |mapping: &&Mapping| {
-        let file = mapping.path.rsplit('/').next().unwrap_or_default();
-        file.starts_with("libc.so") || file.starts_with("libc-") || file.starts_with("libc.musl")
-    };
-    let first = maps.iter().find(is_libc)?.start;
-    let last = maps.iter().rev().find(is_libc)?.end;
+    let first = maps.iter().find(|one| one.is_libc())?.start;
+    let last = maps.iter().rev().find(|one| one.is_libc())?.end;
     // From the range's start to libc's end, and from libc's start to the range's end.
     const REACH: u64 = (1 << 31) - (1 << 24);
     let mut best = None;

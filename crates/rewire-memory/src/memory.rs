@@ -8,9 +8,10 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use rewire_object::{ExecAddr, Segment};
+use rewire_sync::{Mutex, MutexGuard};
 
 use crate::barrier::Barrier;
 use crate::error::MemoryError;

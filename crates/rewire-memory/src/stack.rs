@@ -10,8 +10,9 @@
 
 use std::cell::Cell;
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, compiler_fence};
+
+use rewire_sync::Mutex;
 
 /// Address space of a stack; pages are committed as they are touched.
 const SIZE: usize = 8 << 20;
@@ -178,7 +179,7 @@ pub(crate) extern "C" fn leave() {
 }
 
 /// Makes sure that nobody else holds the list of stacks, for the time of a fork.
-pub(crate) fn lock_for_fork() -> std::sync::MutexGuard<'static, Vec<usize>> {
+pub(crate) fn lock_for_fork() -> rewire_sync::MutexGuard<'static, Vec<usize>> {
     FREE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 

@@ -18,9 +18,10 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rewire_object::ExecAddr;
+use rewire_sync::Mutex;
 
 use crate::error::MemoryError;
 use crate::fork_mark::ForkMark;

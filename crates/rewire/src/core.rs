@@ -1,12 +1,13 @@
 //! What all parts of an engine share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::Arc;
 
 use rewire_llvm::{Codegen, Level, Module, Source};
 use rewire_memory::fault::CrashGuard;
 use rewire_memory::unwind::UnwindTable;
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
+use rewire_sync::{Mutex, MutexGuard, RwLock};
 
 use crate::change::History;
 use crate::demangle::Demangled;

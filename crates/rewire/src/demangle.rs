@@ -1,7 +1,9 @@
 //! Names as their source had them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use rewire_sync::Mutex;
 
 use crate::ledger::{Ledger, LibraryId};
 use crate::sync::lock;

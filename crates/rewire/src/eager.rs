@@ -9,10 +9,11 @@
 //! called by what was compiled and are not compiled themselves, those of the first call on top. It
 //! is refilled from the ends of the units: a source mostly defines functions before it uses them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 
 use rewire_llvm::Ordinal;
+use rewire_sync::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::core::Core;

@@ -1,10 +1,11 @@
 //! What happens when compiled code calls a function for the first time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use rewire_memory::entry::FirstCall;
 use rewire_memory::{ExecAddr, unwind};
+use rewire_sync::RwLock;
 
 use crate::client;
 use crate::core::Core;

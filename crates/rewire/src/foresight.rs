@@ -5,10 +5,11 @@
 //! another for the first time, what it calls after that. Nothing is compiled on a guess.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rewire_llvm::{CallPlan, Ordinal};
 use rewire_memory::ExecAddr;
+use rewire_sync::Mutex;
 use rustc_hash::FxBuildHasher;
 
 use crate::core::Core;

@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use rewire_llvm::Source;
 use rewire_memory::ExecAddr;
+use rewire_sync::Mutex;
 
 use crate::core::Core;
 use crate::error::Error;

@@ -199,14 +199,14 @@ pub(crate) struct Left {
 
 /// Lets one thread look at a time.
 #[derive(Debug, Default)]
-pub(crate) struct Reclaimer(std::sync::Mutex<Left>);
+pub(crate) struct Reclaimer(rewire_sync::Mutex<Left>);
 
 impl Reclaimer {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Left> {
+    fn lock(&self) -> rewire_sync::MutexGuard<'_, Left> {
         crate::sync::lock(&self.0)
     }
 
-    fn lock_if_free(&self) -> Option<std::sync::MutexGuard<'_, Left>> {
+    fn lock_if_free(&self) -> Option<rewire_sync::MutexGuard<'_, Left>> {
         match self.0.try_lock() {
             Ok(guard) => Some(guard),
             Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

@@ -1,13 +1,14 @@
 //! Units: what was added in one step, and the copies of its IR that threads work on.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
 
 use rewire_llvm::{
     CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
 };
 use rewire_memory::ExecAddr;
+use rewire_sync::{Mutex, OnceLock};
 use rustc_hash::FxBuildHasher;
 use slotmap::new_key_type;
 

@@ -6,10 +6,11 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle, Thread};
 
 use rewire_memory::scan::{Exemption, exempt_this_thread};
+use rewire_sync::{Mutex, OnceLock};
 
 use crate::core::Core;
 use crate::ledger::EntryId;

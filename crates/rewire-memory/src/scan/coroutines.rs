@@ -6,9 +6,10 @@
 
 use std::arch::global_asm;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use rewire_object::ExecAddr;
+use rewire_sync::{Mutex, MutexGuard};
 
 struct Stack {
     range: Range<u64>,

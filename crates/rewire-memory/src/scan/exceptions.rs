@@ -10,7 +10,8 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
-use std::sync::OnceLock;
+
+use rewire_sync::OnceLock;
 
 use super::memory::Memory;
 use crate::stack;

@@ -1,7 +1,9 @@
 //! Threads that never run compiled code.
 
 use std::marker::PhantomData;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use rewire_sync::{Mutex, MutexGuard};
 
 use super::procfs::Tasks;
 

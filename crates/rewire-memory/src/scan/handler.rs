@@ -8,9 +8,10 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use rewire_sync::Mutex;
 
 use super::signal;
 use super::stacks::Look;
@@ -114,6 +115,16 @@ impl Asking {
         }
         answer.state.store(IDLE, Ordering::Relaxed);
         None
+    }
+
+    /// Asks once more for an answer that hasn't come: see `tsan.rs`.
+    #[cfg(rewire_tsan)]
+    pub(super) fn ask_again(&self, signal: c_int, place: usize) {
+        let answer = &self.request().answers[place];
+        if answer.state.load(Ordering::Relaxed) == ASKED {
+            let value = u64::from(self.request().id) << PLACE_BITS | place as u64;
+            signal::send(signal, answer.tid.load(Ordering::Relaxed), value);
+        }
     }
 
     /// The answer, if it is there; the thread waits from now on until it is released.

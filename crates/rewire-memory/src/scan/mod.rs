@@ -34,9 +34,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use rewire_object::ExecAddr;
+use rewire_sync::{Mutex, MutexGuard};
 
 mod coroutines;
 mod exceptions;
@@ -48,6 +49,8 @@ mod signal;
 mod stacks;
 mod suspects;
 mod threads;
+#[cfg(rewire_tsan)]
+mod tsan;
 
 pub use coroutines::makecontext;
 pub use exempt::{Exemption, exempt_this_thread};

@@ -8,10 +8,15 @@
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rewire_sync::{Mutex, MutexGuard};
+
+#[cfg(not(rewire_tsan))]
 use super::handler::on_signal;
+#[cfg(rewire_tsan)]
+use super::tsan::handler;
 
 /// How the kernel shows a signal that a program queued (sigaction(2)).
 const SI_QUEUE: c_int = -1;
@@ -62,6 +67,7 @@ fn current(signal: c_int) -> Option<libc::sigaction> {
     }
 }
 
+#[cfg(not(rewire_tsan))]
 fn handler() -> usize {
     on_signal as *const () as usize
 }

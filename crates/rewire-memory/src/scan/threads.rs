@@ -343,6 +343,8 @@ impl<'a> Threads<'a> {
     ) -> Stage {
         let tid = self.threads[index].tid;
         let Some(look) = self.asking.take(place) else {
+            #[cfg(rewire_tsan)]
+            self.asking.ask_again(self.signal.unwrap_or(0), place);
             return match self.tasks.exists(tid) {
                 true => Stage::Asked(place),
                 false => Stage::Done,

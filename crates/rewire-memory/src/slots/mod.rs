@@ -33,9 +33,10 @@ pub(crate) mod words;
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use rewire_object::ExecAddr;
+use rewire_sync::{Mutex, MutexGuard};
 
 use crate::error::MemoryError;
 use crate::memory::{CodeMemory, RegionKind};

@@ -20,10 +20,11 @@ pub(crate) mod index;
 use std::ffi::c_void;
 use std::ops::Range;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use rewire_object::ExecAddr;
+use rewire_sync::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 pub use backtrace::backtrace;

@@ -1,9 +1,11 @@
 //! What changes took away, and how it comes back.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
+
+use rewire_sync::Mutex;
 
 use super::Changed;
 use super::commit::Work;

@@ -1,10 +1,11 @@
 //! Makes linked objects visible: all at once, and the slots last.
 
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use rewire_memory::RegionKind;
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_object::{RelocKind, SectionRole, Segment};
+use rewire_sync::MutexGuard;
 use smallvec::SmallVec;
 
 use super::bind::{Definition, DefinitionKind};

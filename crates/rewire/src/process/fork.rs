@@ -6,12 +6,13 @@
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rewire_memory::entry::{self, StacksHeld};
 use rewire_memory::scan::{self, ScansHeld};
 use rewire_memory::unwind;
+use rewire_sync::{Once, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::first_call;
 

@@ -1,9 +1,10 @@
 //! Running a loaded program: constructors, its main function, and destructors at exit.
 
 use std::ffi::c_char;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
+use rewire_sync::Mutex;
 
 use super::exit;
 use super::structors::{self, Arguments, When};

@@ -17,7 +17,7 @@ pub(crate) mod thread_local;
 
 pub(crate) use main::{find as find_main, run as run_main, run_constructors};
 
-use std::sync::Mutex;
+use rewire_sync::Mutex;
 
 use crate::sync::lock;
 

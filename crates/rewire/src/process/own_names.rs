@@ -1,9 +1,9 @@
 //! The program's own names, where it asks for them at run time.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::OnceLock;
 
 use rewire_memory::ExecAddr;
+use rewire_sync::OnceLock;
 
 use crate::first_call;
 use crate::ledger::LibraryId;

@@ -7,9 +7,10 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 use rewire_memory::{ExecAddr, RegionKind};
+use rewire_sync::OnceLock;
 
 use super::exit::c_library;
 use crate::core::Core;

@@ -9,9 +9,9 @@
 
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 
 use rewire_memory::{ExecAddr, entry};
+use rewire_sync::OnceLock;
 use rustc_hash::FxHashSet;
 
 use super::fork;

@@ -2,9 +2,9 @@
 //! shared library has.
 
 use std::ffi::CString;
-use std::sync::OnceLock;
 
 use rewire_memory::{ExecAddr, scan};
+use rewire_sync::OnceLock;
 
 use super::{builtins as more_builtins, own_names, registered, signals, thread_local};
 

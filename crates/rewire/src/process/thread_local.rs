@@ -9,7 +9,9 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::Cell;
 use std::ptr;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
+
+use rewire_sync::{OnceLock, RwLock};
 
 use super::fork;
 

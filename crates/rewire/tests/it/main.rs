@@ -1,4 +1,5 @@
 //! Tests of the engine through its public interface. One binary: LLVM is linked into each.
+#![cfg_attr(rewire_tsan, no_main)]
 
 mod aliases;
 mod changes;
@@ -17,4 +18,6 @@ mod stress;
 mod support;
 mod threads;
 mod together;
+#[cfg(rewire_tsan)]
+mod tsan;
 mod undoing;
