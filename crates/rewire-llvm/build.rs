@@ -13,6 +13,7 @@ const SOURCES: &[&str] = &[
     "lower.cpp",
     "plain.cpp",
     "printer.cpp",
+    "sequence.cpp",
     "object_writer.cpp",
     "codegen.cpp",
     "gate.cpp",

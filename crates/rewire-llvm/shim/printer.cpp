@@ -66,6 +66,8 @@ RewirePlainPipeline::RewirePlainPipeline(CodeGenTargetMachineImpl &machine)
                                 machine.getMCRegisterInfo(), machine.getMCSubtargetInfo(), nullptr,
                                 &machine.Options.MCOptions) {
   context.setObjectFileInfo(printer.getObjFileLowering());
+  sequence = new RewireSequence();
+  passes.add(sequence);
 }
 
 std::unique_ptr<RewirePlainPipeline>
@@ -110,6 +112,9 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
 
 void RewirePlainPipeline::run(Module &module, bool has_constants) {
   printer.getObjFileLowering()->has_constants = has_constants;
-  passes.run(module);
+  if (sequence->isReady())
+    sequence->run(module);
+  else
+    passes.run(module);
   context.reset();
 }

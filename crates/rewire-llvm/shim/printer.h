@@ -7,6 +7,7 @@
 #include "llvm/CodeGen/TargetLoweringObjectFileImpl.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/MCContext.h"
+#include "sequence.h"
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@
 class RewirePlainObjectFile final : public llvm::TargetLoweringObjectFileELF {
 public:
   void Initialize(llvm::MCContext &context, const llvm::TargetMachine &machine) override;
+  // Both are about sections that aren't loaded.
+  llvm::MCSection *getSectionForCommandLines() const override { return nullptr; }
+  void emitModuleMetadata(llvm::MCStreamer &, llvm::Module &) const override {}
 
   // Whether the next object may need sections of constants.
   bool has_constants = true;
@@ -67,6 +71,8 @@ private:
   llvm::MCContext context;
   // Destroyed before what its passes refer to.
   llvm::legacy::PassManager passes;
+  // The only pass of `passes`, with all others in it.
+  RewireSequence *sequence;
 };
 
 #endif
