@@ -14,6 +14,7 @@ const SOURCES: &[&str] = &[
     "plain.cpp",
     "printer.cpp",
     "sequence.cpp",
+    "frames.cpp",
     "object_writer.cpp",
     "codegen.cpp",
     "gate.cpp",

@@ -7,8 +7,10 @@
 
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/MC/MCELFObjectWriter.h"
+#include "llvm/MC/MCStreamer.h"
 #include "llvm/MC/MCValue.h"
 #include "llvm/MC/MCSymbolELF.h"
+#include "frames.h"
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +23,13 @@ public:
   // `full` writes to `out`, which lives longer.
   RewireObjectWriter(std::unique_ptr<llvm::ELFObjectWriter> full, llvm::raw_pwrite_stream &out)
       : full(std::move(full)), out(out) {}
+
+  // More sections than this it leaves to LLVM's.
+  static constexpr size_t kMostSections = 1000;
+
+  // The next object has the descriptions of the frames that the streamer was told of, which doesn't
+  // write them itself. It must not be one for LLVM's writer. Null for one whose streamer does.
+  void describeFrames(const llvm::MCStreamer *streamer) { framed = streamer; }
 
   void reset() override;
   void setAssembler(llvm::MCAssembler *assembler) override;
@@ -38,17 +47,20 @@ public:
 
 private:
   bool isSimple() const;
+  bool makeFrames();
   void addSymbol(const llvm::MCSymbolELF &symbol);
   uint32_t nameOf(llvm::StringRef name);
 
   std::unique_ptr<llvm::ELFObjectWriter> full;
   llvm::raw_pwrite_stream &out;
+  const llvm::MCStreamer *framed = nullptr;
   // Used again for each object.
   std::vector<llvm::ELF::Elf64_Shdr> headers;
   std::vector<llvm::ELF::Elf64_Sym> symbols;
   // The header of each of the assembler's sections; 0 for those that aren't written.
   std::vector<uint16_t> places;
   std::string names;
+  RewireFrames frames;
 };
 
 #endif

@@ -12,37 +12,36 @@
 #include "llvm/MC/MCStreamer.h"
 #include "llvm/MC/TargetRegistry.h"
 
-#include "object_writer.h"
 #include "plain.h"
 #include "printer.h"
 
 using namespace llvm;
 
-// How many sections every object needs.
-static constexpr size_t kOfAll = 2;
-
 void RewirePlainObjectFile::Initialize(MCContext &context, const TargetMachine &machine) {
   if (&context == known) {
-    for (const Section &section :
-         ArrayRef(sections).take_front(has_constants ? sections.size() : kOfAll))
-      this->*section.place =
-          context.getELFSection(section.name, section.type, section.flags, section.entry_size);
+    for (const Section &section : sections)
+      if (!section.need || needs.*section.need)
+        this->*section.place =
+            context.getELFSection(section.name, section.type, section.flags, section.entry_size);
     return;
   }
   TargetLoweringObjectFileELF::Initialize(context, machine);
   known = &context;
   sections.clear();
-  for (auto place : {&RewirePlainObjectFile::TextSection, &RewirePlainObjectFile::EHFrameSection,
-                     &RewirePlainObjectFile::ReadOnlySection,
+  const auto add = [&](MCSection *MCObjectFileInfo::*place, bool Needs::*need) {
+    auto &made = static_cast<const MCSectionELF &>(*(this->*place));
+    sections.push_back({place, need, made.getName().str(), made.getType(), made.getFlags(),
+                        made.getEntrySize()});
+  };
+  add(&RewirePlainObjectFile::TextSection, nullptr);
+  add(&RewirePlainObjectFile::EHFrameSection, &Needs::frames);
+  for (auto place : {&RewirePlainObjectFile::ReadOnlySection,
                      &RewirePlainObjectFile::DataRelROSection,
                      &RewirePlainObjectFile::MergeableConst4Section,
                      &RewirePlainObjectFile::MergeableConst8Section,
                      &RewirePlainObjectFile::MergeableConst16Section,
-                     &RewirePlainObjectFile::MergeableConst32Section}) {
-    auto &made = static_cast<const MCSectionELF &>(*(this->*place));
-    sections.push_back({place, made.getName().str(), made.getType(), made.getFlags(),
-                        made.getEntrySize()});
-  }
+                     &RewirePlainObjectFile::MergeableConst32Section})
+    add(place, &Needs::constants);
 }
 
 RewirePrinterMachine::RewirePrinterMachine(const TargetMachine &machine)
@@ -97,11 +96,13 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
   std::unique_ptr<ELFObjectWriter> full(
       static_cast<ELFObjectWriter *>(backend->createObjectWriter(out).release()));
   auto objects = std::make_unique<RewireObjectWriter>(std::move(full), out);
+  made->objects = objects.get();
   std::unique_ptr<MCStreamer> streamer(target.createMCObjectStreamer(
       machine.getTargetTriple(), made->context, std::move(backend), std::move(objects),
       std::move(emitter), subtarget));
   if (!streamer)
     return nullptr;
+  made->streamer = streamer.get();
   FunctionPass *writer = target.createAsmPrinter(made->printer, std::move(streamer));
   if (!writer)
     return nullptr;
@@ -110,8 +111,19 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
   return made;
 }
 
+// Whether objects of a module are none for LLVM's writer: it has no aliases, and each variable and
+// function is in one section at most, beside which there are few.
+static bool isForOwnWriter(const Module &module) {
+  constexpr size_t kOthers = 50;
+  return module.alias_empty() &&
+         module.global_size() + module.size() + kOthers < RewireObjectWriter::kMostSections;
+}
+
 void RewirePlainPipeline::run(Module &module, bool has_constants) {
-  printer.getObjFileLowering()->has_constants = has_constants;
+  const bool describes = isForOwnWriter(module);
+  objects->describeFrames(describes ? streamer : nullptr);
+  streamer->emitCFISections(/*EH=*/!describes, /*Debug=*/false, /*SFrame=*/false);
+  printer.getObjFileLowering()->needs = {has_constants, /*frames=*/!describes};
   if (sequence->isReady())
     sequence->run(module);
   else

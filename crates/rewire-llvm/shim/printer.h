@@ -7,6 +7,7 @@
 #include "llvm/CodeGen/TargetLoweringObjectFileImpl.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/MCContext.h"
+#include "object_writer.h"
 #include "sequence.h"
 #include <memory>
 #include <string>
@@ -25,16 +26,23 @@ public:
   llvm::MCSection *getSectionForCommandLines() const override { return nullptr; }
   void emitModuleMetadata(llvm::MCStreamer &, llvm::Module &) const override {}
 
-  // Whether the next object may need sections of constants.
-  bool has_constants = true;
+  // What the next object may need.
+  struct Needs {
+    // Sections of constants.
+    bool constants = true;
+    // A section that LLVM describes frames in.
+    bool frames = true;
+  } needs;
 
 private:
   struct Section {
     llvm::MCSection *llvm::MCObjectFileInfo::*place;
+    // Null if every object needs it.
+    bool Needs::*need;
     std::string name;
     unsigned type, flags, entry_size;
   };
-  // As LLVM makes them for this target; those of constants at the end.
+  // As LLVM makes them for this target.
   std::vector<Section> sections;
   llvm::MCContext *known = nullptr;
 };
@@ -71,6 +79,9 @@ private:
   llvm::MCContext context;
   // Destroyed before what its passes refer to.
   llvm::legacy::PassManager passes;
+  // Both belong to the pass that writes.
+  llvm::MCStreamer *streamer = nullptr;
+  RewireObjectWriter *objects = nullptr;
   // The only pass of `passes`, with all others in it.
   RewireSequence *sequence;
 };
