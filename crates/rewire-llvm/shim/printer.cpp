@@ -65,8 +65,6 @@ RewirePlainPipeline::RewirePlainPipeline(CodeGenTargetMachineImpl &machine)
                                 machine.getMCRegisterInfo(), machine.getMCSubtargetInfo(), nullptr,
                                 &machine.Options.MCOptions) {
   context.setObjectFileInfo(printer.getObjFileLowering());
-  sequence = new RewireSequence();
-  passes.add(sequence);
 }
 
 std::unique_ptr<RewirePlainPipeline>
@@ -74,12 +72,15 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
                           const TargetLibraryInfoImpl &library) {
   // As CodeGenTargetMachineImpl::addPassesToEmitFile, with a context and a printer of our own.
   std::unique_ptr<RewirePlainPipeline> made(new RewirePlainPipeline(machine));
+  auto *functions = new MachineModuleInfoWrapperPass(&machine, &made->context);
+  made->sequence = new RewireSequence(functions->getMMI());
+  made->passes.add(made->sequence);
   RewirePlainPasses passes(made->passes);
   passes.add(new TargetLibraryInfoWrapperPass(library));
   TargetPassConfig *config = machine.createPassConfig(passes);
   config->setDisableVerify(true);
   passes.add(config);
-  passes.add(new MachineModuleInfoWrapperPass(&machine, &made->context));
+  passes.add(functions);
   if (config->addISelPasses())
     return nullptr;
   config->addMachinePasses();

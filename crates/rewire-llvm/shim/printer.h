@@ -83,7 +83,7 @@ private:
   llvm::MCStreamer *streamer = nullptr;
   RewireObjectWriter *objects = nullptr;
   // The only pass of `passes`, with all others in it.
-  RewireSequence *sequence;
+  RewireSequence *sequence = nullptr;
 };
 
 #endif
