@@ -2,7 +2,6 @@
 
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/MC/MCAssembler.h"
-#include "llvm/MC/MCContext.h"
 #include "llvm/MC/MCExpr.h"
 #include "llvm/MC/MCSectionELF.h"
 #include "llvm/MC/MCSymbolELF.h"
@@ -11,6 +10,9 @@
 #include "object_writer.h"
 
 using namespace llvm;
+
+// More sections than this have, with their relocations, numbers that the symbol table can't hold.
+static constexpr size_t kMostSections = 30000;
 
 // The structures below are the file's, on a little-endian machine that makes code for itself.
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
@@ -91,10 +93,6 @@ void RewireObjectWriter::addSymbol(const MCSymbolELF &symbol) {
 
 // False if there is something that only LLVM can describe.
 bool RewireObjectWriter::makeFrames() {
-  frames.bytes.clear();
-  frames.starts.clear();
-  if (!framed)
-    return true;
   if (!frames.describe(framed->getDwarfFrameInfos(), *Asm))
     return false;
   for (const RewireFrames::Start &start : frames.starts)
@@ -103,11 +101,9 @@ bool RewireObjectWriter::makeFrames() {
 }
 
 uint64_t RewireObjectWriter::writeObject() {
-  if (!isSimple() || !makeFrames()) {
-    if (framed)
-      Asm->getContext().reportError(SMLoc(), "the function has a frame that can't be described");
-    return full->writeObject();
-  }
+  has_written = isSimple() && makeFrames();
+  if (!has_written)
+    return 0;
   const uint64_t start = out.tell();
   const auto at = [&] { return out.tell() - start; };
   const auto align = [&](uint64_t alignment) {

@@ -16,20 +16,19 @@
 #include <vector>
 
 // Relocations and bindings are LLVM's; the file is written here (gABI, chapters 4 and 5): loaded
-// sections, their relocations, the symbols that somebody refers to or may look up, and names. What
-// it doesn't know (groups, aliases, common symbols) it leaves to LLVM's.
+// sections, their relocations, descriptions of frames, the symbols that somebody refers to or may look
+// up, and names. What it doesn't know (groups, aliases, common symbols) it doesn't write.
 class RewireObjectWriter final : public llvm::MCObjectWriter {
 public:
-  // `full` writes to `out`, which lives longer.
+  // `full` makes the relocations; `out` lives longer.
   RewireObjectWriter(std::unique_ptr<llvm::ELFObjectWriter> full, llvm::raw_pwrite_stream &out)
       : full(std::move(full)), out(out) {}
 
-  // More sections than this it leaves to LLVM's.
-  static constexpr size_t kMostSections = 1000;
+  // `streamer` knows the frames, and doesn't describe them itself. It owns this writer.
+  void describeFrames(const llvm::MCStreamer &streamer) { framed = &streamer; }
 
-  // The next object has the descriptions of the frames that the streamer was told of, which doesn't
-  // write them itself. It must not be one for LLVM's writer. Null for one whose streamer does.
-  void describeFrames(const llvm::MCStreamer *streamer) { framed = streamer; }
+  // Whether the last object was written; otherwise it is one for LLVM's writer.
+  bool hasWritten() const { return has_written; }
 
   void reset() override;
   void setAssembler(llvm::MCAssembler *assembler) override;
@@ -54,6 +53,7 @@ private:
   std::unique_ptr<llvm::ELFObjectWriter> full;
   llvm::raw_pwrite_stream &out;
   const llvm::MCStreamer *framed = nullptr;
+  bool has_written = false;
   // Used again for each object.
   std::vector<llvm::ELF::Elf64_Shdr> headers;
   std::vector<llvm::ELF::Elf64_Sym> symbols;

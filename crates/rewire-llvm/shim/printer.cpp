@@ -17,31 +17,30 @@
 
 using namespace llvm;
 
+// How many sections every object needs.
+static constexpr size_t kOfAll = 1;
+
 void RewirePlainObjectFile::Initialize(MCContext &context, const TargetMachine &machine) {
   if (&context == known) {
-    for (const Section &section : sections)
-      if (!section.need || needs.*section.need)
-        this->*section.place =
-            context.getELFSection(section.name, section.type, section.flags, section.entry_size);
+    for (const Section &section :
+         ArrayRef(sections).take_front(has_constants ? sections.size() : kOfAll))
+      this->*section.place =
+          context.getELFSection(section.name, section.type, section.flags, section.entry_size);
     return;
   }
   TargetLoweringObjectFileELF::Initialize(context, machine);
   known = &context;
   sections.clear();
-  const auto add = [&](MCSection *MCObjectFileInfo::*place, bool Needs::*need) {
-    auto &made = static_cast<const MCSectionELF &>(*(this->*place));
-    sections.push_back({place, need, made.getName().str(), made.getType(), made.getFlags(),
-                        made.getEntrySize()});
-  };
-  add(&RewirePlainObjectFile::TextSection, nullptr);
-  add(&RewirePlainObjectFile::EHFrameSection, &Needs::frames);
-  for (auto place : {&RewirePlainObjectFile::ReadOnlySection,
+  for (auto place : {&RewirePlainObjectFile::TextSection, &RewirePlainObjectFile::ReadOnlySection,
                      &RewirePlainObjectFile::DataRelROSection,
                      &RewirePlainObjectFile::MergeableConst4Section,
                      &RewirePlainObjectFile::MergeableConst8Section,
                      &RewirePlainObjectFile::MergeableConst16Section,
-                     &RewirePlainObjectFile::MergeableConst32Section})
-    add(place, &Needs::constants);
+                     &RewirePlainObjectFile::MergeableConst32Section}) {
+    auto &made = static_cast<const MCSectionELF &>(*(this->*place));
+    sections.push_back({place, made.getName().str(), made.getType(), made.getFlags(),
+                        made.getEntrySize()});
+  }
 }
 
 RewirePrinterMachine::RewirePrinterMachine(const TargetMachine &machine)
@@ -104,6 +103,7 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
   if (!streamer)
     return nullptr;
   made->streamer = streamer.get();
+  made->objects->describeFrames(*streamer);
   FunctionPass *writer = target.createAsmPrinter(made->printer, std::move(streamer));
   if (!writer)
     return nullptr;
@@ -112,22 +112,13 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
   return made;
 }
 
-// Whether objects of a module are none for LLVM's writer: it has no aliases, and each variable and
-// function is in one section at most, beside which there are few.
-static bool isForOwnWriter(const Module &module) {
-  constexpr size_t kOthers = 50;
-  return module.alias_empty() &&
-         module.global_size() + module.size() + kOthers < RewireObjectWriter::kMostSections;
-}
-
-void RewirePlainPipeline::run(Module &module, bool has_constants) {
-  const bool describes = isForOwnWriter(module);
-  objects->describeFrames(describes ? streamer : nullptr);
-  streamer->emitCFISections(/*EH=*/!describes, /*Debug=*/false, /*SFrame=*/false);
-  printer.getObjFileLowering()->needs = {has_constants, /*frames=*/!describes};
+bool RewirePlainPipeline::run(Module &module, bool has_constants) {
+  streamer->emitCFISections(/*EH=*/false, /*Debug=*/false, /*SFrame=*/false);
+  printer.getObjFileLowering()->has_constants = has_constants;
   if (sequence->isReady())
     sequence->run(module);
   else
     passes.run(module);
   context.reset();
+  return objects->hasWritten();
 }

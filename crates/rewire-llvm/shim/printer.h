@@ -17,8 +17,8 @@
 // them for debug information, which takes longer than compiling a function of a few lines.
 //
 // The other sections that it has members for are those of a context that was reset. Nothing plain
-// asks for them: no inline assembly, debug information, table of exceptions or stack map. Sections
-// of variables are asked for by name.
+// asks for them: no inline assembly, debug information, table of exceptions or stack map; the writer
+// of objects describes frames. Sections of variables are asked for by name.
 class RewirePlainObjectFile final : public llvm::TargetLoweringObjectFileELF {
 public:
   void Initialize(llvm::MCContext &context, const llvm::TargetMachine &machine) override;
@@ -26,23 +26,16 @@ public:
   llvm::MCSection *getSectionForCommandLines() const override { return nullptr; }
   void emitModuleMetadata(llvm::MCStreamer &, llvm::Module &) const override {}
 
-  // What the next object may need.
-  struct Needs {
-    // Sections of constants.
-    bool constants = true;
-    // A section that LLVM describes frames in.
-    bool frames = true;
-  } needs;
+  // Whether the next object may need sections of constants.
+  bool has_constants = true;
 
 private:
   struct Section {
     llvm::MCSection *llvm::MCObjectFileInfo::*place;
-    // Null if every object needs it.
-    bool Needs::*need;
     std::string name;
     unsigned type, flags, entry_size;
   };
-  // As LLVM makes them for this target.
+  // As LLVM makes them for this target; those of constants at the end.
   std::vector<Section> sections;
   llvm::MCContext *known = nullptr;
 };
@@ -69,8 +62,9 @@ public:
                                                    llvm::raw_pwrite_stream &out,
                                                    const llvm::TargetLibraryInfoImpl &library);
 
-  // Writes an object. The module is plain.
-  void run(llvm::Module &module, bool has_constants);
+  // Writes an object. The module is plain. False if its object is one for LLVM's writer: nothing
+  // was written then, and the module is as good as before.
+  bool run(llvm::Module &module, bool has_constants);
 
 private:
   explicit RewirePlainPipeline(llvm::CodeGenTargetMachineImpl &machine);

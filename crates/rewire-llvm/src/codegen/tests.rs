@@ -194,6 +194,23 @@ fn frames_are_described_as_by_llvm() {
 }
 
 #[test]
+fn objects_that_only_llvm_writes_are_written_by_it() {
+    let mut codegen = Codegen::new(Level::O0).unwrap();
+    let plain = PLAIN[0].replace("ATTRIBUTES", "");
+    let before = moved(&mut codegen, &plain);
+    let other = moved(
+        &mut codegen,
+        &PLAIN[0].replace("ATTRIBUTES", "partition \"other\""),
+    );
+    let (mut object, wanted) = (linkable(&other), linkable(&before));
+    let count = object.sections.len();
+    object.sections.retain(|one| one.0 != ".llvm_sympart");
+    assert_eq!(object.sections.len() + 1, count);
+    assert_eq!(object, wanted);
+    assert_eq!(moved(&mut codegen, &plain), before);
+}
+
+#[test]
 fn other_functions_leave_nothing_out() {
     let mut codegen = Codegen::new(Level::O0).unwrap();
     for text in OTHERS {
