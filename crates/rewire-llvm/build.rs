@@ -13,6 +13,8 @@ const SOURCES: &[&str] = &[
     "lower.cpp",
     "plain.cpp",
     "printer.cpp",
+    "sequence.cpp",
+    "frames.cpp",
     "object_writer.cpp",
     "codegen.cpp",
     "gate.cpp",

@@ -170,8 +170,10 @@ struct RewireCodegen {
   void emit(Module &module) {
     stream.clear();
     const RewirePlainness plainness = plain ? rewire_plainness(module) : RewirePlainness::None;
-    if (plainness != RewirePlainness::None)
-      return plain->run(module, plainness == RewirePlainness::Plain);
+    if (plainness != RewirePlainness::None &&
+        plain->run(module, plainness == RewirePlainness::Plain))
+      return;
+    stream.clear();
     if (!passes)
       prepareFull();
     passes->run(module);

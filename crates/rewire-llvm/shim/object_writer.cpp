@@ -11,8 +11,8 @@
 
 using namespace llvm;
 
-// More sections than this have numbers that the symbol table can't hold.
-static constexpr size_t kMostSections = 1000;
+// More sections than this have, with their relocations, numbers that the symbol table can't hold.
+static constexpr size_t kMostSections = 30000;
 
 // The structures below are the file's, on a little-endian machine that makes code for itself.
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
@@ -91,9 +91,19 @@ void RewireObjectWriter::addSymbol(const MCSymbolELF &symbol) {
   symbols.push_back(entry);
 }
 
+// False if there is something that only LLVM can describe.
+bool RewireObjectWriter::makeFrames() {
+  if (!frames.describe(framed->getDwarfFrameInfos(), *Asm))
+    return false;
+  for (const RewireFrames::Start &start : frames.starts)
+    start.function->getSection().getBeginSymbol()->setUsedInReloc();
+  return true;
+}
+
 uint64_t RewireObjectWriter::writeObject() {
-  if (!isSimple())
-    return full->writeObject();
+  has_written = isSimple() && makeFrames();
+  if (!has_written)
+    return 0;
   const uint64_t start = out.tell();
   const auto at = [&] { return out.tell() - start; };
   const auto align = [&](uint64_t alignment) {
@@ -128,6 +138,20 @@ uint64_t RewireObjectWriter::writeObject() {
     }
     headers.push_back(one);
   }
+  const uint32_t described = headers.size();
+  if (!frames.starts.empty()) {
+    // As LLVM's (psABI, "Special Sections").
+    ELF::Elf64_Shdr one = {};
+    one.sh_name = nameOf(".eh_frame");
+    one.sh_type = ELF::SHT_X86_64_UNWIND;
+    one.sh_flags = ELF::SHF_ALLOC;
+    one.sh_addralign = 8;
+    align(one.sh_addralign);
+    one.sh_offset = at();
+    one.sh_size = frames.bytes.size();
+    out << frames.bytes;
+    headers.push_back(one);
+  }
   // Local symbols come first (gABI, "Symbol Table").
   for (const bool local : {true, false}) {
     for (const MCSymbol &symbol : Asm->symbols()) {
@@ -141,33 +165,48 @@ uint64_t RewireObjectWriter::writeObject() {
   const uint32_t locals = headers[0].sh_info;
   headers[0].sh_info = 0;
   // The relocations; the symbol table comes behind them.
-  uint32_t table = headers.size();
+  uint32_t table = headers.size() + !frames.starts.empty();
   for (const MCSection &section : *Asm)
     table += full->Relocations.contains(static_cast<const MCSectionELF *>(&section));
   align(8);
+  const auto beginRelocations = [&](StringRef of, uint32_t place) {
+    ELF::Elf64_Shdr one = {};
+    one.sh_name = nameOf((".rela" + of).str());
+    one.sh_type = ELF::SHT_RELA;
+    one.sh_flags = ELF::SHF_INFO_LINK;
+    one.sh_link = table;
+    one.sh_info = place;
+    one.sh_addralign = 8;
+    one.sh_entsize = sizeof(ELF::Elf64_Rela);
+    one.sh_offset = at();
+    headers.push_back(one);
+  };
+  const auto relocate = [&](uint64_t offset, const MCSymbolELF *symbol, unsigned type,
+                            int64_t addend) {
+    ELF::Elf64_Rela relocation = {};
+    relocation.r_offset = offset;
+    relocation.setSymbolAndType(symbol ? symbol->getIndex() : 0, type);
+    relocation.r_addend = addend;
+    put(out, &relocation, 1);
+  };
+  const auto endRelocations = [&] { headers.back().sh_size = at() - headers.back().sh_offset; };
   for (const MCSection &section : *Asm) {
     auto &elf = static_cast<const MCSectionELF &>(section);
     auto found = full->Relocations.find(&elf);
     if (found == full->Relocations.end())
       continue;
-    ELF::Elf64_Shdr one = {};
-    one.sh_name = nameOf((".rela" + elf.getName()).str());
-    one.sh_type = ELF::SHT_RELA;
-    one.sh_flags = ELF::SHF_INFO_LINK;
-    one.sh_link = table;
-    one.sh_info = places[elf.getOrdinal()];
-    one.sh_addralign = 8;
-    one.sh_entsize = sizeof(ELF::Elf64_Rela);
-    one.sh_offset = at();
-    for (const ELFRelocationEntry &entry : found->second) {
-      ELF::Elf64_Rela relocation = {};
-      relocation.r_offset = entry.Offset;
-      relocation.setSymbolAndType(entry.Symbol ? entry.Symbol->getIndex() : 0, entry.Type);
-      relocation.r_addend = entry.Addend;
-      put(out, &relocation, 1);
+    beginRelocations(elf.getName(), places[elf.getOrdinal()]);
+    for (const ELFRelocationEntry &entry : found->second)
+      relocate(entry.Offset, entry.Symbol, entry.Type, entry.Addend);
+    endRelocations();
+  }
+  if (!frames.starts.empty()) {
+    beginRelocations(".eh_frame", described);
+    for (const RewireFrames::Start &start : frames.starts) {
+      auto *section = static_cast<const MCSymbolELF *>(start.function->getSection().getBeginSymbol());
+      relocate(start.place, section, ELF::R_X86_64_PC32, Asm->getSymbolOffset(*start.function));
     }
-    one.sh_size = at() - one.sh_offset;
-    headers.push_back(one);
+    endRelocations();
   }
   ELF::Elf64_Shdr one = {};
   one.sh_name = nameOf(".symtab");

@@ -7,20 +7,28 @@
 
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/MC/MCELFObjectWriter.h"
+#include "llvm/MC/MCStreamer.h"
 #include "llvm/MC/MCValue.h"
 #include "llvm/MC/MCSymbolELF.h"
+#include "frames.h"
 #include <memory>
 #include <string>
 #include <vector>
 
 // Relocations and bindings are LLVM's; the file is written here (gABI, chapters 4 and 5): loaded
-// sections, their relocations, the symbols that somebody refers to or may look up, and names. What
-// it doesn't know (groups, aliases, common symbols) it leaves to LLVM's.
+// sections, their relocations, descriptions of frames, the symbols that somebody refers to or may look
+// up, and names. What it doesn't know (groups, aliases, common symbols) it doesn't write.
 class RewireObjectWriter final : public llvm::MCObjectWriter {
 public:
-  // `full` writes to `out`, which lives longer.
+  // `full` makes the relocations; `out` lives longer.
   RewireObjectWriter(std::unique_ptr<llvm::ELFObjectWriter> full, llvm::raw_pwrite_stream &out)
       : full(std::move(full)), out(out) {}
+
+  // `streamer` knows the frames, and doesn't describe them itself. It owns this writer.
+  void describeFrames(const llvm::MCStreamer &streamer) { framed = &streamer; }
+
+  // Whether the last object was written; otherwise it is one for LLVM's writer.
+  bool hasWritten() const { return has_written; }
 
   void reset() override;
   void setAssembler(llvm::MCAssembler *assembler) override;
@@ -38,17 +46,21 @@ public:
 
 private:
   bool isSimple() const;
+  bool makeFrames();
   void addSymbol(const llvm::MCSymbolELF &symbol);
   uint32_t nameOf(llvm::StringRef name);
 
   std::unique_ptr<llvm::ELFObjectWriter> full;
   llvm::raw_pwrite_stream &out;
+  const llvm::MCStreamer *framed = nullptr;
+  bool has_written = false;
   // Used again for each object.
   std::vector<llvm::ELF::Elf64_Shdr> headers;
   std::vector<llvm::ELF::Elf64_Sym> symbols;
   // The header of each of the assembler's sections; 0 for those that aren't written.
   std::vector<uint16_t> places;
   std::string names;
+  RewireFrames frames;
 };
 
 #endif

@@ -12,14 +12,13 @@
 #include "llvm/MC/MCStreamer.h"
 #include "llvm/MC/TargetRegistry.h"
 
-#include "object_writer.h"
 #include "plain.h"
 #include "printer.h"
 
 using namespace llvm;
 
 // How many sections every object needs.
-static constexpr size_t kOfAll = 2;
+static constexpr size_t kOfAll = 1;
 
 void RewirePlainObjectFile::Initialize(MCContext &context, const TargetMachine &machine) {
   if (&context == known) {
@@ -32,8 +31,7 @@ void RewirePlainObjectFile::Initialize(MCContext &context, const TargetMachine &
   TargetLoweringObjectFileELF::Initialize(context, machine);
   known = &context;
   sections.clear();
-  for (auto place : {&RewirePlainObjectFile::TextSection, &RewirePlainObjectFile::EHFrameSection,
-                     &RewirePlainObjectFile::ReadOnlySection,
+  for (auto place : {&RewirePlainObjectFile::TextSection, &RewirePlainObjectFile::ReadOnlySection,
                      &RewirePlainObjectFile::DataRelROSection,
                      &RewirePlainObjectFile::MergeableConst4Section,
                      &RewirePlainObjectFile::MergeableConst8Section,
@@ -73,12 +71,15 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
                           const TargetLibraryInfoImpl &library) {
   // As CodeGenTargetMachineImpl::addPassesToEmitFile, with a context and a printer of our own.
   std::unique_ptr<RewirePlainPipeline> made(new RewirePlainPipeline(machine));
+  auto *functions = new MachineModuleInfoWrapperPass(&machine, &made->context);
+  made->sequence = new RewireSequence(functions->getMMI());
+  made->passes.add(made->sequence);
   RewirePlainPasses passes(made->passes);
   passes.add(new TargetLibraryInfoWrapperPass(library));
   TargetPassConfig *config = machine.createPassConfig(passes);
   config->setDisableVerify(true);
   passes.add(config);
-  passes.add(new MachineModuleInfoWrapperPass(&machine, &made->context));
+  passes.add(functions);
   if (config->addISelPasses())
     return nullptr;
   config->addMachinePasses();
@@ -95,11 +96,14 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
   std::unique_ptr<ELFObjectWriter> full(
       static_cast<ELFObjectWriter *>(backend->createObjectWriter(out).release()));
   auto objects = std::make_unique<RewireObjectWriter>(std::move(full), out);
+  made->objects = objects.get();
   std::unique_ptr<MCStreamer> streamer(target.createMCObjectStreamer(
       machine.getTargetTriple(), made->context, std::move(backend), std::move(objects),
       std::move(emitter), subtarget));
   if (!streamer)
     return nullptr;
+  made->streamer = streamer.get();
+  made->objects->describeFrames(*streamer);
   FunctionPass *writer = target.createAsmPrinter(made->printer, std::move(streamer));
   if (!writer)
     return nullptr;
@@ -108,8 +112,13 @@ RewirePlainPipeline::make(CodeGenTargetMachineImpl &machine, raw_pwrite_stream &
   return made;
 }
 
-void RewirePlainPipeline::run(Module &module, bool has_constants) {
+bool RewirePlainPipeline::run(Module &module, bool has_constants) {
+  streamer->emitCFISections(/*EH=*/false, /*Debug=*/false, /*SFrame=*/false);
   printer.getObjFileLowering()->has_constants = has_constants;
-  passes.run(module);
+  if (sequence->isReady())
+    sequence->run(module);
+  else
+    passes.run(module);
   context.reset();
+  return objects->hasWritten();
 }

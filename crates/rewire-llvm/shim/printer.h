@@ -7,6 +7,8 @@
 #include "llvm/CodeGen/TargetLoweringObjectFileImpl.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/MCContext.h"
+#include "object_writer.h"
+#include "sequence.h"
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,11 +17,14 @@
 // them for debug information, which takes longer than compiling a function of a few lines.
 //
 // The other sections that it has members for are those of a context that was reset. Nothing plain
-// asks for them: no inline assembly, debug information, table of exceptions or stack map. Sections
-// of variables are asked for by name.
+// asks for them: no inline assembly, debug information, table of exceptions or stack map; the writer
+// of objects describes frames. Sections of variables are asked for by name.
 class RewirePlainObjectFile final : public llvm::TargetLoweringObjectFileELF {
 public:
   void Initialize(llvm::MCContext &context, const llvm::TargetMachine &machine) override;
+  // Both are about sections that aren't loaded.
+  llvm::MCSection *getSectionForCommandLines() const override { return nullptr; }
+  void emitModuleMetadata(llvm::MCStreamer &, llvm::Module &) const override {}
 
   // Whether the next object may need sections of constants.
   bool has_constants = true;
@@ -57,8 +62,9 @@ public:
                                                    llvm::raw_pwrite_stream &out,
                                                    const llvm::TargetLibraryInfoImpl &library);
 
-  // Writes an object. The module is plain.
-  void run(llvm::Module &module, bool has_constants);
+  // Writes an object. The module is plain. False if its object is one for LLVM's writer: nothing
+  // was written then, and the module is as good as before.
+  bool run(llvm::Module &module, bool has_constants);
 
 private:
   explicit RewirePlainPipeline(llvm::CodeGenTargetMachineImpl &machine);
@@ -67,6 +73,11 @@ private:
   llvm::MCContext context;
   // Destroyed before what its passes refer to.
   llvm::legacy::PassManager passes;
+  // Both belong to the pass that writes.
+  llvm::MCStreamer *streamer = nullptr;
+  RewireObjectWriter *objects = nullptr;
+  // The only pass of `passes`, with all others in it.
+  RewireSequence *sequence = nullptr;
 };
 
 #endif

@@ -4,11 +4,11 @@
 //! (LangRef, "Function Attributes", "Parameter Attributes"). A new body has to keep the promises
 //! of the old one, and may demand no more.
 
-use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Arc;
 
 use llvm_sys::prelude::LLVMValueRef;
+use rustc_hash::FxHashMap;
 
 use crate::diagnostics::take_message;
 use crate::ffi;
@@ -70,7 +70,7 @@ impl Contract {
 /// Makes the contracts of a module's functions; most functions share one with others.
 #[derive(Debug, Default)]
 pub(crate) struct Contracts {
-    known: HashMap<(*const c_void, u32), Arc<Contract>>,
+    known: FxHashMap<(*const c_void, u32), Arc<Contract>>,
 }
 
 impl Contracts {
@@ -94,12 +94,12 @@ impl Contracts {
 }
 
 impl Module {
-    /// The contract of a function as its body keeps it: one that can't throw needn't say so. Reads
-    /// the body.
+    /// The contract of a function as its body keeps it, where it is `declared` as its index has it:
+    /// a body that can't throw needn't say so. Reads the body.
     #[must_use]
-    pub fn kept_contract(&self, function: Ordinal) -> Contract {
+    pub fn kept_contract(&self, function: Ordinal, declared: &Contract) -> Contract {
         let global = self.global_ref(function.index());
-        let mut contract = (*Contracts::default().of(global)).clone();
+        let mut contract = declared.clone();
         // SAFETY: the ordinal is in range.
         let throws = unsafe { ffi::rewire_may_throw(global) };
         if !throws && !contract.promises.iter().any(|one| &**one == NO_UNWIND) {

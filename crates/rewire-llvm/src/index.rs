@@ -1,6 +1,5 @@
 //! What a module defines and declares, read without reading a body.
 
-use std::collections::HashMap;
 use std::ffi::{CStr, c_void};
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use llvm_sys::core::{
 use llvm_sys::prelude::{LLVMTypeRef, LLVMValueRef};
 use llvm_sys::target::{LLVMABISizeOfType, LLVMGetModuleDataLayout};
 use llvm_sys::{LLVMLinkage, LLVMTypeKind, LLVMValueKind, LLVMVisibility};
+use rustc_hash::FxHashMap;
 
 use crate::contract::{Contract, Contracts};
 use crate::diagnostics::take_message;
@@ -159,10 +159,11 @@ impl Visibility {
 pub(crate) fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
     let mut reader = Reader {
         module,
-        types: HashMap::new(),
+        types: FxHashMap::default(),
         contracts: Contracts::default(),
     };
     let mut index = ModuleIndex {
+        globals: Vec::with_capacity(module.len()),
         has_assembly: module.has_assembly(),
         ..ModuleIndex::default()
     };
@@ -181,7 +182,7 @@ pub(crate) fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
 
 struct Reader<'m> {
     module: &'m Module,
-    types: HashMap<LLVMTypeRef, Arc<str>>,
+    types: FxHashMap<LLVMTypeRef, Arc<str>>,
     contracts: Contracts,
 }
 

@@ -158,6 +158,58 @@ fn plain_functions_have_the_code_that_all_passes_make() {
     }
 }
 
+/// A function that returns early and late, with so many instructions in between.
+fn long(name: &str, count: usize) -> String {
+    let adds: String = (0..count)
+        .map(|number| format!("  %a{} = mul i64 %a{number}, %x\n", number + 1))
+        .collect();
+    format!(
+        "define i64 @{name}(i64 %x, i1 %c) ATTRIBUTES {{\n  %p = alloca i64, align 64\n  \
+         br i1 %c, label %late, label %early\nearly:\n  ret i64 7\nlate:\n  \
+         %a0 = add i64 %x, 1\n{adds}  ret i64 %a{count}\n}}\n"
+    )
+}
+
+#[test]
+fn frames_are_described_as_by_llvm() {
+    let mut codegen = Codegen::new(Level::O0).unwrap();
+    // The distances between what is described need one, two and four bytes.
+    for count in [1, 20, 200, 20_000] {
+        // One object has the frames of both.
+        let text = format!("{}{}", long("f", count), long("g", 3));
+        let mut emit = |text: &str| {
+            let (mut module, _, states) = read(text);
+            let roots = [Ordinal::new(0), Ordinal::new(1)];
+            let extracted = module.extract(&roots, &states, false).unwrap();
+            codegen.emit(extracted).unwrap().to_vec()
+        };
+        let plain = emit(&text.replace("ATTRIBUTES", ""));
+        let full = emit(&text.replace("ATTRIBUTES", "\"unknown\""));
+        assert_ne!(plain, full, "both were written by the same pipeline");
+        let (plain, full) = (linkable(&plain), linkable(&full));
+        let frames = plain.sections.iter().find(|one| one.0 == ".eh_frame");
+        assert_eq!(frames.unwrap().3.len(), 2, "one for each function");
+        assert_eq!(plain, full, "{count} instructions");
+    }
+}
+
+#[test]
+fn objects_that_only_llvm_writes_are_written_by_it() {
+    let mut codegen = Codegen::new(Level::O0).unwrap();
+    let plain = PLAIN[0].replace("ATTRIBUTES", "");
+    let before = moved(&mut codegen, &plain);
+    let other = moved(
+        &mut codegen,
+        &PLAIN[0].replace("ATTRIBUTES", "partition \"other\""),
+    );
+    let (mut object, wanted) = (linkable(&other), linkable(&before));
+    let count = object.sections.len();
+    object.sections.retain(|one| one.0 != ".llvm_sympart");
+    assert_eq!(object.sections.len() + 1, count);
+    assert_eq!(object, wanted);
+    assert_eq!(moved(&mut codegen, &plain), before);
+}
+
 #[test]
 fn other_functions_leave_nothing_out() {
     let mut codegen = Codegen::new(Level::O0).unwrap();

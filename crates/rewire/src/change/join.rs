@@ -28,7 +28,8 @@ impl Read {
             for (ordinal, global) in index.numbered() {
                 let is_function = global.kind == GlobalKind::Function && global.is_definition;
                 if is_function && !global.is_local() {
-                    contracts.insert(ordinal, module.kept_contract(ordinal));
+                    let kept = module.kept_contract(ordinal, &global.contract);
+                    contracts.insert(ordinal, kept);
                 }
             }
         }
