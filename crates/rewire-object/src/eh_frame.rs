@@ -1,10 +1,29 @@
-//! Just enough of `.eh_frame` to tell what a relocation that points to discarded code is part of.
+//! Just enough of `.eh_frame` to tell which functions it describes, and what a relocation that points
+//! to discarded code is part of.
+
+use crate::addr::ExecAddr;
+
+/// The description of a function's frame, linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The function's first byte.
+    pub start: ExecAddr,
+    /// Its bytes.
+    pub size: u64,
+    /// Where the frame description entry lies in `.eh_frame`.
+    pub description: ExecAddr,
+}
 
 /// A frame description entry that a relocation lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Fde {
     start: usize,
     end: usize,
+}
+
+impl Fde {
+    /// Behind the length (4 bytes) and the pointer to the CIE (4 bytes).
+    const INITIAL_LOCATION: usize = 8;
 }
 
 /// Walks the records of a `.eh_frame` section (LSB core, section 10.6.1) along with its
@@ -32,25 +51,43 @@ impl<'data> FrameWalk<'data> {
         }
     }
 
+    /// The offset of the description whose initial location is the field at `offset`, of `width` bytes,
+    /// and how many bytes of code it describes: a field of the same width behind that one. The offsets
+    /// of successive calls must not decrease.
+    pub(crate) fn describes(&mut self, offset: u64, width: usize) -> Option<(u64, u64)> {
+        let offset = usize::try_from(offset).ok()?;
+        let fde = self.at(offset)?;
+        let size = fde.start.checked_add(Fde::INITIAL_LOCATION + width)?;
+        let bytes = self.bytes.get(size..size.checked_add(width)?)?;
+        let mut word = [0; 8];
+        word.get_mut(..width)?.copy_from_slice(bytes);
+        let is_it = offset == fde.start + Fde::INITIAL_LOCATION && size + width <= fde.end;
+        is_it.then(|| (fde.start as u64, u64::from_le_bytes(word)))
+    }
+
     /// Whether the field at `offset`, whose target is discarded, may become 0. The offsets of
     /// successive calls must not decrease.
     pub(crate) fn may_be_dead(&mut self, offset: u64) -> bool {
-        let Ok(offset) = usize::try_from(offset) else {
+        let Some((offset, fde)) = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| Some((offset, self.at(offset)?)))
+        else {
             return false;
         };
-        while self.next <= offset {
-            if !self.advance() {
-                return false;
-            }
-        }
-        let Some(fde) = self.current.filter(|fde| fde.start <= offset) else {
-            return false;
-        };
-        // Behind the length (4 bytes) and the pointer to the CIE (4 bytes).
-        if offset == fde.start + 8 {
+        if offset == fde.start + Fde::INITIAL_LOCATION {
             self.dead = Some(fde);
         }
         self.dead == Some(fde)
+    }
+
+    /// The description that a field lies in.
+    fn at(&mut self, offset: usize) -> Option<Fde> {
+        while self.next <= offset {
+            if !self.advance() {
+                return None;
+            }
+        }
+        self.current.filter(|fde| fde.start <= offset)
     }
 
     /// Steps to the next record; fails at the end, and at what isn't a record.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::addr::ExecAddr;
 use crate::bind::{Binding, Bindings};
-use crate::eh_frame::FrameWalk;
+use crate::eh_frame::{Frame, FrameWalk};
 use crate::error::{Culprit, LinkError};
 use crate::got::NO_ENTRY;
 use crate::graph::SymbolPlace;
@@ -55,6 +55,8 @@ pub struct Image {
     pub data: Vec<u8>,
     /// The thread image ([`Layout::thread_extent`]), up to where only zeros follow.
     pub thread: Vec<u8>,
+    /// The frames that its `.eh_frame` describes.
+    pub frames: SmallVec<[Frame; 2]>,
     /// The number of relocations that were applied.
     pub applied: u64,
 }
@@ -80,6 +82,7 @@ pub fn link(
 ) -> Result<(), LinkError> {
     let fixer = Fixer::new(graph, bindings, layout, placement)?;
     out.applied = 0;
+    out.frames.clear();
     for segment in Segment::ALL {
         let (bytes, padding) = match segment {
             Segment::Code => (&mut out.code, CODE_PADDING),
@@ -93,7 +96,7 @@ pub fn link(
                 continue;
             };
             let place = placement.segment(segment) + offset;
-            out.applied += fixer.copy(id, offset, Some(place), padding, bytes)?;
+            out.applied += fixer.copy(id, offset, Some(place), padding, bytes, &mut out.frames)?;
         }
         match segment {
             Segment::Code => fixer.add_null_jump(bytes),
@@ -105,7 +108,7 @@ pub fn link(
     for id in layout.thread_sections() {
         let zero_fill = graph.section(id).is_none_or(|section| section.zero_fill);
         if let (Some(offset), false) = (layout.thread_offset(id), zero_fill) {
-            out.applied += fixer.copy(id, offset, None, 0, &mut out.thread)?;
+            out.applied += fixer.copy(id, offset, None, 0, &mut out.thread, &mut out.frames)?;
         }
     }
     Ok(())
@@ -235,6 +238,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
         place: Option<ExecAddr>,
         padding: u8,
         bytes: &mut Vec<u8>,
+        frames: &mut SmallVec<[Frame; 2]>,
     ) -> Result<u64, LinkError> {
         let Some(section) = self.graph.section(id) else {
             return Ok(0);
@@ -242,7 +246,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
         let start = offset as usize;
         bytes.resize(start, padding);
         bytes.extend_from_slice(section.data);
-        self.fix(section, place, &mut bytes[start..])?;
+        self.fix(section, place, &mut bytes[start..], frames)?;
         Ok(section.relocations.len() as u64)
     }
 
@@ -251,9 +255,10 @@ impl<'a, 'data> Fixer<'a, 'data> {
         section: &Section<'_>,
         place: Option<ExecAddr>,
         bytes: &mut [u8],
+        frames: &mut SmallVec<[Frame; 2]>,
     ) -> Result<(), LinkError> {
         let bodies = section.role.describes_bodies();
-        let mut frames = FrameWalk::new(section.data);
+        let mut walk = FrameWalk::new(section.data);
         for relocation in &section.relocations {
             let Some(target) = self.targets.get(relocation.symbol.index()) else {
                 let at = Culprit::new(self.graph, section, relocation);
@@ -283,12 +288,27 @@ impl<'a, 'data> Fixer<'a, 'data> {
                 };
                 s.wrapping_add(a).wrapping_sub(base)
             } else {
-                match self.evaluate(section, relocation, target, p, &mut frames, bytes)? {
+                match self.evaluate(section, relocation, target, p, &mut walk, bytes)? {
                     Some(value) => value,
                     None => continue,
                 }
             };
             self.store(section, relocation, spec.field, value as i64, bytes)?;
+            // 0 stands for code that was discarded.
+            if direct
+                && section.role == SectionRole::EhFrame
+                && value != 0
+                && let Some((at, size)) = walk.describes(relocation.offset, spec.field.width())
+                && size != 0
+                && let Some(place) = place
+            {
+                let base = if spec.formula.needs_place() { p } else { 0 };
+                frames.push(Frame {
+                    start: ExecAddr::new(value.wrapping_add(base)),
+                    size,
+                    description: place + at,
+                });
+            }
         }
         Ok(())
     }

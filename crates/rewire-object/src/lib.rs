@@ -42,6 +42,7 @@ pub mod x86_64;
 
 pub use addr::ExecAddr;
 pub use bind::{Binding, Bindings};
+pub use eh_frame::Frame;
 pub use error::{LinkError, ObjectError};
 pub use fixup::{Image, Placement, link};
 pub use fuzz::fuzz_object;

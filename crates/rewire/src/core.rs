@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rewire_llvm::{Codegen, Level, Module, Source};
 use rewire_memory::fault::CrashGuard;
-use rewire_memory::unwind::UnwindTable;
+use rewire_memory::unwind::{self, UnwindTable};
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
 use rewire_sync::{Mutex, MutexGuard, RwLock};
 
@@ -196,12 +196,13 @@ impl Core {
     /// table of their own.
     fn describe_stubs(&self) -> Result<(), Error> {
         let stubs = self.slots.stub_range();
-        let size = rewire_memory::unwind::stub_frames(stubs.start, stubs.clone()).len();
-        let mut memory = self.memory.allocate(RegionKind::ReadOnly, size as u64, 8)?;
-        let frames = rewire_memory::unwind::stub_frames(memory.start(), stubs);
-        memory.write(&frames)?;
-        let at = memory.keep().start;
-        self.unwind.register_stubs(&frames, at);
+        let (bytes, _) = unwind::stub_frames(stubs.start, stubs.clone());
+        let size = bytes.len() as u64;
+        let mut memory = self.memory.allocate(RegionKind::ReadOnly, size, 8)?;
+        let (bytes, frame) = unwind::stub_frames(memory.start(), stubs);
+        memory.write(&bytes)?;
+        memory.keep();
+        self.unwind.register_stubs(frame);
         Ok(())
     }
 

@@ -149,9 +149,7 @@ impl Core {
         // The unwinder forgets them first.
         let mut bytes = 0;
         drop(freed.unwind);
-        for mut block in freed.blocks {
-            block.unwind.clear();
-        }
+        drop(freed.blocks);
         self.forget_entries(&freed.entries);
         for module in freed.thread_modules {
             thread_local::forget_module(module);

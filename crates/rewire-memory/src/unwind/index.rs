@@ -12,6 +12,8 @@
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
+use rewire_object::Frame;
+
 use crate::readers::{Limbo, Readers, Reading};
 use crate::sync::Witness;
 use crate::sync::atomic::{AtomicPtr, Ordering};
@@ -23,6 +25,16 @@ pub(crate) struct Record {
     pub(crate) end: u64,
     /// The address of the FDE in `.eh_frame`.
     pub(crate) description: u64,
+}
+
+impl From<&Frame> for Record {
+    fn from(frame: &Frame) -> Self {
+        Self {
+            start: frame.start.get(),
+            end: frame.start.get().saturating_add(frame.size),
+            description: frame.description.get(),
+        }
+    }
 }
 
 /// The records that start in one piece of memory, sorted.

@@ -23,7 +23,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use rewire_object::ExecAddr;
+use rewire_object::{ExecAddr, Frame};
 use rewire_sync::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
@@ -31,7 +31,6 @@ pub use backtrace::backtrace;
 pub use frames::stub_frames;
 
 use crate::readers::{Limbo, Readers};
-use frames::descriptions;
 use index::{Bucket, Index, Record};
 
 /// What `_Unwind_Find_FDE` fills in (`struct dwarf_eh_bases` of libgcc's unwind-dw2-fde.h).
@@ -96,9 +95,9 @@ impl Entered {
         unsafe { self.index.as_ref() }
     }
 
-    fn enter(&self, section: &[u8], address: ExecAddr) -> Records {
-        let mut records = descriptions(section, address);
-        records.retain_mut(|record| self.index().clip(record));
+    fn enter(&self, frames: &[Frame]) -> Records {
+        let mut records: Records = frames.iter().map(Record::from).collect();
+        records.retain(|record| self.index().clip(record));
         let mut limbo = lock(&self.writer);
         self.index().insert(&records, &READERS, &mut limbo);
         self.count.fetch_add(records.len(), Ordering::Relaxed);
@@ -170,24 +169,22 @@ impl UnwindTable {
         is_entered.then_some(table)
     }
 
-    /// Enters the descriptions of an `.eh_frame` section (LSB core, section 10.6.1) that lies at
-    /// `address`, until the registration is dropped. A malformed rest is left out, and so is what
-    /// describes code outside the table's range.
+    /// Enters descriptions of frames until the registration is dropped. What describes code outside the
+    /// table's range is left out.
     ///
-    /// It costs a copy of the records of each page of code that is concerned. The section has to
-    /// stay in memory until the registration is dropped, and until no thread can be unwinding
-    /// through its code any more.
-    pub fn register(&self, section: &[u8], address: ExecAddr) -> UnwindRegistration {
+    /// It costs a copy of the records of each kilobyte of code that is concerned. The descriptions have
+    /// to stay in memory until the registration is dropped, and until no thread can be unwinding
+    /// through their code any more.
+    pub fn register(&self, frames: &[Frame]) -> UnwindRegistration {
         UnwindRegistration {
-            records: self.entered.enter(section, address),
+            records: self.entered.enter(frames),
             entered: Arc::clone(&self.entered),
         }
     }
 
-    /// Enters the description of the stubs, made by [`stub_frames`] and placed at `address`, for
-    /// the table's life.
-    pub fn register_stubs(&self, section: &[u8], address: ExecAddr) {
-        self.entered.enter(section, address);
+    /// Enters the description of the stubs, for the table's life; see [`stub_frames`].
+    pub fn register_stubs(&self, frame: Frame) {
+        self.entered.enter(&[frame]);
     }
 
     /// How many descriptions are entered, the stubs' included.

@@ -71,6 +71,8 @@ fn frames_of_discarded_functions_become_tombstones() {
     assert_eq!(number(bytes, fields[1], 4), 0);
     assert_eq!(number(bytes, fields[2], 4), 0);
     assert_eq!(target(fields[3]), CODE);
+    let kept: Vec<_> = image.frames.iter().map(|frame| frame.start.get()).collect();
+    assert_eq!(kept, [CODE]);
     let (segment, lsda) = layout
         .section_offset(section(&graph, ".gcc_except_table.b"))
         .unwrap();

@@ -1,6 +1,7 @@
 //! Tests over objects that `clang-22` assembles; one binary for all.
 
 mod discard;
+mod frames;
 mod kinds;
 mod malformed;
 mod parsing;

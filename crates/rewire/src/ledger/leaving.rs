@@ -405,7 +405,7 @@ impl Ledger {
         let start = block.memory.code.start;
         let code = std::mem::replace(&mut block.memory.code, start..start);
         block.definitions.retain(|one| !code.contains(&one.start));
-        freed.unwind.extend(block.unwind.drain(..));
+        freed.unwind.extend(block.unwind.take());
         self.renumber(id);
         self.by_code.remove(&start);
         self.forget_uses(id, &code);

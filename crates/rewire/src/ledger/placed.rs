@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind};
-use smallvec::SmallVec;
 
 use super::{BlockId, EntryId, EntryKind, Ledger, Use, UseAspect, UseRef};
 use crate::unit::UnitId;
@@ -33,7 +32,7 @@ pub(crate) struct Block {
     pub(crate) definitions: Vec<Defined>,
     pub(crate) uses: Vec<Use>,
     /// What makes its frames known to the unwinder.
-    pub(crate) unwind: SmallVec<[UnwindRegistration; 1]>,
+    pub(crate) unwind: Option<UnwindRegistration>,
     /// Constants whose values the code may have been made with, though it doesn't name them.
     pub(crate) folds: Vec<EntryId>,
     /// The number of its thread-local variables' module.

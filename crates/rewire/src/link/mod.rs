@@ -176,7 +176,7 @@ pub(crate) struct Staged<'m> {
     pub(crate) joined_end: Option<ExecAddr>,
     pub(crate) image: Image,
     /// What makes its frames known to the unwinder, once it is published.
-    pub(crate) unwind: SmallVec<[UnwindRegistration; 1]>,
+    pub(crate) unwind: Option<UnwindRegistration>,
 }
 
 /// Gives each object memory and fixes it up there. On an error, all memory is given back.
@@ -211,7 +211,7 @@ fn stage<'m>(
             memory: SmallVec::new(),
             joined_end: None,
             image: Image::default(),
-            unwind: SmallVec::new(),
+            unwind: None,
         });
     }
     for (parsed, one) in batch.iter().zip(&mut staged.0) {

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use rewire_memory::RegionKind;
-use rewire_memory::unwind::UnwindRegistration;
-use rewire_object::{RelocKind, SectionRole, Segment};
+use rewire_object::{RelocKind, Segment};
 use rewire_sync::MutexGuard;
-use smallvec::SmallVec;
 
 use super::bind::{Definition, DefinitionKind};
 use super::resolve::Parsed;
@@ -32,12 +30,14 @@ pub(crate) fn publish(
     if let Some(planned) = purpose.planned() {
         ledger.hold_back(planned, &core.slots);
     }
-    for (parsed, one) in batch.iter().zip(&mut staged) {
+    for one in &mut staged {
         for memory in one.memory.drain(..) {
             memory.keep();
         }
         give_thread_image(one);
-        one.unwind = register_frames(core, parsed, one);
+        if !one.image.frames.is_empty() {
+            one.unwind = Some(core.unwind.register(&one.image.frames));
+        }
     }
     for definition in staged.iter().flat_map(|one| &one.definitions) {
         store_slot(core, &mut ledger, definition, purpose);
@@ -114,7 +114,7 @@ impl Recorder<'_, '_> {
         let (core, ledger, linked) = (self.core, self.ledger, self.linked);
         note_piece(parsed, one, linked);
         let mut block = block_of(ledger, parsed, one);
-        block.unwind = std::mem::take(&mut one.unwind);
+        block.unwind = one.unwind.take();
         if core.observer.is_some() {
             let record = LinkRecord::new(core, ledger, parsed, one, &block);
             self.notes.records.push(record);
@@ -164,31 +164,6 @@ fn give_thread_image(one: &mut Staged<'_>) {
         let image = std::mem::take(&mut one.image.thread);
         thread_local::set_image(module, image, extent.size, extent.align);
     }
-}
-
-fn register_frames(
-    core: &Core,
-    parsed: &Parsed<'_>,
-    one: &Staged<'_>,
-) -> SmallVec<[UnwindRegistration; 1]> {
-    let mut registered = SmallVec::new();
-    for (id, section) in parsed.graph.section_ids() {
-        if section.role != SectionRole::EhFrame {
-            continue;
-        }
-        let Some((segment, offset)) = one.layout.section_offset(id) else {
-            continue;
-        };
-        let start = offset as usize;
-        let bytes = one
-            .image
-            .read_only
-            .get(start..start + section.data.len())
-            .unwrap_or_default();
-        let at = one.placement.segment(segment) + offset;
-        registered.push(core.unwind.register(bytes, at));
-    }
-    registered
 }
 
 fn thread_module(one: &Staged<'_>) -> Option<u64> {
@@ -271,7 +246,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         },
         definitions: definitions.collect(),
         uses,
-        unwind: SmallVec::new(),
+        unwind: None,
         folds: folds.filter_map(|one| unit.entry(*one)).collect(),
         thread_module: thread_module(one),
         live_code: 0,
