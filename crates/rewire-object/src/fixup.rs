@@ -56,7 +56,7 @@ pub struct Image {
     /// The thread image ([`Layout::thread_extent`]), up to where only zeros follow.
     pub thread: Vec<u8>,
     /// The frames that its `.eh_frame` describes.
-    pub frames: SmallVec<[Frame; 2]>,
+    pub frames: SmallVec<[Frame; 1]>,
     /// The number of relocations that were applied.
     pub applied: u64,
 }
@@ -238,7 +238,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
         place: Option<ExecAddr>,
         padding: u8,
         bytes: &mut Vec<u8>,
-        frames: &mut SmallVec<[Frame; 2]>,
+        frames: &mut SmallVec<[Frame; 1]>,
     ) -> Result<u64, LinkError> {
         let Some(section) = self.graph.section(id) else {
             return Ok(0);
@@ -255,7 +255,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
         section: &Section<'_>,
         place: Option<ExecAddr>,
         bytes: &mut [u8],
-        frames: &mut SmallVec<[Frame; 2]>,
+        frames: &mut SmallVec<[Frame; 1]>,
     ) -> Result<(), LinkError> {
         let bodies = section.role.describes_bodies();
         let mut walk = FrameWalk::new(section.data);

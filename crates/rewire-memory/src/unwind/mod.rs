@@ -72,8 +72,8 @@ pub struct UnwindTable {
     entered: Arc<Entered>,
 }
 
-/// The descriptions of one object: mostly one, sometimes two.
-type Records = SmallVec<[Record; 2]>;
+/// The descriptions of one object: mostly one.
+type Records = SmallVec<[Record; 1]>;
 
 /// What the table and the registrations share.
 #[derive(Debug)]
