@@ -16,7 +16,8 @@ const LONG: u64 = 10_000;
 /// What the process has.
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
-    /// Resident memory that no file backs, in KiB (`RssAnon`, proc(5)).
+    /// Resident memory that no file on a disk backs, in KiB: `RssAnon`, and `RssShmem`, in which code is
+    /// once for each view (proc(5)).
     memory: u64,
     mappings: usize,
     descriptors: usize,
@@ -28,14 +29,15 @@ struct Usage {
 impl Usage {
     fn now(engine: &Engine) -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"));
-        let memory = line.unwrap().trim().trim_end_matches(" kB").parse();
+        let kibibytes = |name| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.unwrap().trim().trim_end_matches(" kB");
+            number.parse().unwrap()
+        };
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let report = engine.report();
         Self {
-            memory: memory.unwrap(),
+            memory: kibibytes("RssAnon:") + kibibytes("RssShmem:"),
             mappings: maps.lines().count(),
             descriptors: std::fs::read_dir("/proc/self/fd").unwrap().count(),
             unwind_entries: report.unwind_entries,
