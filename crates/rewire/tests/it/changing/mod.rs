@@ -3,6 +3,7 @@
 
 mod cycles;
 mod entries;
+mod forking;
 mod leaving;
 mod registered;
 mod resolvers;
@@ -12,7 +13,7 @@ use std::ffi::c_void;
 use std::process::Command;
 use std::time::Duration;
 
-use rewire::{Engine, Level, OptLevel, Options, Reclaimed, RetiredCode, UnitId};
+use rewire::{CodeMapping, Engine, Level, OptLevel, Options, Reclaimed, RetiredCode, UnitId};
 
 pub(crate) type Plain = extern "C-unwind" fn() -> i32;
 pub(crate) type WithData = extern "C-unwind" fn(*mut c_void) -> i32;
@@ -52,6 +53,11 @@ impl Case {
             level: OptLevel::Fixed(self.level),
             threads: self.threads,
             undo_depth: self.undo_depth,
+            // Each kind of code memory has its turn.
+            code_mapping: match self.level {
+                Level::O0 => CodeMapping::Mirrored,
+                _ => CodeMapping::Anonymous,
+            },
             ..Options::default()
         })
         .unwrap();
