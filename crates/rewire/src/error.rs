@@ -167,7 +167,7 @@ pub enum Error {
         name: Arc<str>,
     },
     /// Something of one engine was given to another.
-    #[error("a library of another engine")]
+    #[error("a library or unit of another engine")]
     OtherEngine,
     /// A name is not of the type that it was asked for as.
     #[error("{name} has the type {found}, and {wanted} was asked for")]

@@ -154,7 +154,7 @@ impl Library {
             library: self.id,
             is_frozen,
         };
-        Ok(self.core.add(read(&self.core)?, place, loading)?.id)
+        Ok(self.core.add(read(&self.core)?, place, loading)?.number())
     }
 
     /// Sets where names are searched for that the library doesn't define: in these, in order.
@@ -415,7 +415,7 @@ impl Library {
             }
             let units = ledger.units().into_iter();
             let own = units.filter(|unit| unit.library == self.id);
-            own.map(|unit| unit.id).collect::<Vec<_>>()
+            own.map(|unit| unit.number()).collect::<Vec<_>>()
         };
         let mut change = self.change();
         for unit in units {

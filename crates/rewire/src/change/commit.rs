@@ -19,13 +19,13 @@ use crate::ledger::{
 use crate::link::{self, Object, Purpose};
 use crate::process::cxx;
 use crate::recording::span_since;
-use crate::unit::{Scope, Unit, UnitId, UnitPlace};
+use crate::unit::{Scope, Unit, UnitId, UnitKey, UnitPlace};
 
 /// A step whose module was read.
 enum Begun {
     Module { read: Box<Read>, how: How },
     Remove(Arc<str>),
-    RemoveUnit(UnitId),
+    RemoveUnit(UnitKey),
 }
 
 /// How a module's definitions are taken.
@@ -34,7 +34,7 @@ enum How {
     Add { is_frozen: bool },
     Define,
     Replace(Arc<str>),
-    Reload(UnitId),
+    Reload(UnitKey),
 }
 
 /// A change on its way.
@@ -72,11 +72,11 @@ pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Ch
 fn begin(core: &Core, step: Step) -> Result<Begun, Error> {
     let (source, how) = match step {
         Step::Remove(name) => return Ok(Begun::Remove(name)),
-        Step::RemoveUnit(unit) => return Ok(Begun::RemoveUnit(unit)),
+        Step::RemoveUnit(unit) => return Ok(Begun::RemoveUnit(key(core, unit)?)),
         Step::Add { source, is_frozen } => (source, How::Add { is_frozen }),
         Step::Define(source) => (source, How::Define),
         Step::Replace { name, source } => (source, How::Replace(name)),
-        Step::Reload { unit, source } => (source, How::Reload(unit)),
+        Step::Reload { unit, source } => (source, How::Reload(key(core, unit)?)),
     };
     let read = Read::new(core, source, !matches!(how, How::Add { .. }))?;
     if let How::Replace(name) = &how {
@@ -86,6 +86,11 @@ fn begin(core: &Core, step: Step) -> Result<Begun, Error> {
         read: Box::new(read),
         how,
     })
+}
+
+/// What the ledger knows a client's unit by.
+fn key(core: &Core, unit: UnitId) -> Result<UnitKey, Error> {
+    unit.key(core.ledger().engine)
 }
 
 /// The names that steps are about.
@@ -218,7 +223,7 @@ impl<'c> Work<'c> {
         self.joined.push((unit.clone(), standing));
         // Some of it comes after the names have moved, and may fail.
         self.planned.is_remembered |= unit.index.has_assembly || !unit.index.used.is_empty();
-        self.changed.units.push(unit.id);
+        self.changed.units.push(unit.number());
         if matches!(how, How::Add { .. }) {
             ledger.check_new(&unit, &self.going)?;
         }
@@ -358,7 +363,7 @@ impl<'c> Work<'c> {
     /// move. All others are compiled when they are called.
     fn roots(&self) -> Vec<(Arc<Unit>, Vec<Ordinal>)> {
         let ledger = self.core.ledger();
-        let mut roots: FxHashMap<UnitId, Vec<Ordinal>> = FxHashMap::default();
+        let mut roots: FxHashMap<UnitKey, Vec<Ordinal>> = FxHashMap::default();
         for id in &self.planned.order {
             let target = self.planned.targets[id];
             let entry = ledger.entry(*id);

@@ -116,7 +116,7 @@ enum Step {
 ///
 /// Whatever the order of the steps, what is removed goes before what is defined comes: a step may
 /// define what another one removes, and that is a replacement. Two modules of one change can't
-/// define the same name.
+/// define the same name. A unit of another engine is an error.
 ///
 /// A thread that has met one of several new functions never meets another's old one afterwards.
 /// Threads that are inside an old body finish there.

@@ -11,10 +11,10 @@ use super::plan::{names, users_of};
 use crate::error::Error;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Standing, UseAspect};
 use crate::process::structors;
-use crate::unit::{Unit, UnitId};
+use crate::unit::{Unit, UnitKey};
 
 /// The names that a unit's definitions stand for.
-pub(super) fn names_of(ledger: &Ledger, unit: UnitId) -> Result<Vec<EntryId>, Error> {
+pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, Error> {
     let record = ledger.record(unit).ok_or(Error::NoUnit)?;
     if !matches!(record.standing, Standing::Kept | Standing::Loose) {
         return Err(Error::NoUnit);
@@ -61,7 +61,7 @@ impl Work<'_> {
     }
 
     /// Plans to remove a unit.
-    pub(super) fn remove_unit(&mut self, unit: UnitId) -> Result<(), Error> {
+    pub(super) fn remove_unit(&mut self, unit: UnitKey) -> Result<(), Error> {
         let core = self.core;
         let ledger = core.ledger();
         let names = names_of(&ledger, unit)?;
@@ -70,7 +70,7 @@ impl Work<'_> {
     }
 
     /// Plans what is left of a unit whose new version is there.
-    pub(super) fn reload(&mut self, ledger: &Ledger, old: UnitId) -> Result<(), Error> {
+    pub(super) fn reload(&mut self, ledger: &Ledger, old: UnitKey) -> Result<(), Error> {
         let gone = names_of(ledger, old)?;
         self.planned.leaving.push(old);
         self.withdraw(ledger, &gone)

@@ -13,7 +13,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{EntryId, Former, Ledger, Planned, Standing};
 use crate::sync::lock;
-use crate::unit::UnitId;
+use crate::unit::UnitKey;
 
 /// The changes that can be undone; the last one is the latest.
 #[derive(Debug)]
@@ -31,9 +31,9 @@ struct Record {
     number: u64,
     former: Vec<Former>,
     /// Units that it brought.
-    joined: Vec<UnitId>,
+    joined: Vec<UnitKey>,
     /// Units that it took away.
-    left: Vec<UnitId>,
+    left: Vec<UnitKey>,
 }
 
 impl History {
@@ -55,7 +55,7 @@ impl History {
     pub(super) fn remember(
         &self,
         former: Vec<Former>,
-        joined: Vec<UnitId>,
+        joined: Vec<UnitKey>,
         planned: &Planned,
     ) -> Option<u64> {
         if !planned.is_remembered {

@@ -7,10 +7,11 @@ use rewire_memory::Slots;
 use rustc_hash::FxBuildHasher;
 
 use super::{Definition, Entry, EntryId, EntryKind, Ledger};
-use crate::unit::UnitId;
+use crate::unit::UnitKey;
 
 /// The number of a library: a namespace of symbols with a search order (LLVM's ORC calls it a
-/// JITDylib).
+/// JITDylib). Unique in its engine; nothing is reached by it but through a
+/// [`Library`](crate::Library), which knows its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LibraryId(pub(crate) u32);
 
@@ -29,7 +30,7 @@ pub(super) struct Namespace {
     name: Arc<str>,
     entries: HashMap<Arc<str>, EntryId, FxBuildHasher>,
     /// The unit whose COMDAT group of a name is the one that counts.
-    pub(super) comdats: HashMap<Arc<str>, UnitId, FxBuildHasher>,
+    pub(super) comdats: HashMap<Arc<str>, UnitKey, FxBuildHasher>,
     /// Where names that it doesn't define are searched for.
     search: Vec<LibraryId>,
     /// Whether the host process is asked after those.

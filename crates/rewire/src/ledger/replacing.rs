@@ -17,12 +17,12 @@ use super::{
     Block, BlockId, Definition, Entry, EntryId, EntryKind, Former, Given, Ledger, State, ThreadKey,
     UseRef,
 };
-use crate::unit::UnitId;
+use crate::unit::UnitKey;
 
 /// What a name will stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    pub(crate) unit: UnitId,
+    pub(crate) unit: UnitKey,
     pub(crate) ordinal: Ordinal,
     /// The variable stays where it is, with its value.
     pub(crate) keeps_memory: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Planned {
     /// Functions whose machine code leaves, to be made again when they are called.
     pub(crate) stale: Names,
     /// Units that leave.
-    pub(crate) leaving: Vec<UnitId>,
+    pub(crate) leaving: Vec<UnitKey>,
     /// It can be undone: what names stood for is kept.
     pub(crate) is_remembered: bool,
 }
@@ -277,9 +277,9 @@ impl Ledger {
     }
 
     /// The copy that takes over: the weightiest; of equals, the first.
-    fn next_in_line(&self, id: EntryId) -> Option<(UnitId, Ordinal)> {
+    fn next_in_line(&self, id: EntryId) -> Option<(UnitKey, Ordinal)> {
         let alternatives = self.entry(id).alternatives.iter().copied();
-        let weight = |one: &(UnitId, Ordinal)| {
+        let weight = |one: &(UnitKey, Ordinal)| {
             let unit = self.unit(one.0);
             unit.map_or(0, |unit| rank(unit.index.globals[one.1.index()].linkage))
         };

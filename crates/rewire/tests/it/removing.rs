@@ -1,6 +1,6 @@
 //! Whose removal is refused, and what a step may define that another one removes.
 
-use rewire::{Engine, Error, Failure, Level};
+use rewire::{Engine, Error, Failure, Level, Options};
 
 use crate::changing::{Case, Plain, add, function, returns, undo_all};
 
@@ -215,5 +215,22 @@ fn what_changes_nothing_is_not_undone() {
         engine.main().change().commit().unwrap();
         engine.undo().unwrap();
         assert_eq!(function::<Plain>(&engine, "f")(), 1);
+    });
+}
+
+#[test]
+fn a_unit_of_another_engine_is_an_error() {
+    at_each_level(|engine| {
+        let own = add(&engine, &returns("f", 1));
+        let other = Engine::new(Options::default()).unwrap();
+        let stranger = add(&other, &returns("g", 2));
+        assert_ne!(own, stranger);
+        let refused = engine.remove_unit(stranger);
+        assert!(matches!(refused, Err(Error::OtherEngine)));
+        let mut change = engine.main().change();
+        change.reload(stranger, "new.ll", returns("f", 3).as_bytes());
+        assert!(matches!(change.commit(), Err(Error::OtherEngine)));
+        assert_eq!(function::<Plain>(&engine, "f")(), 1);
+        engine.remove_unit(own).unwrap();
     });
 }
