@@ -396,7 +396,7 @@ impl Library {
     }
 
     /// Removes the library with all its units and names. With `force`, also if others use what it
-    /// defines: a caller gets an error then. Handles to it find nothing any more. This can't be
+    /// defines, those of other libraries that find it there among them: a caller gets an error then. Handles to it find nothing any more. This can't be
     /// undone, nor can what was changed before it.
     ///
     /// # Errors
@@ -407,19 +407,24 @@ impl Library {
         if self.id == LibraryId::MAIN {
             return Err(Error::MainLibrary);
         }
-        let units = {
+        let mut change = self.change();
+        {
             let _inside = fork::hold_off();
             let ledger = self.core.ledger();
             if !ledger.is_library(self.id) {
                 return Err(Error::NoLibrary);
             }
             let units = ledger.units().into_iter();
-            let own = units.filter(|unit| unit.library == self.id);
-            own.map(|unit| unit.number()).collect::<Vec<_>>()
-        };
-        let mut change = self.change();
-        for unit in units {
-            change.remove_unit(unit);
+            for unit in units.filter(|unit| unit.library == self.id) {
+                change.remove_unit(unit.number());
+            }
+            // What the client gave by its address, or as a closure, is no unit's.
+            for (name, id) in ledger.names(self.id) {
+                let definition = ledger.entry(id).definition;
+                if matches!(definition, Definition::Absolute | Definition::Lazy) {
+                    change.remove(name);
+                }
+            }
         }
         if force {
             change.force();

@@ -119,6 +119,9 @@ impl Work<'_> {
                 if !has_heir && (goes_alone || entry.mentions > 1) {
                     mentioned.insert(*id);
                 }
+                if !has_heir && !entry.name.is_empty() {
+                    mentioned.extend(ledger.importers(*id));
+                }
             }
         }
         if self.is_forced || mentioned.is_empty() {
