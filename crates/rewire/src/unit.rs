@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use rewire_llvm::{
     CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
@@ -99,6 +99,8 @@ pub(crate) struct Unit {
     pub(crate) entries: Vec<Option<EntryId>>,
     states: Vec<AtomicU8>,
     modules: ModulePool,
+    /// Its module-level assembly is in memory.
+    pub(crate) has_placed_assembly: AtomicBool,
     /// What tells its destructors from others' (`__dso_handle`), once it names that.
     pub(crate) dso_handle: OnceLock<(EntryId, ExecAddr)>,
     /// Locals by the name that people gave them: inline assembly knows them by no other.
@@ -124,6 +126,7 @@ impl Unit {
             is_frozen: place.is_frozen,
             entries,
             modules: ModulePool::new(source, module),
+            has_placed_assembly: AtomicBool::new(false),
             dso_handle: OnceLock::new(),
             locals: OnceLock::new(),
         }

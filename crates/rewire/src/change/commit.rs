@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use rewire_llvm::{GlobalKind, Linkage, Ordinal};
@@ -16,7 +17,7 @@ use crate::events::{Replacement, Why};
 use crate::ledger::{
     Definition, EntryId, EntryKind, Former, Ledger, LibraryId, Planned, Standing, State,
 };
-use crate::link::{self, Object, Purpose};
+use crate::link::{self, Object, Parsed, Purpose};
 use crate::process::cxx;
 use crate::recording::span_since;
 use crate::unit::{Scope, Unit, UnitId, UnitKey, UnitPlace};
@@ -51,6 +52,10 @@ pub(super) struct Work<'c> {
     pub(super) new: Vec<EntryId>,
     /// Names whose former definitions the change takes away: they may be defined as if new.
     pub(super) going: FxHashSet<EntryId>,
+    /// What the module-level assembly of its modules defines.
+    pub(super) assembled: FxHashMap<Arc<str>, UnitKey>,
+    /// That assembly, until it is linked.
+    assemblies: Vec<Object>,
     pub(super) changed: Changed,
     waited: Option<(Arc<str>, Instant)>,
     /// Its place among those that can be undone.
@@ -130,6 +135,8 @@ impl<'c> Work<'c> {
             joined: Vec::new(),
             new: Vec::new(),
             going: FxHashSet::default(),
+            assembled: FxHashMap::default(),
+            assemblies: Vec::new(),
             changed: Changed::default(),
             waited: None,
             number: None,
@@ -224,6 +231,11 @@ impl<'c> Work<'c> {
         // Some of it comes after the names have moved, and may fail.
         self.planned.is_remembered |= unit.index.has_assembly || !unit.index.used.is_empty();
         self.changed.units.push(unit.number());
+        if unit.index.has_assembly {
+            drop(ledger);
+            self.assemble(&unit)?;
+            ledger = core.ledger();
+        }
         if matches!(how, How::Add { .. }) {
             ledger.check_new(&unit, &self.going)?;
         }
@@ -317,31 +329,83 @@ impl<'c> Work<'c> {
             core.tell_wait(name, since);
         }
         let roots = self.roots();
+        let assemblies = self.ready_assemblies();
         self.run_destructors();
         let link = |objects: &[Object]| -> Result<Vec<Former>, Error> {
             Ok(link::link(core, objects, Purpose::Change(&self.planned))?.former)
         };
-        let former = match roots.as_slice() {
-            [] => {
+        let assembled: Vec<_> = assemblies.iter().map(|it| it.unit.clone()).collect();
+        let of_roots = roots.first().map(|(unit, roots)| (unit, &**roots));
+        let of_assembly = assembled.first().map(|unit| (unit, &[][..]));
+        let former = match of_roots.or(of_assembly) {
+            None => {
                 let mut ledger = core.ledger();
                 ledger.hold_back(&self.planned, &core.slots);
                 ledger.move_over(&self.planned, &HashSet::default(), &core.slots)
             }
-            [(first, of_first), ..] => {
-                let why = || Why::Replacement;
+            Some((first, of_first)) => {
+                let why = || match of_roots {
+                    Some(_) => Why::Replacement,
+                    None => Why::Start,
+                };
                 core.observed(first, of_first, why, || {
-                    let objects = roots.iter().map(|(unit, roots)| {
+                    let bodies = roots.iter().map(|(unit, roots)| {
                         Ok(Object::of_ir(unit, core.emit(unit, roots, Scope::Values)?))
                     });
-                    link(&objects.collect::<Result<Vec<_>, Error>>()?)
+                    let mut objects = bodies.collect::<Result<Vec<_>, Error>>()?;
+                    // What assembly defines is known when others are bound to it.
+                    objects.splice(..0, assemblies);
+                    link(&objects)
                 })?
             }
         };
+        for unit in assembled {
+            unit.has_placed_assembly.store(true, Ordering::Relaxed);
+        }
         if self.changes_something() {
             let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
             self.number = core.history.remember(former, units, &self.planned);
         }
         Ok(())
+    }
+
+    /// Makes a module's assembly, and notes what it defines.
+    fn assemble(&mut self, unit: &Arc<Unit>) -> Result<(), Error> {
+        if let Some(object) = self.core.emit_assembly(unit)? {
+            let names = Parsed::new(&object)?.defined_names();
+            let names = names.into_iter().map(|name| (name, unit.id));
+            self.assembled.extend(names);
+            self.assemblies.push(object);
+        }
+        Ok(())
+    }
+
+    /// The assembly that is linked before the names move: all but what defines names of a unit's IR
+    /// that leaves, which needs them until then.
+    fn ready_assemblies(&mut self) -> Vec<Object> {
+        let ledger = self.core.ledger();
+        let awaits = |(name, unit): (&Arc<str>, &UnitKey)| {
+            let id = ledger.find(self.library, name)?;
+            let is_awaited =
+                self.planned.withdrawn.contains(id) && !self.planned.assembly.contains_key(&id);
+            is_awaited.then_some(*unit)
+        };
+        let awaiting: FxHashSet<UnitKey> = self.assembled.iter().filter_map(awaits).collect();
+        self.assemblies.retain(|it| !awaiting.contains(&it.unit.id));
+        std::mem::take(&mut self.assemblies)
+    }
+
+    /// Takes the names out that assembly which came to nothing was to define.
+    fn disassemble(&self, ledger: &mut Ledger) {
+        for (name, unit) in &self.assembled {
+            if let Some(id) = ledger.find(self.library, name)
+                && ledger.entry(id).definition == Definition::Assembly(*unit)
+            {
+                ledger.withdraw(id, &self.core.slots);
+                ledger.entry_mut(id).is_removed = false;
+                ledger.forget_unused(&[id]);
+            }
+        }
     }
 
     /// Whether there is something to undo: modules that only declare leave nothing.
@@ -413,6 +477,7 @@ impl<'c> Work<'c> {
                     ledger.withdraw(*id, &core.slots);
                     ledger.entry_mut(*id).is_removed = false;
                 }
+                self.disassemble(&mut ledger);
                 for (unit, _) in &joined {
                     ledger.leave(unit.id);
                 }
@@ -427,7 +492,7 @@ impl<'c> Work<'c> {
         }
         core.note_fresh(joined.into_iter().map(|(unit, _)| unit));
         if let Err(error) = core.finish_loading() {
-            // What has to be in memory from the start can only be linked under its names.
+            // What else has to be in memory from the start can only be linked under its names.
             if let Some(number) = self.number {
                 super::undo::take_back(core, number);
             }

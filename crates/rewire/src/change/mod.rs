@@ -199,7 +199,8 @@ impl Change {
 
     /// Puts a new version in the place of a unit of this library: as [`Change::define`], and the names that it
     /// defined and doesn't define any more are removed. Its own functions and variables
-    /// (`static` in C) are matched with their former selves.
+    /// (`static` in C) are matched with their former selves. What its module-level assembly defines
+    /// takes the place of what that of the former version did, whoever uses it.
     pub fn reload(&mut self, unit: UnitId, name: &str, ir: &[u8]) -> &mut Self {
         self.step(Step::Reload {
             unit,

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rewire_sync::Mutex;
+use rustc_hash::FxHashSet;
 
 use super::Changed;
 use super::commit::Work;
 use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{EntryId, Former, Ledger, Planned, Standing};
+use crate::ledger::{Definition, EntryId, Former, Ledger, Planned, Standing};
 use crate::sync::lock;
 use crate::unit::UnitKey;
 
@@ -191,7 +192,9 @@ impl Work<'_> {
                 // What it added, and others didn't define before.
                 gone.extend(super::removing::names_of(&ledger, *unit).unwrap_or_default());
             }
-            gone.retain(|id| !self.planned.targets.contains_key(id));
+            let given = self.planned.given.iter().map(|(id, _)| *id);
+            let given: FxHashSet<EntryId> = given.collect();
+            gone.retain(|id| !self.planned.targets.contains_key(id) && !given.contains(id));
             for id in gone {
                 if self.planned.withdrawn.insert(id) {
                     self.changed.removed.push(ledger.entry(id).label().into());
@@ -244,7 +247,8 @@ impl Work<'_> {
     fn note_back(&mut self, ledger: &Ledger, id: EntryId) {
         let entry = ledger.entry(id);
         let name: Arc<str> = entry.label().into();
-        if entry.elected.is_none() {
+        let was_assembly = matches!(entry.definition, Definition::Assembly(_));
+        if entry.elected.is_none() && !was_assembly {
             self.changed.added.push(name);
             return;
         }

@@ -228,6 +228,11 @@ impl Entry {
         }
     }
 
+    /// Whether who names it has the place of its definition: of a function, only if it is assembly's.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.kind != EntryKind::Function || matches!(self.definition, Definition::Assembly(_))
+    }
+
     /// What messages call it.
     pub(crate) fn label(&self) -> &str {
         if self.name.is_empty() {

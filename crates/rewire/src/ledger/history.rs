@@ -10,7 +10,7 @@ use rewire_memory::{ExecAddr, Slots};
 use rustc_hash::FxHashSet;
 
 use super::replacing::Planned;
-use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Standing, State};
+use super::{Block, BlockId, Definition, EntryId, Ledger, Standing, State};
 use crate::outside::Lazy;
 use crate::unit::{Unit, UnitKey};
 
@@ -52,7 +52,7 @@ impl Ledger {
         };
         let leaves = planned.targets.get(&id).is_none_or(|one| !one.keeps_memory);
         let has_heir = !entry.alternatives.is_empty() && !planned.targets.contains_key(&id);
-        let is_data = entry.kind != EntryKind::Function;
+        let is_data = entry.is_fixed();
         let mut memory = None;
         if planned.is_remembered {
             if is_data && leaves && !has_heir {
@@ -136,8 +136,10 @@ impl Ledger {
 
     /// What isn't of IR is there again; assembly in its memory.
     pub(super) fn give_again(&mut self, id: EntryId, given: &Given, slots: &Slots) {
-        let has_definition = self.entry(id).definition != Definition::None;
-        if has_definition {
+        let entry = self.entry(id);
+        // Assembly has its memory back already.
+        let was_assembly = matches!(entry.definition, Definition::Assembly(_));
+        if entry.definition != Definition::None && !was_assembly {
             self.withdraw(id, slots);
         }
         match given {

@@ -234,3 +234,95 @@ fn a_unit_of_another_engine_is_an_error() {
         engine.remove_unit(own).unwrap();
     });
 }
+
+/// A unit whose function `f` is assembly, which others call and whose address they take.
+fn assembly(value: i32, is_typed: bool) -> String {
+    let typed = if is_typed {
+        ".type f,@function\\0A"
+    } else {
+        ""
+    };
+    format!("module asm \".globl f\\0A{typed}f: mov ${value}, %eax\\0Aret\"\n")
+}
+
+const ADDRESSES: &str = "declare i32 @f()
+    @table = constant ptr @f
+    define ptr @address() {
+      ret ptr @f
+    }
+    define i32 @call_table() {
+      %f = load volatile ptr, ptr @table
+      %x = call i32 %f()
+      ret i32 %x
+    }";
+
+#[test]
+fn assembly_that_others_use_is_reloaded() {
+    type Address = extern "C-unwind" fn() -> Plain;
+    for is_typed in [false, true] {
+        for used_before in [false, true] {
+            at_each_level(|engine| {
+                if used_before {
+                    add(&engine, CALLER);
+                    add(&engine, ADDRESSES);
+                }
+                let unit = add(&engine, &assembly(7, is_typed));
+                if !used_before {
+                    engine.lookup("f").unwrap();
+                    add(&engine, CALLER);
+                    add(&engine, ADDRESSES);
+                }
+                let g: Plain = function(&engine, "g");
+                let address: Address = function(&engine, "address");
+                let call_table: Plain = function(&engine, "call_table");
+                let all = || (g(), address()(), call_table());
+                assert_eq!(all(), (7, 7, 7));
+                let reload = |unit, text: &str| {
+                    let mut change = engine.main().change();
+                    change.reload(unit, "f.ll", text.as_bytes());
+                    change.commit()
+                };
+                // What can't be compiled, or linked, changes nothing.
+                for wrong in ["call g(%rip)\\0Aret", "ret\\0A.globl g\\0Ag: ret"] {
+                    let broken = assembly(8, is_typed).replace("ret", wrong);
+                    assert!(reload(unit, &broken).is_err());
+                    assert_eq!(all(), (7, 7, 7));
+                }
+                let changed = reload(unit, &assembly(8, is_typed)).unwrap();
+                assert_eq!(&*changed.replaced[0].name, "f");
+                assert!(changed.removed.is_empty());
+                assert_eq!(all(), (8, 8, 8));
+                let second = changed.units[0];
+                reload(second, &assembly(9, is_typed)).unwrap();
+                assert_eq!(all(), (9, 9, 9));
+                engine.undo().unwrap();
+                assert_eq!(all(), (8, 8, 8));
+                let changed = engine.undo().unwrap();
+                assert_eq!(&*changed.replaced[0].name, "f");
+                assert_eq!(all(), (7, 7, 7));
+                assert_eq!(
+                    users(engine.remove_unit(unit).unwrap_err()),
+                    ["address", "g", "table"]
+                );
+                reload(unit, &assembly(10, is_typed)).unwrap();
+                assert_eq!(all(), (10, 10, 10));
+                while engine.undo().is_ok() {}
+                assert_eq!(all(), (7, 7, 7));
+            });
+        }
+    }
+}
+
+#[test]
+fn what_was_of_ir_may_be_assembly_in_a_new_version() {
+    at_each_level(|engine| {
+        let unit = add(&engine, &returns("f", 1));
+        assert_eq!(function::<Plain>(&engine, "f")(), 1);
+        let mut change = engine.main().change();
+        change.reload(unit, "f.ll", assembly(2, true).as_bytes());
+        change.commit().unwrap();
+        assert_eq!(function::<Plain>(&engine, "f")(), 2);
+        engine.undo().unwrap();
+        assert_eq!(function::<Plain>(&engine, "f")(), 1);
+    });
+}
