@@ -253,7 +253,7 @@ pub(crate) struct Copy<'u> {
 
 impl Copy<'_> {
     /// Only `drop` takes the module out.
-    fn module(&mut self) -> Result<&mut Module, LlvmError> {
+    pub(crate) fn module(&mut self) -> Result<&mut Module, LlvmError> {
         let module = self.module.as_mut().filter(|module| !module.is_spent());
         module.ok_or_else(|| LlvmError::Body {
             module: self.unit.name.clone(),
@@ -292,11 +292,6 @@ impl Copy<'_> {
                 module.extract_front(front, &unit.states)
             }
         }
-    }
-
-    /// Extracts the module-level assembly.
-    pub(crate) fn extract_assembly(&mut self) -> Result<Option<Extracted<'_>>, LlvmError> {
-        Ok(self.module()?.extract_assembly())
     }
 
     /// Which calls a function makes for certain; reads its body.

@@ -17,7 +17,7 @@ use crate::events::{Replacement, Why};
 use crate::ledger::{
     Definition, EntryId, EntryKind, Former, Ledger, LibraryId, Planned, Standing, State,
 };
-use crate::link::{self, Object, Parsed, Purpose};
+use crate::link::{self, Object, Purpose};
 use crate::process::cxx;
 use crate::recording::span_since;
 use crate::unit::{Scope, Unit, UnitId, UnitKey, UnitPlace};
@@ -109,6 +109,12 @@ fn names_of(
         match step {
             Begun::Module { read, how } => {
                 names.extend(ledger.defined_names(library, &read.index));
+                for one in read.assembly.iter().flat_map(|it| &it.names) {
+                    names.extend(match one.is_local {
+                        true => ledger.find(library, &one.name),
+                        false => Some(ledger.find_or_enter(library, &one.name)),
+                    });
+                }
                 if let How::Reload(unit) = how {
                     names.extend(removing::names_of(ledger, *unit)?);
                 }
@@ -206,7 +212,7 @@ impl<'c> Work<'c> {
     fn take(&mut self, read: Read, how: &How) -> Result<(), Error> {
         let former = self.former(&read, how)?;
         let matched = self.matched(&read, how, former.as_deref())?;
-        let (source, module, index, contracts) = read.into_parts();
+        let (source, module, index, contracts, assembly) = read.into_parts();
         let place = UnitPlace {
             library: self.library,
             is_frozen: matches!(how, How::Add { is_frozen: true }),
@@ -215,12 +221,13 @@ impl<'c> Work<'c> {
         let mut ledger = core.ledger();
         let unit = ledger.join(source, module, index, place, &matched);
         let stays = match how {
+            // Its assembly is in force as long as it is there.
+            _ if unit.index.has_assembly => true,
             How::Add { .. } => true,
             How::Reload(unit) => ledger
                 .record(*unit)
                 .is_some_and(|record| record.standing == Standing::Kept),
-            // Its assembly is in force as long as it is there.
-            How::Define | How::Replace(_) => unit.index.has_assembly,
+            How::Define | How::Replace(_) => false,
         };
         let standing = if stays {
             Standing::Kept
@@ -231,10 +238,11 @@ impl<'c> Work<'c> {
         // Some of it comes after the names have moved, and may fail.
         self.planned.is_remembered |= unit.index.has_assembly || !unit.index.used.is_empty();
         self.changed.units.push(unit.number());
-        if unit.index.has_assembly {
-            drop(ledger);
-            self.assemble(&unit)?;
-            ledger = core.ledger();
+        if let Some(assembly) = assembly {
+            let names = assembly.names.into_iter().map(|one| (one.name, unit.id));
+            self.assembled.extend(names);
+            self.assemblies
+                .push(Object::of_assembly(&unit, assembly.bytes));
         }
         if matches!(how, How::Add { .. }) {
             ledger.check_new(&unit, &self.going)?;
@@ -365,17 +373,6 @@ impl<'c> Work<'c> {
         if self.changes_something() {
             let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
             self.number = core.history.remember(former, units, &self.planned);
-        }
-        Ok(())
-    }
-
-    /// Makes a module's assembly, and notes what it defines.
-    fn assemble(&mut self, unit: &Arc<Unit>) -> Result<(), Error> {
-        if let Some(object) = self.core.emit_assembly(unit)? {
-            let names = Parsed::new(&object)?.defined_names();
-            let names = names.into_iter().map(|name| (name, unit.id));
-            self.assembled.extend(names);
-            self.assemblies.push(object);
         }
         Ok(())
     }

@@ -51,16 +51,6 @@ impl<'a> Parsed<'a> {
         self.meanings.get(symbol.index()).copied().flatten()
     }
 
-    /// The names that the object itself has definitions of.
-    pub(crate) fn defined_names(&self) -> Vec<Arc<str>> {
-        let symbols = self.graph.symbol_ids().map(|(_, symbol)| symbol);
-        let defined = symbols.filter(|it| {
-            !matches!(it.place, SymbolPlace::Undefined | SymbolPlace::GotBase)
-                && !it.name.is_empty()
-        });
-        defined.map(|it| it.name.into()).collect()
-    }
-
     /// The definitions that stand for their names.
     pub(crate) fn owned(&self) -> impl Iterator<Item = (SymbolId, EntryId)> + '_ {
         let meanings = (0..).map(SymbolId).zip(&self.meanings);

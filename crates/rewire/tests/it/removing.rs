@@ -326,3 +326,20 @@ fn what_was_of_ir_may_be_assembly_in_a_new_version() {
         assert_eq!(function::<Plain>(&engine, "f")(), 1);
     });
 }
+
+/// Bodies stay as long as they are in force; assembly is in force as long as it stays.
+#[test]
+fn assembly_of_a_new_version_stays() {
+    at_each_level(|engine| {
+        let mut change = engine.main().change();
+        change.define("f.ll", returns("k", 1).as_bytes());
+        let unit = change.commit().unwrap().units[0];
+        let mut change = engine.main().change();
+        change.reload(unit, "f.ll", assembly(2, true).as_bytes());
+        let unit = change.commit().unwrap().units[0];
+        engine.reclaim();
+        assert_eq!(function::<Plain>(&engine, "f")(), 2);
+        engine.remove_unit(unit).unwrap();
+        assert!(engine.lookup("f").is_err());
+    });
+}
