@@ -392,7 +392,10 @@ impl Library {
         change.replace(name, ir);
         let changed = change.commit()?;
         let first = changed.replaced.first();
-        Ok(first.map(|one| one.generation).unwrap_or_default())
+        // What only the host defined has its first definition here.
+        let known = || Some(self.state(name)?.generation);
+        let generation = first.map(|one| one.generation).or_else(known);
+        Ok(generation.unwrap_or_default())
     }
 
     /// Removes the library with all its units and names. With `force`, also if others use what it

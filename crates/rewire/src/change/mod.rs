@@ -193,7 +193,7 @@ impl Change {
     pub fn replace(&mut self, function: &str, ir: &[u8]) -> &mut Self {
         self.step(Step::Replace {
             name: function.into(),
-            source: source(&format!("new body of {function}"), ir),
+            source: source(&format!("{NEW_BODY}{function}"), ir),
         })
     }
 
@@ -253,6 +253,17 @@ impl Change {
     }
 }
 
+/// What messages call the module of a function's new body, before the function's name.
+const NEW_BODY: &str = "new body of ";
+
+/// What a unit is called that isn't a client's to know: a new body, after its function.
+pub(crate) fn label_of(unit: &Arc<str>) -> Arc<str> {
+    match unit.strip_prefix(NEW_BODY) {
+        Some(function) => function.into(),
+        None => unit.clone(),
+    }
+}
+
 /// Gives a function that is being called the new body that the client made for it.
 pub(crate) fn renew(
     core: &Core,
@@ -262,7 +273,7 @@ pub(crate) fn renew(
 ) -> Result<(), Error> {
     let step = Step::Replace {
         name: name.clone(),
-        source: source(&format!("new body of {name}"), bytes),
+        source: source(&format!("{NEW_BODY}{name}"), bytes),
     };
     let terms = Terms {
         steps: vec![step],

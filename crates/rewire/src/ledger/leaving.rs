@@ -20,6 +20,7 @@ use rustc_hash::FxHashSet;
 
 use super::election::is_local;
 use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing, UseRef};
+use crate::change::label_of;
 use crate::unit::{Unit, UnitKey};
 
 /// What waits to be given back.
@@ -206,7 +207,7 @@ impl Ledger {
                 what: Piece::Unit(id),
                 code: code.filter(|code| !code.is_empty()).collect(),
                 stubs: self.stubs_of(&record.unit, slots),
-                label: record.unit.name.clone(),
+                label: label_of(&record.unit.name),
                 holder: self.holder_of(id),
             });
         }
