@@ -32,8 +32,9 @@ impl Default for Options {
     }
 }
 
-/// Levels times numbers of compile threads, and one run with changes that are remembered.
-const RUNS: u32 = 5;
+/// Levels times numbers of compile threads, one run with changes that are remembered, and one of random
+/// changes.
+const RUNS: u32 = 6;
 
 /// With a target named, build scripts and macros are for the host, and not instrumented.
 const TARGET: &str = "x86_64-unknown-linux-gnu";

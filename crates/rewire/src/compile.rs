@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::{LlvmError, Ordinal};
+use rewire_llvm::{LlvmError, Module, Ordinal};
 use rewire_memory::fault::CrashGuard;
 
 use crate::core::Core;
@@ -10,7 +10,7 @@ use crate::eager::wanted;
 use crate::error::Error;
 use crate::events::Why;
 use crate::ledger::{Definition, EntryId, Ledger, State, ThreadKey};
-use crate::link::{self, Object, Origin, Purpose};
+use crate::link::{self, Object, Purpose};
 use crate::report::Phase;
 use crate::unit::{Copy, Scope, Unit};
 
@@ -274,19 +274,17 @@ impl Core {
     /// The unit's module-level assembly as an object.
     pub(crate) fn emit_assembly(&self, unit: &Arc<Unit>) -> Result<Option<Object>, Error> {
         let _guard = self.guard(unit, &[]);
+        let bytes = self.emit_assembly_of(unit.copy(&[])?.module()?)?;
+        Ok(bytes.map(|bytes| Object::of_assembly(unit, bytes)))
+    }
+
+    /// The same of a module, which stays as it is.
+    pub(crate) fn emit_assembly_of(&self, module: &mut Module) -> Result<Option<Vec<u8>>, Error> {
         self.with_codegen(|codegen| {
-            let mut copy = unit.copy(&[])?;
-            let bytes = match copy.extract_assembly()? {
+            Ok(match module.extract_assembly() {
                 Some(extracted) => Some(codegen.emit(extracted)?.to_vec()),
                 None => None,
-            };
-            Ok(bytes.map(|bytes| Object {
-                unit: unit.clone(),
-                bytes,
-                origin: Origin::Assembly,
-                section: None,
-                folds: Vec::new(),
-            }))
+            })
         })
     }
 

@@ -28,7 +28,7 @@ use crate::reclaim::Reclaimer;
 use crate::recording::Loading;
 use crate::report::{Phase, Timings};
 use crate::sync::{Signal, lock};
-use crate::unit::{Unit, UnitId, UnitPlace};
+use crate::unit::{Unit, UnitKey, UnitPlace};
 use crate::workers::Workers;
 
 pub(crate) struct Core {
@@ -150,7 +150,7 @@ impl Core {
     }
 
     /// A unit that is there.
-    pub(crate) fn unit(&self, id: UnitId) -> Result<Arc<Unit>, Error> {
+    pub(crate) fn unit(&self, id: UnitKey) -> Result<Arc<Unit>, Error> {
         self.ledger().unit(id).cloned().ok_or(Error::NoUnit)
     }
 

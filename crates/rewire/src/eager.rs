@@ -23,7 +23,7 @@ use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
 use crate::link::{self, Object, Purpose};
 use crate::process::quiet::BlockedSignals;
 use crate::sync::lock;
-use crate::unit::{Scope, Unit, UnitId};
+use crate::unit::{Scope, Unit, UnitKey};
 use crate::workers;
 
 /// How many functions are compiled together where all will be needed: what is spent once for
@@ -119,9 +119,9 @@ struct Plan {
     /// The units that may have functions left; the last one is next.
     units: Vec<Arc<Unit>>,
     /// Those functions, by unit; the last one is next.
-    rest: FxHashMap<UnitId, Vec<Ordinal>>,
+    rest: FxHashMap<UnitKey, Vec<Ordinal>>,
     /// What a thread was told to compile.
-    given: FxHashSet<(UnitId, Ordinal)>,
+    given: FxHashSet<(UnitKey, Ordinal)>,
     /// Something failed.
     is_over: bool,
 }
@@ -165,8 +165,8 @@ impl Plan {
     }
 
     /// Takes functions of one unit off the stack.
-    fn called(&mut self, ledger: &Ledger) -> Vec<(UnitId, Ordinal)> {
-        let mut roots: Vec<(UnitId, Ordinal)> = Vec::with_capacity(BATCH);
+    fn called(&mut self, ledger: &Ledger) -> Vec<(UnitKey, Ordinal)> {
+        let mut roots: Vec<(UnitKey, Ordinal)> = Vec::with_capacity(BATCH);
         let mut others = Vec::new();
         while roots.len() < BATCH && others.len() < LOOKED_AT {
             let Some(id) = self.stack.pop() else {
@@ -187,7 +187,7 @@ impl Plan {
     }
 
     /// The last unit that has a function left; that function is at the end of its list.
-    fn unfinished(&mut self, ledger: &Ledger) -> Option<UnitId> {
+    fn unfinished(&mut self, ledger: &Ledger) -> Option<UnitKey> {
         loop {
             let unit = self.units.last()?;
             let rest = self.rest.entry(unit.id).or_default();
@@ -206,7 +206,7 @@ impl Plan {
 }
 
 /// Where the body of a function is that isn't in memory yet.
-fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitId, Ordinal)> {
+fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitKey, Ordinal)> {
     let entry = ledger.entry(id);
     match (entry.definition, &entry.state) {
         (Definition::Ir(unit, ordinal), State::Absent)

@@ -237,7 +237,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The unit is gone already, or others use what it defines.
+    /// The unit is gone already or another engine's, or others use what it defines.
     pub fn remove_unit(&self, unit: UnitId) -> Result<Changed, Error> {
         let mut change = self.main().change();
         change.remove_unit(unit);

@@ -8,6 +8,7 @@ use rewire_llvm::LlvmError;
 use rewire_memory::MemoryError;
 use rewire_object::{LinkError, ObjectError};
 
+use crate::demangle::demangle;
 use crate::process::cxx::is_of_rust;
 
 /// An error of the engine. Each says what is wrong and where; [`Error::help`] says what to do,
@@ -167,7 +168,7 @@ pub enum Error {
         name: Arc<str>,
     },
     /// Something of one engine was given to another.
-    #[error("a library of another engine")]
+    #[error("a library or unit of another engine")]
     OtherEngine,
     /// A name is not of the type that it was asked for as.
     #[error("{name} has the type {found}, and {wanted} was asked for")]
@@ -229,17 +230,14 @@ pub enum Error {
     Again(Arc<Error>),
 }
 
-/// Some of a list, and how many more there are.
+/// Some of a list of functions, and how many more there are.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
-    match names {
-        [] => "nobody that is compiled".to_owned(),
-        few if few.len() <= SHOWN => few.join(", "),
-        many => format!(
-            "{} and {} more",
-            many[..SHOWN].join(", "),
-            many.len() - SHOWN
-        ),
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|it| demangle(it)).collect();
+    match names.len() {
+        0 => "nobody that is compiled".to_owned(),
+        few if few <= SHOWN => shown.join(", "),
+        many => format!("{} and {} more", shown.join(", "), many - SHOWN),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
 
+use crate::demangle::demangle;
 use crate::error::Error;
 
 /// What failed. The caller can't be told: it expects the function to run.
@@ -19,14 +20,15 @@ pub struct Failure<'a> {
     pub callers: &'a [String],
 }
 
+/// As people read it: functions are called by the names that their sources have.
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error: {}", self.error)?;
         if let Some(function) = self.function {
-            writeln!(f, "  in the first call of {function}")?;
+            writeln!(f, "  in the first call of {}", demangle(function))?;
         }
         for caller in self.callers {
-            writeln!(f, "  called by {caller}")?;
+            writeln!(f, "  called by {}", demangle(caller))?;
         }
         if let Some(help) = self.error.help() {
             writeln!(f, "help: {help}")?;

@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::host;
 use crate::ledger::{Definition, EntryId, Ledger};
-use crate::unit::{Unit, UnitId};
+use crate::unit::{Unit, UnitId, UnitKey};
 
 /// What an engine held when it was asked ([`Engine::inspect`](crate::Engine::inspect)).
 ///
@@ -254,7 +254,7 @@ struct Builder {
     inspection: Inspection,
     ids: FxHashMap<EntryId, SymbolId>,
     /// The place of each unit among those that are inspected.
-    places: FxHashMap<UnitId, usize>,
+    places: FxHashMap<UnitKey, usize>,
     /// The definitions of each unit that stand for their names.
     elected: Vec<Vec<(Ordinal, SymbolId)>>,
 }
@@ -276,7 +276,7 @@ impl Builder {
         }
         self.elected.push(elected);
         self.inspection.units.push(InspectedUnit {
-            id: unit.id,
+            id: unit.number(),
             name: unit.name.clone(),
             left_out,
             constructors: Vec::new(),

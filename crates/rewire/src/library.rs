@@ -154,7 +154,7 @@ impl Library {
             library: self.id,
             is_frozen,
         };
-        Ok(self.core.add(read(&self.core)?, place, loading)?.id)
+        Ok(self.core.add(read(&self.core)?, place, loading)?.number())
     }
 
     /// Sets where names are searched for that the library doesn't define: in these, in order.
@@ -392,11 +392,14 @@ impl Library {
         change.replace(name, ir);
         let changed = change.commit()?;
         let first = changed.replaced.first();
-        Ok(first.map(|one| one.generation).unwrap_or_default())
+        // What only the host defined has its first definition here.
+        let known = || Some(self.state(name)?.generation);
+        let generation = first.map(|one| one.generation).or_else(known);
+        Ok(generation.unwrap_or_default())
     }
 
     /// Removes the library with all its units and names. With `force`, also if others use what it
-    /// defines: a caller gets an error then. Handles to it find nothing any more. This can't be
+    /// defines, those of other libraries that find it there among them: a caller gets an error then. Handles to it find nothing any more. This can't be
     /// undone, nor can what was changed before it.
     ///
     /// # Errors
@@ -407,19 +410,24 @@ impl Library {
         if self.id == LibraryId::MAIN {
             return Err(Error::MainLibrary);
         }
-        let units = {
+        let mut change = self.change();
+        {
             let _inside = fork::hold_off();
             let ledger = self.core.ledger();
             if !ledger.is_library(self.id) {
                 return Err(Error::NoLibrary);
             }
             let units = ledger.units().into_iter();
-            let own = units.filter(|unit| unit.library == self.id);
-            own.map(|unit| unit.id).collect::<Vec<_>>()
-        };
-        let mut change = self.change();
-        for unit in units {
-            change.remove_unit(unit);
+            for unit in units.filter(|unit| unit.library == self.id) {
+                change.remove_unit(unit.number());
+            }
+            // What the client gave by its address, or as a closure, is no unit's.
+            for (name, id) in ledger.names(self.id) {
+                let definition = ledger.entry(id).definition;
+                if matches!(definition, Definition::Absolute | Definition::Lazy) {
+                    change.remove(name);
+                }
+            }
         }
         if force {
             change.force();

@@ -141,7 +141,7 @@ impl<'c> Loading<'c> {
         };
         let (span, notes) = recording.end();
         observer.loaded(&Loaded {
-            id: unit.id,
+            id: unit.number(),
             unit: unit.name.clone(),
             globals: unit.index.globals.len(),
             span,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use rewire_llvm::{
     CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
@@ -12,12 +12,48 @@ use rewire_sync::{Mutex, OnceLock};
 use rustc_hash::FxBuildHasher;
 use slotmap::new_key_type;
 
+use crate::error::Error;
 use crate::ledger::{EntryId, LibraryId};
 use crate::sync::lock;
 
 new_key_type! {
-    /// The number of a unit. That of a unit that was removed is never another's.
-    pub struct UnitId;
+    /// What an engine knows a unit by. That of a unit that was removed is never another's.
+    pub(crate) struct UnitKey;
+}
+
+/// Tells the engines of a process apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct EngineNumber(u32);
+
+impl EngineNumber {
+    /// One that no other engine has.
+    pub(crate) fn next() -> Self {
+        static LATEST: AtomicU32 = AtomicU32::new(0);
+        Self(LATEST.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The number of a unit, unique in the process: that of a unit that was removed is never another's,
+/// and another engine refuses it ([`Error::OtherEngine`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnitId {
+    engine: EngineNumber,
+    key: UnitKey,
+}
+
+impl UnitId {
+    pub(crate) fn new(engine: EngineNumber, key: UnitKey) -> Self {
+        Self { engine, key }
+    }
+
+    /// What this engine knows the unit by, if it is one of its units.
+    pub(crate) fn key(self, engine: EngineNumber) -> Result<UnitKey, Error> {
+        if self.engine == engine {
+            Ok(self.key)
+        } else {
+            Err(Error::OtherEngine)
+        }
+    }
 }
 
 /// What a unit is, at the moment of asking.
@@ -51,7 +87,8 @@ pub(crate) struct UnitPlace {
 /// has to be collected when a function is extracted.
 #[derive(Debug)]
 pub(crate) struct Unit {
-    pub(crate) id: UnitId,
+    pub(crate) id: UnitKey,
+    engine: EngineNumber,
     pub(crate) name: Arc<str>,
     pub(crate) index: ModuleIndex,
     /// The library that its names belong to.
@@ -62,6 +99,8 @@ pub(crate) struct Unit {
     pub(crate) entries: Vec<Option<EntryId>>,
     states: Vec<AtomicU8>,
     modules: ModulePool,
+    /// Its module-level assembly is in memory.
+    pub(crate) has_placed_assembly: AtomicBool,
     /// What tells its destructors from others' (`__dso_handle`), once it names that.
     pub(crate) dso_handle: OnceLock<(EntryId, ExecAddr)>,
     /// Locals by the name that people gave them: inline assembly knows them by no other.
@@ -78,7 +117,8 @@ impl Unit {
         place: UnitPlace,
     ) -> Self {
         Self {
-            id,
+            id: id.key,
+            engine: id.engine,
             name: source.name.clone(),
             states: index.globals.iter().map(|_| AtomicU8::new(0)).collect(),
             index,
@@ -86,6 +126,7 @@ impl Unit {
             is_frozen: place.is_frozen,
             entries,
             modules: ModulePool::new(source, module),
+            has_placed_assembly: AtomicBool::new(false),
             dso_handle: OnceLock::new(),
             locals: OnceLock::new(),
         }
@@ -95,13 +136,18 @@ impl Unit {
         self.entries.get(ordinal.index()).copied().flatten()
     }
 
+    /// What clients know it by.
+    pub(crate) fn number(&self) -> UnitId {
+        UnitId::new(self.engine, self.id)
+    }
+
     pub(crate) fn info(&self) -> UnitInfo {
         let globals = self.index.globals.iter();
         let defines = globals.filter(|one| {
             one.is_definition && one.linkage != rewire_llvm::Linkage::Local && !one.name.is_empty()
         });
         UnitInfo {
-            id: self.id,
+            id: self.number(),
             name: self.name.clone(),
             library: self.library,
             is_frozen: self.is_frozen,
@@ -207,7 +253,7 @@ pub(crate) struct Copy<'u> {
 
 impl Copy<'_> {
     /// Only `drop` takes the module out.
-    fn module(&mut self) -> Result<&mut Module, LlvmError> {
+    pub(crate) fn module(&mut self) -> Result<&mut Module, LlvmError> {
         let module = self.module.as_mut().filter(|module| !module.is_spent());
         module.ok_or_else(|| LlvmError::Body {
             module: self.unit.name.clone(),
@@ -246,11 +292,6 @@ impl Copy<'_> {
                 module.extract_front(front, &unit.states)
             }
         }
-    }
-
-    /// Extracts the module-level assembly.
-    pub(crate) fn extract_assembly(&mut self) -> Result<Option<Extracted<'_>>, LlvmError> {
-        Ok(self.module()?.extract_assembly())
     }
 
     /// Which calls a function makes for certain; reads its body.

@@ -52,7 +52,7 @@ fn trouble(failure: &Failure<'_>) -> Trouble {
     let is_ours = |name: &str| name.starts_with("gate.") || name.starts_with(bridge::PREFIX);
     for caller in callers.take_while(|name| !is_ours(name)) {
         what.push_str("\n  called by ");
-        what.push_str(caller);
+        what.push_str(&rewire::demangle(caller));
     }
     Trouble::Said {
         what,

@@ -11,7 +11,7 @@ use super::change;
 use super::command::{self, Command};
 use super::context::{Context, Prepared, linker_name};
 use super::disassembly::{Names, disassemble};
-use super::entity::{Entity, What};
+use super::entity::{Entity, What, entities};
 use super::input::Input;
 use super::lexer::quote;
 use super::trouble::Trouble;
@@ -87,6 +87,7 @@ impl Session {
                 "a definition ends with the brace that closes its body",
             ));
         }
+        check_named(&input.text)?;
         let prepared = self.context.prepare(&self.library, &input.text);
         let changed = if Context::can_wait(&prepared.entities) {
             Changed::default()
@@ -229,13 +230,42 @@ impl Session {
     }
 }
 
+/// Checks that what is defined has a name: a number is its module's own, and an input is a module.
+fn check_named(text: &str) -> Result<(), Trouble> {
+    let is_numbered = |one: &Entity| {
+        one.what != What::Textual
+            && one.is_definition
+            && one.name.bytes().all(|byte| byte.is_ascii_digit())
+            // Quoted, it is a name.
+            && text[one.range.clone()].contains(&format!("@{}", one.name))
+    };
+    match entities(text).into_iter().find(is_numbered) {
+        Some(one) => Err(Trouble::with_help(
+            format!(
+                "@{} is a number, by which no other input knows it",
+                one.name
+            ),
+            "give it a name",
+        )),
+        None => Ok(()),
+    }
+}
+
 fn replacement(replaced: &Replaced) -> String {
     format!(
         "replaced {} (generation {}, {})",
-        quote(&replaced.name),
+        shown(&replaced.name),
         replaced.generation,
         show::counted(replaced.users, "user"),
     )
+}
+
+/// A name as its source has it, if a compiler mangled it.
+fn shown(name: &str) -> String {
+    match rewire::demangle(name) {
+        plain if plain == name => quote(name),
+        demangled => demangled,
+    }
 }
 
 /// A line for each name that a command changed.
@@ -243,10 +273,10 @@ fn told_change(changed: &Changed) -> String {
     let added = changed
         .added
         .iter()
-        .map(|it| format!("defined {}", quote(it)));
+        .map(|it| format!("defined {}", shown(it)));
     let replaced = changed.replaced.iter().map(replacement);
     let removed = changed.removed.iter();
-    let removed = removed.map(|it| format!("removed {}", quote(it)));
+    let removed = removed.map(|it| format!("removed {}", shown(it)));
     let lines: Vec<String> = added.chain(replaced).chain(removed).collect();
     lines.join("\n")
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use rewire_llvm::{GlobalKind, Linkage, Ordinal};
@@ -19,13 +20,13 @@ use crate::ledger::{
 use crate::link::{self, Object, Purpose};
 use crate::process::cxx;
 use crate::recording::span_since;
-use crate::unit::{Scope, Unit, UnitId, UnitPlace};
+use crate::unit::{Scope, Unit, UnitId, UnitKey, UnitPlace};
 
 /// A step whose module was read.
 enum Begun {
     Module { read: Box<Read>, how: How },
     Remove(Arc<str>),
-    RemoveUnit(UnitId),
+    RemoveUnit(UnitKey),
 }
 
 /// How a module's definitions are taken.
@@ -34,7 +35,7 @@ enum How {
     Add { is_frozen: bool },
     Define,
     Replace(Arc<str>),
-    Reload(UnitId),
+    Reload(UnitKey),
 }
 
 /// A change on its way.
@@ -51,6 +52,10 @@ pub(super) struct Work<'c> {
     pub(super) new: Vec<EntryId>,
     /// Names whose former definitions the change takes away: they may be defined as if new.
     pub(super) going: FxHashSet<EntryId>,
+    /// What the module-level assembly of its modules defines.
+    pub(super) assembled: FxHashMap<Arc<str>, UnitKey>,
+    /// That assembly, until it is linked.
+    assemblies: Vec<Object>,
     pub(super) changed: Changed,
     waited: Option<(Arc<str>, Instant)>,
     /// Its place among those that can be undone.
@@ -72,11 +77,11 @@ pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Ch
 fn begin(core: &Core, step: Step) -> Result<Begun, Error> {
     let (source, how) = match step {
         Step::Remove(name) => return Ok(Begun::Remove(name)),
-        Step::RemoveUnit(unit) => return Ok(Begun::RemoveUnit(unit)),
+        Step::RemoveUnit(unit) => return Ok(Begun::RemoveUnit(key(core, unit)?)),
         Step::Add { source, is_frozen } => (source, How::Add { is_frozen }),
         Step::Define(source) => (source, How::Define),
         Step::Replace { name, source } => (source, How::Replace(name)),
-        Step::Reload { unit, source } => (source, How::Reload(unit)),
+        Step::Reload { unit, source } => (source, How::Reload(key(core, unit)?)),
     };
     let read = Read::new(core, source, !matches!(how, How::Add { .. }))?;
     if let How::Replace(name) = &how {
@@ -86,6 +91,11 @@ fn begin(core: &Core, step: Step) -> Result<Begun, Error> {
         read: Box::new(read),
         how,
     })
+}
+
+/// What the ledger knows a client's unit by.
+fn key(core: &Core, unit: UnitId) -> Result<UnitKey, Error> {
+    unit.key(core.ledger().engine)
 }
 
 /// The names that steps are about.
@@ -99,6 +109,12 @@ fn names_of(
         match step {
             Begun::Module { read, how } => {
                 names.extend(ledger.defined_names(library, &read.index));
+                for one in read.assembly.iter().flat_map(|it| &it.names) {
+                    names.extend(match one.is_local {
+                        true => ledger.find(library, &one.name),
+                        false => Some(ledger.find_or_enter(library, &one.name)),
+                    });
+                }
                 if let How::Reload(unit) = how {
                     names.extend(removing::names_of(ledger, *unit)?);
                 }
@@ -125,6 +141,8 @@ impl<'c> Work<'c> {
             joined: Vec::new(),
             new: Vec::new(),
             going: FxHashSet::default(),
+            assembled: FxHashMap::default(),
+            assemblies: Vec::new(),
             changed: Changed::default(),
             waited: None,
             number: None,
@@ -194,7 +212,7 @@ impl<'c> Work<'c> {
     fn take(&mut self, read: Read, how: &How) -> Result<(), Error> {
         let former = self.former(&read, how)?;
         let matched = self.matched(&read, how, former.as_deref())?;
-        let (source, module, index, contracts) = read.into_parts();
+        let (source, module, index, contracts, assembly) = read.into_parts();
         let place = UnitPlace {
             library: self.library,
             is_frozen: matches!(how, How::Add { is_frozen: true }),
@@ -203,12 +221,13 @@ impl<'c> Work<'c> {
         let mut ledger = core.ledger();
         let unit = ledger.join(source, module, index, place, &matched);
         let stays = match how {
+            // Its assembly is in force as long as it is there.
+            _ if unit.index.has_assembly => true,
             How::Add { .. } => true,
             How::Reload(unit) => ledger
                 .record(*unit)
                 .is_some_and(|record| record.standing == Standing::Kept),
-            // Its assembly is in force as long as it is there.
-            How::Define | How::Replace(_) => unit.index.has_assembly,
+            How::Define | How::Replace(_) => false,
         };
         let standing = if stays {
             Standing::Kept
@@ -218,7 +237,13 @@ impl<'c> Work<'c> {
         self.joined.push((unit.clone(), standing));
         // Some of it comes after the names have moved, and may fail.
         self.planned.is_remembered |= unit.index.has_assembly || !unit.index.used.is_empty();
-        self.changed.units.push(unit.id);
+        self.changed.units.push(unit.number());
+        if let Some(assembly) = assembly {
+            let names = assembly.names.into_iter().map(|one| (one.name, unit.id));
+            self.assembled.extend(names);
+            self.assemblies
+                .push(Object::of_assembly(&unit, assembly.bytes));
+        }
         if matches!(how, How::Add { .. }) {
             ledger.check_new(&unit, &self.going)?;
         }
@@ -312,31 +337,72 @@ impl<'c> Work<'c> {
             core.tell_wait(name, since);
         }
         let roots = self.roots();
+        let assemblies = self.ready_assemblies();
         self.run_destructors();
         let link = |objects: &[Object]| -> Result<Vec<Former>, Error> {
             Ok(link::link(core, objects, Purpose::Change(&self.planned))?.former)
         };
-        let former = match roots.as_slice() {
-            [] => {
+        let assembled: Vec<_> = assemblies.iter().map(|it| it.unit.clone()).collect();
+        let of_roots = roots.first().map(|(unit, roots)| (unit, &**roots));
+        let of_assembly = assembled.first().map(|unit| (unit, &[][..]));
+        let former = match of_roots.or(of_assembly) {
+            None => {
                 let mut ledger = core.ledger();
                 ledger.hold_back(&self.planned, &core.slots);
                 ledger.move_over(&self.planned, &HashSet::default(), &core.slots)
             }
-            [(first, of_first), ..] => {
-                let why = || Why::Replacement;
+            Some((first, of_first)) => {
+                let why = || match of_roots {
+                    Some(_) => Why::Replacement,
+                    None => Why::Start,
+                };
                 core.observed(first, of_first, why, || {
-                    let objects = roots.iter().map(|(unit, roots)| {
+                    let bodies = roots.iter().map(|(unit, roots)| {
                         Ok(Object::of_ir(unit, core.emit(unit, roots, Scope::Values)?))
                     });
-                    link(&objects.collect::<Result<Vec<_>, Error>>()?)
+                    let mut objects = bodies.collect::<Result<Vec<_>, Error>>()?;
+                    // What assembly defines is known when others are bound to it.
+                    objects.splice(..0, assemblies);
+                    link(&objects)
                 })?
             }
         };
+        for unit in assembled {
+            unit.has_placed_assembly.store(true, Ordering::Relaxed);
+        }
         if self.changes_something() {
             let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
             self.number = core.history.remember(former, units, &self.planned);
         }
         Ok(())
+    }
+
+    /// The assembly that is linked before the names move: all but what defines names of a unit's IR
+    /// that leaves, which needs them until then.
+    fn ready_assemblies(&mut self) -> Vec<Object> {
+        let ledger = self.core.ledger();
+        let awaits = |(name, unit): (&Arc<str>, &UnitKey)| {
+            let id = ledger.find(self.library, name)?;
+            let is_awaited =
+                self.planned.withdrawn.contains(id) && !self.planned.assembly.contains_key(&id);
+            is_awaited.then_some(*unit)
+        };
+        let awaiting: FxHashSet<UnitKey> = self.assembled.iter().filter_map(awaits).collect();
+        self.assemblies.retain(|it| !awaiting.contains(&it.unit.id));
+        std::mem::take(&mut self.assemblies)
+    }
+
+    /// Takes the names out that assembly which came to nothing was to define.
+    fn disassemble(&self, ledger: &mut Ledger) {
+        for (name, unit) in &self.assembled {
+            if let Some(id) = ledger.find(self.library, name)
+                && ledger.entry(id).definition == Definition::Assembly(*unit)
+            {
+                ledger.withdraw(id, &self.core.slots);
+                ledger.entry_mut(id).is_removed = false;
+                ledger.forget_unused(&[id]);
+            }
+        }
     }
 
     /// Whether there is something to undo: modules that only declare leave nothing.
@@ -358,7 +424,7 @@ impl<'c> Work<'c> {
     /// move. All others are compiled when they are called.
     fn roots(&self) -> Vec<(Arc<Unit>, Vec<Ordinal>)> {
         let ledger = self.core.ledger();
-        let mut roots: FxHashMap<UnitId, Vec<Ordinal>> = FxHashMap::default();
+        let mut roots: FxHashMap<UnitKey, Vec<Ordinal>> = FxHashMap::default();
         for id in &self.planned.order {
             let target = self.planned.targets[id];
             let entry = ledger.entry(*id);
@@ -408,6 +474,7 @@ impl<'c> Work<'c> {
                     ledger.withdraw(*id, &core.slots);
                     ledger.entry_mut(*id).is_removed = false;
                 }
+                self.disassemble(&mut ledger);
                 for (unit, _) in &joined {
                     ledger.leave(unit.id);
                 }
@@ -422,7 +489,7 @@ impl<'c> Work<'c> {
         }
         core.note_fresh(joined.into_iter().map(|(unit, _)| unit));
         if let Err(error) = core.finish_loading() {
-            // What has to be in memory from the start can only be linked under its names.
+            // What else has to be in memory from the start can only be linked under its names.
             if let Some(number) = self.number {
                 super::undo::take_back(core, number);
             }

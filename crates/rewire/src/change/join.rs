@@ -1,7 +1,9 @@
 //! Modules that a change brings, and the units that they become.
 
-use rewire_llvm::{Contract, GlobalKind, Module, ModuleIndex, Ordinal, Source};
+use std::sync::Arc;
 
+use rewire_llvm::{Contract, GlobalKind, Module, ModuleIndex, Ordinal, Source};
+use rewire_object::{SymbolBinding, SymbolPlace};
 use rustc_hash::FxHashMap;
 
 use crate::core::Core;
@@ -14,13 +16,49 @@ pub(super) struct Read {
     pub(super) index: ModuleIndex,
     /// The contracts of its functions, as the bodies keep them; empty where nothing is replaced.
     contracts: Contracts,
+    /// Its module-level assembly, if it has any.
+    pub(super) assembly: Option<Assembly>,
+}
+
+/// Module-level assembly, as an object.
+pub(super) struct Assembly {
+    pub(super) bytes: Vec<u8>,
+    /// What it defines.
+    pub(super) names: Vec<Assembled>,
+}
+
+/// A name that assembly defines.
+pub(super) struct Assembled {
+    pub(super) name: Arc<str>,
+    /// Others see it only where the module's IR declares it.
+    pub(super) is_local: bool,
+}
+
+impl Assembly {
+    fn new(core: &Core, name: &str, module: &mut Module) -> Result<Option<Self>, Error> {
+        let Some(bytes) = core.emit_assembly_of(module)? else {
+            return Ok(None);
+        };
+        let graph = rewire_object::parse(name, &bytes)?;
+        let symbols = graph.symbol_ids().map(|(_, symbol)| symbol);
+        let defined = symbols.filter(|it| {
+            let is_elsewhere = matches!(it.place, SymbolPlace::Undefined | SymbolPlace::GotBase);
+            !is_elsewhere && !it.name.is_empty()
+        });
+        let names = defined.map(|it| Assembled {
+            name: it.name.into(),
+            is_local: it.binding == SymbolBinding::Local,
+        });
+        let names = names.collect();
+        Ok(Some(Self { bytes, names }))
+    }
 }
 
 impl Read {
     /// Reads a module, and all its bodies if they may replace others.
     pub(super) fn new(core: &Core, source: Source, replaces: bool) -> Result<Self, Error> {
         let guard = core.guard_reading(&source.name);
-        let module = Module::read(&source)?;
+        let mut module = Module::read(&source)?;
         let index = module.index()?;
         let mut contracts = FxHashMap::default();
         if replaces {
@@ -33,8 +71,13 @@ impl Read {
                 }
             }
         }
+        let assembly = match index.has_assembly {
+            true => Assembly::new(core, &source.name, &mut module)?,
+            false => None,
+        };
         drop(guard);
         Ok(Self {
+            assembly,
             source,
             module,
             index,
@@ -79,7 +122,13 @@ impl Contracts {
 
 impl Read {
     /// Takes it apart for the ledger.
-    pub(super) fn into_parts(self) -> (Source, Module, ModuleIndex, Contracts) {
-        (self.source, self.module, self.index, self.contracts)
+    pub(super) fn into_parts(self) -> (Source, Module, ModuleIndex, Contracts, Option<Assembly>) {
+        (
+            self.source,
+            self.module,
+            self.index,
+            self.contracts,
+            self.assembly,
+        )
     }
 }

@@ -116,7 +116,7 @@ enum Step {
 ///
 /// Whatever the order of the steps, what is removed goes before what is defined comes: a step may
 /// define what another one removes, and that is a replacement. Two modules of one change can't
-/// define the same name.
+/// define the same name. A unit of another engine is an error.
 ///
 /// A thread that has met one of several new functions never meets another's old one afterwards.
 /// Threads that are inside an old body finish there.
@@ -193,13 +193,14 @@ impl Change {
     pub fn replace(&mut self, function: &str, ir: &[u8]) -> &mut Self {
         self.step(Step::Replace {
             name: function.into(),
-            source: source(&format!("new body of {function}"), ir),
+            source: source(&format!("{NEW_BODY}{function}"), ir),
         })
     }
 
     /// Puts a new version in the place of a unit of this library: as [`Change::define`], and the names that it
     /// defined and doesn't define any more are removed. Its own functions and variables
-    /// (`static` in C) are matched with their former selves.
+    /// (`static` in C) are matched with their former selves. What its module-level assembly defines
+    /// takes the place of what that of the former version did, whoever uses it.
     pub fn reload(&mut self, unit: UnitId, name: &str, ir: &[u8]) -> &mut Self {
         self.step(Step::Reload {
             unit,
@@ -252,6 +253,17 @@ impl Change {
     }
 }
 
+/// What messages call the module of a function's new body, before the function's name.
+const NEW_BODY: &str = "new body of ";
+
+/// What a unit is called that isn't a client's to know: a new body, after its function.
+pub(crate) fn label_of(unit: &Arc<str>) -> Arc<str> {
+    match unit.strip_prefix(NEW_BODY) {
+        Some(function) => function.into(),
+        None => unit.clone(),
+    }
+}
+
 /// Gives a function that is being called the new body that the client made for it.
 pub(crate) fn renew(
     core: &Core,
@@ -261,7 +273,7 @@ pub(crate) fn renew(
 ) -> Result<(), Error> {
     let step = Step::Replace {
         name: name.clone(),
-        source: source(&format!("new body of {name}"), bytes),
+        source: source(&format!("{NEW_BODY}{name}"), bytes),
     };
     let terms = Terms {
         steps: vec![step],

@@ -10,7 +10,7 @@ use super::commit::Work;
 use super::join::Contracts;
 use super::{Replaced, TypeChange};
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Standing, Target};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Standing, Target, UseAspect};
 use crate::unit::Unit;
 
 impl Work<'_> {
@@ -207,13 +207,14 @@ impl Work<'_> {
         while let Some(id) = waiting.pop() {
             self.drop_code(ledger, ledger.inliners(id))?;
             let (target, _) = ledger.target(id);
-            let users = users_of(ledger, target);
+            let mut users = users_of(ledger, target);
             if target != id {
                 self.drop_code(ledger, ledger.inliners(target))?;
                 self.drop_code(ledger, [target])?;
-            } else if ledger.entry(id).kind == EntryKind::Function || !ledger.entry(id).is_present()
-            {
+            } else if !ledger.entry(id).is_fixed() || !ledger.entry(id).is_present() {
                 continue;
+            } else {
+                users = placed_users_of(ledger, id);
             }
             for user in users {
                 let entry = ledger.entry(user);
@@ -303,8 +304,18 @@ fn misfit(
 
 /// The definitions that use a name, each once.
 pub(super) fn users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
+    some_users_of(ledger, id, |_| true)
+}
+
+/// Those of them that were linked with its place, rather than with its slot.
+fn placed_users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
+    some_users_of(ledger, id, |aspect| aspect != UseAspect::Slot)
+}
+
+fn some_users_of(ledger: &Ledger, id: EntryId, counts: impl Fn(UseAspect) -> bool) -> Vec<EntryId> {
     let mut seen: FxHashSet<EntryId> = HashSet::default();
-    let users = ledger.users(id).filter_map(|(within, _)| within);
+    let uses = ledger.users(id).filter(|(_, one)| counts(one.aspect));
+    let users = uses.filter_map(|(within, _)| within);
     users
         .filter(|user| *user != id && seen.insert(*user))
         .collect()

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use rewire_llvm::{GlobalKind, Ordinal};
 use rustc_hash::FxHashSet;
 
+use super::Replaced;
 use super::commit::Work;
 use super::plan::{names, users_of};
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Standing, UseAspect};
+use crate::ledger::{Definition, EntryId, Ledger, Standing, UseAspect};
 use crate::process::structors;
-use crate::unit::{Unit, UnitId};
+use crate::unit::{Unit, UnitKey};
 
 /// The names that a unit's definitions stand for.
-pub(super) fn names_of(ledger: &Ledger, unit: UnitId) -> Result<Vec<EntryId>, Error> {
+pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, Error> {
     let record = ledger.record(unit).ok_or(Error::NoUnit)?;
     if !matches!(record.standing, Standing::Kept | Standing::Loose) {
         return Err(Error::NoUnit);
@@ -61,7 +62,7 @@ impl Work<'_> {
     }
 
     /// Plans to remove a unit.
-    pub(super) fn remove_unit(&mut self, unit: UnitId) -> Result<(), Error> {
+    pub(super) fn remove_unit(&mut self, unit: UnitKey) -> Result<(), Error> {
         let core = self.core;
         let ledger = core.ledger();
         let names = names_of(&ledger, unit)?;
@@ -70,7 +71,7 @@ impl Work<'_> {
     }
 
     /// Plans what is left of a unit whose new version is there.
-    pub(super) fn reload(&mut self, ledger: &Ledger, old: UnitId) -> Result<(), Error> {
+    pub(super) fn reload(&mut self, ledger: &Ledger, old: UnitKey) -> Result<(), Error> {
         let gone = names_of(ledger, old)?;
         self.planned.leaving.push(old);
         self.withdraw(ledger, &gone)
@@ -80,16 +81,40 @@ impl Work<'_> {
     fn withdraw(&mut self, ledger: &Ledger, ids: &[EntryId]) -> Result<(), Error> {
         for id in ids {
             if !self.planned.targets.contains_key(id) && self.planned.withdrawn.insert(*id) {
+                if let Some(unit) = self.assembled_anew(ledger, *id) {
+                    self.reassemble(ledger, *id, unit)?;
+                    continue;
+                }
                 self.changed.removed.push(ledger.entry(*id).label().into());
                 let entry = ledger.entry(*id);
-                let is_code = entry.kind == EntryKind::Function;
                 // Bodies that were inlined go as well; what was read of variables stays.
-                if entry.alternatives.is_empty() && is_code {
+                if entry.alternatives.is_empty() && !entry.is_fixed() {
                     self.drop_copies(ledger, *id)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The unit of this change whose assembly defines what that of a unit that goes does.
+    fn assembled_anew(&self, ledger: &Ledger, id: EntryId) -> Option<UnitKey> {
+        let entry = ledger.entry(id);
+        let is_alike =
+            matches!(entry.definition, Definition::Assembly(_)) && entry.alternatives.is_empty();
+        let unit = self.assembled.get(&entry.name).copied();
+        unit.filter(|_| is_alike)
+    }
+
+    /// Plans that a name is another unit's assembly. Who has its address is made again.
+    fn reassemble(&mut self, ledger: &Ledger, id: EntryId, unit: UnitKey) -> Result<(), Error> {
+        self.planned.assembly.insert(id, unit);
+        let entry = ledger.entry(id);
+        self.changed.replaced.push(Replaced {
+            name: entry.label().into(),
+            generation: entry.generation.next(),
+            users: users_of(ledger, id).len(),
+        });
+        self.drop_copies(ledger, id)
     }
 
     /// Checks, once all is planned, that nobody who stays uses a name that goes.
@@ -99,7 +124,8 @@ impl Work<'_> {
             let ledger = self.core.ledger();
             for id in self.planned.withdrawn.iter() {
                 let entry = ledger.entry(*id);
-                let has_heir = !entry.alternatives.is_empty();
+                let has_heir =
+                    !entry.alternatives.is_empty() || self.planned.assembly.contains_key(id);
                 let mut staying = users_of(&ledger, *id);
                 staying.retain(|user| !self.leaves(&ledger, *user));
                 let is_bound = ledger.users(*id).any(|(within, one)| {
@@ -118,6 +144,9 @@ impl Work<'_> {
                 // Of a unit that goes, only others may need the name.
                 if !has_heir && (goes_alone || entry.mentions > 1) {
                     mentioned.insert(*id);
+                }
+                if !has_heir && !entry.name.is_empty() {
+                    mentioned.extend(ledger.importers(*id));
                 }
             }
         }

@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rewire_sync::Mutex;
+use rustc_hash::FxHashSet;
 
 use super::Changed;
 use super::commit::Work;
+use super::removing::names_of;
 use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{EntryId, Former, Ledger, Planned, Standing};
+use crate::ledger::{Definition, EntryId, Former, Ledger, Planned, Standing};
 use crate::sync::lock;
-use crate::unit::UnitId;
+use crate::unit::UnitKey;
 
 /// The changes that can be undone; the last one is the latest.
 #[derive(Debug)]
@@ -31,9 +33,29 @@ struct Record {
     number: u64,
     former: Vec<Former>,
     /// Units that it brought.
-    joined: Vec<UnitId>,
+    joined: Vec<UnitKey>,
     /// Units that it took away.
-    left: Vec<UnitId>,
+    left: Vec<UnitKey>,
+}
+
+/// What undoing a change is about.
+#[derive(Debug)]
+struct Concerned {
+    /// Names that stood for something else.
+    names: Vec<EntryId>,
+    /// Units whose names go.
+    joined: Vec<UnitKey>,
+}
+
+impl Concerned {
+    /// The names, as things are now.
+    fn all(&self, ledger: &Ledger) -> Vec<EntryId> {
+        let joined = self.joined.iter();
+        let brought = joined.flat_map(|unit| names_of(ledger, *unit).unwrap_or_default());
+        let mut seen = FxHashSet::default();
+        let all = self.names.iter().copied().chain(brought);
+        all.filter(|id| seen.insert(*id)).collect()
+    }
 }
 
 impl History {
@@ -55,7 +77,7 @@ impl History {
     pub(super) fn remember(
         &self,
         former: Vec<Former>,
-        joined: Vec<UnitId>,
+        joined: Vec<UnitKey>,
         planned: &Planned,
     ) -> Option<u64> {
         if !planned.is_remembered {
@@ -72,12 +94,16 @@ impl History {
         Some(number)
     }
 
-    /// The latest change, and its names.
-    fn last(&self) -> Option<(u64, Vec<EntryId>)> {
+    /// The latest change, and what it is about.
+    fn last(&self) -> Option<(u64, Concerned)> {
         let changes = lock(&self.changes);
         let last = changes.back()?;
         let names = last.former.iter().map(|former| former.entry);
-        Some((last.number, names.collect()))
+        let concerned = Concerned {
+            names: names.collect(),
+            joined: last.joined.clone(),
+        };
+        Some((last.number, concerned))
     }
 
     /// Takes a change out, if it is still the latest.
@@ -133,8 +159,8 @@ impl Record {
 /// Undoes the latest change. See [`Engine::undo`](crate::Engine::undo).
 pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
     loop {
-        let (number, names) = core.history.last().ok_or(Error::NothingToUndo)?;
-        if let Some(done) = undo_if_last(core, number, &names) {
+        let (number, concerned) = core.history.last().ok_or(Error::NothingToUndo)?;
+        if let Some(done) = undo_if_last(core, number, &concerned) {
             return done;
         }
     }
@@ -142,24 +168,24 @@ pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
 
 /// Undoes a change that failed after its names had moved.
 pub(super) fn take_back(core: &Core, number: u64) {
-    if let Some((last, names)) = core.history.last()
+    if let Some((last, concerned)) = core.history.last()
         && last == number
     {
         // The client is told of the first error.
-        let _ = undo_if_last(core, number, &names);
+        let _ = undo_if_last(core, number, &concerned);
     }
 }
 
-/// Undoes a change that is about these names; `None` if it isn't the latest any more. Who waits for
+/// Undoes a change that is about these; `None` if it isn't the latest any more. Who waits for
 /// the names may wait for a later change of them, which has to be undone first.
-fn undo_if_last(core: &Core, number: u64, names: &[EntryId]) -> Option<Result<Changed, Error>> {
+fn undo_if_last(core: &Core, number: u64, concerned: &Concerned) -> Option<Result<Changed, Error>> {
     let began = Instant::now();
     let library = crate::ledger::LibraryId::MAIN;
     let mut work = Work::new(core, library);
     work.is_forced = true;
     // What is undone isn't itself undone.
     work.planned.is_remembered = false;
-    if let Err(error) = work.claim(|_| Ok(names.to_vec())) {
+    if let Err(error) = work.claim(|ledger| Ok(concerned.all(ledger))) {
         return Some(Err(error));
     }
     let Some(record) = core.history.take(number) else {
@@ -189,9 +215,11 @@ impl Work<'_> {
             let mut gone = Vec::new();
             for unit in &record.joined {
                 // What it added, and others didn't define before.
-                gone.extend(super::removing::names_of(&ledger, *unit).unwrap_or_default());
+                gone.extend(names_of(&ledger, *unit).unwrap_or_default());
             }
-            gone.retain(|id| !self.planned.targets.contains_key(id));
+            let given = self.planned.given.iter().map(|(id, _)| *id);
+            let given: FxHashSet<EntryId> = given.collect();
+            gone.retain(|id| !self.planned.targets.contains_key(id) && !given.contains(id));
             for id in gone {
                 if self.planned.withdrawn.insert(id) {
                     self.changed.removed.push(ledger.entry(id).label().into());
@@ -244,7 +272,8 @@ impl Work<'_> {
     fn note_back(&mut self, ledger: &Ledger, id: EntryId) {
         let entry = ledger.entry(id);
         let name: Arc<str> = entry.label().into();
-        if entry.elected.is_none() {
+        let was_assembly = matches!(entry.definition, Definition::Assembly(_));
+        if entry.elected.is_none() && !was_assembly {
             self.changed.added.push(name);
             return;
         }

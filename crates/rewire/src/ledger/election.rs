@@ -12,7 +12,7 @@ use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, Standing, 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::Error;
-use crate::unit::{Unit, UnitId, UnitPlace};
+use crate::unit::{Unit, UnitKey, UnitPlace};
 
 /// How much a definition weighs against others of its name.
 pub(super) fn rank(linkage: Linkage) -> u8 {
@@ -272,7 +272,7 @@ impl Ledger {
         unit: &Arc<Unit>,
         ordinal: Ordinal,
         id: EntryId,
-    ) -> Option<(UnitId, Ordinal)> {
+    ) -> Option<(UnitKey, Ordinal)> {
         let global = &unit.index.globals[ordinal.index()];
         let definition = definition_of(unit, ordinal);
         let before = self.set_elected(id, Some((unit.id, ordinal)));
@@ -310,8 +310,8 @@ impl Ledger {
     pub(super) fn set_elected(
         &mut self,
         id: EntryId,
-        now: Option<(UnitId, Ordinal)>,
-    ) -> Option<(UnitId, Ordinal)> {
+        now: Option<(UnitKey, Ordinal)>,
+    ) -> Option<(UnitKey, Ordinal)> {
         let before = std::mem::replace(&mut self.entry_mut(id).elected, now);
         if let Some((loser, ordinal)) = before
             && let Some(record) = self.record_mut(loser)

@@ -13,7 +13,7 @@ use slotmap::new_key_type;
 use super::names::LibraryId;
 use super::uses::{BlockId, UseRef};
 use crate::error::Error;
-use crate::unit::UnitId;
+use crate::unit::UnitKey;
 
 new_key_type! {
     /// The number of an entry.
@@ -63,16 +63,16 @@ pub(crate) enum Definition {
     /// Nothing that was loaded defines it; the host process may.
     None,
     /// A global of a unit's IR.
-    Ir(UnitId, Ordinal),
+    Ir(UnitKey, Ordinal),
     /// Another name for a place in what another entry stands for.
     Alias(EntryId, i64),
     /// A function that a resolver chooses when it is first called.
     Ifunc(EntryId),
     /// What stands at the canonical address of a function that has prefix or prologue data: that
     /// data, and a jump through the function's slot.
-    Front(UnitId, Ordinal),
+    Front(UnitKey, Ordinal),
     /// Module-level assembly of a unit.
-    Assembly(UnitId),
+    Assembly(UnitKey),
     /// An address that the client gave.
     Absolute,
     /// IR that the client makes when the function is first called.
@@ -83,7 +83,7 @@ pub(crate) enum Definition {
 
 impl Definition {
     /// The unit that it comes from.
-    pub(crate) fn unit(self) -> Option<UnitId> {
+    pub(crate) fn unit(self) -> Option<UnitKey> {
         match self {
             Self::Ir(unit, _) | Self::Front(unit, _) | Self::Assembly(unit) => Some(unit),
             _ => None,
@@ -145,11 +145,11 @@ pub(crate) struct Entry {
     pub(crate) kind: EntryKind,
     pub(crate) definition: Definition,
     /// Which unit's global won, be it a body, a variable or an alias.
-    pub(crate) elected: Option<(UnitId, Ordinal)>,
+    pub(crate) elected: Option<(UnitKey, Ordinal)>,
     /// A global that says what type it is and how it is called.
-    pub(crate) described: Option<(UnitId, Ordinal)>,
+    pub(crate) described: Option<(UnitKey, Ordinal)>,
     /// Definitions of the name that did not win, and would if the one in force left.
-    pub(crate) alternatives: Vec<(UnitId, Ordinal)>,
+    pub(crate) alternatives: Vec<(UnitKey, Ordinal)>,
     /// How many globals of units name it.
     pub(crate) mentions: u32,
     pub(crate) generation: Generation,
@@ -226,6 +226,11 @@ impl Entry {
             Definition::Ifunc(_) | Definition::Lazy => true,
             _ => false,
         }
+    }
+
+    /// Whether who names it has the place of its definition: of a function, only if it is assembly's.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.kind != EntryKind::Function || matches!(self.definition, Definition::Assembly(_))
     }
 
     /// What messages call it.

@@ -10,15 +10,15 @@ use rewire_memory::{ExecAddr, Slots};
 use rustc_hash::FxHashSet;
 
 use super::replacing::Planned;
-use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Standing, State};
+use super::{Block, BlockId, Definition, EntryId, Ledger, Standing, State};
 use crate::outside::Lazy;
-use crate::unit::{Unit, UnitId};
+use crate::unit::{Unit, UnitKey};
 
 /// What a name stood for before a change.
 #[derive(Clone, Debug)]
 pub(crate) struct Former {
     pub(crate) entry: EntryId,
-    pub(crate) elected: Option<(UnitId, Ordinal)>,
+    pub(crate) elected: Option<(UnitKey, Ordinal)>,
     /// The memory of a variable, which stays for as long as the change can be undone.
     pub(super) memory: Option<(BlockId, u32, State)>,
     /// It is a variable that stayed where it was.
@@ -35,7 +35,7 @@ pub(crate) enum Given {
     Address(ExecAddr),
     Lazy(Lazy),
     /// By the assembly of this unit, whose memory is kept.
-    Assembly(UnitId),
+    Assembly(UnitKey),
 }
 
 impl Ledger {
@@ -52,7 +52,7 @@ impl Ledger {
         };
         let leaves = planned.targets.get(&id).is_none_or(|one| !one.keeps_memory);
         let has_heir = !entry.alternatives.is_empty() && !planned.targets.contains_key(&id);
-        let is_data = entry.kind != EntryKind::Function;
+        let is_data = entry.is_fixed();
         let mut memory = None;
         if planned.is_remembered {
             if is_data && leaves && !has_heir {
@@ -136,8 +136,10 @@ impl Ledger {
 
     /// What isn't of IR is there again; assembly in its memory.
     pub(super) fn give_again(&mut self, id: EntryId, given: &Given, slots: &Slots) {
-        let has_definition = self.entry(id).definition != Definition::None;
-        if has_definition {
+        let entry = self.entry(id);
+        // Assembly has its memory back already.
+        let was_assembly = matches!(entry.definition, Definition::Assembly(_));
+        if entry.definition != Definition::None && !was_assembly {
             self.withdraw(id, slots);
         }
         match given {
@@ -158,7 +160,7 @@ impl Ledger {
     }
 
     /// A unit that was taken away is there again.
-    pub(crate) fn stand_again(&mut self, id: UnitId) {
+    pub(crate) fn stand_again(&mut self, id: UnitKey) {
         if let Some(record) = self.record_mut(id)
             && record.standing == Standing::Withdrawn
         {
@@ -167,7 +169,7 @@ impl Ledger {
     }
 
     /// A unit that a change took away needn't be kept for that change any more.
-    pub(crate) fn release_unit(&mut self, id: UnitId) {
+    pub(crate) fn release_unit(&mut self, id: UnitKey) {
         if let Some(record) = self.record_mut(id) {
             record.holds -= 1;
         }
@@ -175,7 +177,7 @@ impl Ledger {
     }
 
     /// A unit leaves, or is kept for as long as that can be undone.
-    pub(super) fn withdraw_unit(&mut self, id: UnitId, is_remembered: bool) {
+    pub(super) fn withdraw_unit(&mut self, id: UnitKey, is_remembered: bool) {
         if !is_remembered {
             self.leave(id);
             return;

@@ -20,14 +20,15 @@ use rustc_hash::FxHashSet;
 
 use super::election::is_local;
 use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing, UseRef};
-use crate::unit::{Unit, UnitId};
+use crate::change::label_of;
+use crate::unit::{Unit, UnitKey};
 
 /// What waits to be given back.
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
     /// Blocks with code, and none of it in force.
     blocks: Vec<BlockId>,
-    units: Vec<UnitId>,
+    units: Vec<UnitKey>,
     /// Bytes of those blocks' code.
     bytes: u64,
 }
@@ -50,7 +51,7 @@ pub(crate) struct Retired {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Piece {
     Block(BlockId),
-    Unit(UnitId),
+    Unit(UnitKey),
 }
 
 /// What was taken out of the ledger, to be given back without its lock.
@@ -83,7 +84,7 @@ impl Ledger {
     }
 
     /// Nothing of a unit is in force any more, and nothing will be.
-    pub(crate) fn leave(&mut self, id: UnitId) {
+    pub(crate) fn leave(&mut self, id: UnitKey) {
         let Some(record) = self.units.get_mut(id) else {
             return;
         };
@@ -148,7 +149,7 @@ impl Ledger {
     }
 
     /// A unit that stays only as long as something of it is in force, or is remembered, leaves.
-    pub(crate) fn leave_if_idle(&mut self, id: UnitId) {
+    pub(crate) fn leave_if_idle(&mut self, id: UnitKey) {
         let is_idle = self.record(id).is_some_and(|record| {
             record.in_force == 0
                 && record.holds == 0
@@ -206,7 +207,7 @@ impl Ledger {
                 what: Piece::Unit(id),
                 code: code.filter(|code| !code.is_empty()).collect(),
                 stubs: self.stubs_of(&record.unit, slots),
-                label: record.unit.name.clone(),
+                label: label_of(&record.unit.name),
                 holder: self.holder_of(id),
             });
         }
@@ -247,7 +248,7 @@ impl Ledger {
     }
 
     /// Who besides threads needs something of a leaving unit.
-    fn holder_of(&self, id: UnitId) -> Option<Arc<str>> {
+    fn holder_of(&self, id: UnitKey) -> Option<Arc<str>> {
         let record = self.record(id)?;
         if record.holds > 0 {
             return Some("a change that can be undone".into());
@@ -266,14 +267,14 @@ impl Ledger {
 
     /// Which of the leaving units can go if no thread is in `clean` ones: those that nobody else
     /// names, or who goes as well.
-    fn unneeded(&self, clean: &FxHashSet<UnitId>) -> FxHashSet<UnitId> {
-        let mut going: FxHashSet<UnitId> = clean
+    fn unneeded(&self, clean: &FxHashSet<UnitKey>) -> FxHashSet<UnitKey> {
+        let mut going: FxHashSet<UnitKey> = clean
             .iter()
             .copied()
             .filter(|id| self.holder_of(*id).is_none())
             .collect();
         loop {
-            let needed: Vec<UnitId> = going
+            let needed: Vec<UnitKey> = going
                 .iter()
                 .copied()
                 .filter(|id| self.named_outside(*id, &going).is_some())
@@ -288,7 +289,7 @@ impl Ledger {
     }
 
     /// What doesn't go with a unit and names what only it has: the block, and the name.
-    fn named_outside(&self, id: UnitId, going: &FxHashSet<UnitId>) -> Option<(BlockId, EntryId)> {
+    fn named_outside(&self, id: UnitKey, going: &FxHashSet<UnitKey>) -> Option<(BlockId, EntryId)> {
         let record = self.record(id)?;
         let outlives = |one: &super::Defined| {
             let elected = self.entry(one.entry).elected;
@@ -323,8 +324,8 @@ impl Ledger {
     }
 
     /// Who keeps a unit that no thread is in.
-    pub(crate) fn namer_of(&self, id: UnitId) -> Option<String> {
-        let going: FxHashSet<UnitId> = self.leaving.units.iter().copied().collect();
+    pub(crate) fn namer_of(&self, id: UnitKey) -> Option<String> {
+        let going: FxHashSet<UnitKey> = self.leaving.units.iter().copied().collect();
         let (block, entry) = self.named_outside(id, &going)?;
         let user = self.label_of(&self.blocks[block]);
         Some(format!("{user}, which names {}", self.entry(entry).label()))
@@ -473,7 +474,7 @@ impl Ledger {
     }
 
     /// Takes out a leaving unit with all that it has.
-    fn free_unit(&mut self, id: UnitId, freed: &mut Freed) {
+    fn free_unit(&mut self, id: UnitKey, freed: &mut Freed) {
         let Some(record) = self.record(id) else {
             return;
         };
@@ -537,7 +538,7 @@ impl Ledger {
     }
 
     /// The unit whose definition has what is still in force of a block.
-    fn heir_of(&self, block: BlockId) -> Option<UnitId> {
+    fn heir_of(&self, block: BlockId) -> Option<UnitKey> {
         let mut live = self.blocks[block]
             .definitions
             .iter()
@@ -546,7 +547,7 @@ impl Ledger {
     }
 
     /// A unit that named an entry is gone.
-    fn forget_mention(&mut self, id: EntryId, unit: UnitId, is_local: bool, freed: &mut Freed) {
+    fn forget_mention(&mut self, id: EntryId, unit: UnitKey, is_local: bool, freed: &mut Freed) {
         let entry = self.entry_mut(id);
         entry.mentions = entry.mentions.saturating_sub(1);
         if entry.described.is_some_and(|(by, _)| by == unit) {

@@ -40,16 +40,18 @@ pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
 
 use crate::outside::Lazy;
-use crate::unit::{Unit, UnitId};
+use crate::unit::{EngineNumber, Unit, UnitKey};
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Ledger {
+    /// Whose ledger it is.
+    pub(crate) engine: EngineNumber,
     entries: SlotMap<EntryId, Entry>,
     /// What an entry that left reads as.
     gone: Entry,
     libraries: Vec<names::Namespace>,
-    units: SlotMap<UnitId, units::Record>,
+    units: SlotMap<UnitKey, units::Record>,
     next_unit: u64,
     next_block: u64,
     /// The entry of each slot.
@@ -60,7 +62,7 @@ pub(crate) struct Ledger {
     /// Names of functions that left and whose address may still be known to somebody.
     tombs: HashMap<SlotId, Arc<str>, FxBuildHasher>,
     /// What each unit's registrations with the C library are known by.
-    handles: HashMap<ExecAddr, UnitId, FxBuildHasher>,
+    handles: HashMap<ExecAddr, UnitKey, FxBuildHasher>,
     leaving: leaving::Leaving,
     /// What each thread waits for another to compile.
     pub(crate) waiting: HashMap<ThreadKey, EntryId, FxBuildHasher>,
@@ -87,6 +89,7 @@ pub(crate) struct Counts {
 impl Ledger {
     pub(crate) fn new() -> Self {
         Self {
+            engine: EngineNumber::next(),
             entries: SlotMap::with_key(),
             gone: Entry::new(LibraryId::MAIN, Arc::from("")),
             libraries: vec![names::Namespace::new("main".into())],

@@ -7,10 +7,11 @@ use rewire_memory::Slots;
 use rustc_hash::FxBuildHasher;
 
 use super::{Definition, Entry, EntryId, EntryKind, Ledger};
-use crate::unit::UnitId;
+use crate::unit::UnitKey;
 
 /// The number of a library: a namespace of symbols with a search order (LLVM's ORC calls it a
-/// JITDylib).
+/// JITDylib). Unique in its engine; nothing is reached by it but through a
+/// [`Library`](crate::Library), which knows its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LibraryId(pub(crate) u32);
 
@@ -29,7 +30,7 @@ pub(super) struct Namespace {
     name: Arc<str>,
     entries: HashMap<Arc<str>, EntryId, FxBuildHasher>,
     /// The unit whose COMDAT group of a name is the one that counts.
-    pub(super) comdats: HashMap<Arc<str>, UnitId, FxBuildHasher>,
+    pub(super) comdats: HashMap<Arc<str>, UnitKey, FxBuildHasher>,
     /// Where names that it doesn't define are searched for.
     search: Vec<LibraryId>,
     /// Whether the host process is asked after those.
@@ -168,18 +169,7 @@ impl Ledger {
     /// search order that does; whether there was one. It stays so until the library itself defines
     /// the name.
     pub(crate) fn import(&mut self, id: EntryId) -> bool {
-        let entry = self.entry(id);
-        if entry.definition != Definition::None || entry.is_present() {
-            return false;
-        }
-        // Whoever searches may find it again.
-        let is_defined = |found: &EntryId| {
-            let known = self.entry(*found);
-            known.definition != Definition::None && known.visibility.is_seen_outside()
-        };
-        let search = self.namespace(entry.library).search.iter();
-        let mut found = search.filter_map(|library| self.find(*library, &entry.name));
-        let Some(found) = found.find(is_defined) else {
+        let Some(found) = self.sought(id) else {
             return false;
         };
         let kind = self.entry(found).kind;
@@ -189,5 +179,47 @@ impl Ledger {
             entry.kind = kind;
         }
         true
+    }
+
+    /// What a name that its library doesn't define would stand for.
+    fn sought(&self, id: EntryId) -> Option<EntryId> {
+        let entry = self.entry(id);
+        if entry.definition != Definition::None || entry.is_present() {
+            return None;
+        }
+        // Whoever searches may find it again.
+        let is_defined = |found: &EntryId| {
+            let known = self.entry(*found);
+            known.definition != Definition::None && known.visibility.is_seen_outside()
+        };
+        let search = self.namespace(entry.library).search.iter();
+        let mut found = search.filter_map(|library| self.find(*library, &entry.name));
+        found.find(is_defined)
+    }
+
+    /// The names of other libraries that stand for this one, or will when something that names them
+    /// is linked. Costs a lookup for each library that searches this one's.
+    pub(crate) fn importers(&self, id: EntryId) -> Vec<EntryId> {
+        let mut importers = vec![id];
+        let mut next = 0;
+        // Who imports may be searched in turn.
+        while let Some(found) = importers.get(next).copied() {
+            next += 1;
+            let entry = self.entry(found);
+            let searching = self.libraries.iter();
+            let searching = searching.filter(|one| one.search.contains(&entry.library));
+            for id in searching.filter_map(|one| one.entries.get(&entry.name).copied()) {
+                let known = self.entry(id);
+                let stands_for = match known.definition {
+                    Definition::Alias(target, _) if known.elected.is_none() => Some(target),
+                    _ => self.sought(id),
+                };
+                if stands_for == Some(found) && !importers.contains(&id) {
+                    importers.push(id);
+                }
+            }
+        }
+        importers.swap_remove(0);
+        importers
     }
 }

@@ -6,7 +6,7 @@ use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind};
 
 use super::{BlockId, EntryId, EntryKind, Ledger, Use, UseAspect, UseRef};
-use crate::unit::UnitId;
+use crate::unit::UnitKey;
 
 /// Where the three segments of a linked object lie; each may be empty.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Memory {
 #[derive(Debug)]
 pub(crate) struct Block {
     /// The unit whose IR it was made of, or that has what is still in force of it.
-    pub(crate) unit: UnitId,
+    pub(crate) unit: UnitKey,
     /// Counts up with each block.
     pub(crate) order: u64,
     /// Its place in the unit's list of blocks.
@@ -150,7 +150,7 @@ impl Ledger {
     }
 
     /// Gives a block to another unit, or to none.
-    pub(super) fn move_block(&mut self, id: BlockId, to: Option<UnitId>) {
+    pub(super) fn move_block(&mut self, id: BlockId, to: Option<UnitKey>) {
         let Some(block) = self.blocks.get_mut(id) else {
             return;
         };

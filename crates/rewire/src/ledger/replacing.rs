@@ -15,14 +15,14 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 use super::election::rank;
 use super::{
     Block, BlockId, Definition, Entry, EntryId, EntryKind, Former, Given, Ledger, State, ThreadKey,
-    UseRef,
+    UseAspect, UseRef,
 };
-use crate::unit::UnitId;
+use crate::unit::UnitKey;
 
 /// What a name will stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    pub(crate) unit: UnitId,
+    pub(crate) unit: UnitKey,
     pub(crate) ordinal: Ordinal,
     /// The variable stays where it is, with its value.
     pub(crate) keeps_memory: bool,
@@ -38,10 +38,12 @@ pub(crate) struct Planned {
     pub(crate) given: Vec<(EntryId, Given)>,
     /// Names whose definitions leave.
     pub(crate) withdrawn: Names,
+    /// Those of them that assembly of a unit which leaves defines, and that of this unit defines anew.
+    pub(crate) assembly: HashMap<EntryId, UnitKey, FxBuildHasher>,
     /// Functions whose machine code leaves, to be made again when they are called.
     pub(crate) stale: Names,
     /// Units that leave.
-    pub(crate) leaving: Vec<UnitId>,
+    pub(crate) leaving: Vec<UnitKey>,
     /// It can be undone: what names stood for is kept.
     pub(crate) is_remembered: bool,
 }
@@ -169,6 +171,12 @@ impl Ledger {
         for id in planned.withdrawn.iter() {
             self.withdraw(*id, slots);
         }
+        for (id, unit) in &planned.assembly {
+            let entry = self.entry_mut(*id);
+            entry.definition = Definition::Assembly(*unit);
+            entry.generation = entry.generation.next();
+            entry.is_removed = false;
+        }
         for id in planned.only_stale() {
             self.set_stale(*id, slots);
         }
@@ -277,20 +285,20 @@ impl Ledger {
     }
 
     /// The copy that takes over: the weightiest; of equals, the first.
-    fn next_in_line(&self, id: EntryId) -> Option<(UnitId, Ordinal)> {
+    fn next_in_line(&self, id: EntryId) -> Option<(UnitKey, Ordinal)> {
         let alternatives = self.entry(id).alternatives.iter().copied();
-        let weight = |one: &(UnitId, Ordinal)| {
+        let weight = |one: &(UnitKey, Ordinal)| {
             let unit = self.unit(one.0);
             unit.map_or(0, |unit| rank(unit.index.globals[one.1.index()].linkage))
         };
         alternatives.rev().max_by_key(weight)
     }
 
-    /// Who uses a variable that gets other memory keeps the memory that it was linked with: under
+    /// Who uses a variable, or a function of assembly, that gets other memory keeps the memory that it was linked with: under
     /// an entry of its own, which goes when they are gone.
     fn set_aside(&mut self, id: EntryId) {
         let entry = self.entry(id);
-        if let Some(place) = entry.placed {
+        if let Some(place) = entry.placed.filter(|_| entry.is_fixed()) {
             let state = entry.state.clone();
             self.set_aside_users(id, place, &state, |_| true);
         }
@@ -305,10 +313,13 @@ impl Ledger {
         belongs: impl Fn(&Block) -> bool,
     ) {
         let entry = self.entry(id);
-        if entry.kind == EntryKind::Function {
-            return;
-        }
-        let is_moved = |user: &UseRef| self.blocks.get(user.block).is_some_and(&belongs);
+        // Calls through the slot go wherever that leads.
+        let is_moved = |user: &UseRef| {
+            self.blocks.get(user.block).is_some_and(|block| {
+                let one = block.uses.get(user.place as usize);
+                belongs(block) && one.is_none_or(|one| one.aspect != UseAspect::Slot)
+            })
+        };
         let (moved, kept): (Vec<UseRef>, Vec<UseRef>) =
             entry.users.iter().copied().partition(is_moved);
         if moved.is_empty() {

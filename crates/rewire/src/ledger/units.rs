@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rewire_memory::ExecAddr;
 
 use super::{BlockId, Entry, EntryId, Ledger};
-use crate::unit::{Unit, UnitId};
+use crate::unit::{Unit, UnitId, UnitKey};
 
 /// How a unit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,9 @@ impl Ledger {
     ) -> Arc<Unit> {
         let order = self.next_unit;
         self.next_unit += 1;
+        let engine = self.engine;
         let id = self.units.insert_with_key(|id| Record {
-            unit: Arc::new(make(id)),
+            unit: Arc::new(make(UnitId::new(engine, id))),
             standing,
             blocks: Vec::new(),
             in_force: 0,
@@ -64,26 +65,26 @@ impl Ledger {
     }
 
     /// Enters what a unit's registrations with the C library are known by.
-    pub(crate) fn enter_handle(&mut self, entry: Entry, at: ExecAddr, unit: UnitId) -> EntryId {
+    pub(crate) fn enter_handle(&mut self, entry: Entry, at: ExecAddr, unit: UnitKey) -> EntryId {
         self.handles.insert(at, unit);
         self.add(entry)
     }
 
     /// The unit whose registrations are known by an address.
-    pub(crate) fn unit_of_handle(&self, at: ExecAddr) -> Option<UnitId> {
+    pub(crate) fn unit_of_handle(&self, at: ExecAddr) -> Option<UnitKey> {
         self.handles.get(&at).copied()
     }
 
     /// A unit; `None` when it has left.
-    pub(crate) fn unit(&self, id: UnitId) -> Option<&Arc<Unit>> {
+    pub(crate) fn unit(&self, id: UnitKey) -> Option<&Arc<Unit>> {
         self.units.get(id).map(|record| &record.unit)
     }
 
-    pub(crate) fn record(&self, id: UnitId) -> Option<&Record> {
+    pub(crate) fn record(&self, id: UnitKey) -> Option<&Record> {
         self.units.get(id)
     }
 
-    pub(crate) fn record_mut(&mut self, id: UnitId) -> Option<&mut Record> {
+    pub(crate) fn record_mut(&mut self, id: UnitKey) -> Option<&mut Record> {
         self.units.get_mut(id)
     }
 

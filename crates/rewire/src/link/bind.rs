@@ -116,7 +116,12 @@ impl<'c> Binder<'c> {
     fn is_wanted(&self, ledger: &Ledger, entry: EntryId) -> bool {
         match self.planned.and_then(|planned| planned.targets.get(&entry)) {
             Some(target) => !target.keeps_memory,
-            None => !ledger.entry(entry).is_present(),
+            None => {
+                !ledger.entry(entry).is_present()
+                    || self
+                        .planned
+                        .is_some_and(|planned| planned.assembly.contains_key(&entry))
+            }
         }
     }
 

@@ -16,15 +16,15 @@ use crate::error::Error;
 use crate::host::HostSymbol;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
 use crate::outside::Found;
-use crate::unit::{Scope, Unit, UnitId};
+use crate::unit::{Scope, Unit, UnitKey};
 
 /// What is missing.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
     /// Variables to be extracted.
-    data: Vec<(UnitId, Ordinal)>,
+    data: Vec<(UnitKey, Ordinal)>,
     /// Functions of which what stands at their address is to be made.
-    fronts: Vec<(UnitId, Ordinal)>,
+    fronts: Vec<(UnitKey, Ordinal)>,
     /// Names to be asked of the host.
     outside: Vec<EntryId>,
 }

@@ -60,6 +60,17 @@ impl Object {
             folds: emitted.folds,
         }
     }
+
+    /// A unit's module-level assembly.
+    pub(crate) fn of_assembly(unit: &Arc<Unit>, bytes: Vec<u8>) -> Self {
+        Self {
+            unit: unit.clone(),
+            bytes,
+            origin: Origin::Assembly,
+            section: None,
+            folds: Vec::new(),
+        }
+    }
 }
 
 /// What an object was made of.

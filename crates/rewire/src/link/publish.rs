@@ -48,6 +48,11 @@ pub(crate) fn publish(
         let definitions = staged.iter().flat_map(|one| &one.definitions);
         let arriving = definitions.map(|definition| definition.entry).collect();
         linked.former = ledger.move_over(planned, &arriving, &core.slots);
+        // Those were taken back with what stood there before.
+        let definitions = staged.iter().flat_map(|one| &one.definitions);
+        for one in definitions.filter(|one| planned.assembly.contains_key(&one.entry)) {
+            store_slot(core, &mut ledger, one, purpose);
+        }
     }
     let mut notes = Notes::default();
 

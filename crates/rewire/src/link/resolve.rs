@@ -93,7 +93,7 @@ fn meaning_of(
     if symbol.place != SymbolPlace::Undefined {
         return match object.origin {
             Origin::Ir => Ok(own_meaning(ledger, planned, unit, symbol)),
-            Origin::Assembly => assembly_meaning(ledger, unit, symbol),
+            Origin::Assembly => assembly_meaning(ledger, planned, unit, symbol),
         };
     }
     let meant = names::meaning(symbol.name);
@@ -171,6 +171,7 @@ pub(super) fn is_owner(
 /// A symbol that module-level assembly defines: its name enters the ledger now.
 fn assembly_meaning(
     ledger: &mut Ledger,
+    planned: Option<&Planned>,
     unit: &Unit,
     symbol: &Symbol<'_>,
 ) -> Result<Option<Meaning>, Error> {
@@ -183,6 +184,15 @@ fn assembly_meaning(
     } else {
         named(ledger, unit, symbol.name)
     };
+    let owned = Meaning {
+        entry,
+        aspect: UseAspect::Address,
+        is_owner: true,
+    };
+    // It is this unit's when the names move over.
+    if planned.is_some_and(|planned| planned.assembly.get(&entry) == Some(&unit.id)) {
+        return Ok(Some(owned));
+    }
     let known = ledger.entry(entry);
     match known.definition {
         Definition::None if known.is_bound => {
@@ -218,9 +228,5 @@ fn assembly_meaning(
             _ => EntryKind::Data,
         };
     }
-    Ok(Some(Meaning {
-        entry,
-        aspect: UseAspect::Address,
-        is_owner: true,
-    }))
+    Ok(Some(owned))
 }

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::first_call::engines;
 use crate::ledger::{Definition, Entry, EntryId, EntryKind, Ledger, State};
 use crate::process::fork;
-use crate::unit::{Unit, UnitId};
+use crate::unit::{Unit, UnitKey};
 
 /// What a unit's registrations are known by.
 pub(crate) const HANDLE: &str = "__dso_handle";
@@ -94,7 +94,7 @@ pub(crate) extern "C" fn at_fork(prepare: Handler, parent: Handler, child: Handl
 struct ThreadDestructor {
     run: extern "C" fn(*mut c_void),
     object: *mut c_void,
-    owner: Option<(Weak<Core>, UnitId)>,
+    owner: Option<(Weak<Core>, UnitKey)>,
 }
 
 /// `__cxa_thread_atexit` of compiled code: the unit stays until the destructor has run.
@@ -117,7 +117,7 @@ pub(crate) extern "C" fn at_thread_exit(
     unsafe { register(run_thread_destructor, Box::into_raw(record).cast(), ours) }
 }
 
-fn hold_unit(handle: ExecAddr) -> Option<(Weak<Core>, UnitId)> {
+fn hold_unit(handle: ExecAddr) -> Option<(Weak<Core>, UnitKey)> {
     let _inside = fork::hold_off();
     engines().iter().find_map(|core| {
         let mut ledger = core.ledger();

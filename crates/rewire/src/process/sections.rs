@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rewire_llvm::{GlobalKind, Ordinal};
 use rewire_memory::ExecAddr;
@@ -19,7 +20,10 @@ use crate::unit::{Scope, Unit};
 
 /// Places what the units need at load, in the order of the units.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
-    for unit in units.iter().filter(|unit| unit.index.has_assembly) {
+    let is_unplaced = |unit: &&Arc<Unit>| {
+        unit.index.has_assembly && !unit.has_placed_assembly.load(Ordering::Relaxed)
+    };
+    for unit in units.iter().filter(is_unplaced) {
         let why = || Why::Start;
         core.observed(unit, &[], why, || match core.emit_assembly(unit)? {
             Some(object) => link::link(core, &[object], Purpose::Load).map(|_| ()),

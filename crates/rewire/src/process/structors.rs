@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::ledger::EntryId;
 use crate::process::registered;
 use crate::sync::lock;
-use crate::unit::{Unit, UnitId};
+use crate::unit::{Unit, UnitKey};
 
 /// A function to be run, or the address of one.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ struct Planned {
     priority: u32,
     target: Target,
     /// Whose it is, if one unit's.
-    unit: Option<UnitId>,
+    unit: Option<UnitKey>,
 }
 
 /// What is still to be run.
@@ -34,7 +34,7 @@ pub(crate) struct Structors {
     constructors: Vec<Planned>,
     destructors: Vec<Planned>,
     /// The units whose constructors have run.
-    constructed: FxHashSet<UnitId>,
+    constructed: FxHashSet<UnitKey>,
 }
 
 /// The priority of those that state none.
@@ -94,7 +94,7 @@ impl Structors {
     }
 
     /// Takes what is planned of one unit that leaves: the destructors, if its constructors ran.
-    fn take_unit(&mut self, unit: UnitId) -> Vec<Target> {
+    fn take_unit(&mut self, unit: UnitKey) -> Vec<Target> {
         let was_constructed = self.constructed.remove(&unit);
         self.constructors
             .retain(|planned| planned.unit != Some(unit));

@@ -755,3 +755,76 @@ fn assembly_that_fails_takes_its_change_back() {
         assert!(matches!(engine.undo(), Err(Error::NothingToUndo)));
     });
 }
+
+/// The unit that brings a new body is the engine's own: what is told of it is the function's name.
+#[test]
+fn what_retires_is_called_after_its_function() {
+    at_each_level(|level| {
+        let engine = engine(level, 0);
+        add(&engine, &returns("f", 1));
+        let body = "@text = internal constant [2 x i32] [i32 5, i32 6]
+            define ptr @f() {
+              ret ptr @text
+            }";
+        for _ in 0..2 {
+            let mut change = engine.main().change();
+            change.replace("f", body.as_bytes());
+            change.on_type_change(TypeChange::GoAhead);
+            change.commit().unwrap();
+            engine.lookup("f").unwrap();
+            function::<Plain>(&engine, "f")();
+        }
+        let retired = engine.retired();
+        assert!(!retired.is_empty());
+        assert!(retired.iter().all(|one| &*one.name == "f"), "{retired:?}");
+    });
+}
+
+#[test]
+fn what_only_the_host_defined_has_a_first_definition() {
+    at_each_level(|level| {
+        let engine = engine(level, 0);
+        add(
+            &engine,
+            "declare i32 @toupper(i32)
+             define i32 @use() {
+               %x = call i32 @toupper(i32 97)
+               ret i32 %x
+             }",
+        );
+        assert_eq!(function::<Plain>(&engine, "use")(), 65);
+        let replaced = engine.replace("toupper", b"define i32 @toupper(i32 %x) {\n ret i32 %x\n}");
+        assert_eq!(replaced.unwrap().get(), 1);
+        assert_eq!(engine.main().state("toupper").unwrap().generation.get(), 1);
+        assert_eq!(function::<Plain>(&engine, "use")(), 97);
+    });
+}
+
+#[test]
+fn messages_have_the_names_of_the_source() {
+    at_each_level(|level| {
+        let engine = engine(level, 0);
+        let unit = add(&engine, &returns("_Z1fv", 1));
+        add(
+            &engine,
+            "declare i32 @_Z1fv()
+             define i32 @_Z1gv() {
+               %x = call i32 @_Z1fv()
+               %y = add i32 %x, 1
+               ret i32 %y
+             }",
+        );
+        let refused = engine.remove_unit(unit).unwrap_err().to_string();
+        assert!(refused.ends_with("is used by g()"), "{refused}");
+        let mut change = engine.main().change();
+        change.remove_unit(unit).force();
+        change.commit().unwrap();
+        engine.on_failure(|failure: &Failure<'_>| {
+            assert_eq!(failure.callers[0], "_Z1gv");
+            let said = failure.to_string();
+            assert!(said.contains("called by g()\n"), "{said}");
+            Some((instead as *const ()).into())
+        });
+        assert_eq!(function::<Plain>(&engine, "_Z1gv")(), instead() + 1);
+    });
+}

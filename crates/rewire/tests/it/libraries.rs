@@ -122,6 +122,85 @@ fn names_are_searched_for_in_order() {
 }
 
 #[test]
+fn users_in_other_libraries_that_are_not_compiled_are_users() {
+    let engine = engine(Level::O0);
+    let provider = engine.new_library("provider").unwrap();
+    let between = engine.new_library("between").unwrap();
+    let main = engine.main();
+    between.search(&[&provider]).unwrap();
+    main.search(&[&between, &provider]).unwrap();
+    let provides = returns("f", 1) + &returns("unused", 2);
+    let unit = provider.add_ir("f.ll", provides.as_bytes()).unwrap();
+    between
+        .add_ir("between.ll", calls("through", "f").as_bytes())
+        .unwrap();
+    main.add_ir("main.ll", calls("use", "f").as_bytes())
+        .unwrap();
+    let users = |refused: Result<_, Error>| match refused {
+        Err(Error::InUse { name, users }) if &*name == "f" => users,
+        other => panic!("{other:?}"),
+    };
+    let remove = |name: &str, force: bool| {
+        let mut change = provider.change();
+        change.remove(name);
+        if force {
+            change.force();
+        }
+        change.commit()
+    };
+    remove("unused", false).unwrap();
+    assert_eq!(users(remove("f", false)), ["through", "use"]);
+    assert_eq!(users(engine.remove_unit(unit)), ["through", "use"]);
+    assert_eq!(users(provider.remove(false)), ["through", "use"]);
+    // Of one that is compiled, and that others find through its library.
+    // SAFETY: it has this type.
+    let through = unsafe { between.function::<Number>("through").unwrap() };
+    assert_eq!(through(), 1);
+    assert_eq!(users(remove("f", false)), ["through"]);
+    // Who finds another one doesn't need it.
+    remove("f", true).unwrap();
+    main.add_ir("own.ll", returns("f", 3).as_bytes()).unwrap();
+    provider
+        .add_ir("again.ll", returns("f", 4).as_bytes())
+        .unwrap();
+    assert_eq!(users(remove("f", false)), ["through"]);
+    let mut change = between.change();
+    change.remove("through");
+    change.commit().unwrap();
+    remove("f", false).unwrap();
+    // SAFETY: as above.
+    let own = unsafe { main.function::<Number>("use").unwrap() };
+    assert_eq!(own(), 3);
+}
+
+#[test]
+fn a_library_whose_closures_and_addresses_others_use_stays() {
+    extern "C" fn given() -> i32 {
+        5
+    }
+    let engine = engine(Level::O0);
+    let provider = engine.new_library("provider").unwrap();
+    let main = engine.main();
+    main.search(&[&provider]).unwrap();
+    provider
+        .define_lazily("lazy", || Ok(returns("lazy", 1).into_bytes()))
+        .unwrap();
+    let address = (given as *const ()).into();
+    provider.define("given", address).unwrap();
+    for name in ["lazy", "given"] {
+        let unit = main.add_ir("main.ll", calls("use", name).as_bytes());
+        let refused = provider.remove(false);
+        let Err(Error::InUse { name: used, users }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!((&*used, &*users), (name, &["use".to_owned()][..]));
+        engine.remove_unit(unit.unwrap()).unwrap();
+    }
+    let removed = provider.remove(false).unwrap().removed;
+    assert_eq!(removed.len(), 2);
+}
+
+#[test]
 fn what_comes_later_is_found_when_it_is_called() {
     let engine = engine(Level::O0);
     let later = engine.new_library("later").unwrap();

@@ -4,6 +4,7 @@
 mod aliases;
 mod changes;
 mod changing;
+mod contending;
 mod endless;
 mod engine;
 mod frozen;

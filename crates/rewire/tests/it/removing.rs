@@ -1,6 +1,6 @@
 //! Whose removal is refused, and what a step may define that another one removes.
 
-use rewire::{Engine, Error, Failure, Level};
+use rewire::{Engine, Error, Failure, Level, Options};
 
 use crate::changing::{Case, Plain, add, function, returns, undo_all};
 
@@ -215,5 +215,131 @@ fn what_changes_nothing_is_not_undone() {
         engine.main().change().commit().unwrap();
         engine.undo().unwrap();
         assert_eq!(function::<Plain>(&engine, "f")(), 1);
+    });
+}
+
+#[test]
+fn a_unit_of_another_engine_is_an_error() {
+    at_each_level(|engine| {
+        let own = add(&engine, &returns("f", 1));
+        let other = Engine::new(Options::default()).unwrap();
+        let stranger = add(&other, &returns("g", 2));
+        assert_ne!(own, stranger);
+        let refused = engine.remove_unit(stranger);
+        assert!(matches!(refused, Err(Error::OtherEngine)));
+        let mut change = engine.main().change();
+        change.reload(stranger, "new.ll", returns("f", 3).as_bytes());
+        assert!(matches!(change.commit(), Err(Error::OtherEngine)));
+        assert_eq!(function::<Plain>(&engine, "f")(), 1);
+        engine.remove_unit(own).unwrap();
+    });
+}
+
+/// A unit whose function `f` is assembly, which others call and whose address they take.
+fn assembly(value: i32, is_typed: bool) -> String {
+    let typed = if is_typed {
+        ".type f,@function\\0A"
+    } else {
+        ""
+    };
+    format!("module asm \".globl f\\0A{typed}f: mov ${value}, %eax\\0Aret\"\n")
+}
+
+const ADDRESSES: &str = "declare i32 @f()
+    @table = constant ptr @f
+    define ptr @address() {
+      ret ptr @f
+    }
+    define i32 @call_table() {
+      %f = load volatile ptr, ptr @table
+      %x = call i32 %f()
+      ret i32 %x
+    }";
+
+#[test]
+fn assembly_that_others_use_is_reloaded() {
+    type Address = extern "C-unwind" fn() -> Plain;
+    for is_typed in [false, true] {
+        for used_before in [false, true] {
+            at_each_level(|engine| {
+                if used_before {
+                    add(&engine, CALLER);
+                    add(&engine, ADDRESSES);
+                }
+                let unit = add(&engine, &assembly(7, is_typed));
+                if !used_before {
+                    engine.lookup("f").unwrap();
+                    add(&engine, CALLER);
+                    add(&engine, ADDRESSES);
+                }
+                let g: Plain = function(&engine, "g");
+                let address: Address = function(&engine, "address");
+                let call_table: Plain = function(&engine, "call_table");
+                let all = || (g(), address()(), call_table());
+                assert_eq!(all(), (7, 7, 7));
+                let reload = |unit, text: &str| {
+                    let mut change = engine.main().change();
+                    change.reload(unit, "f.ll", text.as_bytes());
+                    change.commit()
+                };
+                // What can't be compiled, or linked, changes nothing.
+                for wrong in ["call g(%rip)\\0Aret", "ret\\0A.globl g\\0Ag: ret"] {
+                    let broken = assembly(8, is_typed).replace("ret", wrong);
+                    assert!(reload(unit, &broken).is_err());
+                    assert_eq!(all(), (7, 7, 7));
+                }
+                let changed = reload(unit, &assembly(8, is_typed)).unwrap();
+                assert_eq!(&*changed.replaced[0].name, "f");
+                assert!(changed.removed.is_empty());
+                assert_eq!(all(), (8, 8, 8));
+                let second = changed.units[0];
+                reload(second, &assembly(9, is_typed)).unwrap();
+                assert_eq!(all(), (9, 9, 9));
+                engine.undo().unwrap();
+                assert_eq!(all(), (8, 8, 8));
+                let changed = engine.undo().unwrap();
+                assert_eq!(&*changed.replaced[0].name, "f");
+                assert_eq!(all(), (7, 7, 7));
+                assert_eq!(
+                    users(engine.remove_unit(unit).unwrap_err()),
+                    ["address", "g", "table"]
+                );
+                reload(unit, &assembly(10, is_typed)).unwrap();
+                assert_eq!(all(), (10, 10, 10));
+                while engine.undo().is_ok() {}
+                assert_eq!(all(), (7, 7, 7));
+            });
+        }
+    }
+}
+
+#[test]
+fn what_was_of_ir_may_be_assembly_in_a_new_version() {
+    at_each_level(|engine| {
+        let unit = add(&engine, &returns("f", 1));
+        assert_eq!(function::<Plain>(&engine, "f")(), 1);
+        let mut change = engine.main().change();
+        change.reload(unit, "f.ll", assembly(2, true).as_bytes());
+        change.commit().unwrap();
+        assert_eq!(function::<Plain>(&engine, "f")(), 2);
+        engine.undo().unwrap();
+        assert_eq!(function::<Plain>(&engine, "f")(), 1);
+    });
+}
+
+/// Bodies stay as long as they are in force; assembly is in force as long as it stays.
+#[test]
+fn assembly_of_a_new_version_stays() {
+    at_each_level(|engine| {
+        let mut change = engine.main().change();
+        change.define("f.ll", returns("k", 1).as_bytes());
+        let unit = change.commit().unwrap().units[0];
+        let mut change = engine.main().change();
+        change.reload(unit, "f.ll", assembly(2, true).as_bytes());
+        let unit = change.commit().unwrap().units[0];
+        engine.reclaim();
+        assert_eq!(function::<Plain>(&engine, "f")(), 2);
+        engine.remove_unit(unit).unwrap();
+        assert!(engine.lookup("f").is_err());
     });
 }

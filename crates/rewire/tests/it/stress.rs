@@ -93,7 +93,7 @@ extern "C-unwind" fn absent() -> i64 {
     -1
 }
 
-fn duration() -> Duration {
+pub(crate) fn duration() -> Duration {
     let seconds = std::env::var("REWIRE_STRESS_SECONDS").ok();
     let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(1.0);
     Duration::from_secs_f64(seconds)

@@ -11,7 +11,7 @@ use rewire_memory::ExecAddr;
 use rewire_memory::scan::scan;
 use rewire_sync::Mutex;
 
-use crate::stress;
+use crate::{contending, stress};
 
 /// # Safety
 ///
@@ -35,6 +35,7 @@ fn stress() {
     let _ = scan(&[somewhere..somewhere + 1]);
     stress::calls_replacements_and_removals_at_once();
     stress::calls_replacements_and_removals_that_are_remembered();
+    contending::changes_and_undos_of_the_same_names_at_once();
 }
 
 static LOCKS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];

@@ -222,3 +222,39 @@ fn what_was_changed_meanwhile_is_undone_first() {
         assert_eq!(f(), 1);
     });
 }
+
+/// Names move once its assembly is linked: there is nothing to take back by then, which another change
+/// could stand in the way of.
+#[test]
+fn assembly_that_fails_is_not_undone_but_does_not_happen() {
+    at_each_level(|engine| {
+        add(&engine, &(returns("f", 1) + &returns("k", 1)));
+        let f: Plain = function(&engine, "f");
+        assert_eq!(f(), 1);
+        let within = engine.clone();
+        engine.main().resolve_with(move |request: &Request<'_>| {
+            if request.name == "missing" {
+                assert_eq!(function::<Plain>(&within, "f")(), 1);
+                within.replace("k", returns("k", 2).as_bytes()).unwrap();
+            }
+            None
+        });
+        let mut change = engine.main().change();
+        change.define("new", returns("f", 2).as_bytes());
+        change.define(
+            "assembly",
+            b"module asm \".globl h\\0Ah: mov missing(%rip), %eax\\0Aret\"
+              @missing = external global i32",
+        );
+        let failed = change.commit();
+        assert!(
+            matches!(failed, Err(Error::MissingData { .. })),
+            "{failed:?}"
+        );
+        assert_eq!((f(), function::<Plain>(&engine, "k")()), (1, 2));
+        assert!(engine.lookup("h").is_err());
+        engine.undo().unwrap();
+        assert_eq!(function::<Plain>(&engine, "k")(), 1);
+        assert!(matches!(engine.undo(), Err(Error::NothingToUndo)));
+    });
+}
