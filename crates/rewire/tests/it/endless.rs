@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rewire::{Engine, Level};
 
-use crate::changing::{Case, add, clear_stack, function, on_fresh_thread, said_in_process, say};
+use crate::changing::{Case, add, clear_stack, function, said_in_process, say};
 
 /// With fewer rounds than this, memory is given back before each sample.
 const LONG: u64 = 10_000;
@@ -219,7 +219,12 @@ fn rounds(usual: u64) -> u64 {
 #[test]
 #[ignore = "takes many minutes"]
 fn a_million_redefinitions_below_a_loop() {
-    redefine(rounds(1_000_000));
+    let said = said_in_process(
+        "endless::a_million_redefinitions_below_a_loop",
+        "once",
+        || redefine(rounds(1_000_000)),
+    );
+    assert_eq!(said, [1]);
 }
 
 const OUTSIDE: &str = "declare ptr @__cxa_allocate_exception(i64)
@@ -325,5 +330,10 @@ fn two_thousand_units_come_and_go() {
 #[test]
 #[ignore = "takes many minutes"]
 fn a_hundred_thousand_units_come_and_go() {
-    on_fresh_thread(|| come_and_go(rounds(100_000)));
+    let said = said_in_process(
+        "endless::a_hundred_thousand_units_come_and_go",
+        "once",
+        || come_and_go(rounds(100_000)),
+    );
+    assert_eq!(said, [1]);
 }

@@ -152,6 +152,7 @@ pub(crate) fn said_in_process(test: &str, which: &str, run: impl Fn() + Sync) ->
                 .output()
                 .unwrap();
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            print!("{}", String::from_utf8_lossy(&output.stdout));
             assert!(
                 output.status.success(),
                 "{test}, {which}: {}\n{text}{}",
