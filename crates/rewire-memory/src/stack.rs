@@ -187,6 +187,7 @@ pub(crate) fn lock_for_fork() -> rewire_sync::MutexGuard<'static, Vec<usize>> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InUse {
     pub(crate) low: u64,
+    /// Behind its head, so that a thread which has just come here, and has pushed nothing yet, is on it.
     pub(crate) high: u64,
     /// The stack pointer at which the thread left the stack that it was on.
     pub(crate) from: u64,
@@ -203,7 +204,7 @@ impl InUse {
         let head = unsafe { head(high) };
         Self {
             low: (high - SIZE) as u64,
-            high: (high - HEAD_SIZE) as u64,
+            high: high as u64,
             from: head.from.load(Ordering::Relaxed) as u64,
             owner: head.owner.load(Ordering::Acquire),
         }
@@ -277,6 +278,10 @@ mod tests {
         let second = enter(2000) as u64;
         assert_eq!(chain(&mut chain_of), Some(2));
         assert!(chain_of[0].range().contains(&(second - 8)));
+        assert!(
+            chain_of[0].range().contains(&second),
+            "nothing is on it yet"
+        );
         assert!(chain_of[1].range().contains(&(first - 8)));
         assert_eq!((chain_of[0].from, chain_of[1].from), (2000, 1000));
         assert_eq!(chain(&mut chain_of[..1]), None);

@@ -11,6 +11,8 @@ use std::sync::PoisonError;
 use rewire_object::ExecAddr;
 use rewire_sync::{Mutex, MutexGuard};
 
+use super::stacks::is_on;
+
 struct Stack {
     range: Range<u64>,
     /// A guard's number; 0 for `makecontext`.
@@ -69,7 +71,7 @@ impl Registry {
     }
 
     fn covers(&self, address: u64) -> bool {
-        self.stacks.iter().any(|one| one.range.contains(&address))
+        self.stacks.iter().any(|one| is_on(address, &one.range))
     }
 
     /// Notes that a thread was on a stack that nobody registered: there may be others like it,
@@ -208,5 +210,6 @@ mod tests {
         registry.add(400..600);
         assert_eq!(registry.strangers(), []);
         assert!(!registry.note_stranger(1, 500));
+        assert!(!registry.note_stranger(1, 600), "nothing is on it yet");
     }
 }

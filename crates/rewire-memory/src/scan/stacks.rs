@@ -184,7 +184,7 @@ impl Look {
         let elsewhere = |at: &u64| {
             alternate.contains(at)
                 || engine.iter().any(|one| one.range().contains(at))
-                || registered.iter().any(|range| range.contains(at))
+                || registered.iter().any(|range| is_on(*at, range))
         };
         match points().filter(|at| !elsewhere(at)).min() {
             Some(point) => {
@@ -298,6 +298,11 @@ fn alternate_around(address: u64, memory: &mut Memory) -> Option<Range<u64>> {
     let size = memory.word(frame? + 40)?;
     let range = start..start.checked_add(size)?;
     range.contains(&address).then_some(range)
+}
+
+/// Whether a stack pointer is one of this stack. Where nothing was pushed yet, it is the stack's end.
+pub(super) fn is_on(sp: u64, stack: &Range<u64>) -> bool {
+    (stack.start..=stack.end).contains(&sp)
 }
 
 /// Whether a stack may begin and end there: what is large must be one mapping. It keeps us from

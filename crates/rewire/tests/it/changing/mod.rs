@@ -246,7 +246,8 @@ pub(crate) fn reclaim_all(engine: &Engine) -> usize {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("{last:?}");
+    let few = &last.left[..last.left.len().min(5)];
+    panic!("{} are left: {few:?}; {:?}", last.left.len(), last.unknown);
 }
 
 /// Undoes everything that can be undone, forgets it, and gives all of it back.
