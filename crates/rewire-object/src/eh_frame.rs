@@ -24,6 +24,10 @@ struct Fde {
 impl Fde {
     /// Behind the length (4 bytes) and the pointer to the CIE (4 bytes).
     const INITIAL_LOCATION: usize = 8;
+
+    fn initial_location(self) -> u64 {
+        (self.start + Self::INITIAL_LOCATION) as u64
+    }
 }
 
 /// Walks the records of a `.eh_frame` section (LSB core, section 10.6.1) along with its
@@ -55,33 +59,31 @@ impl<'data> FrameWalk<'data> {
     /// and how many bytes of code it describes: a field of the same width behind that one. The offsets
     /// of successive calls must not decrease.
     pub(crate) fn describes(&mut self, offset: u64, width: usize) -> Option<(u64, u64)> {
-        let offset = usize::try_from(offset).ok()?;
-        let fde = self.at(offset)?;
-        let size = fde.start.checked_add(Fde::INITIAL_LOCATION + width)?;
-        let bytes = self.bytes.get(size..size.checked_add(width)?)?;
+        let fde = self
+            .at(offset)
+            .filter(|fde| offset == fde.initial_location())?;
+        let size = fde.start + Fde::INITIAL_LOCATION + width;
+        let bytes = self.bytes.get(size..fde.end)?.get(..width)?;
         let mut word = [0; 8];
         word.get_mut(..width)?.copy_from_slice(bytes);
-        let is_it = offset == fde.start + Fde::INITIAL_LOCATION && size + width <= fde.end;
-        is_it.then(|| (fde.start as u64, u64::from_le_bytes(word)))
+        Some((fde.start as u64, u64::from_le_bytes(word)))
     }
 
     /// Whether the field at `offset`, whose target is discarded, may become 0. The offsets of
     /// successive calls must not decrease.
     pub(crate) fn may_be_dead(&mut self, offset: u64) -> bool {
-        let Some((offset, fde)) = usize::try_from(offset)
-            .ok()
-            .and_then(|offset| Some((offset, self.at(offset)?)))
-        else {
+        let Some(fde) = self.at(offset) else {
             return false;
         };
-        if offset == fde.start + Fde::INITIAL_LOCATION {
+        if offset == fde.initial_location() {
             self.dead = Some(fde);
         }
         self.dead == Some(fde)
     }
 
     /// The description that a field lies in.
-    fn at(&mut self, offset: usize) -> Option<Fde> {
+    fn at(&mut self, offset: u64) -> Option<Fde> {
+        let offset = usize::try_from(offset).ok()?;
         while self.next <= offset {
             if !self.advance() {
                 return None;

@@ -54,18 +54,17 @@ pub(crate) fn publish(
             store_slot(core, &mut ledger, one, purpose);
         }
     }
-    let mut notes = Notes::default();
-
+    let mut recorder = Recorder {
+        core,
+        ledger: &mut ledger,
+        purpose,
+        linked,
+        notes: Notes::default(),
+    };
     for (parsed, one) in batch.iter().zip(&mut staged) {
-        let recorder = Recorder {
-            core,
-            ledger: &mut ledger,
-            purpose,
-            linked: &mut linked,
-            notes: &mut notes,
-        };
         recorder.record(parsed, one);
     }
+    let Recorder { linked, notes, .. } = recorder;
     drop(ledger);
     core.changed.notify_all();
     timer.stop();
@@ -110,13 +109,13 @@ struct Recorder<'a, 'p> {
     core: &'a Core,
     ledger: &'a mut Ledger,
     purpose: Purpose<'p>,
-    linked: &'a mut Linked,
-    notes: &'a mut Notes,
+    linked: Linked,
+    notes: Notes,
 }
 
 impl Recorder<'_, '_> {
-    fn record(self, parsed: &Parsed<'_>, one: &mut Staged<'_>) {
-        let (core, ledger, linked) = (self.core, self.ledger, self.linked);
+    fn record(&mut self, parsed: &Parsed<'_>, one: &mut Staged<'_>) {
+        let (core, ledger, linked) = (self.core, &mut *self.ledger, &mut self.linked);
         note_piece(parsed, one, linked);
         let mut block = block_of(ledger, parsed, one);
         block.unwind = one.unwind.take();
