@@ -102,10 +102,12 @@ fn parent_and_child_change_their_own_code() {
     let parent = std::thread::scope(|scope| {
         let child = scope.spawn(|| {
             in_child(|| {
-                // The same addresses as the parent's, at the same time.
+                // Before the child has written anything, and so has pages of its own.
+                let keeps = tell(to_parent) && wait(to_child) && call(&old) == 1;
+                // The same addresses as the parent's.
                 let mine = kept(&memory, RegionKind::Code, &returns(3));
                 let seen = call(&mine) == 3 && tell(to_parent) && wait(to_child);
-                seen && call(&mine) == 3 && call(&old) == 1
+                keeps && seen && call(&mine) == 3 && call(&old) == 1
             })
         });
         assert!(wait(to_parent));
@@ -115,6 +117,9 @@ fn parent_and_child_change_their_own_code() {
         let new = kept(&memory, RegionKind::Code, &returns(5));
         assert_eq!(again.start, old.start);
         assert_eq!((call(&again), call(&new)), (4, 5));
+        assert!(tell(to_child) && wait(to_parent));
+        let last = kept(&memory, RegionKind::Code, &returns(6));
+        assert_eq!((call(&again), call(&new), call(&last)), (4, 5, 6));
         assert!(tell(to_child));
         child.join().unwrap()
     });
