@@ -1,14 +1,8 @@
 //! Aliases that get other definitions, or become them.
 
-use rewire::{Changed, Engine, Error, Level};
+use rewire::{Changed, Engine, Error};
 
-use crate::changing::{Case, Plain, add, function, returns, undo_all};
-
-fn at_each_level(test: impl Fn(Engine)) {
-    for level in [Level::O0, Level::O2] {
-        test(Case::new(level, 8).engine());
-    }
-}
+use crate::changing::{Plain, add, at_each_level, function, instead, returns, undo_all};
 
 fn define(engine: &Engine, ir: &str) -> Changed {
     let mut change = engine.main().change();
@@ -92,10 +86,6 @@ fn users_of_a_variable_follow_its_alias() {
         undo_all(&engine);
         assert_eq!(get(), 1);
     });
-}
-
-extern "C-unwind" fn instead() -> i32 {
-    -1
 }
 
 #[test]

@@ -1,14 +1,15 @@
-//! Adds, replaces and removes in one step: together or not at all, undone, and with no trace left.
+//! Adds, replaces and removes in one step: together or not at all, and undone.
 
 use rewire::{Engine, Error, Failure, Level, OptLevel, Options, TypeChange};
 
+use crate::changing::{
+    CALLER, Plain, add, function, instead, on_fresh_thread, reclaim_all, returns,
+};
 use crate::support::Checked;
 
 const LEVELS: [Level; 2] = [Level::O0, Level::O2];
 
-type Plain = extern "C-unwind" fn() -> i32;
-
-fn engine(level: Level, undo_depth: usize) -> Engine {
+pub(crate) fn engine(level: Level, undo_depth: usize) -> Engine {
     Engine::new(Options {
         level: OptLevel::Fixed(level),
         undo_depth,
@@ -17,61 +18,13 @@ fn engine(level: Level, undo_depth: usize) -> Engine {
     .unwrap()
 }
 
-fn function<F: Copy>(engine: &Engine, name: &str) -> F {
-    let address = engine.lookup(name).unwrap().get();
-    assert_eq!(size_of::<F>(), size_of::<u64>());
-    // SAFETY: the test says which type the function has, and keeps the engine alive.
-    unsafe { std::mem::transmute_copy(&address) }
-}
-
 /// Runs a test at each level, on a thread of its own: on a stack that others were on, addresses of
 /// code may stand that was at the same place.
-fn at_each_level(test: impl Fn(Level) + Sync) {
+pub(crate) fn at_each_level(test: impl Fn(Level) + Sync) {
     for level in LEVELS {
-        std::thread::scope(|scope| {
-            let run = scope.spawn(|| {
-                clear_stack();
-                test(level);
-            });
-            if let Err(panic) = run.join() {
-                std::panic::resume_unwind(panic);
-            }
-        });
+        on_fresh_thread(|| test(level));
     }
 }
-
-/// Stacks are used again, and where a frame has a hole, what was there before stays.
-#[inline(never)]
-fn clear_stack() {
-    std::hint::black_box([0u8; 512 << 10]);
-}
-
-/// Gives back all that was retired; other tests' threads may have to be waited for.
-fn reclaim_all(engine: &Engine) {
-    let mut last = engine.reclaim();
-    for _ in 0..1000 {
-        if last.left.is_empty() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-        last = engine.reclaim();
-    }
-    panic!("{last:?}");
-}
-
-fn returns(name: &str, value: i32) -> String {
-    format!("define i32 @{name}() {{\n ret i32 {value}\n}}\n")
-}
-
-fn add(engine: &Engine, ir: &str) -> rewire::UnitId {
-    engine.add_ir("test.ll", ir.as_bytes()).unwrap()
-}
-
-const CALLER: &str = "declare i32 @f()
-    define i32 @g() {
-      %x = call i32 @f()
-      ret i32 %x
-    }";
 
 #[test]
 fn all_of_a_change_or_nothing() {
@@ -143,10 +96,6 @@ fn what_others_use_is_not_removed() {
     });
 }
 
-extern "C-unwind" fn instead() -> i32 {
-    -1
-}
-
 #[test]
 fn a_removed_function_is_never_called() {
     at_each_level(|level| {
@@ -159,7 +108,7 @@ fn a_removed_function_is_never_called() {
         change.remove_unit(unit);
         change.force();
         change.commit().unwrap();
-        reclaim_all(&engine);
+        assert_eq!(reclaim_all(&engine), 0);
         engine.on_failure(|failure: &Failure<'_>| {
             let said = failure.to_string();
             assert!(said.contains("f is called and was removed"), "{said}");
@@ -213,7 +162,7 @@ fn another_copy_takes_over() {
             let removing = scope.spawn(|| engine.remove_unit(first).unwrap());
             removing.join().unwrap();
         });
-        reclaim_all(&engine);
+        assert_eq!(reclaim_all(&engine), 0);
         // The other body, the same variable with its value.
         assert_eq!(two(), 12 * 20);
         assert_eq!(engine.lookup("data").unwrap(), data);
@@ -257,144 +206,8 @@ fn undo_goes_back_step_by_step() {
         engine.undo().unwrap();
         assert_eq!(g(), 1);
         assert!(matches!(engine.undo(), Err(Error::NothingToUndo)));
-        reclaim_all(&engine);
+        assert_eq!(reclaim_all(&engine), 0);
         assert_eq!(g(), 1);
-    });
-}
-
-#[test]
-fn memory_comes_back() {
-    at_each_level(|level| {
-        let engine = engine(level, 0);
-        add(&engine, &returns("f", 0));
-        add(&engine, CALLER);
-        let g: Plain = function(&engine, "g");
-        assert_eq!(g(), 0);
-        let mut early = None;
-        for round in 1..=3000 {
-            engine.replace("f", returns("f", round).as_bytes()).unwrap();
-            assert_eq!(g(), round);
-            if round % 100 == 0 {
-                reclaim_all(&engine);
-                reclaim_all(&engine);
-                let report = engine.report();
-                let now = (report.code_bytes, report.data_bytes, engine.units().len());
-                assert_eq!(*early.get_or_insert(now), now);
-                assert_eq!(report.definitions_freed, u64::from(round.cast_unsigned()));
-            }
-        }
-        assert!(engine.retired().is_empty());
-    });
-}
-
-#[test]
-fn a_unit_leaves_no_trace() {
-    const UNIT: &str = "@counter = internal global i32 0
-        @text = private constant [3 x i8] c\"ab\\00\"
-        @table = internal constant [1 x ptr] [ptr @helper]
-        @own = thread_local global i32 5
-        define internal i32 @helper(i32 %x) {
-          %old = load i32, ptr @counter
-          %new = add i32 %old, %x
-          store i32 %new, ptr @counter
-          ret i32 %new
-        }
-        define i32 @enter() {
-          %own = load i32, ptr @own
-          %function = load ptr, ptr @table
-          %y = call i32 %function(i32 %own)
-          %c = load i8, ptr @text
-          %w = sext i8 %c to i32
-          %z = add i32 %y, %w
-          ret i32 %z
-        }";
-    at_each_level(|level| {
-        let engine = engine(level, 0);
-        let mut early = None;
-        for round in 0..600u64 {
-            let unit = add(&engine, UNIT);
-            assert_eq!(function::<Plain>(&engine, "enter")(), 5 + 97);
-            engine.remove_unit(unit).unwrap();
-            assert!(engine.lookup("enter").is_err());
-            if round % 50 == 49 {
-                reclaim_all(&engine);
-                reclaim_all(&engine);
-                let report = engine.report();
-                // A helper whose address was in a table keeps that for ever: a stub and a slot.
-                assert_eq!(report.tombstones, round + 1);
-                let page = 4096;
-                let stubs = (report.tombstones * 16).next_multiple_of(page);
-                let slots = report.tombstones * 8;
-                let now = (
-                    report.code_bytes - stubs,
-                    report.data_bytes.saturating_sub(slots),
-                );
-                let before: (u64, u64) = *early.get_or_insert(now);
-                assert!(now.0.abs_diff(before.0) <= page, "{before:?} {now:?}");
-                assert!(now.1.abs_diff(before.1) <= page, "{before:?} {now:?}");
-            }
-        }
-        assert!(engine.units().is_empty());
-    });
-}
-
-/// Ten frames of the function that is replaced each time it calls itself.
-#[test]
-fn a_body_stays_as_long_as_threads_return_into_it() {
-    use std::ffi::c_void;
-    struct State<'e> {
-        engine: &'e Engine,
-        round: i32,
-    }
-    extern "C-unwind" fn next(data: *mut c_void) {
-        // SAFETY: the test passes this, which outlives the call.
-        let state = unsafe { &mut *data.cast::<State<'_>>() };
-        state.round += 1;
-        state
-            .engine
-            .replace("f", body(state.round).as_bytes())
-            .unwrap();
-        let reclaimed = state.engine.reclaim();
-        assert_eq!(reclaimed.left.len(), state.round as usize, "{reclaimed:?}");
-        assert!(reclaimed.left.iter().all(|one| one.holder.is_some()));
-    }
-    fn body(round: i32) -> String {
-        format!(
-            "define i32 @f(i32 %depth, ptr %next, ptr %data) {{
-               %done = icmp eq i32 %depth, 0
-               br i1 %done, label %out, label %in
-             in:
-               call void %next(ptr %data)
-               %less = sub i32 %depth, 1
-               %x = call i32 @f(i32 %less, ptr %next, ptr %data)
-               %y = mul i32 %x, 2
-               %z = add i32 %y, {round}
-               ret i32 %z
-             out:
-               ret i32 {round}
-             }}"
-        )
-    }
-    at_each_level(|level| {
-        let engine = engine(level, 0);
-        add(&engine, &body(0));
-        type Nested =
-            extern "C-unwind" fn(i32, extern "C-unwind" fn(*mut c_void), *mut c_void) -> i32;
-        let f: Nested = function(&engine, "f");
-        let mut state = State {
-            engine: &engine,
-            round: 0,
-        };
-        // On a thread of its own: nothing stale is left on a stack afterwards.
-        let result = std::thread::scope(|scope| {
-            let data = (&raw mut state) as usize;
-            let run = move || f(10, next, data as *mut c_void);
-            scope.spawn(run).join().unwrap()
-        });
-        let expected = (0..10).rev().fold(10, |x, round| 2 * x + round);
-        assert_eq!(result, expected);
-        reclaim_all(&engine);
-        assert_eq!(engine.report().definitions_freed, 10);
     });
 }
 
@@ -443,7 +256,7 @@ fn variables_keep_their_values_and_constants_take_new_ones() {
         change.define("step", b"@step = constant i32 1000");
         change.commit().unwrap();
         assert_eq!((f(), through(), outside()), (1122, 1000, 1000));
-        reclaim_all(&engine);
+        assert_eq!(reclaim_all(&engine), 0);
         assert_eq!((f(), through(), outside()), (2122, 1000, 1000));
     });
 }
@@ -497,7 +310,7 @@ fn static_variables_are_matched_by_structure() {
         assert_eq!(function::<Plain>(&engine, "elsewhere")(), 50);
         // A body without it, and one with it again: the unit that had it first still has it.
         engine.replace("f", returns("f", 9).as_bytes()).unwrap();
-        reclaim_all(&engine);
+        assert_eq!(reclaim_all(&engine), 0);
         assert_eq!((f(), other()), (9, 22));
     });
 }
@@ -609,44 +422,6 @@ fn a_resolver_may_throw_through_the_call() {
 }
 
 #[test]
-fn a_text_outlives_the_body_that_it_came_from() {
-    type Text = extern "C-unwind" fn() -> *const u8;
-    let says = |text: &str| {
-        format!(
-            "@.str = private constant [4 x i8] c\"{text}\\00\"
-             define ptr @f() {{
-               ret ptr @.str
-             }}"
-        )
-    };
-    at_each_level(|level| {
-        let engine = engine(level, 0);
-        add(&engine, &says("one"));
-        let f: Text = function(&engine, "f");
-        let one = f();
-        engine.replace("f", says("two").as_bytes()).unwrap();
-        let two = f();
-        // The same text is the same constant.
-        engine.replace("f", says("two").as_bytes()).unwrap();
-        assert_eq!(f(), two);
-        engine.replace("f", says("six").as_bytes()).unwrap();
-        assert_ne!(f(), two);
-        reclaim_all(&engine);
-        reclaim_all(&engine);
-        for (text, expected) in [(one, b"one\0"), (two, b"two\0"), (f(), b"six\0")] {
-            // SAFETY: the text stays, as is promised.
-            assert_eq!(unsafe { text.cast::<[u8; 4]>().read() }, *expected);
-        }
-        assert!(engine.report().bytes_kept > 0);
-        // Removed, all of it goes.
-        let mut change = engine.main().change();
-        change.remove("f");
-        change.commit().unwrap();
-        reclaim_all(&engine);
-    });
-}
-
-#[test]
 fn a_new_version_takes_its_units_place() {
     let version = |step: i32, text: &str| {
         format!(
@@ -708,33 +483,6 @@ fn a_new_version_takes_its_units_place() {
 }
 
 #[test]
-fn a_library_leaves_as_a_whole() {
-    let engine = engine(Level::O0, 0);
-    let runtime = engine.new_library("runtime").unwrap();
-    runtime.add_ir("f.ll", returns("f", 3).as_bytes()).unwrap();
-    runtime.add_ir("h.ll", returns("h", 4).as_bytes()).unwrap();
-    engine.main().search(&[&runtime]).unwrap();
-    add(&engine, CALLER);
-    let g: Plain = function(&engine, "g");
-    assert_eq!(g(), 3);
-    assert!(matches!(runtime.remove(false), Err(Error::InUse { .. })));
-    assert!(matches!(
-        engine.main().remove(true),
-        Err(Error::MainLibrary)
-    ));
-    assert_eq!(g(), 3);
-    runtime.remove(true).unwrap();
-    assert_eq!(engine.libraries().len(), 1);
-    assert!(runtime.lookup("h").is_err());
-    assert!(matches!(runtime.add_ir("f.ll", b""), Err(Error::NoLibrary)));
-    engine.on_failure(|_| Some((instead as *const ()).into()));
-    assert_eq!(g(), -1);
-    reclaim_all(&engine);
-    // Another library may have the name.
-    engine.new_library("runtime").unwrap();
-}
-
-#[test]
 fn assembly_that_fails_takes_its_change_back() {
     at_each_level(|level| {
         let engine = engine(level, 0);
@@ -753,30 +501,6 @@ fn assembly_that_fails_takes_its_change_back() {
         assert_eq!(g(), 1);
         assert_eq!(engine.main().names(), names);
         assert!(matches!(engine.undo(), Err(Error::NothingToUndo)));
-    });
-}
-
-/// The unit that brings a new body is the engine's own: what is told of it is the function's name.
-#[test]
-fn what_retires_is_called_after_its_function() {
-    at_each_level(|level| {
-        let engine = engine(level, 0);
-        add(&engine, &returns("f", 1));
-        let body = "@text = internal constant [2 x i32] [i32 5, i32 6]
-            define ptr @f() {
-              ret ptr @text
-            }";
-        for _ in 0..2 {
-            let mut change = engine.main().change();
-            change.replace("f", body.as_bytes());
-            change.on_type_change(TypeChange::GoAhead);
-            change.commit().unwrap();
-            engine.lookup("f").unwrap();
-            function::<Plain>(&engine, "f")();
-        }
-        let retired = engine.retired();
-        assert!(!retired.is_empty());
-        assert!(retired.iter().all(|one| &*one.name == "f"), "{retired:?}");
     });
 }
 

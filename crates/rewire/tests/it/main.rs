@@ -15,6 +15,7 @@ mod model;
 mod observer;
 mod removing;
 mod replace;
+mod retiring;
 mod stress;
 mod support;
 mod threads;

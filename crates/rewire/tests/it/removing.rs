@@ -1,20 +1,8 @@
 //! Whose removal is refused, and what a step may define that another one removes.
 
-use rewire::{Engine, Error, Failure, Level, Options};
+use rewire::{Engine, Error, Failure, Options};
 
-use crate::changing::{Case, Plain, add, function, returns, undo_all};
-
-fn at_each_level(test: impl Fn(Engine)) {
-    for level in [Level::O0, Level::O2] {
-        test(Case::new(level, 8).engine());
-    }
-}
-
-const CALLER: &str = "declare i32 @f()
-    define i32 @g() {
-      %x = call i32 @f()
-      ret i32 %x
-    }";
+use crate::changing::{CALLER, Plain, add, at_each_level, function, instead, returns, undo_all};
 
 fn users(error: Error) -> Vec<String> {
     match error {
@@ -140,10 +128,6 @@ fn a_unit_is_reloaded_in_its_own_library() {
         let result = unsafe { library.call("f", &[]) };
         assert_eq!(result.unwrap(), Some(rewire::Value::I32(2)));
     });
-}
-
-extern "C-unwind" fn instead() -> i32 {
-    -1
 }
 
 #[test]

@@ -1,14 +1,6 @@
 //! What changes in one step, and names one another from several modules.
 
-use rewire::{Engine, Level};
-
-use crate::changing::{Case, Plain, add, function, returns, undo_all};
-
-fn at_each_level(test: impl Fn(Engine)) {
-    for level in [Level::O0, Level::O2] {
-        test(Case::new(level, 8).engine());
-    }
-}
+use crate::changing::{Plain, add, at_each_level, function, returns, undo_all};
 
 const CONSTANTS: &str = "@c = constant i32 1
     @p = constant ptr @c

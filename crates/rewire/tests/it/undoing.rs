@@ -3,15 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use rewire::{Answer, Engine, Error, ExecAddr, Level, Request, TypeChange};
+use rewire::{Answer, Engine, Error, ExecAddr, Request, TypeChange};
 
-use crate::changing::{Case, Plain, Turns, add, function, read, returns, undo_all, write};
-
-fn at_each_level(test: impl Fn(Engine)) {
-    for level in [Level::O0, Level::O2] {
-        test(Case::new(level, 8).engine());
-    }
-}
+use crate::changing::{
+    Plain, Turns, add, at_each_level, function, instead, read, returns, undo_all, write,
+};
 
 fn define(engine: &Engine, ir: &str) {
     let mut change = engine.main().change();
@@ -105,10 +101,6 @@ fn constants_and_inlined_bodies_are_what_they_were() {
 
 extern "C-unwind" fn given() -> i32 {
     3
-}
-
-extern "C-unwind" fn instead() -> i32 {
-    -1
 }
 
 #[test]

@@ -227,6 +227,25 @@ pub(crate) fn add(engine: &Engine, ir: &str) -> UnitId {
     engine.add_ir("test.ll", ir.as_bytes()).unwrap()
 }
 
+/// What runs instead of a function that can't be called, where a test says so.
+pub(crate) extern "C-unwind" fn instead() -> i32 {
+    -1
+}
+
+/// Calls `f`.
+pub(crate) const CALLER: &str = "declare i32 @f()
+    define i32 @g() {
+      %x = call i32 @f()
+      ret i32 %x
+    }";
+
+/// Runs a test at each level, with changes that can be undone.
+pub(crate) fn at_each_level(test: impl Fn(Engine)) {
+    for level in [Level::O0, Level::O2] {
+        test(Case::new(level, 8).engine());
+    }
+}
+
 pub(crate) fn returns(name: &str, value: i32) -> String {
     format!("define i32 @{name}() {{\n ret i32 {value}\n}}\n")
 }
