@@ -5,6 +5,7 @@ mod bench;
 mod callgrind;
 mod cases;
 mod corpus;
+mod csmith;
 mod demo;
 mod error;
 mod machine;
@@ -49,6 +50,8 @@ enum Task {
     Loom,
     /// Build the engine with ThreadSanitizer, and call, replace, remove and add from eleven threads; fail on anything that it reports.
     Tsan(tsan::Options),
+    /// Run random C programs of csmith in every mode, and with functions replaced while they run, against native builds.
+    Csmith(csmith::Options),
     /// Measure Rewire beside lli and native; print tables and write benches/RESULTS.md.
     Bench(bench::Options),
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Loom => models::run(),
         Task::Tsan(options) => tsan::run(&options),
+        Task::Csmith(options) => csmith::run_all(&options),
         Task::Bench(options) => bench::run(&options).map(|()| true),
         Task::Demo(options) => demo::run(&options).map(|()| true),
         Task::Corpus => build_corpus().map(|()| true),

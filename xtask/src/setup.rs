@@ -71,6 +71,16 @@ const NEEDS: &[Need] = &[
         there: || runs(Path::new("valgrind")),
     },
     Need {
+        package: "csmith",
+        why: "random C programs",
+        there: || runs(Path::new("csmith")),
+    },
+    Need {
+        package: "libcsmith-dev",
+        why: "what csmith's programs include",
+        there: || header("csmith/csmith.h"),
+    },
+    Need {
         package: "gdb",
         why: "tests of debugging",
         there: || runs(Path::new("gdb")),
@@ -193,7 +203,7 @@ fn install(missing: &[&Need]) -> Result<()> {
         .map(|need| need.package)
         .collect();
     if still.is_empty() {
-        Ok(())
+        forget_failed_search()
     } else {
         Err(Error::new(format!(
             "apt installed {}, but what it should bring is not where it was looked for",
@@ -201,6 +211,15 @@ fn install(missing: &[&Need]) -> Result<()> {
         ))
         .help("if LLVM_SYS_221_PREFIX is set, unset it or let it name the folder of LLVM 22"))
     }
+}
+
+/// Has cargo look for LLVM again: what it built of `llvm-sys` before LLVM was there says "no LLVM" for
+/// ever, because cargo doesn't know that the search depends on what is installed.
+fn forget_failed_search() -> Result<()> {
+    for profile in ["dev", "release"] {
+        run(command("cargo").args(["clean", "--quiet", "-p", "llvm-sys", "--profile", profile]))?;
+    }
+    Ok(())
 }
 
 fn run_apt(apt: &mut Command, typed: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::error::{Context, Error, Result};
 use crate::process::{command, line};
 use crate::rewire::Rewire;
 use crate::tally::Tally;
-use crate::{corpus, matrix, models, setup, tsan};
+use crate::{corpus, csmith, matrix, models, setup, tsan};
 
 /// What to test.
 #[derive(clap::Args)]
@@ -64,6 +64,12 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             Ok(false) => tally.fail("ThreadSanitizer", "it has something to report"),
             Err(error) => tally.fail("ThreadSanitizer", &error.to_string()),
         }
+    }
+    if !options.quick
+        && !options.corpus_only
+        && let Err(error) = csmith::try_all(&csmith::IN_TESTS, &mut tally)
+    {
+        tally.fail("csmith", &error.to_string());
     }
     if !options.quick
         && let Err(error) = the_corpus(options, &mut tally)
