@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         Task::Loom => models::run(),
         Task::Tsan(options) => tsan::run(&options),
         Task::Csmith(options) => csmith::run_all(&options),
-        Task::Bench(options) => bench::run(&options).map(|()| true),
+        Task::Bench(options) => bench::run(&options),
         Task::Demo(options) => demo::run(&options).map(|()| true),
         Task::Corpus => build_corpus().map(|()| true),
     };

@@ -179,6 +179,17 @@ impl Job {
         }
     }
 
+    /// The program that it runs.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The same with another program.
+    pub(crate) fn with_program(mut self, program: PathBuf) -> Self {
+        self.program = program;
+        self
+    }
+
     /// Adds one argument.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());

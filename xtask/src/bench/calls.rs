@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::cases::{lli, thousands};
-use super::measure::{Contender, Expected, LIMIT, PRINTED, in_turn};
+use super::measure::{Contender, Expected, LIMIT, PRINTED, Rounds};
 use super::results::{Limit, Results, Table};
 use crate::corpus::write;
 use crate::error::{Context, Result};
@@ -130,16 +130,15 @@ fn measure(
     title: String,
     note: &str,
     jobs: Vec<(String, Job)>,
-    rounds: usize,
+    rounds: &Rounds,
 ) -> Result<Table> {
-    eprintln!("{title}");
     let first = jobs[0].1.capture(LIMIT)?;
     let expected = Rc::new(Expected::from(first));
     let contenders: Vec<Contender> = jobs
         .into_iter()
         .map(|(label, job)| Contender::new(label, job, &expected).prints())
         .collect();
-    let rows = in_turn(&contenders, rounds)?;
+    let rows = rounds.in_turn(&title, &contenders)?;
     Ok(Table {
         key,
         title,
@@ -154,7 +153,7 @@ fn native(path: &Path, args: &[OsString]) -> (String, Job) {
 }
 
 /// Calls between compiled functions.
-pub(crate) fn calls(rewire: &Rewire, rounds: usize, results: &mut Results) -> Result<()> {
+pub(crate) fn calls(rewire: &Rewire, rounds: &Rounds, results: &mut Results) -> Result<()> {
     for (size, most) in CALLEES {
         let ir = all_calls(size);
         let program = Program::new(&format!("calls.{size}"), &ir, "calls.c", &["-O2"])?;
@@ -204,7 +203,7 @@ pub(crate) fn calls(rewire: &Rewire, rounds: usize, results: &mut Results) -> Re
 }
 
 /// First calls of functions whose code is there.
-pub(crate) fn first_call(rewire: &Rewire, rounds: usize, results: &mut Results) -> Result<()> {
+pub(crate) fn first_call(rewire: &Rewire, rounds: &Rounds, results: &mut Results) -> Result<()> {
     let mut ir = String::from(
         "@total = external global i32\ndeclare void @began()\ndeclare void @ended()\n",
     );
@@ -261,7 +260,7 @@ pub(crate) fn first_call(rewire: &Rewire, rounds: usize, results: &mut Results) 
 }
 
 /// C++ exceptions through three frames.
-pub(crate) fn throw(rewire: &Rewire, rounds: usize, results: &mut Results) -> Result<()> {
+pub(crate) fn throw(rewire: &Rewire, rounds: &Rounds, results: &mut Results) -> Result<()> {
     let mut programs = Vec::new();
     for loaded in LOADED {
         let ir = all_calls(loaded);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::generate::{Generated, generate};
-use super::measure::{Contender, Expected, LIMIT, Row, WALL, in_turn};
+use super::measure::{Contender, Expected, LIMIT, Rounds, Row, WALL};
 use super::results::{Limit, Maps, Results, Table};
 use crate::corpus::{self, Program};
 use crate::error::{Error, Result};
@@ -68,9 +68,8 @@ impl<'a> Field<'a> {
         self.add(label, Job::new(program).args(&self.args));
     }
 
-    fn measure(self, key: &str, title: &str, note: &str, rounds: usize) -> Result<Table> {
-        eprintln!("{title}");
-        let rows = in_turn(&self.contenders, rounds)?;
+    fn measure(self, key: &str, title: &str, note: &str, rounds: &Rounds) -> Result<Table> {
+        let rows = rounds.in_turn(title, &self.contenders)?;
         Ok(Table {
             key: key.into(),
             title: title.into(),
@@ -88,7 +87,7 @@ pub(crate) fn lli(kind: &str, options: &[&str], file: &Path) -> Result<Job> {
 }
 
 /// A `main` that returns 0.
-pub(crate) fn start(rewire: &Rewire, rounds: usize) -> Result<Table> {
+pub(crate) fn start(rewire: &Rewire, rounds: &Rounds) -> Result<Table> {
     let native = paths::corpus().join("start");
     let mut clang = command(paths::llvm_tool("clang")?);
     output_of(clang.arg("-w").arg(start_ll()).arg("-o").arg(&native))?;
@@ -111,7 +110,7 @@ pub(crate) fn program(
     program: Program,
     what: &str,
     args: &[OsString],
-    rounds: usize,
+    rounds: &Rounds,
 ) -> Result<Vec<Table>> {
     let mut tables = Vec::new();
     for level in ["O0", "O2"] {
@@ -133,7 +132,7 @@ pub(crate) fn program(
 }
 
 /// SQLite: 1,000 inserts and a query.
-pub(crate) fn sqlite(rewire: &Rewire, rounds: usize) -> Result<Vec<Table>> {
+pub(crate) fn sqlite(rewire: &Rewire, rounds: &Rounds) -> Result<Vec<Table>> {
     let args = [corpus::bench_sql().into()];
     program(
         rewire,
@@ -145,13 +144,13 @@ pub(crate) fn sqlite(rewire: &Rewire, rounds: usize) -> Result<Vec<Table>> {
 }
 
 /// Lua, a small script.
-pub(crate) fn lua(rewire: &Rewire, rounds: usize) -> Result<Vec<Table>> {
+pub(crate) fn lua(rewire: &Rewire, rounds: &Rounds) -> Result<Vec<Table>> {
     let args = [paths::corpus_inputs().join("bench.lua").into()];
     program(rewire, Program::Lua, "Lua, a small script", &args, rounds)
 }
 
 /// bzip2, compressing its second reference file.
-pub(crate) fn bzip2(rewire: &Rewire, rounds: usize) -> Result<Vec<Table>> {
+pub(crate) fn bzip2(rewire: &Rewire, rounds: &Rounds) -> Result<Vec<Table>> {
     let args = ["-c".into(), Program::Bzip2.file("sample2.ref").into()];
     program(
         rewire,
@@ -163,7 +162,7 @@ pub(crate) fn bzip2(rewire: &Rewire, rounds: usize) -> Result<Vec<Table>> {
 }
 
 /// SQLite from bitcode with debug information against the same without.
-pub(crate) fn debug_info(rewire: &Rewire, rounds: usize, results: &mut Results) -> Result<()> {
+pub(crate) fn debug_info(rewire: &Rewire, rounds: &Rounds, results: &mut Results) -> Result<()> {
     let (plain, debug) = (
         Program::Sqlite.file("O0.bc"),
         Program::Sqlite.file("debug.bc"),
@@ -192,7 +191,7 @@ pub(crate) fn debug_info(rewire: &Rewire, rounds: usize, results: &mut Results) 
 }
 
 /// Long runs at -O2, where compiling matters little.
-pub(crate) fn steady(rewire: &Rewire, rounds: usize) -> Result<Vec<Table>> {
+pub(crate) fn steady(rewire: &Rewire, rounds: &Rounds) -> Result<Vec<Table>> {
     let lua: Vec<OsString> = vec![paths::corpus_inputs().join("long.lua").into()];
     let bzip2: Vec<OsString> = vec!["-c".into(), corpus::long_text().into()];
     let mut tables = Vec::new();
@@ -234,7 +233,7 @@ pub(crate) struct Scaling {
 }
 
 /// Generated functions, all of them called, at -O0.
-pub(crate) fn generated(rewire: &Rewire, sizes: &[usize], rounds: usize) -> Result<Scaling> {
+pub(crate) fn generated(rewire: &Rewire, sizes: &[usize], rounds: &Rounds) -> Result<Scaling> {
     let programs = sizes
         .iter()
         .map(|&size| generate(size))
@@ -268,8 +267,7 @@ pub(crate) fn generated(rewire: &Rewire, sizes: &[usize], rounds: usize) -> Resu
         });
         add(program.size, &program.file, &expected)?;
     }
-    eprintln!("Generated functions");
-    let rows = in_turn(&contenders, rounds)?;
+    let rows = rounds.in_turn("Generated functions", &contenders)?;
     let width = 2 + LLI.len();
     let titles = std::iter::once("Start alone, for the tables that follow".to_owned()).chain(
         sizes

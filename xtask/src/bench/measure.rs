@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::earlier::Comparing;
 use crate::error::Result;
 use crate::process::{Ended, Job, Outcome, Peak};
 
@@ -34,11 +35,20 @@ const NANOSECONDS: Figure = Figure {
     suffix: "",
 };
 
+/// How often everything is measured, and whether beside an earlier build.
+pub(crate) struct Rounds {
+    /// Timed runs of each contender.
+    pub(crate) count: usize,
+    /// Only Rewire is measured then, beside an earlier build of it.
+    pub(crate) comparing: Option<Comparing>,
+}
+
 /// A program under measurement.
+#[derive(Clone)]
 pub(crate) struct Contender {
     /// What the table calls it.
     pub(crate) label: String,
-    job: Job,
+    pub(super) job: Job,
     /// Contenders of one line are tried from small to large: when one fails, larger ones are not
     /// tried. The number is the size.
     line: Option<(String, usize)>,
@@ -183,16 +193,32 @@ impl Tried {
     }
 }
 
-/// Runs all once, untimed, to check what they print; then times those that passed, in turn. There
-/// is a row for each contender, and for each figure of one that prints several.
-pub(crate) fn in_turn(contenders: &[Contender], rounds: usize) -> Result<Vec<Row>> {
+impl Rounds {
+    /// Measures the contenders of one piece of work: a row for each contender, and for each figure of
+    /// one that prints several.
+    pub(crate) fn in_turn(&self, title: &str, contenders: &[Contender]) -> Result<Vec<Row>> {
+        eprintln!("{title}");
+        match &self.comparing {
+            None => in_turn(contenders, self.count, BUDGET),
+            Some(comparing) => comparing.in_turn(title, contenders, self.count),
+        }
+    }
+}
+
+/// Runs all once, untimed, to check what they print; then times those that passed, in turn, each for
+/// about `budget`.
+pub(super) fn in_turn(
+    contenders: &[Contender],
+    rounds: usize,
+    budget: Duration,
+) -> Result<Vec<Row>> {
     let mut tried: Vec<Tried> = Vec::new();
     for contender in contenders {
         let (failure, rounds) = match skipped(contender, contenders, &tried) {
             Some(reason) => (Some(reason), 0),
             None => {
                 let outcome = contender.job.capture(LIMIT)?;
-                let share = BUDGET.as_secs_f64() / outcome.wall.as_secs_f64().max(1e-3);
+                let share = budget.as_secs_f64() / outcome.wall.as_secs_f64().max(1e-3);
                 let rounds = (share as usize).clamp(rounds.min(3), rounds);
                 (failure(contender, &outcome), rounds)
             }
@@ -266,6 +292,17 @@ impl Contender {
         figures
             .map(|figure| printed(&outcome.stdout, figure.word))
             .collect()
+    }
+
+    /// Its rows in a run that doesn't measure it.
+    pub(super) fn left_out(&self) -> Vec<Row> {
+        let tried = Tried {
+            failure: Some("left out".into()),
+            rounds: 0,
+            samples: vec![Vec::new(); self.figures.len().max(1)],
+            peak: Peak::default(),
+        };
+        self.rows(tried).collect()
     }
 
     /// What the table says of it.

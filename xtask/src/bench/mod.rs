@@ -3,6 +3,7 @@
 
 mod calls;
 pub(crate) mod cases;
+mod earlier;
 mod generate;
 pub(crate) mod measure;
 mod modules;
@@ -21,6 +22,8 @@ use crate::error::{Context, Result};
 use crate::paths::{self, shown};
 use crate::rewire::Rewire;
 use crate::{machine, matrix, setup};
+use earlier::Comparing;
+use measure::Rounds;
 use results::Results;
 
 /// One group of measurements.
@@ -84,16 +87,30 @@ pub(crate) struct Options {
     /// Measure this program instead of a new release build.
     #[arg(long, value_name = "PROGRAM")]
     rewire: Option<PathBuf>,
+    /// Measure Rewire alone, beside an earlier build whose `rewire` and `replacing` are in this folder
+    /// (another checkout's target/release), and fail if anything takes 1.03 times as long as it did.
+    #[arg(long, value_name = "FOLDER")]
+    against: Option<PathBuf>,
 }
 
-/// Measures, prints, and writes `benches/RESULTS.md`.
-pub(crate) fn run(options: &Options) -> Result<()> {
+/// Measures, prints, and writes `benches/RESULTS.md`; whether nothing is worse than an earlier build,
+/// where one is named.
+pub(crate) fn run(options: &Options) -> Result<bool> {
     setup::ensure(false)?;
     let rewire = Rewire::given_or_built(options.rewire.as_deref(), true)?;
     corpus::build(&corpus::PROGRAMS)?;
     // Before anything runs: our own load is not the machine's.
     let machine = machine::describe();
-    let results = measure(&rewire, options)?;
+    let rounds = Rounds {
+        count: usize::from(options.rounds),
+        comparing: options.against.as_deref().map(Comparing::new).transpose()?,
+    };
+    let results = measure(&rewire, options, &rounds)?;
+    if let Some(comparing) = &rounds.comparing {
+        let (text, holds) = comparing.markdown();
+        println!("{machine}{text}");
+        return Ok(holds);
+    }
     let text = results.markdown();
     println!("{machine}{text}");
     if options.only.is_empty() && options.rewire.is_none() && options.max_generated >= 100_000 {
@@ -113,12 +130,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         fs::write(&path, written).context(|| format!("write {}", shown(&path)))?;
         println!("\nwritten to {}", shown(&path));
     }
-    Ok(())
+    Ok(true)
 }
 
-fn measure(rewire: &Rewire, options: &Options) -> Result<Results> {
+fn measure(rewire: &Rewire, options: &Options, rounds: &Rounds) -> Result<Results> {
     let wanted = |group| options.only.is_empty() || options.only.contains(&group);
-    let rounds = usize::from(options.rounds);
     let mut results = Results::default();
     if wanted(Group::Start) {
         results.tables.push(cases::start(rewire, rounds)?);
@@ -157,7 +173,7 @@ fn measure(rewire: &Rewire, options: &Options) -> Result<Results> {
     if wanted(Group::DebugInfo) {
         cases::debug_info(rewire, rounds, &mut results)?;
     }
-    if wanted(Group::Compiled) {
+    if wanted(Group::Compiled) && rounds.comparing.is_none() {
         for program in [Program::Lua, Program::Sqlite] {
             for case in crate::cases::cases(program)? {
                 eprintln!("Counting functions: {}, {}", program.name(), case.name);
@@ -179,7 +195,7 @@ fn measure(rewire: &Rewire, options: &Options) -> Result<Results> {
 }
 
 /// The groups that are about replacing functions.
-fn replacing(rounds: usize, wanted: impl Fn(Group) -> bool, results: &mut Results) -> Result<()> {
+fn replacing(rounds: &Rounds, wanted: impl Fn(Group) -> bool, results: &mut Results) -> Result<()> {
     let programs = replacing::Programs::build()?;
     for group in REPLACING.into_iter().filter(|group| wanted(*group)) {
         let measure = match group {

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::cases::thousands;
 use super::generate::generate;
-use super::measure::{LIMIT, Row, median};
+use super::measure::{LIMIT, Rounds, Row, median};
 use super::results::{Limit, Results, Table};
 use crate::error::{Context, Result};
 use crate::paths::{self, shown};
@@ -22,7 +22,7 @@ const REDEFINITIONS: usize = 200;
 const GROWTH: f64 = 1.3;
 
 /// Redefining one of many functions, and calling it.
-pub(super) fn redefine(rewire: &Rewire, rounds: usize, results: &mut Results) -> Result<()> {
+pub(super) fn redefine(rewire: &Rewire, rounds: &Rounds, results: &mut Results) -> Result<()> {
     let title = "Redefining and calling in the REPL".to_owned();
     eprintln!("{title}");
     let script = paths::target().join("bench/redefine.repl");
@@ -34,14 +34,16 @@ pub(super) fn redefine(rewire: &Rewire, rounds: usize, results: &mut Results) ->
         let file = generate(size)?.file;
         let job = Job::new(rewire.program()).arg("repl").arg("--strict");
         let job = job.arg(file).stdin(&script);
-        contenders.push((
-            format!("{} functions loaded", thousands(size)),
-            job,
-            Vec::new(),
-        ));
+        let earlier = rounds.comparing.as_ref();
+        let earlier = earlier.and_then(|comparing| comparing.program(rewire.program()));
+        let earlier = earlier.map(|program| job.clone().with_program(program));
+        for job in std::iter::once(job).chain(earlier) {
+            let label = format!("{} functions loaded", thousands(size));
+            contenders.push((label, job, Vec::new()));
+        }
     }
     let mut failures = vec![None; contenders.len()];
-    for round in 0..rounds {
+    for round in 0..rounds.count {
         let count = contenders.len();
         for place in (0..count).map(|place| (place + round) % count) {
             let (_, job, samples) = &mut contenders[place];
@@ -52,8 +54,21 @@ pub(super) fn redefine(rewire: &Rewire, rounds: usize, results: &mut Results) ->
             }
         }
     }
-    let labels: Vec<String> = contenders.iter().map(|one| one.0.clone()).collect();
     let rows = contenders.into_iter().zip(failures);
+    let rows = rows.map(|((label, _, ms), failure)| Row {
+        label,
+        ms,
+        peak: Peak::default(),
+        failure,
+    });
+    let mut rows: Vec<Row> = rows.collect();
+    if let Some(comparing) = &rounds.comparing {
+        for pair in rows.chunks_exact(2) {
+            comparing.record(&title, pair[0].clone(), pair[1].clone());
+        }
+        rows = rows.into_iter().step_by(2).collect();
+    }
+    let labels: Vec<String> = rows.iter().map(|row| row.label.clone()).collect();
     results.tables.push(Table {
         key: "repl".into(),
         title,
@@ -62,14 +77,7 @@ pub(super) fn redefine(rewire: &Rewire, rounds: usize, results: &mut Results) ->
              says; the median of {REDEFINITIONS} in a process."
         ),
         unit: "µs",
-        rows: rows
-            .map(|((label, _, ms), failure)| Row {
-                label,
-                ms,
-                peak: Peak::default(),
-                failure,
-            })
-            .collect(),
+        rows,
     });
     results.limits.push(Limit::ratio(
         format!(

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::cases::thousands;
-use super::measure::{Contender, Expected, Figure, Row, in_turn};
+use super::measure::{Contender, Expected, Figure, Rounds, Row};
 use super::modules::{self, GROUP};
 use super::peer;
 use super::results::{Floor, Limit, Results, Table};
@@ -121,9 +121,8 @@ fn measure(
     title: &str,
     jobs: Vec<(String, Job)>,
     figures: &'static [Figure],
-    rounds: usize,
+    rounds: &Rounds,
 ) -> Result<Vec<Row>> {
-    eprintln!("{title}");
     let expected = Rc::new(Expected {
         stdout: Vec::new(),
         ended: Ended::Code(0),
@@ -132,11 +131,11 @@ fn measure(
         .into_iter()
         .map(|(label, job)| Contender::new(label, job, &expected).prints_figures(figures))
         .collect();
-    in_turn(&contenders, rounds)
+    rounds.in_turn(title, &contenders)
 }
 
 /// Replacing one of many functions, and linking alone.
-pub(super) fn replace(programs: &Programs, rounds: usize, results: &mut Results) -> Result<()> {
+pub(super) fn replace(programs: &Programs, rounds: &Rounds, results: &mut Results) -> Result<()> {
     const ALL: &str = "rewire, all compiled";
     const CALLED: &str = "rewire, called ones compiled";
     const PEER_ALL: &str = "orc, all compiled and redirectable";
@@ -201,7 +200,7 @@ pub(super) fn replace(programs: &Programs, rounds: usize, results: &mut Results)
 }
 
 /// The last part of replacing: from a link graph until callers go to the new body.
-fn link(programs: &Programs, rounds: usize, results: &mut Results) -> Result<()> {
+fn link(programs: &Programs, rounds: &Rounds, results: &mut Results) -> Result<()> {
     let file = modules::many_callers(SITES)?;
     let file = file.to_string_lossy();
     let args = ["link", &file, REPLACEMENTS];
@@ -239,7 +238,7 @@ fn link(programs: &Programs, rounds: usize, results: &mut Results) -> Result<()>
 }
 
 /// Calls of a function in a hot loop, before and after it was replaced.
-pub(super) fn hot(programs: &Programs, rounds: usize, results: &mut Results) -> Result<()> {
+pub(super) fn hot(programs: &Programs, rounds: &Rounds, results: &mut Results) -> Result<()> {
     let args = ["hot", CALLS];
     let jobs = vec![
         ("rewire".to_owned(), programs.own(&args)),
@@ -267,7 +266,11 @@ pub(super) fn hot(programs: &Programs, rounds: usize, results: &mut Results) -> 
 }
 
 /// Adding and removing a unit.
-pub(super) fn remove_add(programs: &Programs, rounds: usize, results: &mut Results) -> Result<()> {
+pub(super) fn remove_add(
+    programs: &Programs,
+    rounds: &Rounds,
+    results: &mut Results,
+) -> Result<()> {
     let args = ["remove-add", CYCLES];
     let jobs = vec![
         ("rewire".to_owned(), programs.own(&args)),
@@ -290,7 +293,7 @@ pub(super) fn remove_add(programs: &Programs, rounds: usize, results: &mut Resul
 }
 
 /// What many redefinitions of one function leave behind.
-pub(super) fn redefine(programs: &Programs, rounds: usize, results: &mut Results) -> Result<()> {
+pub(super) fn redefine(programs: &Programs, rounds: &Rounds, results: &mut Results) -> Result<()> {
     let args = ["redefine", REDEFINITIONS];
     let jobs = vec![
         ("rewire".to_owned(), programs.own(&args)),

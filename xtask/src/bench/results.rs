@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::cases::{LLI, row, thousands};
-use super::measure::{Row, Spread, ratio, spread};
+use super::earlier::{Compared, MOST};
+use super::measure::{Row, Spread, median, ratio, spread};
 use crate::matrix::{COMPILED_BAR, Compiled};
 
 /// The contenders of one piece of work; the first is what the others are compared with.
@@ -436,6 +437,44 @@ pub(crate) fn bars_table(bars: &[Bar]) -> String {
         &["what", "bar", "measured", "holds"],
         &rows,
     )
+}
+
+/// The median over the rounds of how many times longer `now` took than `before`.
+pub(super) fn median_of_ratios(now: &Row, before: &Row) -> Option<f64> {
+    if now.failure.is_some() || before.failure.is_some() {
+        return None;
+    }
+    let rounds = now.ms.iter().zip(&before.ms);
+    median(&rounds.map(|(now, before)| now / before).collect::<Vec<_>>())
+}
+
+/// A table of figures now and before.
+pub(super) fn comparison(found: &[Compared]) -> String {
+    let rows: Vec<Vec<String>> = found.iter().map(compared).collect();
+    let note = format!("Medians; of the ratios, of all rounds. At most {MOST} times what it was.");
+    let heads = ["what", "before", "now", "rounds", "now / before", "holds"];
+    section("Now and before", &note, &heads, &rows)
+}
+
+fn compared(one: &Compared) -> Vec<String> {
+    let cell = |row: &Row| match (&row.failure, row.median()) {
+        (Some(failure), _) => failure.clone(),
+        (None, Some(median)) => number(median),
+        (None, None) => "-".into(),
+    };
+    let ratio = median_of_ratios(&one.now, &one.before);
+    let rounds = one.now.ms.len().min(one.before.ms.len());
+    vec![
+        one.what.clone(),
+        cell(&one.before),
+        cell(&one.now),
+        rounds.to_string(),
+        ratio.map_or("-".into(), |ratio| format!("{ratio:.3}")),
+        match ratio {
+            Some(ratio) if ratio <= MOST => "yes".into(),
+            _ => "**no**".into(),
+        },
+    ]
 }
 
 /// A heading, a line, and a table whose columns line up in a terminal too.
