@@ -185,7 +185,12 @@ impl Sample {
     fn make(seed: u32, folder: &Path) -> Result<Option<Self>> {
         fs::create_dir_all(folder).context(|| format!("make {}", shown(folder)))?;
         let source = folder.join("program.c");
-        let text = output_of(command("csmith").args(["--seed", &seed.to_string()]))?;
+        let mut csmith = command("csmith");
+        // It leaves a description of the machine where it runs.
+        csmith
+            .args(["--seed", &seed.to_string()])
+            .current_dir(folder);
+        let text = output_of(&mut csmith)?;
         write(&source, &text)?;
         let mut outcomes = Vec::new();
         for level in ["-O0", "-O2"] {
