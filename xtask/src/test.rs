@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::corpus::Program;
 use crate::error::{Context, Error, Result};
@@ -39,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut tally = Tally::default();
     if !options.corpus_only {
         step(&["fmt", "--all", "--check"], &mut tally);
+        documentation(&mut tally);
         step(
             &[
                 "clippy",
@@ -100,10 +101,22 @@ fn chosen(names: &[String]) -> Result<Vec<Program>> {
     names.iter().map(find).collect()
 }
 
+/// Builds the documentation; a warning is a failure.
+fn documentation(tally: &mut Tally) {
+    let mut cargo = command("cargo");
+    cargo.args(["doc", "--workspace", "--no-deps", "--all-features"]);
+    cargo.env("RUSTDOCFLAGS", "-D warnings");
+    run_step(cargo, tally);
+}
+
 /// One call of cargo that counts as one test.
 fn step(args: &[&str], tally: &mut Tally) {
     let mut cargo = command("cargo");
     cargo.args(args);
+    run_step(cargo, tally);
+}
+
+fn run_step(mut cargo: Command, tally: &mut Tally) {
     let name = line(&cargo);
     println!("$ {name}");
     match cargo.status() {

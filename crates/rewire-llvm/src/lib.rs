@@ -16,6 +16,7 @@
 //! What is deliberately absent: linking, live memory, and any idea of which definition of a name
 //! is the right one: the engine says so with [`GlobalState`].
 
+mod bitcode;
 mod call_plan;
 mod codegen;
 mod contents;
@@ -28,6 +29,7 @@ mod index;
 mod module;
 pub mod names;
 
+pub use bitcode::verified_bitcode;
 pub use call_plan::CallPlan;
 pub use codegen::{Codegen, Level};
 pub use contents::{Contents, GlobalUse};

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 
 use llvm_sys::bit_reader::LLVMGetBitcodeModuleInContext2;
-use llvm_sys::bit_writer::LLVMWriteBitcodeToMemoryBuffer;
 use llvm_sys::core::{
     LLVMContextSetDiscardValueNames, LLVMCreateMemoryBufferWithMemoryRange,
     LLVMCreateMemoryBufferWithMemoryRangeCopy, LLVMDisposeMemoryBuffer, LLVMDisposeModule,
-    LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDataLayoutStr, LLVMGetInitializer,
-    LLVMGetModuleInlineAsm, LLVMGetTarget, LLVMIsAGlobalVariable, LLVMPrintValueToString,
+    LLVMGetDataLayoutStr, LLVMGetInitializer, LLVMGetModuleInlineAsm, LLVMGetTarget,
+    LLVMIsAGlobalVariable, LLVMPrintValueToString,
 };
 use llvm_sys::ir_reader::LLVMParseIRInContext2;
-use llvm_sys::prelude::{LLVMContextRef, LLVMMemoryBufferRef, LLVMModuleRef, LLVMValueRef};
+use llvm_sys::prelude::{LLVMContextRef, LLVMModuleRef, LLVMValueRef};
 
+use crate::bitcode;
 use crate::call_plan::{self, CallPlan};
 use crate::codegen::Host;
 use crate::context::{self, Context};
@@ -311,17 +311,10 @@ impl Module {
     /// As [`Module::verify_all`].
     pub fn to_bitcode(&self) -> Result<Source, LlvmError> {
         self.verify_all()?;
-        // SAFETY: the module is valid, and the buffer is ours.
-        let bytes = unsafe {
-            let buffer: LLVMMemoryBufferRef = LLVMWriteBitcodeToMemoryBuffer(self.module);
-            let start = LLVMGetBufferStart(buffer).cast::<u8>();
-            let bytes = std::slice::from_raw_parts(start, LLVMGetBufferSize(buffer)).into();
-            LLVMDisposeMemoryBuffer(buffer);
-            bytes
-        };
         Ok(Source {
             name: self.name.clone(),
-            bytes,
+            // SAFETY: the module is valid, and verified.
+            bytes: unsafe { bitcode::written(self.module) },
         })
     }
 

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::failure::Failure;
 use crate::host;
 use crate::inspect::{self, Inspection};
+use crate::ir::Ir;
 use crate::ledger::{Generation, LibraryId};
 use crate::library::Library;
 use crate::options::Options;
@@ -103,15 +104,15 @@ impl Engine {
         ledger.units().iter().map(|unit| unit.info()).collect()
     }
 
-    /// Adds a module of IR, bitcode or text; `name` is for messages. Nothing is compiled, and of
-    /// bitcode no function body is read.
+    /// Adds a module of IR: bitcode, text, or a module of inkwell's (see [`Ir`]); `name` is for
+    /// messages. Nothing is compiled, and of bitcode no function body is read.
     ///
     /// # Errors
     ///
     /// Bytes that are no IR, IR that the verifier rejects or that is for another machine, names
     /// that are defined already. Nothing has been added then.
-    pub fn add_ir(&self, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
-        self.main().add_ir(name, bytes)
+    pub fn add_ir<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<UnitId, Error> {
+        self.main().add_ir(name, ir)
     }
 
     /// As [`Engine::add_ir`], for code that will never be replaced. When one of its functions is
@@ -129,8 +130,8 @@ impl Engine {
     /// # Errors
     ///
     /// As [`Engine::add_ir`].
-    pub fn add_ir_frozen(&self, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
-        self.main().add_ir_frozen(name, bytes)
+    pub fn add_ir_frozen<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<UnitId, Error> {
+        self.main().add_ir_frozen(name, ir)
     }
 
     /// Adds a file of IR. It is read, not mapped: compilers rewrite files in place.
@@ -219,7 +220,7 @@ impl Engine {
     ///
     /// The function doesn't exist, its type differs, or the module can't be compiled or linked.
     /// The former body stays in force then.
-    pub fn replace(&self, name: &str, ir: &[u8]) -> Result<Generation, Error> {
+    pub fn replace<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<Generation, Error> {
         self.main().replace(name, ir)
     }
 

@@ -10,8 +10,8 @@
 //! ([`Library::function`]), or called by types that only the engine knows ([`Library::call`]).
 //! [`Library::state`] shows what the ledger knows, [`CompileObserver`] what is compiled and why.
 //!
-//! With the feature `inkwell`, modules that were built with that crate are taken as they are;
-//! `examples/inkwell.rs` shows it.
+//! With the feature `inkwell`, modules that were built with that crate are taken wherever IR is
+//! ([`Ir`]); `examples/inkwell.rs` shows it.
 //!
 //! The way of a function: `unit` (IR that was added) → `ledger` (its name) → `first_call` →
 //! `compile` → `link` → `ledger` again, and a store to its slot.
@@ -33,6 +33,7 @@ mod function;
 mod gate;
 mod host;
 mod inspect;
+mod ir;
 mod ledger;
 mod library;
 mod link;
@@ -65,6 +66,7 @@ pub use inspect::{
     FunctionSize, Home, InspectedUnit, Inspection, Structor, Symbol, SymbolId, SymbolKind,
     SymbolUse,
 };
+pub use ir::Ir;
 pub use ledger::{EntryKind, Generation, LibraryId, UseAspect};
 pub use library::Library;
 pub use observe::{LinkObserver, LinkRecord, RecordedUse};

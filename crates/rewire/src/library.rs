@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::function::{Data, Function, FunctionPointer};
 use crate::gate;
+use crate::ir::Ir;
 use crate::ledger::{Definition, EntryKind, Generation, LibraryId, State};
 use crate::outside::Resolver;
 use crate::process::fork;
@@ -88,15 +89,16 @@ impl Library {
         self.core.ledger().library_name(self.id).clone()
     }
 
-    /// Adds a module of IR, bitcode or text; `name` is for messages. Nothing is compiled, and of
-    /// bitcode no function body is read.
+    /// Adds a module of IR: bitcode, text, or a module of inkwell's (see [`Ir`]); `name` is for
+    /// messages. Nothing is compiled, and of bitcode no function body is read.
     ///
     /// # Errors
     ///
     /// Bytes that are no IR, IR that the verifier rejects or that is for another machine, names
     /// that the library defines already. Nothing has been added then.
-    pub fn add_ir(&self, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
-        self.add(|_| Ok(source(name, bytes)), false)
+    pub fn add_ir<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<UnitId, Error> {
+        let source = ir.into().source(name)?;
+        self.add(|_| Ok(source), false)
     }
 
     /// As [`Library::add_ir`], for code that will never be replaced: see
@@ -105,8 +107,9 @@ impl Library {
     /// # Errors
     ///
     /// As [`Library::add_ir`].
-    pub fn add_ir_frozen(&self, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
-        self.add(|_| Ok(source(name, bytes)), true)
+    pub fn add_ir_frozen<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<UnitId, Error> {
+        let source = ir.into().source(name)?;
+        self.add(|_| Ok(source), true)
     }
 
     /// Adds a file of IR. It is read, not mapped: compilers rewrite files in place.
@@ -127,7 +130,8 @@ impl Library {
         self.add(|core| read_file(core, path), true)
     }
 
-    /// Adds a copy of a module that was built with `inkwell`.
+    /// Adds a copy of a module that was built with `inkwell`, under the module's own name. All else
+    /// that takes IR takes such a module as well (see [`Ir`]).
     ///
     /// # Errors
     ///
@@ -135,9 +139,7 @@ impl Library {
     #[cfg(feature = "inkwell")]
     pub fn add_module(&self, module: &inkwell::module::Module<'_>) -> Result<UnitId, Error> {
         let name = module.get_name().to_string_lossy().into_owned();
-        let bitcode = module.write_bitcode_to_memory();
-        // Bitcode ends with a byte that LLVM adds for readers of C strings.
-        self.add_ir(&name, bitcode.as_slice())
+        self.add_ir(&name, module)
     }
 
     fn add(
@@ -387,7 +389,7 @@ impl Library {
     /// # Errors
     ///
     /// As [`Engine::replace`](crate::Engine::replace).
-    pub fn replace(&self, name: &str, ir: &[u8]) -> Result<Generation, Error> {
+    pub fn replace<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<Generation, Error> {
         let mut change = self.change();
         change.replace(name, ir);
         let changed = change.commit()?;
@@ -583,13 +585,6 @@ impl Library {
     }
 }
 
-fn source(name: &str, bytes: &[u8]) -> Source {
-    Source {
-        name: name.into(),
-        bytes: bytes.into(),
-    }
-}
-
 fn read_file(core: &Core, path: &Path) -> Result<Source, Error> {
     let timer = core.timings.start(Phase::Load);
     let bytes = std::fs::read(path).map_err(|source| Error::Read {
@@ -597,5 +592,5 @@ fn read_file(core: &Core, path: &Path) -> Result<Source, Error> {
         source,
     })?;
     timer.stop();
-    Ok(source(&path.to_string_lossy(), &bytes))
+    Ir::from(bytes).source(&path.to_string_lossy())
 }

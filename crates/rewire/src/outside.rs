@@ -15,6 +15,7 @@ use crate::client;
 use crate::core::Core;
 use crate::error::Error;
 use crate::host::{self, HostSymbol};
+use crate::ir::Ir;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, State};
 use crate::recording::Loading;
 use crate::unit::UnitPlace;
@@ -48,6 +49,41 @@ pub enum Answer {
     },
     /// A function whose IR is made when it is called; until then it has an address.
     Lazy(LazyIr),
+    /// The resolver is the one to ask, and has nothing to give; this is why. Nobody else is asked.
+    Failed(String),
+}
+
+impl Answer {
+    /// [`Answer::Ir`] of IR in whichever form it is, a module of inkwell's for example; or
+    /// [`Answer::Failed`], if that breaks a rule of the language.
+    ///
+    /// ```
+    /// # use rewire::{Answer, Engine, Options, Request};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.resolve_with(|request: &Request<'_>| {
+    ///     (request.name == "one")
+    ///         .then(|| Answer::ir("one.ll", "define i32 @one() {\n ret i32 1\n}"))
+    /// });
+    /// main.add_ir("f.ll", "declare i32 @one()
+    ///     define i32 @f() {
+    ///       %x = call i32 @one()
+    ///       ret i32 %x
+    ///     }")?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { main.function::<extern "C" fn() -> i32>("f")? };
+    /// assert_eq!(f(), 1);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    pub fn ir<'i>(name: &str, ir: impl Into<Ir<'i>>) -> Self {
+        match ir.into().into_bytes() {
+            Ok(bytes) => Self::Ir {
+                name: name.to_owned(),
+                bytes,
+            },
+            Err(reason) => Self::Failed(reason),
+        }
+    }
 }
 
 impl fmt::Debug for Answer {
@@ -56,11 +92,13 @@ impl fmt::Debug for Answer {
             Self::Address(address) => f.debug_tuple("Address").field(address).finish(),
             Self::Ir { name, .. } => f.debug_struct("Ir").field("name", name).finish(),
             Self::Lazy(_) => f.write_str("Lazy"),
+            Self::Failed(reason) => f.debug_tuple("Failed").field(reason).finish(),
         }
     }
 }
 
-/// Makes the IR of a function: a module that defines it, as bitcode or text; or says why not.
+/// Makes the IR of a function: a module that defines it, as bitcode or text; or says why not. From
+/// IR in other forms, [`Ir::into_bytes`] makes what it returns.
 pub type LazyIr = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
 
 /// Is asked for names that nothing defines; given to [`Library::resolve_with`](crate::Library::resolve_with).
@@ -150,6 +188,7 @@ impl Core {
                     _ => Ok(Found::Entered),
                 }
             }
+            Some(Answer::Failed(reason)) => Err(Error::NotGenerated { name, reason }),
             Some(Answer::Lazy(make)) => {
                 let mut ledger = self.ledger();
                 if ledger.entry(id).definition == Definition::None {

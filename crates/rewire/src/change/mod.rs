@@ -24,6 +24,7 @@ pub(crate) use undo::{History, undo};
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::ir::Ir;
 use crate::ledger::{Generation, LibraryId};
 use crate::process::fork;
 use crate::unit::UnitId;
@@ -147,6 +148,8 @@ pub struct Change {
 #[derive(Debug, Default)]
 struct Terms {
     steps: Vec<Step>,
+    /// What is wrong with a module that isn't among the steps because of it.
+    refused: Option<Error>,
     type_change: TypeChange,
     is_forced: bool,
 }
@@ -173,11 +176,22 @@ impl Change {
         self
     }
 
+    /// A step that brings IR; what is wrong with it is for [`Change::commit`] to say.
+    fn bring(&mut self, name: &str, ir: Ir<'_>, step: impl FnOnce(Source) -> Step) -> &mut Self {
+        match ir.source(name) {
+            Ok(source) => self.step(step(source)),
+            Err(error) => {
+                self.terms.refused.get_or_insert(error);
+                self
+            }
+        }
+    }
+
     /// Adds a module of IR whose names are new; `name` is for messages. The unit stays until it is
     /// removed.
-    pub fn add(&mut self, name: &str, ir: &[u8]) -> &mut Self {
-        self.step(Step::Add {
-            source: source(name, ir),
+    pub fn add<'i>(&mut self, name: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
+        self.bring(name, ir.into(), |source| Step::Add {
+            source,
             is_frozen: false,
         })
     }
@@ -185,15 +199,15 @@ impl Change {
     /// Takes a module of IR: each of its definitions is added, or replaces the one of its name. Of
     /// a variable that is replaced, the value stays where the type is the same and it isn't
     /// constant. Its unit goes when nothing of it is in force any more.
-    pub fn define(&mut self, name: &str, ir: &[u8]) -> &mut Self {
-        self.step(Step::Define(source(name, ir)))
+    pub fn define<'i>(&mut self, name: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
+        self.bring(name, ir.into(), Step::Define)
     }
 
     /// Gives one function a new body; the module may define nothing else that others see.
-    pub fn replace(&mut self, function: &str, ir: &[u8]) -> &mut Self {
-        self.step(Step::Replace {
-            name: function.into(),
-            source: source(&format!("{NEW_BODY}{function}"), ir),
+    pub fn replace<'i>(&mut self, function: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
+        let name = function.into();
+        self.bring(&format!("{NEW_BODY}{function}"), ir.into(), |source| {
+            Step::Replace { name, source }
         })
     }
 
@@ -201,11 +215,8 @@ impl Change {
     /// defined and doesn't define any more are removed. Its own functions and variables
     /// (`static` in C) are matched with their former selves. What its module-level assembly defines
     /// takes the place of what that of the former version did, whoever uses it.
-    pub fn reload(&mut self, unit: UnitId, name: &str, ir: &[u8]) -> &mut Self {
-        self.step(Step::Reload {
-            unit,
-            source: source(name, ir),
-        })
+    pub fn reload<'i>(&mut self, unit: UnitId, name: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
+        self.bring(name, ir.into(), |source| Step::Reload { unit, source })
     }
 
     /// Removes a name. Where another unit has a copy of the definition (COMDAT, weak), that takes
@@ -241,7 +252,10 @@ impl Change {
     /// Anything that is wrong with any of it: modules that LLVM refuses, definitions that can't be
     /// compiled or linked, types that differ, names that are defined twice, names that others use
     /// and that were to be removed, units that are gone. Nothing has changed then.
-    pub fn commit(self) -> Result<Changed, Error> {
+    pub fn commit(mut self) -> Result<Changed, Error> {
+        if let Some(error) = self.terms.refused.take() {
+            return Err(error);
+        }
         let caller = Caller::here();
         let core = self.core.clone();
         let inside = fork::hold_off();
@@ -273,18 +287,11 @@ pub(crate) fn renew(
 ) -> Result<(), Error> {
     let step = Step::Replace {
         name: name.clone(),
-        source: source(&format!("{NEW_BODY}{name}"), bytes),
+        source: Ir::from(bytes).source(&format!("{NEW_BODY}{name}"))?,
     };
     let terms = Terms {
         steps: vec![step],
         ..Terms::default()
     };
     commit::commit(core, library, terms).map(|_| ())
-}
-
-fn source(name: &str, bytes: &[u8]) -> Source {
-    Source {
-        name: name.into(),
-        bytes: bytes.into(),
-    }
 }
