@@ -26,8 +26,8 @@ namespace {
 
 class Extractor final : public ValueMaterializer {
 public:
-  Extractor(RewireIndex &index, const uint8_t *states, bool fold, bool whole)
-      : index(index), states(states), fold(fold), whole(whole), source(index.module),
+  Extractor(RewireIndex &index, const uint8_t *states, bool fold, bool whole, bool text = false)
+      : index(index), states(states), fold(fold), whole(whole), text(text), source(index.module),
         target(std::make_unique<Module>("", source.getContext())) {
     target->setDataLayout(source.getDataLayout());
     target->setTargetTriple(source.getTargetTriple());
@@ -51,7 +51,7 @@ public:
       declareBody(*function);
     for (size_t ordinal : roots)
       if (auto *variable = dyn_cast<GlobalVariable>(index.globals[ordinal]))
-        bring(*variable);
+        bring(*variable, /*asRoot=*/true);
     // Where one function's code holds addresses of another's blocks, the other is cloned first,
     // so that the blocks can be named.
     for (Function *function : functions)
@@ -111,6 +111,15 @@ public:
 
 private:
   Value *make(GlobalValue &value) {
+    Value *fresh = makeAs(value);
+    // Who is given the text back knows by this which names are its unit's own.
+    if (text && state(value) & REWIRE_OWN)
+      if (auto *global = dyn_cast<GlobalValue>(fresh); global && !global->hasLocalLinkage())
+        global->setVisibility(GlobalValue::HiddenVisibility);
+    return fresh;
+  }
+
+  Value *makeAs(GlobalValue &value) {
     GlobalValue *global = &value;
     if (auto *function = dyn_cast<Function>(global))
       return declare(*function);
@@ -124,6 +133,9 @@ private:
   bool fold;
   // The bodies belong together for ever, so that each mention of one may be the body itself.
   bool whole;
+  // It is for people, who may change it and give it back: what is extracted says all that its
+  // definition says.
+  bool text;
   Module &source;
   std::unique_ptr<Module> target;
   // It has room for 64 values unless it is told otherwise, and mostly holds none.
@@ -258,13 +270,16 @@ private:
     else
       cloneInto(*body, function);
     body->setLinkage(GlobalValue::ExternalLinkage);
-    body->setVisibility(GlobalValue::DefaultVisibility);
+    body->setVisibility(text ? function.getVisibility() : GlobalValue::DefaultVisibility);
     body->setDSOLocal(false);
     body->setComdat(nullptr);
-    body->setSection("");
+    if (!text)
+      body->setSection("");
     // What reads it does so by the function's address, which is not the body's.
     if (body->hasPrefixData())
-      body->setPrefixData(nullptr);
+      body->setPrefixData(text ? cast<Constant>(MapValue(function.getPrefixData(), values,
+                                                         RF_None, nullptr, this))
+                               : nullptr);
     if (body->hasPrologueData()) {
       ValueToValueMapTy own;
       own[&function] = body;
@@ -378,19 +393,23 @@ private:
     return declaration;
   }
 
-  Value *bring(GlobalVariable &variable) {
+  Value *bring(GlobalVariable &variable, bool asRoot = false) {
     if (Value *known = made.lookup(&variable))
       return known;
     uint8_t known = state(variable);
     bool elected = known & REWIRE_ELECTED;
-    bool with_value = elected && !(known & REWIRE_PLACED) && variable.hasInitializer() &&
-                      bodiesAreHere(variable);
+    // A table of its labels is part of a body: the next body has other labels.
+    const bool is_table = tables.contains(&variable) && variable.hasInitializer() && !asRoot &&
+                          (text || (variable.isConstant() && variable.hasLocalLinkage()));
+    bool with_value = is_table || (elected && !(known & REWIRE_PLACED) &&
+                                   variable.hasInitializer() && bodiesAreHere(variable));
     // Addresses of another object's blocks can't be written down.
     bool fold_only = elected && (known & REWIRE_PLACED) && fold && variable.isConstant() &&
                      !index.jumpTables.count(&variable) &&
                      variable.hasDefinitiveInitializer() && !variable.isThreadLocal();
     GlobalValue::LinkageTypes linkage =
-        with_value                            ? definedAs(variable)
+        is_table                              ? GlobalValue::InternalLinkage
+        : with_value                          ? definedAs(variable)
         : fold_only                           ? GlobalValue::AvailableExternallyLinkage
         : variable.hasExternalWeakLinkage()   ? GlobalValue::ExternalWeakLinkage
                                               : GlobalValue::ExternalLinkage;
@@ -407,7 +426,9 @@ private:
       copy->setDSOLocal(true);
     // Named by its symbol: a variable of default visibility that is close by is named by its
     // section, and another thread's object may bring the copy that counts.
-    if (with_value && !variable.isThreadLocal())
+    if (with_value && text && !is_table)
+      copy->setVisibility(variable.getVisibility());
+    else if (with_value && !text && !is_table && !variable.isThreadLocal())
       copy->setVisibility(GlobalValue::HiddenVisibility);
     made[&variable] = copy;
     if (with_value) {
@@ -416,7 +437,7 @@ private:
     }
     if (with_value || fold_only)
       pending.push_back({&variable, copy});
-    if (fold_only || (with_value && fold && variable.isConstant()))
+    if (fold_only || (with_value && !is_table && fold && variable.isConstant()))
       index.shown.push_back(index.ordinals.lookup(&variable));
     return copy;
   }
@@ -439,7 +460,7 @@ private:
   // An alias that its module defines is what it stands for; another is a name to resolve.
   Value *follow(GlobalValue &global) {
     if (auto *alias = dyn_cast<GlobalAlias>(&global))
-      if (state(global) & REWIRE_ELECTED)
+      if (!text && state(global) & REWIRE_ELECTED)
         return MapValue(alias->getAliasee(), values, RF_None, nullptr, this);
     bool local = state(global) & REWIRE_ELECTED;
     GlobalValue *declaration;
@@ -556,6 +577,19 @@ bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *st
   index->shown.clear();
   Extractor extractor(*index, states, /*fold=*/false, /*whole=*/false);
   if (!source || !extractor.runFront(*source, message)) {
+    *error = rewire_message(message);
+    return true;
+  }
+  *out = wrap(extractor.take().release());
+  return false;
+}
+
+bool rewire_extract_text(RewireIndex *index, size_t root, const uint8_t *states,
+                         LLVMModuleRef *out, char **error) {
+  std::string message;
+  index->shown.clear();
+  Extractor extractor(*index, states, /*fold=*/false, /*whole=*/false, /*text=*/true);
+  if (!extractor.run(root, message)) {
     *error = rewire_message(message);
     return true;
   }

@@ -25,6 +25,8 @@ enum {
   REWIRE_ELECTED = 1,
   // The variable has memory already.
   REWIRE_PLACED = 2,
+  // The name is the unit's own. Only texts tell it (rewire_extract_text).
+  REWIRE_OWN = 4,
 };
 
 // Takes debug information out of the module, bodies that aren't read yet included.
@@ -102,8 +104,13 @@ const void *rewire_attributes(LLVMValueRef global, unsigned *convention);
 char *rewire_contract(LLVMValueRef function);
 // Whether a function's body may throw; one that isn't read may.
 bool rewire_may_throw(LLVMValueRef function);
-// The text of an extracted module, with the names that its globals have in their unit.
-char *rewire_text(LLVMModuleRef extracted);
+// A definition with all that it says, to be printed: aliases are named rather than followed, tables
+// of a function's labels come with it, and the names that are the unit's own are hidden.
+bool rewire_extract_text(RewireIndex *index, size_t root, const uint8_t *states,
+                         LLVMModuleRef *out, char **error);
+// The text of such a module, with the names that its globals have in their unit. What is the unit's
+// own and has no name, or not its alone, is called by its number and the unit's.
+char *rewire_text(LLVMModuleRef extracted, uint64_t unit);
 // Whether the body of a function was moved out of this copy of the module.
 bool rewire_is_taken(const RewireIndex *index, size_t ordinal);
 // IR text of a function `gate` that takes the address of a function of this one's type, an array

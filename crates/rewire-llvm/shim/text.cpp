@@ -11,7 +11,7 @@ using namespace llvm;
 
 static constexpr StringLiteral MARK = ".rewire.";
 
-char *rewire_text(LLVMModuleRef extracted) {
+char *rewire_text(LLVMModuleRef extracted, uint64_t unit) {
   Module &M = *unwrap(extracted);
   SmallVector<GlobalValue *, 16> marked;
   for (GlobalValue &global : M.global_values())
@@ -27,9 +27,10 @@ char *rewire_text(LLVMModuleRef extracted) {
         continue;
       }
     }
-    // Those without a name keep their number.
     if (!name.empty() && !M.getNamedValue(name))
       global->setName(name);
+    else
+      global->setName(name + MARK + Twine(unit) + "." + aspect);
   }
   std::string text;
   raw_string_ostream stream(text);

@@ -107,7 +107,14 @@ unsafe extern "C" {
     -> *const c_void;
     pub(crate) fn rewire_contract(function: LLVMValueRef) -> *mut c_char;
     pub(crate) fn rewire_may_throw(function: LLVMValueRef) -> bool;
-    pub(crate) fn rewire_text(extracted: LLVMModuleRef) -> *mut c_char;
+    pub(crate) fn rewire_extract_text(
+        index: *mut RewireIndex,
+        root: usize,
+        states: *const u8,
+        out: *mut LLVMModuleRef,
+        error: *mut *mut c_char,
+    ) -> bool;
+    pub(crate) fn rewire_text(extracted: LLVMModuleRef, unit: u64) -> *mut c_char;
     pub(crate) fn rewire_is_taken(index: *const RewireIndex, ordinal: usize) -> bool;
     pub(crate) fn rewire_extract_asm(index: *mut RewireIndex) -> LLVMModuleRef;
     pub(crate) fn rewire_codegen_new(level: c_uint, error: *mut *mut c_char) -> *mut RewireCodegen;

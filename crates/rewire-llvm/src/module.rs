@@ -53,6 +53,10 @@ pub struct GlobalState {
 }
 
 impl GlobalState {
+    /// The bit which says that the name is the unit's own. Only texts tell it
+    /// ([`Module::extract_text`]).
+    pub const OWN: u8 = 4;
+
     /// The byte that [`Module::extract`] takes.
     #[must_use]
     pub const fn to_byte(self) -> u8 {
@@ -466,6 +470,34 @@ impl Module {
         self.extracted(module, failed, reason)
     }
 
+    /// One definition with all that it says, to be printed ([`Extracted::into_text`]) and given
+    /// back: declarations of names that are the unit's own are hidden, and only those.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::extract`].
+    pub fn extract_text(
+        &mut self,
+        root: Ordinal,
+        states: &[AtomicU8],
+    ) -> Result<Extracted<'_>, LlvmError> {
+        assert_eq!(states.len(), self.len(), "a state for each global");
+        assert!(root.index() < self.len());
+        let (mut module, mut message) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the index is valid, and there is a state for each of its globals.
+        let (failed, reason) = unsafe {
+            let failed = ffi::rewire_extract_text(
+                self.index,
+                root.index(),
+                states.as_ptr().cast(),
+                &raw mut module,
+                &raw mut message,
+            );
+            (failed, take_message(message))
+        };
+        self.extracted(module, failed, reason)
+    }
+
     /// What the shim extracted, or why it couldn't.
     fn extracted(
         &mut self,
@@ -613,11 +645,12 @@ impl Extracted<'_> {
     }
 
     /// Its text, for people and for being changed: globals have the names that they have in their
-    /// unit, local ones are declared like others.
+    /// unit. A local one without a name is called by its number and `unit`, the unit's
+    /// ([`names::unnamed`](crate::names::unnamed)).
     #[must_use]
-    pub fn into_text(self) -> String {
+    pub fn into_text(self, unit: u64) -> String {
         // SAFETY: the module is ours; the text is ours to free.
-        unsafe { take_message(ffi::rewire_text(self.module)) }
+        unsafe { take_message(ffi::rewire_text(self.module, unit)) }
     }
 
     pub(crate) fn module_ref(&self) -> LLVMModuleRef {

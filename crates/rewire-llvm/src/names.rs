@@ -67,6 +67,21 @@ pub fn meaning(symbol: &str) -> Meaning<'_> {
     }
 }
 
+/// Which local of which unit a text means by the name of one that has none of its own: the unit's
+/// number, and the local's.
+///
+/// ```
+/// use rewire_llvm::names::unnamed;
+/// assert!(matches!(unnamed(".rewire.7.12"), Some((7, ordinal)) if ordinal.index() == 12));
+/// assert_eq!(unnamed("table.rewire.12"), None);
+/// ```
+#[must_use]
+pub fn unnamed(name: &str) -> Option<(u64, Ordinal)> {
+    let (before, ordinal) = name.rsplit_once('.')?;
+    let (_, unit) = marked(before)?;
+    Some((unit.parse().ok()?, Ordinal::new(ordinal.parse().ok()?)))
+}
+
 /// A name that ends with a mark of ours: what is before the mark, and the word behind it.
 fn marked(name: &str) -> Option<(&str, &str)> {
     let (before, word) = name.rsplit_once('.')?;

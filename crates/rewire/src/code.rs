@@ -10,7 +10,6 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{BlockId, Definition, EntryId, EntryKind, Ledger, LibraryId, State};
 use crate::outside::LazyIr;
-use crate::unit::Scope;
 
 /// A function's machine code, as it was when it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +95,7 @@ pub(crate) fn ir(core: &Core, library: LibraryId, name: &str) -> Result<String, 
             _ => return Err(Error::Unknown { name: name.into() }),
         }
     };
-    let mut copy = unit.copy(&[ordinal])?;
-    Ok(copy.extract(&[ordinal], Scope::Alone, false)?.into_text())
+    Ok(unit.copy(&[ordinal])?.text(ordinal)?)
 }
 
 /// See [`Library::machine_code`](crate::Library::machine_code).

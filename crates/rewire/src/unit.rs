@@ -10,7 +10,7 @@ use rewire_llvm::{
 use rewire_memory::ExecAddr;
 use rewire_sync::{Mutex, OnceLock};
 use rustc_hash::FxBuildHasher;
-use slotmap::new_key_type;
+use slotmap::{Key, new_key_type};
 
 use crate::error::Error;
 use crate::ledger::{EntryId, LibraryId};
@@ -80,6 +80,16 @@ pub(crate) struct UnitPlace {
     pub(crate) is_frozen: bool,
 }
 
+/// Names that mean something in a unit because they do in other units, to which its functions
+/// belonged before.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    /// Its declarations that mean those units' own functions and variables, sorted.
+    pub(crate) declarations: Vec<Ordinal>,
+    /// The first of those units.
+    pub(crate) origin: Option<UnitKey>,
+}
+
 /// One module of IR that was added.
 ///
 /// Its globals are entries of the ledger ([`Unit::entries`]); what the extractor has to know of
@@ -103,6 +113,7 @@ pub(crate) struct Unit {
     pub(crate) has_placed_assembly: AtomicBool,
     /// What tells its destructors from others' (`__dso_handle`), once it names that.
     pub(crate) dso_handle: OnceLock<(EntryId, ExecAddr)>,
+    pub(crate) inherited: Inherited,
     /// Locals by the name that people gave them: inline assembly knows them by no other.
     locals: OnceLock<HashMap<Arc<str>, EntryId, FxBuildHasher>>,
 }
@@ -115,6 +126,7 @@ impl Unit {
         index: ModuleIndex,
         entries: Vec<Option<EntryId>>,
         place: UnitPlace,
+        inherited: Inherited,
     ) -> Self {
         Self {
             id: id.key,
@@ -128,6 +140,7 @@ impl Unit {
             modules: ModulePool::new(source, module),
             has_placed_assembly: AtomicBool::new(false),
             dso_handle: OnceLock::new(),
+            inherited,
             locals: OnceLock::new(),
         }
     }
@@ -162,16 +175,31 @@ impl Unit {
         }
     }
 
-    /// The entry of the local global that the source calls `name`.
+    /// Whether a name is its unit's own, or that of a unit that its function belonged to before.
+    pub(crate) fn is_own(&self, ordinal: Ordinal) -> bool {
+        let global = self.index.globals.get(ordinal.index());
+        global.is_some_and(|global| global.is_local())
+            || self.inherited.declarations.binary_search(&ordinal).is_ok()
+    }
+
+    /// The entry of its own global that the source calls `name`.
     pub(crate) fn local(&self, name: &str) -> Option<EntryId> {
         let locals = self.locals.get_or_init(|| {
-            let named = self.index.globals.iter().zip(&self.entries);
-            named
-                .filter(|(global, _)| global.linkage == rewire_llvm::Linkage::Local)
-                .filter_map(|(global, entry)| Some((global.name.clone(), (*entry)?)))
+            let own = self.index.numbered().filter(|(it, _)| self.is_own(*it));
+            own.filter_map(|(ordinal, global)| Some((global.name.clone(), self.entry(ordinal)?)))
                 .collect()
         });
         locals.get(name).copied()
+    }
+
+    /// Whether it declares or defines a name.
+    pub(crate) fn says(&self, name: &str) -> bool {
+        self.index.globals.iter().any(|it| &*it.name == name)
+    }
+
+    /// Its number among those of its engine.
+    pub(crate) fn order(&self) -> u64 {
+        self.id.data().as_ffi()
     }
 
     /// A copy of the module that still has the bodies of `roots`, this thread's alone meanwhile.
@@ -207,6 +235,17 @@ impl Unit {
         if definitions.count() == 1 {
             lock(&self.modules.free).clear();
         }
+    }
+
+    /// As [`Unit::states_for_only`], with what texts tell besides.
+    fn states_for_text(&self, root: Ordinal) -> Vec<AtomicU8> {
+        let mut states = self.states_for_only(&[root]);
+        for (state, ordinal) in states.iter_mut().zip((0..).map(Ordinal::new)) {
+            if self.is_own(ordinal) {
+                *state.get_mut() |= GlobalState::OWN;
+            }
+        }
+        states
     }
 
     /// Everything but the roots looks placed.
@@ -292,6 +331,14 @@ impl Copy<'_> {
                 module.extract_front(front, &unit.states)
             }
         }
+    }
+
+    /// The text of a definition, see [`Library::ir`](crate::Library::ir).
+    pub(crate) fn text(&mut self, root: Ordinal) -> Result<String, LlvmError> {
+        let unit = self.unit;
+        let states = unit.states_for_text(root);
+        let extracted = self.module()?.extract_text(root, &states)?;
+        Ok(extracted.into_text(unit.order()))
     }
 
     /// Which calls a function makes for certain; reads its body.

@@ -219,7 +219,9 @@ impl<'c> Work<'c> {
         };
         let core = self.core;
         let mut ledger = core.ledger();
-        let unit = ledger.join(source, module, index, place, &matched);
+        let origin = former.as_deref().filter(|_| !matches!(how, How::Reload(_)));
+        let origin = origin.map(|it| it.inherited.origin.unwrap_or(it.id));
+        let unit = ledger.join(source, module, index, place, &matched, origin);
         let stays = match how {
             // Its assembly is in force as long as it is there.
             _ if unit.index.has_assembly => true,
@@ -315,7 +317,21 @@ impl<'c> Work<'c> {
             return Ok(Matched::default());
         };
         let all = matches!(how, How::Reload(_));
-        let mut matched = match_locals(former, &read.module, &read.index, all)?;
+        let scopes: Vec<Arc<Unit>> = {
+            let ledger = self.core.ledger();
+            let scopes = ledger.scopes_of(former).into_iter();
+            scopes.filter_map(|it| ledger.unit(it).cloned()).collect()
+        };
+        let mut matched = Matched::default();
+        let mut taken = FxHashSet::default();
+        // The former version itself knows best.
+        for scope in &scopes {
+            for (ordinal, id) in match_locals(scope, &read.module, &read.index, all)? {
+                if !matched.contains_key(&ordinal) && taken.insert(id) {
+                    matched.insert(ordinal, id);
+                }
+            }
+        }
         let ledger = self.core.ledger();
         matched.retain(|_, id| !ledger.entry(*id).label().is_empty());
         if !all {
@@ -325,7 +341,11 @@ impl<'c> Work<'c> {
                     entry.definition != Definition::None || entry.is_present()
                 })
             };
-            matched.extend(declared_locals(former, &read.index, is_global));
+            for scope in &scopes {
+                for (ordinal, id) in declared_locals(scope, &read.index, is_global) {
+                    matched.entry(ordinal).or_insert(id);
+                }
+            }
         }
         Ok(matched)
     }

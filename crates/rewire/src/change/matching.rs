@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rewire_llvm::{Global, GlobalKind, LlvmError, Module, ModuleIndex, Ordinal};
+use rewire_llvm::{Global, GlobalKind, LlvmError, Module, ModuleIndex, Ordinal, Visibility, names};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::ledger::EntryId;
@@ -111,7 +111,8 @@ pub(super) fn match_locals(
 }
 
 /// The locals of a unit that a new module declares under their names, as something of its own
-/// module: a body that was taken out of a unit and is handed back names them so.
+/// module: a body that was taken out of a unit and is handed back names them so. Where others know
+/// the name as well, it is the unit's own if it is hidden, as it is in a text of the engine's.
 pub(super) fn declared_locals(
     former: &Unit,
     index: &ModuleIndex,
@@ -121,10 +122,21 @@ pub(super) fn declared_locals(
         !global.is_definition && !global.is_local() && global.kind != GlobalKind::Intrinsic
     });
     let locals = declared.filter_map(|(ordinal, global)| {
-        let local = former.local(&global.name)?;
-        (!is_global(&global.name)).then_some((ordinal, local))
+        let local = match former.local(&global.name) {
+            Some(local) => local,
+            None => unnamed_local(former, &global.name)?,
+        };
+        let is_own = global.visibility == Visibility::Hidden || !is_global(&global.name);
+        is_own.then_some((ordinal, local))
     });
     locals.collect()
+}
+
+/// The local of a unit that a text calls by its number.
+fn unnamed_local(unit: &Unit, name: &str) -> Option<EntryId> {
+    let (order, ordinal) = names::unnamed(name)?;
+    let is_here = order == unit.order() && unit.is_own(ordinal);
+    unit.entry(ordinal).filter(|_| is_here)
 }
 
 #[cfg(test)]

@@ -66,8 +66,27 @@ impl Work<'_> {
         let core = self.core;
         let ledger = core.ledger();
         let names = names_of(&ledger, unit)?;
+        self.check_lent(&ledger, unit)?;
         self.planned.leaving.push(unit);
         self.withdraw(&ledger, &names)
+    }
+
+    /// Checks that no unit that stays uses what is a unit's own that goes.
+    fn check_lent(&self, ledger: &Ledger, lender: UnitKey) -> Result<(), Error> {
+        if self.is_forced {
+            return Ok(());
+        }
+        for (borrower, own) in ledger.borrowed_of(lender) {
+            let mut users = names_of(ledger, borrower).unwrap_or_default();
+            users.retain(|id| !self.going.contains(id) && !self.planned.targets.contains_key(id));
+            if !users.is_empty() {
+                return Err(Error::InUse {
+                    name: ledger.entry(own).label().into(),
+                    users: names(ledger, &users),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Plans what is left of a unit whose new version is there.

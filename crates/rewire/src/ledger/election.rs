@@ -12,7 +12,7 @@ use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, Standing, 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::Error;
-use crate::unit::{Unit, UnitKey, UnitPlace};
+use crate::unit::{Inherited, Unit, UnitKey, UnitPlace};
 
 /// How much a definition weighs against others of its name.
 pub(super) fn rank(linkage: Linkage) -> u8 {
@@ -71,7 +71,15 @@ impl Ledger {
             },
         );
         let unit = self.insert_unit(Standing::Kept, |id| {
-            Unit::new(id, source, module, index, entries, place)
+            Unit::new(
+                id,
+                source,
+                module,
+                index,
+                entries,
+                place,
+                Inherited::default(),
+            )
         });
         self.describe_all(&unit);
         self.enter_comdats(&unit);

@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::election::is_local;
 use super::{Definition, EntryId, Ledger, LibraryId, Standing};
 use crate::error::Error;
-use crate::unit::{Unit, UnitPlace};
+use crate::unit::{Inherited, Unit, UnitKey, UnitPlace};
 
 impl Ledger {
     /// The entries of the names that a module defines for others, made where there are none.
@@ -28,7 +28,9 @@ impl Ledger {
             .collect()
     }
 
-    /// Makes a unit of a module. `matched` are globals that have entries already.
+    /// Makes a unit of a module. `matched` are globals that have entries already: it takes over
+    /// what it defines of these, and uses what it declares; `origin` is the unit whose own they may
+    /// be.
     pub(crate) fn join(
         &mut self,
         source: Source,
@@ -36,7 +38,11 @@ impl Ledger {
         index: ModuleIndex,
         place: UnitPlace,
         matched: &FxHashMap<Ordinal, EntryId>,
+        origin: Option<UnitKey>,
     ) -> Arc<Unit> {
+        let declared = |ordinal: &&Ordinal| !is_local(&index.globals[ordinal.index()]);
+        let mut declarations: Vec<Ordinal> = matched.keys().filter(declared).copied().collect();
+        declarations.sort_unstable();
         let mut own = Vec::new();
         let entries = self.enter_all(
             place.library,
@@ -51,8 +57,13 @@ impl Ledger {
             },
         );
         let unit = self.insert_unit(Standing::Joining, |id| {
-            Unit::new(id, source, module, index, entries, place)
+            let inherited = Inherited {
+                declarations,
+                origin,
+            };
+            Unit::new(id, source, module, index, entries, place, inherited)
         });
+        self.borrow_declared(&unit);
         self.describe_all(&unit);
         for (ordinal, id) in own {
             self.set_in_force(&unit, ordinal, id);

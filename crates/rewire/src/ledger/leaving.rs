@@ -129,15 +129,22 @@ impl Ledger {
     /// A local of a leaving unit stays where it is, for the unit that took it over if there is one.
     fn bequeath(&mut self, id: EntryId) {
         let heir = self.entry(id).alternatives.last().copied();
+        let lender = self.entry(id).elected.map(|(unit, _)| unit);
         let Some((heir, ordinal)) =
             heir.and_then(|(unit, ordinal)| Some((self.unit(unit)?.clone(), ordinal)))
         else {
+            let is_lent = lender
+                .and_then(|unit| self.record(unit))
+                .is_some_and(|record| !record.borrowers.is_empty());
             // Variables go with their unit; its functions may still be called by its own bodies.
-            if self.entry(id).kind != EntryKind::Function {
+            if self.entry(id).kind != EntryKind::Function && !is_lent {
                 self.set_dead(id);
             }
             return;
         };
+        if let Some(lender) = lender {
+            self.pass_borrowers(lender, heir.id);
+        }
         let entry = self.entry(id);
         let (state, placed) = (entry.state.clone(), entry.placed);
         self.entry_mut(id)
@@ -153,6 +160,7 @@ impl Ledger {
         let is_idle = self.record(id).is_some_and(|record| {
             record.in_force == 0
                 && record.holds == 0
+                && record.borrowers.is_empty()
                 && matches!(record.standing, Standing::Loose | Standing::Withdrawn)
         });
         if is_idle {
@@ -233,10 +241,12 @@ impl Ledger {
 
     /// The stubs of the functions that a unit names and that may go with it.
     fn stubs_of(&self, unit: &Unit, slots: &Slots) -> Vec<Range<ExecAddr>> {
-        let entries = unit.entries.iter().flatten();
-        let slots_of = entries.filter_map(|id| {
-            let entry = self.entry(*id);
-            entry.slot.filter(|_| entry.mentions <= 1)
+        let entries = unit.index.globals.iter().zip(&unit.entries);
+        let slots_of = entries.filter_map(|(global, id)| {
+            let entry = self.entry((*id)?);
+            entry
+                .slot
+                .filter(|_| entry.mentions <= 1 || is_local(global))
         });
         slots_of.map(|slot| slots.inside_stub(slot)).collect()
     }
@@ -277,7 +287,10 @@ impl Ledger {
             let needed: Vec<UnitKey> = going
                 .iter()
                 .copied()
-                .filter(|id| self.named_outside(*id, &going).is_some())
+                .filter(|id| {
+                    self.named_outside(*id, &going).is_some()
+                        || self.borrower_outside(*id, &going).is_some()
+                })
                 .collect();
             if needed.is_empty() {
                 return going;
@@ -326,6 +339,13 @@ impl Ledger {
     /// Who keeps a unit that no thread is in.
     pub(crate) fn namer_of(&self, id: UnitKey) -> Option<String> {
         let going: FxHashSet<UnitKey> = self.leaving.units.iter().copied().collect();
+        if let Some(borrower) = self.borrower_outside(id, &going) {
+            let borrower = self.unit(borrower)?;
+            return Some(format!(
+                "{}, which names what is its own",
+                label_of(&borrower.name)
+            ));
+        }
         let (block, entry) = self.named_outside(id, &going)?;
         let user = self.label_of(&self.blocks[block]);
         Some(format!("{user}, which names {}", self.entry(entry).label()))
@@ -494,9 +514,12 @@ impl Ledger {
                 self.free_block(block, freed);
             }
         }
-        for (global, entry) in unit.index.globals.iter().zip(&unit.entries) {
-            let Some(entry) = *entry else { continue };
-            self.forget_mention(entry, id, is_local(global), freed);
+        self.stop_borrowing(id);
+        for (ordinal, _) in unit.index.numbered() {
+            let Some(entry) = unit.entry(ordinal) else {
+                continue;
+            };
+            self.forget_mention(entry, id, unit.is_own(ordinal), freed);
         }
         if let Some((entry, handle)) = unit.dso_handle.get() {
             freed.memory.push((RegionKind::Data, *handle..*handle + 8));

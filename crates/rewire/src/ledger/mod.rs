@@ -9,6 +9,7 @@
 //! One lock guards it. It is held for as long as it takes to link one object, some tens of
 //! microseconds; never while LLVM works, a library is searched, or the program runs.
 
+mod borrowing;
 mod election;
 mod entry;
 mod history;

@@ -37,6 +37,10 @@ pub(crate) struct Record {
     pub(crate) is_superseded: bool,
     /// How many destructors of thread-local variables it has still to run.
     pub(crate) holders: u32,
+    /// Units that use what is this one's own ([`super::borrowing`]).
+    pub(super) borrowers: Vec<UnitKey>,
+    /// Units of which this one uses what is their own.
+    pub(super) lenders: Vec<UnitKey>,
     /// Counts up with each unit.
     order: u64,
 }
@@ -59,6 +63,8 @@ impl Ledger {
             holds: 0,
             is_superseded: false,
             holders: 0,
+            borrowers: Vec::new(),
+            lenders: Vec::new(),
             order,
         });
         self.units[id].unit.clone()

@@ -123,7 +123,10 @@ fn meaning_of(
 fn named(ledger: &mut Ledger, unit: &Unit, name: &str) -> EntryId {
     match ledger.find(unit.library, name) {
         Some(entry) => entry,
-        None => ledger.find_or_enter(unit.library, &Arc::from(name)),
+        None => match ledger.own_of_origin(unit, name) {
+            Some(own) => own,
+            None => ledger.find_or_enter(unit.library, &Arc::from(name)),
+        },
     }
 }
 

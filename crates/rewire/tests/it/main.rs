@@ -8,6 +8,7 @@ mod contending;
 mod endless;
 mod engine;
 mod frozen;
+mod handing_back;
 mod inspect;
 mod ledger;
 mod libraries;
