@@ -4,13 +4,41 @@
 //! executable alone: the program that runs, and the libraries it loads, find the C library's
 //! `malloc` and libstdc++'s `operator new` as always (exports.map).
 
+use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_void;
 
 use libmimalloc_sys as mi;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
-static GLOBAL: MiMalloc = MiMalloc;
+static GLOBAL: Allocator = Allocator;
+
+/// mimalloc for Rust. Where it has no memory, the process ends with a message: what the standard
+/// library does then is to abort.
+struct Allocator;
+
+// SAFETY: mimalloc's answers, null ones apart.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        or_end(unsafe { MiMalloc.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        or_end(unsafe { MiMalloc.alloc_zeroed(layout) })
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { MiMalloc.dealloc(memory, layout) };
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        or_end(unsafe { MiMalloc.realloc(memory, layout, size) })
+    }
+}
 
 /// Defines C++'s allocation functions (C++20, [new.delete]) under their mangled names (Itanium C++
 /// ABI, section 5.1). Those of the static libstdc++ are not linked then.
@@ -26,11 +54,9 @@ macro_rules! operators {
 }
 
 /// LLVM is built without exceptions: it doesn't survive a lack of memory.
-fn or_end(memory: *mut c_void) -> *mut c_void {
+fn or_end<T>(memory: *mut T) -> *mut T {
     if memory.is_null() {
-        crate::message::error("there is no memory left to compile with", None);
-        // SAFETY: it ends the process.
-        unsafe { libc::_exit(rewire::EXIT_COMPILE) };
+        crate::limits::end_without_memory();
     }
     memory
 }

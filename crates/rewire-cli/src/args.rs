@@ -1,11 +1,14 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use rewire::{Level, OptLevel};
+
+use crate::message;
 
 /// Exit code for wrong usage, or for an option that is not there yet.
 pub(crate) const EXIT_USAGE: i32 = 2;
@@ -356,8 +359,11 @@ pub(crate) enum Color {
 /// Reads the command line. An error is the exit code of what is done already.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, i32> {
     let arguments = Arguments::try_parse_from(arguments).map_err(|error| {
-        let _ = error.print();
-        error.exit_code()
+        // Help that was asked for goes to standard output, errors go to standard error.
+        match (error.print(), error.use_stderr()) {
+            (Err(problem), false) => message::no_output(&problem),
+            _ => error.exit_code(),
+        }
     })?;
     match arguments.command {
         Sub::Run(run) => match run.first_absent_option() {
@@ -367,11 +373,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         Sub::Repl(repl) => match repl.lang {
             Lang::Ir => Ok(Command::Repl(repl)),
             Lang::C => {
-                let code = absent("--lang c");
-                eprintln!(
-                    "help: give definitions as LLVM IR; C files can be loaded: FILE, or :load FILE"
-                );
-                Err(code)
+                let help =
+                    "give definitions as LLVM IR; C files can be loaded: FILE, or :load FILE";
+                message::error("--lang c is not there yet", Some(help));
+                Err(EXIT_USAGE)
             }
         },
         Sub::Inspect(inspect) => match inspect.html {
@@ -381,14 +386,16 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         Sub::Cache(_) => Err(absent("cache")),
         Sub::Completions { shell } => {
             let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "rewire", &mut std::io::stdout());
-            Err(0)
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut command, "rewire", &mut text);
+            let written = std::io::stdout().write_all(&text);
+            Err(written.map_or_else(|error| message::no_output(&error), |()| 0))
         }
     }
 }
 
 fn absent(what: &str) -> i32 {
-    eprintln!("error: {what} is not there yet");
+    message::error(&format!("{what} is not there yet"), None);
     EXIT_USAGE
 }
 

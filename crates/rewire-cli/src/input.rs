@@ -32,8 +32,8 @@ pub(crate) enum Problem {
     Bad(Error),
     /// Its compiler refused it, or there is no compiler.
     Source { what: String, help: Option<String> },
-    /// Its kind is not there yet.
-    Absent(String),
+    /// Its kind is not there yet, or an option asks for what can't be done.
+    Usage(String),
 }
 
 impl From<Error> for Problem {
@@ -110,7 +110,7 @@ fn ir_of(
             library(&here)?;
             Ok(None)
         }
-        Kind::Absent(what) => Err(Problem::Absent(format!("{}: {what}", path.display()))),
+        Kind::Absent(what) => Err(Problem::Usage(format!("{}: {what}", path.display()))),
     }
 }
 

@@ -14,7 +14,9 @@ mod dump;
 mod input;
 mod inspect;
 mod libraries;
+mod limits;
 mod message;
+mod output_file;
 mod repl;
 mod report;
 mod run;
@@ -45,7 +47,7 @@ unsafe extern "C-unwind" fn main(
         let strings = pointers.iter().map(|one| CStr::from_ptr(*one));
         strings.map(|one| OsString::from_vec(one.to_bytes().to_vec()))
     };
-    let code = match args::parse(arguments) {
+    let code = match limits::with_enough_stack(|| args::parse(arguments)) {
         Ok(args::Command::Run(run)) => run::run(&run, started, envp),
         Ok(args::Command::Repl(asked)) => repl::repl(&asked, started),
         Ok(args::Command::Inspect(asked)) => inspect::inspect(&asked),

@@ -1,6 +1,8 @@
-//! Messages on standard error.
+//! Messages on standard error, which may be closed or full: nobody can be told of that, and it must
+//! not end what runs.
 
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use rewire::Error;
@@ -34,16 +36,38 @@ pub(crate) fn is_coloured(is_terminal: bool) -> bool {
     }
 }
 
+/// The exit code when standard output can't be written.
+const EXIT_OUTPUT: i32 = 1;
+
+/// Says that standard output can't be written, and returns the exit code for that.
+pub(crate) fn no_output(error: &std::io::Error) -> i32 {
+    self::error(&format!("cannot write to standard output: {error}"), None);
+    EXIT_OUTPUT
+}
+
+/// Writes a text to standard error.
+pub(crate) fn say(text: fmt::Arguments<'_>) {
+    let _ = std::io::stderr().write_fmt(text);
+}
+
 /// Prints what is wrong and, where there is something to do, what to do.
 pub(crate) fn error(what: &str, help: Option<&str>) {
+    error_of(
+        format_args!("{what}"),
+        help.as_ref().map(|help| help as &dyn fmt::Display),
+    );
+}
+
+/// As [`error`], without allocating memory.
+pub(crate) fn error_of(what: fmt::Arguments<'_>, help: Option<&dyn fmt::Display>) {
     let (red, cyan, plain) = if is_coloured(std::io::stderr().is_terminal()) {
         ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m")
     } else {
         ("", "", "")
     };
-    eprintln!("{red}error{plain}: {what}");
+    say(format_args!("{red}error{plain}: {what}\n"));
     if let Some(help) = help {
-        eprintln!("{cyan}help{plain}: {help}");
+        say(format_args!("{cyan}help{plain}: {help}\n"));
     }
 }
 

@@ -77,7 +77,7 @@ extern "C" fn write_pending() {
     let report = Summary::new(&pending.engine.report(), pending.to_main, total);
     match &pending.to {
         Some(path) => report.write_json(path),
-        None => eprint!("{}", report.table()),
+        None => crate::message::say(format_args!("{}", report.table())),
     }
 }
 

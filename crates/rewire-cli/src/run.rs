@@ -12,13 +12,13 @@ use rewire::{Engine, Error, LinkObserver, Options};
 use crate::args::{EXIT_USAGE, Run};
 use crate::dump::Dump;
 use crate::input::{self, Fate, Problem};
-use crate::{libraries, message, report, trace};
+use crate::{libraries, limits, message, output_file, report, trace};
 
 /// Runs the program and returns its exit code.
 pub(crate) fn run(run: &Run, started: Instant, envp: *const *const c_char) -> i32 {
     message::set_color(run.color);
     start_log(run.verbose, run.quiet);
-    match prepare(run, started) {
+    match limits::with_enough_stack(|| prepare(run, started)) {
         Ok(engine) => start(&engine, run, envp),
         Err(problem) => report_problem(problem),
     }
@@ -35,7 +35,7 @@ pub(crate) fn report_problem(problem: Problem) -> i32 {
             message::error(&what, help.as_deref());
             rewire::EXIT_LOAD
         }
-        Problem::Absent(what) => {
+        Problem::Usage(what) => {
             message::error(&what, None);
             EXIT_USAGE
         }
@@ -54,10 +54,18 @@ pub(crate) fn start_log(verbose: u8, quiet: bool) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would panic where standard error can't be written.
+        .log_internal_errors(false)
         .try_init();
 }
 
 fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
+    let report = run.report.as_ref().and_then(Option::as_deref);
+    for (what, path) in [("report", report), ("trace", run.trace.as_deref())] {
+        if let Some(path) = path {
+            output_file::claim(what, path)?;
+        }
+    }
     let observer = run
         .dump_links
         .as_deref()

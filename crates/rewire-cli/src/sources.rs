@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use rewire::{Level, OptLevel};
 
 use crate::input::Problem;
-use crate::trace;
+use crate::{message, trace};
 
 /// The languages that `rewire` has compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +161,7 @@ fn run(compiler: impl Into<OsString>, arguments: &[OsString]) -> Result<Option<O
 fn taken(path: &Path, compiler: &str, output: Output) -> Result<Vec<u8>, Problem> {
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() {
-        eprint!("{said}");
+        message::say(format_args!("{said}"));
         return Ok(output.stdout);
     }
     Err(Problem::Source {

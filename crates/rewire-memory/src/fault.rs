@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_int;
+use std::io::Write;
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -97,7 +98,7 @@ pub fn end_by(reason: &str) {
     }
     // SAFETY: the guard that set it still stands: it is on this thread's stack.
     let crash = unsafe { &*crash };
-    eprintln!("{}  {reason}", crash.message);
+    let _ = writeln!(std::io::stderr(), "{}  {reason}", crash.message);
     // SAFETY: it ends the process.
     unsafe { libc::_exit(crash.code) };
 }

@@ -18,6 +18,7 @@ pub mod entry;
 mod error;
 pub mod fault;
 mod fork_mark;
+mod limits;
 mod maps;
 mod memory;
 mod mirror;

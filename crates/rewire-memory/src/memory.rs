@@ -15,6 +15,7 @@ use rewire_sync::{Mutex, MutexGuard};
 
 use crate::barrier::Barrier;
 use crate::error::MemoryError;
+use crate::limits;
 use crate::maps::{MapCount, count_maps, gap_near_libc};
 use crate::mirror::Mirror;
 use crate::region::{self, Place, Region};
@@ -157,7 +158,7 @@ impl CodeMemory {
     ///
     /// # Errors
     ///
-    /// Not even 64 MiB of address space are left, or `/proc/self/mem` can't be opened.
+    /// Not even 16 MiB of address space are left, or `/proc/self/mem` can't be opened.
     pub fn reserve(mapping: CodeMapping) -> Result<Self, MemoryError> {
         let (start, size) = reserve_range()?;
         let mut next = start;
@@ -469,12 +470,21 @@ impl Drop for Reserved<'_> {
 }
 
 /// 1 GiB, or as much of it as the process's limits allow.
+/// The least that is of use.
+const LEAST: u64 = 16 << 20;
+
+/// Reserves 1 GiB; less where the process may not map so much, so that what compiles and what runs
+/// has as much again.
 fn reserve_range() -> Result<(u64, u64), MemoryError> {
     let mut size: u64 = 1 << 30;
+    let share = limits::addresses_left() / 3;
+    while size > LEAST && size > share {
+        size /= 2;
+    }
     loop {
         match map_range(size) {
             Ok(start) => return Ok((start, size)),
-            Err(_) if size > 64 << 20 => size /= 2,
+            Err(_) if size > LEAST => size /= 2,
             Err(source) => {
                 return Err(MemoryError::Reserve {
                     size: size as usize,

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rewire_object::ExecAddr;
 
 use crate::fork_mark::ForkMark;
+use crate::limits;
 
 const PAGE: u64 = 4096;
 
@@ -207,6 +208,10 @@ fn memory_file(size: u64) -> io::Result<OwnedFd> {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => create(libc::MFD_CLOEXEC)?,
         other => other?,
     };
+    // A file that is larger than the process may make is answered with a signal.
+    if limits::file_size() < size {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     let size = libc::off_t::try_from(size).map_err(io::Error::other)?;
     // SAFETY: the descriptor is open.
     if unsafe { libc::ftruncate(file.as_raw_fd(), size) } != 0 {

@@ -1,5 +1,6 @@
 //! What happens when compiled code calls a function for the first time.
 
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, Weak};
 
@@ -44,7 +45,8 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     let inside = fork::hold_off();
     let Some(core) = engine_of(call.stub) else {
         // Its memory is being unmapped under the caller's feet; there is nowhere to return to.
-        eprintln!("error: a function was called after its engine was dropped");
+        let what = b"error: a function was called after its engine was dropped\n";
+        let _ = std::io::stderr().write_all(what);
         std::process::abort();
     };
     let result = catch_unwind(AssertUnwindSafe(|| provide(&core, call)));

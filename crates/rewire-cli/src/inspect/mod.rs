@@ -16,9 +16,6 @@ use crate::input::{self, Fate, Problem};
 use crate::{libraries, message, run};
 use exports::Exports;
 
-/// The exit code when standard output can't be written.
-const EXIT_OUTPUT: i32 = 1;
-
 /// Shows it and returns the exit code.
 pub(crate) fn inspect(asked: &Inspect) -> i32 {
     message::set_color(asked.color);
@@ -36,10 +33,7 @@ pub(crate) fn inspect(asked: &Inspect) -> i32 {
         }
         Err(error) => Err(error),
     };
-    shown.unwrap_or_else(|error| {
-        message::error(&format!("cannot write to standard output: {error}"), None);
-        EXIT_OUTPUT
-    })
+    shown.unwrap_or_else(|error| message::no_output(&error))
 }
 
 enum Shown {

@@ -32,7 +32,7 @@ mod trouble;
 mod values;
 mod words;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -63,7 +63,9 @@ pub(crate) fn repl(repl: &Repl, started: Instant) -> i32 {
     let code = if is_terminal {
         match Terminal::new(&engine) {
             Ok(mut terminal) => {
-                println!(
+                // A terminal that is gone shows when the first input is read.
+                let _ = writeln!(
+                    io::stdout(),
                     "rewire {}, LLVM IR; :help lists the commands",
                     env!("CARGO_PKG_VERSION")
                 );

@@ -58,7 +58,7 @@ impl From<Problem> for Trouble {
         match problem {
             Problem::Bad(error) => Self::Engine(error),
             Problem::Source { what, help } => Self::Said { what, help },
-            Problem::Absent(what) => Self::said(what),
+            Problem::Usage(what) => Self::said(what),
         }
     }
 }

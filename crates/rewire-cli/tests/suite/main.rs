@@ -9,7 +9,7 @@
 //! process.rs      running commands
 //! support.rs      a folder and expectations for the tests of single behaviours:
 //! bad_input.rs    load_errors.rs    cli.rs    report.rs    streams.rs    trace.rs
-//! inspect.rs      languages.rs
+//! inspect.rs      languages.rs      limits.rs         outputs.rs
 //! repl.rs         tests/repl, through a pipe
 //! repl_terminal.rs, pty.rs: the same at a terminal
 //! ```
@@ -20,8 +20,10 @@ mod case;
 mod cli;
 mod inspect;
 mod languages;
+mod limits;
 mod load_errors;
 mod matrix;
+mod outputs;
 mod process;
 mod pty;
 mod repl;
@@ -64,10 +66,12 @@ fn run() -> Result<ExitCode, String> {
     let mut trials = own_tests(&bench);
     trials.extend(matrix::trials(cases, &skip, scratch.path()));
     trials.extend(bad_input::trials(&bench));
+    trials.extend(limits::trials(&bench));
     trials.extend(load_errors::trials(&bench));
     trials.extend(cli::trials(&bench));
     trials.extend(inspect::trials(&bench));
     trials.extend(languages::trials(&bench));
+    trials.extend(outputs::trials(&bench));
     trials.extend(repl::trials(&bench)?);
     trials.extend(repl_terminal::trials(&bench));
     trials.extend(report::trials(&bench));

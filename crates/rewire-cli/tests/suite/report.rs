@@ -33,7 +33,6 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("report::eager", eager),
         bench.test("report::levels", levels),
         bench.test("report::table", table),
-        bench.test("report::unwritable", unwritable),
     ]
 }
 
@@ -163,20 +162,4 @@ fn table(folder: &Folder) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("no table: {outcome}"))
-}
-
-/// A report that can't be written is said on standard error, and must not be taken for a panic.
-fn unwritable(folder: &Folder) -> Result<(), String> {
-    let program = folder.bitcode("program", PROGRAM)?;
-    let file = folder.path.join("no_such_folder/report.json");
-    let mut command = folder.rewire_run();
-    command
-        .arg(format!("--report={}", file.display()))
-        .arg(&program);
-    let outcome = finish(&mut command)?;
-    let text = outcome.stderr_text();
-    if text.contains("no_such_folder") && !text.contains("panicked at") {
-        return Ok(());
-    }
-    Err(outcome.to_string())
 }

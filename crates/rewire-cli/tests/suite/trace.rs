@@ -71,7 +71,6 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("trace::eager", eager),
         bench.test("trace::source", source),
         bench.test("trace::bad_input", bad_input),
-        bench.test("trace::unwritable", unwritable),
     ];
     let endings = [
         ("return", 4, "12\nlate\n"),
@@ -362,13 +361,4 @@ fn bad_input(folder: &Folder) -> Result<(), String> {
         [load, "load", "index"] if load.ends_with("program.bc") => Ok(()),
         _ => Err(format!("{names:?}")),
     }
-}
-
-fn unwritable(folder: &Folder) -> Result<(), String> {
-    let program = folder.bitcode("program", PROGRAM)?;
-    let mut command = folder.rewire_run();
-    command.args(["--trace", "no_such_folder/trace.json"]);
-    let outcome = finish(command.arg(program))?;
-    expect_error(&outcome, &[4], &["no_such_folder"])?;
-    expect_stdout(&outcome, "12\nlate\n")
 }

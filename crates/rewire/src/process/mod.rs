@@ -17,6 +17,8 @@ pub(crate) mod thread_local;
 
 pub(crate) use main::{find as find_main, run as run_main, run_constructors};
 
+use std::io::Write;
+
 use rewire_sync::Mutex;
 
 use crate::sync::lock;
@@ -39,7 +41,7 @@ impl Process {
     pub(crate) fn fail(&self, message: &str) -> ! {
         // SAFETY: flushing all of C's streams is always possible.
         unsafe { libc::fflush(std::ptr::null_mut()) };
-        eprint!("{message}");
+        let _ = std::io::stderr().write_all(message.as_bytes());
         let hooks = std::mem::take(&mut *lock(&self.at_failure));
         for mut hook in hooks {
             hook();
