@@ -195,8 +195,21 @@ fn undo_if_last(core: &Core, number: u64, concerned: &Concerned) -> Option<Resul
     let result = work.undo(&record);
     // Before another change takes the names.
     match &result {
-        Ok(()) => record.forget(&mut core.ledger()),
-        Err(_) => core.history.put_back(record),
+        Ok(()) => {
+            let ledger = &mut core.ledger();
+            for unit in &record.left {
+                ledger.line_up_again(*unit);
+            }
+            record.forget(ledger);
+        }
+        Err(_) => {
+            let mut ledger = core.ledger();
+            for unit in &record.left {
+                ledger.withdraw_again(*unit);
+            }
+            drop(ledger);
+            core.history.put_back(record);
+        }
     }
     Some(work.end(result, began))
 }

@@ -168,6 +168,23 @@ impl Ledger {
         }
     }
 
+    /// A unit whose removal was undone has its names again: what of it isn't in force is next in line.
+    pub(crate) fn line_up_again(&mut self, id: UnitKey) {
+        if let Some(unit) = self.unit(id).cloned() {
+            self.enter_comdats(&unit);
+            self.note_losers(&unit);
+        }
+    }
+
+    /// Undoing the removal of a unit has failed.
+    pub(crate) fn withdraw_again(&mut self, id: UnitKey) {
+        if let Some(record) = self.record_mut(id)
+            && record.standing == Standing::Kept
+        {
+            record.standing = Standing::Withdrawn;
+        }
+    }
+
     /// A unit that a change took away needn't be kept for that change any more.
     pub(crate) fn release_unit(&mut self, id: UnitKey) {
         if let Some(record) = self.record_mut(id) {
@@ -186,6 +203,7 @@ impl Ledger {
             record.standing = Standing::Withdrawn;
             record.holds += 1;
         }
+        self.leave_the_line(id);
     }
 
     /// Functions in force whose code may hold a copy of what a name stands for.

@@ -93,14 +93,33 @@ impl Ledger {
         }
         record.standing = Standing::Leaving;
         let unit = record.unit.clone();
-        for (global, entry) in unit.index.globals.iter().zip(&unit.entries) {
-            let Some(entry) = *entry else { continue };
-            self.entry_mut(entry).alternatives.retain(|one| one.0 != id);
-            let front = self.entry(entry).front;
+        self.leave_the_line(id);
+        for entry in unit.entries.iter().flatten() {
+            self.entry_mut(*entry).alternatives.retain(|one| one.0 != id);
+            let front = self.entry(*entry).front;
             if let Some(front) = front
                 && self.entry(front).definition.unit() == Some(id)
             {
                 self.set_dead(front);
+            }
+        }
+        for entry in self.own_locals(&unit) {
+            self.bequeath(entry);
+        }
+        self.leaving.units.push(id);
+    }
+
+    /// Nothing of a unit takes over when what is in force leaves, and its COMDAT groups are any other's.
+    pub(super) fn leave_the_line(&mut self, id: UnitKey) {
+        let Some(unit) = self.unit(id).cloned() else {
+            return;
+        };
+        for (global, entry) in unit.index.globals.iter().zip(&unit.entries) {
+            let Some(entry) = *entry else { continue };
+            // Who inherits its locals is still to know them if its removal is undone.
+            if !is_local(global) {
+                let alternatives = &mut self.entry_mut(entry).alternatives;
+                alternatives.retain(|one| one.0 != id);
             }
             if let Some(comdat) = &global.comdat {
                 let comdats = &mut self.namespace_mut(unit.library).comdats;
@@ -109,10 +128,6 @@ impl Ledger {
                 }
             }
         }
-        for entry in self.own_locals(&unit) {
-            self.bequeath(entry);
-        }
-        self.leaving.units.push(id);
     }
 
     /// The locals of a unit that no other unit has taken over.

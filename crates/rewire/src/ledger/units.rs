@@ -22,6 +22,13 @@ pub(crate) enum Standing {
     Leaving,
 }
 
+impl Standing {
+    /// Whether nothing of it is in force, nor will be unless its removal is undone.
+    pub(crate) fn is_removed(self) -> bool {
+        matches!(self, Self::Withdrawn | Self::Leaving)
+    }
+}
+
 /// What the ledger knows of a unit.
 #[derive(Debug)]
 pub(crate) struct Record {

@@ -24,3 +24,4 @@ mod together;
 #[cfg(rewire_tsan)]
 mod tsan;
 mod undoing;
+mod users_in_force;
