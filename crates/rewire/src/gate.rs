@@ -14,7 +14,7 @@ use rewire_sync::Mutex;
 
 use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{EntryKind, LibraryId};
+use crate::ledger::{EntryKind, LibraryId, Standing};
 use crate::recording::Loading;
 use crate::sync::lock;
 use crate::unit::UnitPlace;
@@ -153,7 +153,7 @@ pub(crate) fn open(core: &Arc<Core>, library: LibraryId, name: &str) -> Result<G
         let entry = entry.ok_or_else(|| Error::Unknown { name: name.into() })?;
         let type_name = entry.type_name.clone().unwrap_or_else(|| "unknown".into());
         let described = entry
-            .described
+            .described()
             .filter(|_| entry.kind == EntryKind::Function);
         let Some((unit, ordinal)) = described else {
             return Err(unfit(&type_name));
@@ -218,6 +218,7 @@ impl Core {
         let place = UnitPlace {
             library,
             is_frozen: false,
+            standing: Standing::Kept,
         };
         self.add(source, place, Loading::begin(self))?;
         self.finish_loading()?;

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::function::{Data, Function, FunctionPointer};
 use crate::gate;
 use crate::ir::Ir;
-use crate::ledger::{Definition, EntryKind, Generation, LibraryId, State};
+use crate::ledger::{Definition, EntryKind, Generation, LibraryId, Standing, State};
 use crate::outside::Resolver;
 use crate::process::fork;
 use crate::recording::Loading;
@@ -155,6 +155,7 @@ impl Library {
         let place = UnitPlace {
             library: self.id,
             is_frozen,
+            standing: Standing::Kept,
         };
         Ok(self.core.add(read(&self.core)?, place, loading)?.number())
     }

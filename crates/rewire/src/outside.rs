@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::host::{self, HostSymbol};
 use crate::ir::Ir;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, State};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing, State};
 use crate::recording::Loading;
 use crate::unit::UnitPlace;
 
@@ -233,6 +233,8 @@ impl Core {
         }
     }
 
+    /// Adds a module that a client made because something was needed. Nobody asked for the unit to
+    /// stay, so it goes as one of new bodies does: when nothing of it is in force any more.
     fn add_answer(&self, library: LibraryId, name: Arc<str>, bytes: Vec<u8>) -> Result<(), Error> {
         let source = Source {
             name,
@@ -241,8 +243,17 @@ impl Core {
         let place = UnitPlace {
             library,
             is_frozen: false,
+            standing: Standing::Loose,
         };
-        self.add(source, place, Loading::begin(self))?;
+        let unit = self.add(source, place, Loading::begin(self))?;
+        {
+            let mut ledger = self.ledger();
+            match ledger.record_mut(unit.id) {
+                // Its assembly is in force as long as it is there.
+                Some(record) if unit.index.has_assembly => record.standing = Standing::Kept,
+                _ => ledger.leave_if_idle(unit.id),
+            }
+        }
         self.finish_loading()
     }
 }

@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::ledger::{
     Definition, Entry, EntryKind, Generation, Ledger, LibraryId, State, UseAspect,
 };
+use crate::unit::{Unit, UnitId};
 
 /// What the ledger knows of a name, at the moment of asking.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct FunctionState {
     pub kind: EntryKind,
     /// The unit that defines it.
     pub unit: Option<Arc<str>>,
+    /// That unit's number: also of one that a resolver or a closure has brought.
+    pub unit_id: Option<UnitId>,
     /// Bytes of the variable; 0 for all else.
     pub size: u64,
     /// The number of the definition in force; 0 before there is one.
@@ -51,6 +54,8 @@ pub struct Descriptor {
     pub kind: EntryKind,
     /// The unit that defines it.
     pub unit: Option<Arc<str>>,
+    /// That unit's number: also of one that a resolver or a closure has brought.
+    pub unit_id: Option<UnitId>,
 }
 
 /// One place that depends on a name.
@@ -127,18 +132,18 @@ pub(crate) fn descriptor(core: &Core, library: LibraryId, name: &str) -> Option<
         type_name: entry.type_name.clone(),
         linkage: entry.linkage,
         kind: entry.kind,
-        unit: unit_of(&ledger, entry),
+        unit: unit_of(&ledger, entry).map(|unit| unit.name.clone()),
+        unit_id: unit_of(&ledger, entry).map(|unit| unit.number()),
     })
 }
 
-/// The name of the unit that defines an entry.
-fn unit_of(ledger: &Ledger, entry: &Entry) -> Option<Arc<str>> {
-    match entry.definition {
-        Definition::Ir(unit, _) | Definition::Assembly(unit) => {
-            ledger.unit(unit).map(|unit| unit.name.clone())
-        }
+/// The unit that defines an entry.
+fn unit_of<'l>(ledger: &'l Ledger, entry: &Entry) -> Option<&'l Unit> {
+    let unit = match entry.definition {
+        Definition::Ir(unit, _) | Definition::Assembly(unit) => ledger.unit(unit),
         _ => None,
-    }
+    };
+    unit.map(|unit| &**unit)
 }
 
 pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<FunctionState> {
@@ -161,7 +166,8 @@ pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<Function
         type_name: entry.type_name.clone(),
         linkage: entry.linkage,
         kind: entry.kind,
-        unit: unit_of(&ledger, entry),
+        unit: unit_of(&ledger, entry).map(|unit| unit.name.clone()),
+        unit_id: unit_of(&ledger, entry).map(|unit| unit.number()),
         size: entry.size,
         generation: entry.generation,
         address,

@@ -13,7 +13,7 @@ use rustc_hash::FxBuildHasher;
 use slotmap::{Key, new_key_type};
 
 use crate::error::Error;
-use crate::ledger::{EntryId, LibraryId};
+use crate::ledger::{EntryId, LibraryId, Standing};
 use crate::sync::lock;
 
 new_key_type! {
@@ -78,6 +78,7 @@ pub struct UnitInfo {
 pub(crate) struct UnitPlace {
     pub(crate) library: LibraryId,
     pub(crate) is_frozen: bool,
+    pub(crate) standing: Standing,
 }
 
 /// Names that mean something in a unit because they do in other units, to which its functions

@@ -216,6 +216,7 @@ impl<'c> Work<'c> {
         let place = UnitPlace {
             library: self.library,
             is_frozen: matches!(how, How::Add { is_frozen: true }),
+            standing: Standing::Joining,
         };
         let core = self.core;
         let mut ledger = core.ledger();

@@ -10,14 +10,14 @@ use super::Replaced;
 use super::commit::Work;
 use super::plan::{names, users_of};
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, Ledger, Standing, UseAspect};
+use crate::ledger::{Definition, EntryId, Ledger, UseAspect};
 use crate::process::structors;
 use crate::unit::{Unit, UnitKey};
 
 /// The names that a unit's definitions stand for.
 pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, Error> {
     let record = ledger.record(unit).ok_or(Error::NoUnit)?;
-    if !matches!(record.standing, Standing::Kept | Standing::Loose) {
+    if !record.is_there() {
         return Err(Error::NoUnit);
     }
     let globals = record.unit.index.globals.iter().zip(&record.unit.entries);
@@ -161,7 +161,7 @@ impl Work<'_> {
                     .elected
                     .is_none_or(|(unit, _)| !self.planned.leaving.contains(&unit));
                 // Of a unit that goes, only others may need the name.
-                if !has_heir && (goes_alone || entry.mentions > 1) {
+                if !has_heir && (goes_alone || entry.mentions.len() > 1) {
                     mentioned.insert(*id);
                 }
                 if !has_heir && !entry.name.is_empty() {
@@ -193,13 +193,18 @@ impl Work<'_> {
             if self.planned.leaving.contains(&unit.id) {
                 continue;
             }
+            let definitions = unit.index.numbered().filter(|one| one.1.is_definition);
+            let staying: Vec<(Ordinal, EntryId)> = definitions
+                .filter_map(|(ordinal, _)| Some((ordinal, unit.entry(ordinal)?)))
+                .filter(|(ordinal, id)| self.will_stand(*id, &unit, *ordinal))
+                .collect();
+            if staying.is_empty() {
+                continue;
+            }
             let _guard = self.core.guard_reading(&unit.name);
             let module = unit.whole_module()?;
-            for (ordinal, global) in unit.index.numbered() {
-                let user = unit.entry(ordinal).filter(|_| global.is_definition);
-                let Some(user) = user.filter(|user| self.will_stand(*user, &unit, ordinal)) else {
-                    continue;
-                };
+            for (ordinal, user) in staying {
+                let global = &unit.index.globals[ordinal.index()];
                 let mut targets: Vec<Ordinal> = match global.kind {
                     GlobalKind::Alias { target } => target.iter().map(|one| one.0).collect(),
                     _ => Vec::new(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rewire_llvm::{Global, GlobalKind, GlobalState, Linkage, Module, ModuleIndex, Ordinal, Source};
 
-use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, Standing, State, ThreadKey};
+use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, State, ThreadKey};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::Error;
@@ -70,7 +70,7 @@ impl Ledger {
                 }
             },
         );
-        let unit = self.insert_unit(Standing::Kept, |id| {
+        let unit = self.insert_unit(place.standing, |id| {
             Unit::new(
                 id,
                 source,
@@ -81,7 +81,7 @@ impl Ledger {
                 Inherited::default(),
             )
         });
-        self.describe_all(&unit);
+        self.mention_all(&unit);
         self.enter_comdats(&unit);
         for one in &elected {
             self.elect(&unit, one.ordinal, one.entry);
@@ -112,7 +112,6 @@ impl Ledger {
             } else {
                 self.find_or_enter(library, &global.name)
             };
-            self.entry_mut(id).mentions += 1;
             with(self, ordinal, global, id);
             entries.push(Some(id));
         }
@@ -131,15 +130,6 @@ impl Ledger {
             self.describe(id, global);
         }
         wins
-    }
-
-    pub(super) fn describe_all(&mut self, unit: &Unit) {
-        for (number, id) in unit.entries.iter().enumerate() {
-            if let Some(id) = id {
-                let this = (unit.id, Ordinal::new(number as u32));
-                self.entry_mut(*id).described.get_or_insert(this);
-            }
-        }
     }
 
     /// The first group of a name is the one that counts.
@@ -295,7 +285,6 @@ impl Ledger {
         entry.definition = definition;
         entry.generation = entry.generation.next();
         entry.type_name = Some(global.type_name.clone());
-        entry.described = Some((unit.id, ordinal));
         entry.linkage = global.linkage;
         entry.visibility = global.visibility;
         entry.size = size_of(global);

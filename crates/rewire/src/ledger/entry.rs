@@ -9,7 +9,9 @@ use rewire_llvm::{Linkage, Ordinal, Visibility};
 use rewire_memory::{ExecAddr, SlotId};
 
 use slotmap::new_key_type;
+use smallvec::SmallVec;
 
+use super::mentions::Mention;
 use super::names::LibraryId;
 use super::uses::{BlockId, UseRef};
 use crate::error::Error;
@@ -146,12 +148,10 @@ pub(crate) struct Entry {
     pub(crate) definition: Definition,
     /// Which unit's global won, be it a body, a variable or an alias.
     pub(crate) elected: Option<(UnitKey, Ordinal)>,
-    /// A global that says what type it is and how it is called.
-    pub(crate) described: Option<(UnitKey, Ordinal)>,
     /// Definitions of the name that did not win, and would if the one in force left.
     pub(crate) alternatives: Vec<(UnitKey, Ordinal)>,
-    /// How many globals of units name it.
-    pub(crate) mentions: u32,
+    /// The globals of units that name it.
+    pub(crate) mentions: SmallVec<[Mention; 1]>,
     pub(crate) generation: Generation,
     pub(crate) state: State,
     /// The linked definition in force: its block, and its place there.
@@ -193,9 +193,8 @@ impl Entry {
             kind: EntryKind::Unknown,
             definition: Definition::None,
             elected: None,
-            described: None,
             alternatives: Vec::new(),
-            mentions: 0,
+            mentions: SmallVec::new(),
             generation: Generation::default(),
             state: State::Absent,
             placed: None,

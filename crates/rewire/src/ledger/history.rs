@@ -3,16 +3,13 @@
 //! Bodies are compiled again from their IR. Variables keep their memory, with the values that they
 //! had, until the change is forgotten.
 
-use std::sync::Arc;
-
 use rewire_llvm::Ordinal;
 use rewire_memory::{ExecAddr, Slots};
-use rustc_hash::FxHashSet;
 
 use super::replacing::Planned;
 use super::{Block, BlockId, Definition, EntryId, Ledger, Standing, State};
 use crate::outside::Lazy;
-use crate::unit::{Unit, UnitKey};
+use crate::unit::UnitKey;
 
 /// What a name stood for before a change.
 #[derive(Clone, Debug)]
@@ -168,14 +165,6 @@ impl Ledger {
         }
     }
 
-    /// A unit whose removal was undone has its names again: what of it isn't in force is next in line.
-    pub(crate) fn line_up_again(&mut self, id: UnitKey) {
-        if let Some(unit) = self.unit(id).cloned() {
-            self.enter_comdats(&unit);
-            self.note_losers(&unit);
-        }
-    }
-
     /// Undoing the removal of a unit has failed.
     pub(crate) fn withdraw_again(&mut self, id: UnitKey) {
         if let Some(record) = self.record_mut(id)
@@ -219,18 +208,11 @@ impl Ledger {
         live.map(|one| one.entry).collect()
     }
 
-    /// Units that mention one of these names: users that aren't compiled may be there.
-    pub(crate) fn units_that_mention(&self, ids: &FxHashSet<EntryId>) -> Vec<Arc<Unit>> {
-        let mut units = self.units();
-        units.retain(|unit| unit.entries.iter().flatten().any(|id| ids.contains(id)));
-        units
-    }
-
     /// Takes names out that were entered for a change that failed, and that nobody mentions.
     pub(crate) fn forget_unused(&mut self, ids: &[EntryId]) {
         for id in ids {
             let entry = self.entry(*id);
-            let is_unused = entry.mentions == 0
+            let is_unused = entry.mentions.is_empty()
                 && entry.users.is_empty()
                 && entry.slot.is_none()
                 && entry.definition == Definition::None

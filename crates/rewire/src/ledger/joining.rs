@@ -56,7 +56,7 @@ impl Ledger {
                 }
             },
         );
-        let unit = self.insert_unit(Standing::Joining, |id| {
+        let unit = self.insert_unit(place.standing, |id| {
             let inherited = Inherited {
                 declarations,
                 origin,
@@ -64,7 +64,7 @@ impl Ledger {
             Unit::new(id, source, module, index, entries, place, inherited)
         });
         self.borrow_declared(&unit);
-        self.describe_all(&unit);
+        self.mention_all(&unit);
         for (ordinal, id) in own {
             self.set_in_force(&unit, ordinal, id);
         }

@@ -95,7 +95,9 @@ impl Ledger {
         let unit = record.unit.clone();
         self.leave_the_line(id);
         for entry in unit.entries.iter().flatten() {
-            self.entry_mut(*entry).alternatives.retain(|one| one.0 != id);
+            self.entry_mut(*entry)
+                .alternatives
+                .retain(|one| one.0 != id);
             let front = self.entry(*entry).front;
             if let Some(front) = front
                 && self.entry(front).definition.unit() == Some(id)
@@ -114,18 +116,45 @@ impl Ledger {
         let Some(unit) = self.unit(id).cloned() else {
             return;
         };
-        for (global, entry) in unit.index.globals.iter().zip(&unit.entries) {
-            let Some(entry) = *entry else { continue };
+        let mut stood = Vec::new();
+        for (ordinal, global) in unit.index.numbered() {
+            let Some(entry) = unit.entry(ordinal) else {
+                continue;
+            };
             // Who inherits its locals is still to know them if its removal is undone.
             if !is_local(global) {
                 let alternatives = &mut self.entry_mut(entry).alternatives;
+                let before = alternatives.len();
                 alternatives.retain(|one| one.0 != id);
+                if alternatives.len() < before {
+                    stood.push(ordinal);
+                }
             }
             if let Some(comdat) = &global.comdat {
                 let comdats = &mut self.namespace_mut(unit.library).comdats;
                 if comdats.get(comdat) == Some(&id) {
                     comdats.remove(comdat);
                 }
+            }
+        }
+        if let Some(record) = self.record_mut(id) {
+            record.stood_in_line = stood;
+        }
+    }
+
+    /// A unit whose removal was undone stands where it stood.
+    pub(crate) fn line_up_again(&mut self, id: UnitKey) {
+        let Some(record) = self.record_mut(id) else {
+            return;
+        };
+        let (unit, stood) = (
+            record.unit.clone(),
+            std::mem::take(&mut record.stood_in_line),
+        );
+        self.enter_comdats(&unit);
+        for ordinal in stood {
+            if let Some(entry) = unit.entry(ordinal) {
+                self.entry_mut(entry).alternatives.push((id, ordinal));
             }
         }
     }
@@ -261,7 +290,7 @@ impl Ledger {
             let entry = self.entry((*id)?);
             entry
                 .slot
-                .filter(|_| entry.mentions <= 1 || is_local(global))
+                .filter(|_| entry.mentions.len() <= 1 || is_local(global))
         });
         slots_of.map(|slot| slots.inside_stub(slot)).collect()
     }
@@ -534,7 +563,8 @@ impl Ledger {
             let Some(entry) = unit.entry(ordinal) else {
                 continue;
             };
-            self.forget_mention(entry, id, unit.is_own(ordinal), freed);
+            self.unmention(entry, id, ordinal);
+            self.free_if_over(entry, unit.is_own(ordinal), freed);
         }
         if let Some((entry, handle)) = unit.dso_handle.get() {
             freed.memory.push((RegionKind::Data, *handle..*handle + 8));
@@ -585,13 +615,9 @@ impl Ledger {
     }
 
     /// A unit that named an entry is gone.
-    fn forget_mention(&mut self, id: EntryId, unit: UnitKey, is_local: bool, freed: &mut Freed) {
-        let entry = self.entry_mut(id);
-        entry.mentions = entry.mentions.saturating_sub(1);
-        if entry.described.is_some_and(|(by, _)| by == unit) {
-            entry.described = None;
-        }
-        let is_over = entry.mentions == 0
+    fn free_if_over(&mut self, id: EntryId, is_local: bool, freed: &mut Freed) {
+        let entry = self.entry(id);
+        let is_over = entry.mentions.is_empty()
             && entry.users.is_empty()
             && entry.changing.is_none()
             && (is_local

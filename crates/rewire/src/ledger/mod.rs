@@ -15,6 +15,7 @@ mod entry;
 mod history;
 mod joining;
 mod leaving;
+mod mentions;
 mod names;
 mod placed;
 mod replacing;

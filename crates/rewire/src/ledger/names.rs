@@ -89,7 +89,7 @@ impl Ledger {
                 self.withdraw(id, slots);
             }
             let entry = self.entry(id);
-            if entry.mentions == 0 && entry.users.is_empty() && entry.slot.is_none() {
+            if entry.mentions.is_empty() && entry.users.is_empty() && entry.slot.is_none() {
                 self.forget_name(id);
             }
         }

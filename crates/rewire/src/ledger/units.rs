@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rewire_llvm::Ordinal;
 use rewire_memory::ExecAddr;
 
 use super::{BlockId, Entry, EntryId, Ledger};
@@ -48,8 +49,23 @@ pub(crate) struct Record {
     pub(super) borrowers: Vec<UnitKey>,
     /// Units of which this one uses what is their own.
     pub(super) lenders: Vec<UnitKey>,
+    /// Its definitions that would have taken over, if it was removed and may come back.
+    pub(super) stood_in_line: Vec<Ordinal>,
+    /// The place of each of its globals among those that mention the same entry.
+    pub(super) mentions: Box<[u32]>,
     /// Counts up with each unit.
     order: u64,
+}
+
+impl Record {
+    /// Whether it is there for the client.
+    pub(crate) fn is_there(&self) -> bool {
+        match self.standing {
+            Standing::Kept => true,
+            Standing::Loose => self.in_force > 0,
+            Standing::Joining | Standing::Withdrawn | Standing::Leaving => false,
+        }
+    }
 }
 
 impl Ledger {
@@ -72,6 +88,8 @@ impl Ledger {
             holders: 0,
             borrowers: Vec::new(),
             lenders: Vec::new(),
+            stood_in_line: Vec::new(),
+            mentions: Box::default(),
             order,
         });
         self.units[id].unit.clone()
@@ -103,9 +121,7 @@ impl Ledger {
 
     /// The units that are there for the client, in the order of adding.
     pub(crate) fn units(&self) -> Vec<Arc<Unit>> {
-        let standing = self.units.values().filter(|one| {
-            one.standing == Standing::Kept || one.standing == Standing::Loose && one.in_force > 0
-        });
+        let standing = self.units.values().filter(|one| one.is_there());
         let mut standing: Vec<&Record> = standing.collect();
         standing.sort_unstable_by_key(|record| record.order);
         standing.iter().map(|record| record.unit.clone()).collect()

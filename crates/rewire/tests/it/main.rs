@@ -2,6 +2,7 @@
 #![cfg_attr(rewire_tsan, no_main)]
 
 mod aliases;
+mod brought_units;
 mod changes;
 mod changing;
 mod contending;

@@ -130,3 +130,18 @@ fn a_unit_that_came_back_has_its_place_in_the_line_again() {
         engine.remove_unit(third).unwrap();
     });
 }
+
+#[test]
+fn what_was_replaced_before_its_unit_was_removed_does_not_take_over_when_that_is_undone() {
+    at_each_level(|engine| {
+        let unit = add(&engine, &(returns("f", 1) + &returns("k", 2)));
+        engine.replace("f", returns("f", 3).as_bytes()).unwrap();
+        engine.remove_unit(unit).unwrap();
+        engine.undo().unwrap();
+        assert_eq!(function::<Plain>(&engine, "k")(), 2);
+        let mut change = engine.main().change();
+        change.remove("f");
+        change.commit().unwrap();
+        assert!(engine.lookup("f").is_err());
+    });
+}

@@ -1,0 +1,81 @@
+//! Which units' IR names what.
+//!
+//! A name knows the globals of units that define or declare it, and each of those knows its place in
+//! that list, so that a unit comes and goes in time that depends on that unit alone, and the units
+//! that may hold users of a name are found without a look at any other.
+
+use std::sync::Arc;
+
+use rewire_llvm::Ordinal;
+use rustc_hash::FxHashSet;
+
+use super::{Entry, EntryId, Ledger};
+use crate::unit::{Unit, UnitKey};
+
+/// A global of a unit that names an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mention {
+    unit: UnitKey,
+    ordinal: Ordinal,
+}
+
+impl Entry {
+    /// A global that says what type it is and how it is called.
+    pub(crate) fn described(&self) -> Option<(UnitKey, Ordinal)> {
+        let first = self.mentions.first();
+        self.elected
+            .or_else(|| first.map(|one| (one.unit, one.ordinal)))
+    }
+}
+
+impl Ledger {
+    /// Notes what a unit's globals name.
+    pub(super) fn mention_all(&mut self, unit: &Unit) {
+        let mut places = Vec::with_capacity(unit.entries.len());
+        for (number, id) in unit.entries.iter().enumerate() {
+            let ordinal = Ordinal::new(number as u32);
+            let list = id.and_then(|id| self.entries.get_mut(id));
+            places.push(list.map_or(0, |entry| {
+                entry.mentions.push(Mention {
+                    unit: unit.id,
+                    ordinal,
+                });
+                entry.mentions.len() as u32 - 1
+            }));
+        }
+        if let Some(record) = self.record_mut(unit.id) {
+            record.mentions = places.into();
+        }
+    }
+
+    /// A unit's global doesn't name an entry any more; the last of the list moves into the gap.
+    pub(super) fn unmention(&mut self, id: EntryId, unit: UnitKey, ordinal: Ordinal) {
+        let known = self.record(unit);
+        let place = known.and_then(|record| record.mentions.get(ordinal.index()).copied());
+        let (Some(place), Some(entry)) = (place, self.entries.get_mut(id)) else {
+            return;
+        };
+        let place = place as usize;
+        if entry.mentions.get(place) != Some(&Mention { unit, ordinal }) {
+            return;
+        }
+        entry.mentions.swap_remove(place);
+        if let Some(moved) = entry.mentions.get(place).copied()
+            && let Some(record) = self.record_mut(moved.unit)
+            && let Some(known) = record.mentions.get_mut(moved.ordinal.index())
+        {
+            *known = place as u32;
+        }
+    }
+
+    /// Units that mention one of these names: users that aren't compiled may be there.
+    pub(crate) fn units_that_mention(&self, ids: &FxHashSet<EntryId>) -> Vec<Arc<Unit>> {
+        let mentions = ids.iter().flat_map(|id| &self.entry(*id).mentions);
+        let units: FxHashSet<UnitKey> = mentions.map(|one| one.unit).collect();
+        let standing = units.into_iter().filter_map(|id| {
+            let record = self.record(id)?;
+            record.is_there().then(|| record.unit.clone())
+        });
+        standing.collect()
+    }
+}
