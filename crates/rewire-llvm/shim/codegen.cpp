@@ -236,6 +236,7 @@ void rewire_set_layout(const RewireTarget *target, LLVMModuleRef module) {
 
 void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
   Module &M = *unwrap(module);
+  rewire_keep_callers(M);
   const RewireLowerings lowerings = rewire_lowerings(M);
   if (codegen->level == 0 && !lowerings.any()) {
     bool inlines = false;
@@ -259,6 +260,7 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
   if (codegen->level == 0)
     return rewire_optimise(codegen, module);
   Module &M = *unwrap(module);
+  rewire_keep_callers(M);
   const OptimizationLevel levels[] = {OptimizationLevel::O0, OptimizationLevel::O1,
                                       OptimizationLevel::O2, OptimizationLevel::O3};
   const OptimizationLevel level = levels[codegen->level];

@@ -6,6 +6,7 @@
 #include "lower.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Analysis/CGSCCPassManager.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/Transforms/Coroutines/CoroCleanup.h"
 #include "llvm/Transforms/Coroutines/CoroEarly.h"
 #include "llvm/Transforms/Coroutines/CoroSplit.h"
@@ -15,6 +16,23 @@
 #include "llvm/Transforms/Scalar/LowerWidenableCondition.h"
 
 using namespace llvm;
+
+// The engine's own functions of these names ask where the call comes from.
+static constexpr StringLiteral kAskForCaller[] = {
+    "__cxa_atexit", "atexit", "__cxa_thread_atexit", "__cxa_thread_atexit_impl",
+    "at_quick_exit", "__cxa_at_quick_exit", "on_exit", "pthread_atfork"};
+
+void rewire_keep_callers(Module &module) {
+  for (StringRef name : kAskForCaller) {
+    const Function *function = module.getFunction(name);
+    if (!function)
+      continue;
+    for (const User *user : function->users())
+      if (auto *call = dyn_cast<CallInst>(const_cast<User *>(user)))
+        if (!call->isMustTailCall())
+          call->setTailCallKind(CallInst::TCK_NoTail);
+  }
+}
 
 RewireLowerings rewire_lowerings(const Module &module) {
   RewireLowerings found;

@@ -24,6 +24,9 @@ struct RewireLowerings {
 // Costs the number of functions that the module names.
 RewireLowerings rewire_lowerings(const llvm::Module &module);
 
+// Has calls of functions that look at their return address leave one: none becomes a jump.
+void rewire_keep_callers(llvm::Module &module);
+
 // The passes that lower it.
 llvm::ModulePassManager rewire_lowering_passes(RewireLowerings what,
                                                llvm::OptimizationLevel level);

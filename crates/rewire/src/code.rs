@@ -2,12 +2,12 @@
 //! it is, and dropped.
 
 use std::fmt;
-use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::held::HeldEngine;
 use crate::ledger::{BlockId, Definition, EntryId, EntryKind, Ledger, LibraryId, State};
 use crate::outside::LazyIr;
 
@@ -37,7 +37,7 @@ pub struct MachineCode {
 /// # Ok::<(), rewire::Error>(())
 /// ```
 pub struct Pin {
-    core: Arc<Core>,
+    core: HeldEngine,
     block: BlockId,
     address: ExecAddr,
 }
@@ -113,7 +113,7 @@ pub(crate) fn machine_code(core: &Core, library: LibraryId, name: &str) -> Optio
 }
 
 /// See [`Library::pin`](crate::Library::pin).
-pub(crate) fn pin(core: &Arc<Core>, library: LibraryId, name: &str) -> Result<Pin, Error> {
+pub(crate) fn pin(core: &HeldEngine, library: LibraryId, name: &str) -> Result<Pin, Error> {
     let id = function(&mut core.ledger(), library, name)?;
     loop {
         core.provide(id, None)?;

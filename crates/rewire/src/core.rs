@@ -22,6 +22,7 @@ use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
 use crate::observe::LinkObserver;
 use crate::options::Options;
 use crate::outside::Resolver;
+use crate::process::registering::HANDLE;
 use crate::process::{Process, fork};
 use crate::process::{cxx, sections};
 use crate::reclaim::Reclaimer;
@@ -219,7 +220,7 @@ impl Core {
     pub(crate) fn place_dso_handle(&self, library: LibraryId) -> Result<(), Error> {
         let start = self.place_variable(&[0; 8])?;
         let mut ledger = self.ledger();
-        let id = ledger.find_or_enter(library, &Arc::from("__dso_handle"));
+        let id = ledger.find_or_enter(library, &Arc::from(HANDLE));
         let entry = ledger.entry_mut(id);
         entry.definition = Definition::Engine;
         entry.kind = EntryKind::Data;

@@ -11,6 +11,7 @@ use crate::change::{self, Changed};
 use crate::core::Core;
 use crate::error::Error;
 use crate::failure::Failure;
+use crate::held::HeldEngine;
 use crate::host;
 use crate::inspect::{self, Inspection};
 use crate::ir::Ir;
@@ -46,7 +47,7 @@ use crate::unit::{UnitId, UnitInfo};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Engine {
-    core: Arc<Core>,
+    core: HeldEngine,
 }
 
 impl Engine {
@@ -57,7 +58,7 @@ impl Engine {
     /// No address space, or more than 64 engines in the process.
     pub fn new(options: Options) -> Result<Self, Error> {
         Ok(Self {
-            core: Core::new(options)?,
+            core: HeldEngine::new(Core::new(options)?),
         })
     }
 

@@ -2,12 +2,11 @@
 
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
 
-use crate::core::Core;
 use crate::error::Error;
+use crate::held::HeldEngine;
 use crate::ledger::EntryKind;
 use crate::state::FunctionState;
 
@@ -145,7 +144,7 @@ pointers! {
 #[derive(Clone, Debug)]
 pub struct Function<F> {
     pointer: F,
-    _core: Arc<Core>,
+    _core: HeldEngine,
 }
 
 impl<F: FunctionPointer> Function<F> {
@@ -153,7 +152,7 @@ impl<F: FunctionPointer> Function<F> {
     ///
     /// What the function does is of the type `F`, as far as IR's type doesn't tell.
     pub(crate) unsafe fn new(
-        core: Arc<Core>,
+        core: HeldEngine,
         name: &str,
         address: ExecAddr,
         state: Option<&FunctionState>,
@@ -199,7 +198,7 @@ impl<F> Deref for Function<F> {
 #[derive(Clone, Debug)]
 pub struct Data<T> {
     address: ExecAddr,
-    _core: Arc<Core>,
+    _core: HeldEngine,
     _type: PhantomData<*mut T>,
 }
 
@@ -211,7 +210,7 @@ unsafe impl<T> Sync for Data<T> {}
 
 impl<T> Data<T> {
     pub(crate) fn new(
-        core: Arc<Core>,
+        core: HeldEngine,
         name: &str,
         address: ExecAddr,
         state: Option<&FunctionState>,

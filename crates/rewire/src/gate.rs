@@ -14,6 +14,7 @@ use rewire_sync::Mutex;
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::held::HeldEngine;
 use crate::ledger::{EntryKind, LibraryId, Standing};
 use crate::recording::Loading;
 use crate::sync::lock;
@@ -135,11 +136,11 @@ pub(crate) struct Gate {
     result: String,
     parameters: Vec<String>,
     /// The engine must outlive the call.
-    _core: Arc<Core>,
+    _core: HeldEngine,
 }
 
 /// Finds a function and makes a gate to it.
-pub(crate) fn open(core: &Arc<Core>, library: LibraryId, name: &str) -> Result<Gate, Error> {
+pub(crate) fn open(core: &HeldEngine, library: LibraryId, name: &str) -> Result<Gate, Error> {
     let function = core.lookup(library, name)?;
     let unfit = |found: &str| Error::WrongType {
         name: name.into(),

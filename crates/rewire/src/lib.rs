@@ -31,6 +31,7 @@ mod first_call;
 mod foresight;
 mod function;
 mod gate;
+mod held;
 mod host;
 mod inspect;
 mod ir;

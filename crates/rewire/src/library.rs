@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::function::{Data, Function, FunctionPointer};
 use crate::gate;
+use crate::held::HeldEngine;
 use crate::ir::Ir;
 use crate::ledger::{Definition, EntryKind, Generation, LibraryId, Standing, State};
 use crate::outside::Resolver;
@@ -66,7 +67,7 @@ use crate::unit::{UnitId, UnitPlace};
 /// ```
 #[derive(Clone)]
 pub struct Library {
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: HeldEngine,
     pub(crate) id: LibraryId,
 }
 

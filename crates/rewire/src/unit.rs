@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use rewire_llvm::{
     CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
 };
-use rewire_memory::ExecAddr;
 use rewire_sync::{Mutex, OnceLock};
 use rustc_hash::FxBuildHasher;
 use slotmap::{Key, new_key_type};
@@ -112,8 +111,8 @@ pub(crate) struct Unit {
     modules: ModulePool,
     /// Its module-level assembly is in memory.
     pub(crate) has_placed_assembly: AtomicBool,
-    /// What tells its destructors from others' (`__dso_handle`), once it names that.
-    pub(crate) dso_handle: OnceLock<(EntryId, ExecAddr)>,
+    /// The C library knows handlers of forks of this unit's.
+    pub(crate) has_fork_handlers: AtomicBool,
     pub(crate) inherited: Inherited,
     /// Locals by the name that people gave them: inline assembly knows them by no other.
     locals: OnceLock<HashMap<Arc<str>, EntryId, FxBuildHasher>>,
@@ -140,7 +139,7 @@ impl Unit {
             entries,
             modules: ModulePool::new(source, module),
             has_placed_assembly: AtomicBool::new(false),
-            dso_handle: OnceLock::new(),
+            has_fork_handlers: AtomicBool::new(false),
             inherited,
             locals: OnceLock::new(),
         }

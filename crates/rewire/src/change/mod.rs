@@ -24,6 +24,7 @@ pub(crate) use undo::{History, undo};
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::held::HeldEngine;
 use crate::ir::Ir;
 use crate::ledger::{Generation, LibraryId};
 use crate::process::fork;
@@ -139,7 +140,7 @@ enum Step {
 /// ```
 #[must_use = "a change does nothing until it is committed"]
 pub struct Change {
-    core: Arc<Core>,
+    core: HeldEngine,
     library: LibraryId,
     terms: Terms,
 }
@@ -163,7 +164,7 @@ impl fmt::Debug for Change {
 }
 
 impl Change {
-    pub(crate) fn new(core: Arc<Core>, library: LibraryId) -> Self {
+    pub(crate) fn new(core: HeldEngine, library: LibraryId) -> Self {
         Self {
             core,
             library,

@@ -566,11 +566,6 @@ impl Ledger {
             self.unmention(entry, id, ordinal);
             self.free_if_over(entry, unit.is_own(ordinal), freed);
         }
-        if let Some((entry, handle)) = unit.dso_handle.get() {
-            freed.memory.push((RegionKind::Data, *handle..*handle + 8));
-            self.handles.remove(handle);
-            self.entries.remove(*entry);
-        }
         freed.entries.extend(unit.entries.iter().flatten());
         self.units.remove(id);
         freed.units.push(unit);

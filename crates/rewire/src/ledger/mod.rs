@@ -37,7 +37,7 @@ pub(crate) use leaving::{Freed, Piece, Retired};
 pub use names::LibraryId;
 pub(crate) use placed::{Block, Defined, Memory};
 pub(crate) use replacing::{Planned, Target};
-pub(crate) use units::Standing;
+pub(crate) use units::{Record, Standing};
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
 
@@ -63,8 +63,6 @@ pub(crate) struct Ledger {
     by_code: BTreeMap<ExecAddr, BlockId>,
     /// Names of functions that left and whose address may still be known to somebody.
     tombs: HashMap<SlotId, Arc<str>, FxBuildHasher>,
-    /// What each unit's registrations with the C library are known by.
-    handles: HashMap<ExecAddr, UnitKey, FxBuildHasher>,
     leaving: leaving::Leaving,
     /// What each thread waits for another to compile.
     pub(crate) waiting: HashMap<ThreadKey, EntryId, FxBuildHasher>,
@@ -102,7 +100,6 @@ impl Ledger {
             blocks: SlotMap::with_key(),
             by_code: BTreeMap::new(),
             tombs: HashMap::default(),
-            handles: HashMap::default(),
             leaving: leaving::Leaving::default(),
             waiting: HashMap::default(),
             lazies: HashMap::default(),

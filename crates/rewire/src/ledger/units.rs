@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use rewire_llvm::Ordinal;
-use rewire_memory::ExecAddr;
 
-use super::{BlockId, Entry, EntryId, Ledger};
+use super::{BlockId, Ledger};
 use crate::unit::{Unit, UnitId, UnitKey};
 
 /// How a unit stands.
@@ -95,17 +94,6 @@ impl Ledger {
         self.units[id].unit.clone()
     }
 
-    /// Enters what a unit's registrations with the C library are known by.
-    pub(crate) fn enter_handle(&mut self, entry: Entry, at: ExecAddr, unit: UnitKey) -> EntryId {
-        self.handles.insert(at, unit);
-        self.add(entry)
-    }
-
-    /// The unit whose registrations are known by an address.
-    pub(crate) fn unit_of_handle(&self, at: ExecAddr) -> Option<UnitKey> {
-        self.handles.get(&at).copied()
-    }
-
     /// A unit; `None` when it has left.
     pub(crate) fn unit(&self, id: UnitKey) -> Option<&Arc<Unit>> {
         self.units.get(id).map(|record| &record.unit)
@@ -117,6 +105,12 @@ impl Ledger {
 
     pub(crate) fn record_mut(&mut self, id: UnitKey) -> Option<&mut Record> {
         self.units.get_mut(id)
+    }
+
+    /// All units whose IR is there, also of those that have left.
+    pub(crate) fn all_units(&self) -> Vec<Arc<Unit>> {
+        let all = self.units.values().map(|record| record.unit.clone());
+        all.collect()
     }
 
     /// The units that are there for the client, in the order of adding.

@@ -7,10 +7,8 @@ use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolP
 use smallvec::SmallVec;
 
 use super::{Object, Origin};
-use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Planned, UseAspect};
-use crate::process::registered;
 use crate::unit::Unit;
 
 /// What a symbol means.
@@ -63,7 +61,6 @@ impl<'a> Parsed<'a> {
     /// Asks the ledger for the meaning of each symbol, if that wasn't done yet.
     pub(crate) fn resolve(
         &mut self,
-        core: &Core,
         ledger: &mut Ledger,
         planned: Option<&Planned>,
     ) -> Result<(), Error> {
@@ -72,7 +69,7 @@ impl<'a> Parsed<'a> {
         }
         let mut meanings = SmallVec::with_capacity(self.graph.symbols.len());
         for (_, symbol) in self.graph.symbol_ids() {
-            meanings.push(meaning_of(core, ledger, planned, self.object, symbol)?);
+            meanings.push(meaning_of(ledger, planned, self.object, symbol)?);
         }
         self.meanings = meanings;
         Ok(())
@@ -80,7 +77,6 @@ impl<'a> Parsed<'a> {
 }
 
 fn meaning_of(
-    core: &Core,
     ledger: &mut Ledger,
     planned: Option<&Planned>,
     object: &Object,
@@ -104,7 +100,6 @@ fn meaning_of(
         },
         GlobalRef::Named(name) => match unit.local(name) {
             Some(local) => local,
-            None if name == registered::HANDLE => registered::handle_of(core, ledger, unit)?,
             None => named(ledger, unit, name),
         },
     };

@@ -28,7 +28,8 @@ fn registration() -> Option<Register> {
     *FOUND.get_or_init(|| unsafe { c_library(c"__cxa_atexit") })
 }
 
-/// Registers a function to be called when the process exits: for programs that took `__cxa_atexit` away from themselves. Returns 0, or -1 when it can't.
+/// Registers a function to be called when the process exits: for programs that took `__cxa_atexit`
+/// away from themselves. Returns 0, or -1 when it can't.
 pub extern "C" fn at_exit(function: extern "C" fn()) -> c_int {
     let Some(register) = registration() else {
         return -1;

@@ -1,15 +1,16 @@
 //! Running a loaded program: constructors, its main function, and destructors at exit.
 
 use std::ffi::c_char;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use rewire_memory::ExecAddr;
 use rewire_sync::Mutex;
 
-use super::exit;
 use super::structors::{self, Arguments, When};
+use super::{exit, fork};
 use crate::core::Core;
 use crate::error::Error;
+use crate::held::HeldEngine;
 use crate::ledger::{EntryKind, LibraryId, State};
 use crate::sync::lock;
 
@@ -65,14 +66,34 @@ pub(crate) fn find(core: &Core, name: &str) -> Result<Main, Error> {
     Ok(Main { address, signature })
 }
 
-/// The engine whose destructors run when the process ends.
-static AT_EXIT: Mutex<Option<(Arc<Core>, SendArguments)>> = Mutex::new(None);
+/// What the process's exit runs, in the order of registration.
+static AT_EXIT: Mutex<Vec<AtExit>> = Mutex::new(Vec::new());
 
-#[derive(Clone, Copy)]
-struct SendArguments(Arguments);
+/// The destructors of a program.
+struct AtExit {
+    program: Program,
+    arguments: Arguments,
+}
+
+enum Program {
+    /// Its main function was called: the engine stays for it.
+    Whole(HeldEngine),
+    /// Only constructors were: the engine is the client's, and may be gone.
+    Parts(Weak<Core>),
+}
 
 // SAFETY: the pointers are those that the process got at its start, valid as long as it lives.
-unsafe impl Send for SendArguments {}
+unsafe impl Send for AtExit {}
+
+impl AtExit {
+    fn register(program: Program, arguments: Arguments) {
+        {
+            let _inside = fork::hold_off();
+            lock(&AT_EXIT).push(Self { program, arguments });
+        }
+        exit::at_exit(run_destructors);
+    }
+}
 
 /// Runs constructors and the main function; the process's exit runs the destructors, after the
 /// functions that the program registered with `atexit`.
@@ -81,15 +102,15 @@ unsafe impl Send for SendArguments {}
 ///
 /// `argv` and `envp` are arrays of C strings that end with null and live as long as the process.
 pub(crate) unsafe fn run(
-    core: &Arc<Core>,
+    core: &HeldEngine,
     main: Main,
     argc: i32,
     argv: *const *const c_char,
     envp: *const *const c_char,
 ) -> Result<i32, Error> {
     let arguments = Arguments { argc, argv, envp };
-    *lock(&AT_EXIT) = Some((core.clone(), SendArguments(arguments)));
-    exit::at_exit(run_destructors);
+    structors::awaits_exit(core);
+    AtExit::register(Program::Whole(core.clone()), arguments);
     structors::run(core, When::Before, arguments)?;
     let address = main.address.get();
     // SAFETY: the function's type was compared with the ledger's; a function that takes fewer
@@ -115,26 +136,41 @@ pub(crate) unsafe fn run(
 ///
 /// The loaded code does what it does.
 pub(crate) unsafe fn run_constructors(core: &Arc<Core>) -> Result<(), Error> {
-    static NOTHING: [usize; 1] = [0];
-    let none = NOTHING.as_ptr().cast();
-    let arguments = Arguments {
-        argc: 0,
-        argv: none,
-        envp: none,
-    };
-    structors::run(core, When::Before, arguments)
+    // Before the constructors register anything: what they register runs first at exit.
+    if structors::awaits_exit(core) {
+        AtExit::register(Program::Parts(Arc::downgrade(core)), Arguments::default());
+    }
+    structors::run(core, When::Before, Arguments::default())
+}
+
+/// The client has given the engine up: runs what the program has left for its end.
+pub(crate) fn end(core: &Arc<Core>) {
+    if let Err(error) = structors::finalize_all(core, Arguments::default()) {
+        tracing::warn!(%error, "a destructor of a dropped engine did not run");
+    }
 }
 
 extern "C" fn run_destructors() {
-    let Some((core, SendArguments(arguments))) = lock(&AT_EXIT).take() else {
+    let last = {
+        let _inside = fork::hold_off();
+        lock(&AT_EXIT).pop()
+    };
+    let Some(AtExit { program, arguments }) = last else {
         return;
     };
-    if let Err(error) = structors::run(&core, When::After, arguments) {
-        core.process.fail(&format!("error: {error}\n"));
+    let engine = match &program {
+        Program::Whole(engine) => Arc::clone(engine),
+        Program::Parts(core) => match core.upgrade() {
+            Some(core) => core,
+            None => return,
+        },
+    };
+    if let Err(error) = structors::run(&engine, When::After, arguments) {
+        engine.process.fail(&format!("error: {error}\n"));
     }
-    core.finish_observed();
+    engine.finish_observed();
     // The process ends: giving back what the engine holds would only take time.
-    std::mem::forget(core);
+    std::mem::forget((engine, program));
 }
 
 #[cfg(test)]

@@ -4,18 +4,20 @@
 mod builtins;
 pub(crate) mod cxx;
 pub(crate) mod exit;
+mod exit_functions;
 pub(crate) mod fork;
 mod main;
 mod own_names;
+mod quick_exit;
 pub(crate) mod quiet;
-pub(crate) mod registered;
+pub(crate) mod registering;
 pub(crate) mod sections;
 mod signals;
 pub(crate) mod structors;
 pub(crate) mod supplied;
 pub(crate) mod thread_local;
 
-pub(crate) use main::{find as find_main, run as run_main, run_constructors};
+pub(crate) use main::{end, find as find_main, run as run_main, run_constructors};
 
 use std::io::Write;
 
@@ -27,6 +29,7 @@ use crate::sync::lock;
 #[derive(Default)]
 pub(crate) struct Process {
     pub(crate) structors: Mutex<structors::Structors>,
+    exit_functions: Mutex<exit_functions::ExitFunctions>,
     /// Called before the process ends because a function could not be compiled.
     at_failure: Mutex<Vec<Box<dyn FnMut() + Send>>>,
 }

@@ -1,7 +1,5 @@
 //! Constructors and destructors: what runs before and after the program's main function.
 
-use std::sync::Arc;
-
 use rewire_llvm::Structor;
 use rewire_memory::ExecAddr;
 use rustc_hash::FxHashSet;
@@ -9,7 +7,8 @@ use rustc_hash::FxHashSet;
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::EntryId;
-use crate::process::registered;
+use crate::process::registering::Running;
+use crate::process::{exit_functions, fork, registering};
 use crate::sync::lock;
 use crate::unit::{Unit, UnitKey};
 
@@ -33,8 +32,10 @@ struct Planned {
 pub(crate) struct Structors {
     constructors: Vec<Planned>,
     destructors: Vec<Planned>,
-    /// The units whose constructors have run.
+    /// The units whose constructors, if they have any, have run.
     constructed: FxHashSet<UnitKey>,
+    /// The process's exit runs the destructors.
+    is_awaiting_exit: bool,
 }
 
 /// The priority of those that state none.
@@ -84,17 +85,18 @@ impl Structors {
     }
 
     /// Takes what is planned, in the order in which it has to run.
-    fn take(&mut self, when: When) -> Vec<Target> {
+    fn take(&mut self, when: When) -> Vec<Planned> {
         let list = std::mem::take(self.list(when));
         if when == When::Before {
+            let all = list.iter().chain(&self.destructors);
             self.constructed
-                .extend(list.iter().filter_map(|planned| planned.unit));
+                .extend(all.filter_map(|planned| planned.unit));
         }
         Self::in_order(list, when)
     }
 
     /// Takes what is planned of one unit that leaves: the destructors, if its constructors ran.
-    fn take_unit(&mut self, unit: UnitKey) -> Vec<Target> {
+    fn take_unit(&mut self, unit: UnitKey) -> Vec<Planned> {
         let was_constructed = self.constructed.remove(&unit);
         self.constructors
             .retain(|planned| planned.unit != Some(unit));
@@ -104,18 +106,16 @@ impl Structors {
             .partition(is_own);
         self.destructors = others;
         let own: Vec<Planned> = own;
-        let has_constructors = was_constructed || own.is_empty();
-        let own = if has_constructors { own } else { Vec::new() };
-        Self::in_order(own, When::After)
+        Self::in_order(if was_constructed { own } else { Vec::new() }, When::After)
     }
 
-    fn in_order(mut list: Vec<Planned>, when: When) -> Vec<Target> {
+    fn in_order(mut list: Vec<Planned>, when: When) -> Vec<Planned> {
         // Stable: those of one priority run in the order of loading, or the reverse.
         list.sort_by_key(|planned| planned.priority);
         if when == When::After {
             list.reverse();
         }
-        list.into_iter().map(|planned| planned.target).collect()
+        list
     }
 }
 
@@ -127,36 +127,84 @@ pub(crate) struct Arguments {
     pub(crate) envp: *const *const libc::c_char,
 }
 
+/// What they are called with where there is no program.
+impl Default for Arguments {
+    fn default() -> Self {
+        static NOTHING: [usize; 1] = [0];
+        let none = NOTHING.as_ptr().cast();
+        Self {
+            argc: 0,
+            argv: none,
+            envp: none,
+        }
+    }
+}
+
 /// Runs what is planned for before or after the program.
-pub(crate) fn run(core: &Arc<Core>, when: When, arguments: Arguments) -> Result<(), Error> {
-    let targets = lock(&core.process.structors).take(when);
-    call(core, targets, arguments)
+pub(crate) fn run(core: &Core, when: When, arguments: Arguments) -> Result<(), Error> {
+    let planned = {
+        let _inside = fork::hold_off();
+        lock(&core.process.structors).take(when)
+    };
+    call(core, planned, arguments)
+}
+
+/// Whether somebody has to see to it that the process's exit runs the destructors; who asks is it.
+pub(crate) fn awaits_exit(core: &Core) -> bool {
+    let _inside = fork::hold_off();
+    !std::mem::replace(&mut lock(&core.process.structors).is_awaiting_exit, true)
 }
 
 /// A unit leaves: runs what it has registered for the process's exit, and its destructors.
 pub(crate) fn finalize(core: &Core, unit: &Unit) {
-    registered::finalize(unit);
-    let targets = lock(&core.process.structors).take_unit(unit.id);
-    let none = std::ptr::null();
-    let arguments = Arguments {
-        argc: 0,
-        argv: none,
-        envp: none,
-    };
+    exit_functions::call_of_unit(core, unit.id);
+    registering::forget_fork_handlers(unit);
+    let planned = lock(&core.process.structors).take_unit(unit.id);
     // A function without memory for its slot can't have been constructed either.
-    let _ = call(core, targets, arguments);
+    let _ = call(core, planned, Arguments::default());
 }
 
-fn call(core: &Core, targets: Vec<Target>, arguments: Arguments) -> Result<(), Error> {
-    for target in targets {
-        let address = match target {
-            Target::Address(address) => address,
-            Target::Entry(entry) => {
-                let mut ledger = core.ledger();
-                let (entry, _) = ledger.target(entry);
-                ledger.canonical(entry, &core.slots)?
-            }
+/// The engine is given up: the same for all of its units, in the order of a process's exit.
+pub(crate) fn finalize_all(core: &Core, arguments: Arguments) -> Result<(), Error> {
+    exit_functions::call_all(core);
+    let constructed = |planned: &Planned| {
+        let structors = lock(&core.process.structors);
+        planned
+            .unit
+            .is_none_or(|unit| structors.constructed.contains(&unit))
+    };
+    let mut planned = {
+        let _inside = fork::hold_off();
+        lock(&core.process.structors).take(When::After)
+    };
+    planned.retain(constructed);
+    let called = call(core, planned, arguments);
+    // Those may have registered more.
+    exit_functions::call_all(core);
+    for unit in {
+        let _inside = fork::hold_off();
+        core.ledger().all_units()
+    } {
+        registering::forget_fork_handlers(&unit);
+    }
+    called
+}
+
+fn call(core: &Core, planned: Vec<Planned>, arguments: Arguments) -> Result<(), Error> {
+    for one in planned {
+        let (address, engine) = {
+            let _inside = fork::hold_off();
+            let mut ledger = core.ledger();
+            let address = match one.target {
+                Target::Address(address) => address,
+                Target::Entry(entry) => {
+                    let (entry, _) = ledger.target(entry);
+                    ledger.canonical(entry, &core.slots)?
+                }
+            };
+            (address, ledger.engine)
         };
+        let _running = Running::new(engine, one.unit);
         // SAFETY: the unit named this address as a constructor or destructor; it is called as
         // the C library calls them, with arguments that it may ignore.
         unsafe {

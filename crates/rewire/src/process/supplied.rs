@@ -6,21 +6,24 @@ use std::ffi::CString;
 use rewire_memory::{ExecAddr, scan};
 use rewire_sync::OnceLock;
 
-use super::{builtins as more_builtins, own_names, registered, signals, thread_local};
-
-unsafe extern "C" {
-    fn at_quick_exit(function: extern "C" fn()) -> libc::c_int;
-}
+use super::{
+    builtins as more_builtins, exit_functions, own_names, registering, signals, thread_local,
+};
 
 /// Names that the engine answers itself, whatever the host has.
 pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
     let address = match name {
         "__tls_get_addr" => thread_local::get_address as *const () as u64,
-        "atexit" => registered::at_exit as *const () as u64,
-        "__cxa_thread_atexit" => registered::at_thread_exit as *const () as u64,
+        "atexit" => registering::atexit as *const () as u64,
+        "__cxa_atexit" => registering::cxa_atexit as *const () as u64,
+        "__cxa_finalize" => exit_functions::finalize as *const () as u64,
+        "__cxa_thread_atexit" | "__cxa_thread_atexit_impl" => {
+            registering::cxa_thread_atexit as *const () as u64
+        }
         "dlsym" => own_names::dlsym as *const () as u64,
-        "at_quick_exit" => at_quick_exit as *const () as u64,
-        "pthread_atfork" => registered::at_fork as *const () as u64,
+        "at_quick_exit" | "__cxa_at_quick_exit" => registering::at_quick_exit as *const () as u64,
+        "on_exit" => registering::on_exit as *const () as u64,
+        "pthread_atfork" => registering::pthread_atfork as *const () as u64,
         "makecontext" => scan::makecontext().get(),
         _ => return signals::find(name),
     };

@@ -6,6 +6,7 @@ mod brought_units;
 mod changes;
 mod changing;
 mod contending;
+mod dropping;
 mod endless;
 mod engine;
 mod frozen;

@@ -5,7 +5,7 @@ mod cycles;
 mod entries;
 mod forking;
 mod leaving;
-mod registered;
+pub(crate) mod registered;
 mod resolvers;
 mod throwing;
 

@@ -7,7 +7,7 @@ use super::{
     reclaim_all, say, undo_all,
 };
 
-const DECLARATIONS: &str = "declare i32 @atexit(ptr)
+pub(crate) const DECLARATIONS: &str = "declare i32 @atexit(ptr)
     declare i32 @__cxa_atexit(ptr, ptr, ptr)
     declare i32 @__cxa_thread_atexit(ptr, ptr, ptr)
     declare i32 @pthread_atfork(ptr, ptr, ptr)
@@ -16,7 +16,7 @@ const DECLARATIONS: &str = "declare i32 @atexit(ptr)
     @__dso_handle = external hidden global i8\n";
 
 /// A unit that says 1 more than its number for each kind of destructor.
-fn with_destructors(number: i32) -> String {
+pub(crate) fn with_destructors(number: i32) -> String {
     format!(
         "{DECLARATIONS}
          @llvm.global_ctors = appending global [1 x {{ i32, ptr, ptr }}]

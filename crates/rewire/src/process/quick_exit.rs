@@ -1,0 +1,109 @@
+//! Functions that compiled code has registered with lists of the C library that nothing can be taken
+//! out of: those of `quick_exit` and of `on_exit`. When their unit leaves they aren't called any more.
+
+use std::ffi::{c_int, c_void};
+use std::sync::{Arc, Weak};
+
+use rewire_sync::{Mutex, OnceLock};
+
+use super::exit::c_library;
+use super::fork;
+use super::registering::Registrant;
+use crate::core::Core;
+use crate::ledger::{Record, Standing};
+use crate::sync::lock;
+use crate::unit::UnitKey;
+
+unsafe extern "C" {
+    fn at_quick_exit(function: extern "C-unwind" fn()) -> c_int;
+}
+
+/// The unit that a function belongs to; `None` if it is nobody's of ours.
+type Owner = Option<(Weak<Core>, UnitKey)>;
+
+fn owner_of(function: u64, returns_to: u64) -> Owner {
+    let registrant = Registrant::of_function(function, returns_to)?;
+    Some((Arc::downgrade(&registrant.core), registrant.unit))
+}
+
+/// The engine that keeps a function callable; `Err` if its unit has left.
+fn still_there(owner: &Owner) -> Result<Option<Arc<Core>>, ()> {
+    let Some((core, unit)) = owner else {
+        return Ok(None);
+    };
+    let core = core.upgrade().ok_or(())?;
+    let _inside = fork::hold_off();
+    let has_left =
+        |record: &Record| matches!(record.standing, Standing::Leaving | Standing::Withdrawn);
+    let is_there = core.ledger().record(*unit).is_some_and(|it| !has_left(it));
+    if is_there { Ok(Some(core)) } else { Err(()) }
+}
+
+/// The functions of `quick_exit`, in the order of registration. The C library passes no argument, so
+/// it is given the same function for each; whose turn it is follows from the order.
+static AT_QUICK_EXIT: Mutex<Vec<(extern "C-unwind" fn(), Owner)>> = Mutex::new(Vec::new());
+
+pub(super) extern "C" fn at_quick_exit_from(
+    function: extern "C-unwind" fn(),
+    _: u64,
+    _: u64,
+    returns_to: u64,
+) -> c_int {
+    let owner = owner_of(function as usize as u64, returns_to);
+    let _inside = fork::hold_off();
+    let mut known = lock(&AT_QUICK_EXIT);
+    // SAFETY: the function takes nothing and lives as long as the process.
+    let status = unsafe { at_quick_exit(call_last) };
+    if status == 0 {
+        known.push((function, owner));
+    }
+    status
+}
+
+extern "C-unwind" fn call_last() {
+    let last = lock(&AT_QUICK_EXIT).pop();
+    if let Some((function, owner)) = last
+        && let Ok(_core) = still_there(&owner)
+    {
+        function();
+    }
+}
+
+/// A function of `on_exit`.
+struct OnExit {
+    function: extern "C-unwind" fn(c_int, *mut c_void),
+    argument: *mut c_void,
+    owner: Owner,
+}
+
+pub(super) extern "C" fn on_exit_from(
+    function: extern "C-unwind" fn(c_int, *mut c_void),
+    argument: *mut c_void,
+    _: u64,
+    returns_to: u64,
+) -> c_int {
+    type Register =
+        unsafe extern "C" fn(extern "C-unwind" fn(c_int, *mut c_void), *mut c_void) -> c_int;
+    static FOUND: OnceLock<Option<Register>> = OnceLock::new();
+    // SAFETY: the C library's function has this type.
+    let register = FOUND.get_or_init(|| unsafe { c_library(c"on_exit") });
+    let Some(register) = register else {
+        return -1;
+    };
+    let owner = owner_of(function as usize as u64, returns_to);
+    let record = Box::new(OnExit {
+        function,
+        argument,
+        owner,
+    });
+    // SAFETY: the record is the trampoline's, which the C library calls once.
+    unsafe { register(call_on_exit, Box::into_raw(record).cast()) }
+}
+
+extern "C-unwind" fn call_on_exit(status: c_int, record: *mut c_void) {
+    // SAFETY: `on_exit_from` made it, and the C library calls it once.
+    let record = unsafe { Box::from_raw(record.cast::<OnExit>()) };
+    if let Ok(_core) = still_there(&record.owner) {
+        (record.function)(status, record.argument);
+    }
+}

@@ -1,0 +1,280 @@
+//! What compiled code registers with the C library, to be called later: functions for the
+//! process's exit, a thread's exit, a fork. Each registration is a unit's, so that it leaves with
+//! the unit, as that of a shared library does when it is closed.
+//!
+//! Whose it is follows from where the call comes from; no such call is compiled as a jump
+//! (`rewire_keep_callers` in `shim/lower.cpp`), unless IR demands it. Else it is the unit's whose
+//! constructor runs, or whose function is registered. Functions without an argument (`atexit`) are
+//! always their own unit's, because they can't be called once that is gone.
+
+use std::arch::naked_asm;
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use rewire_memory::ExecAddr;
+use rewire_sync::OnceLock;
+
+use super::exit::c_library;
+use super::exit_functions::{self, ExitFunction};
+use super::quick_exit::{at_quick_exit_from, on_exit_from};
+use crate::core::Core;
+use crate::first_call::engines;
+use crate::ledger::{LibraryId, State};
+use crate::process::fork;
+use crate::unit::{EngineNumber, Unit, UnitKey};
+
+/// What the program's registrations are known by to itself.
+pub(crate) const HANDLE: &str = "__dso_handle";
+
+/// Whose a registration is.
+pub(super) struct Registrant {
+    pub(super) core: Arc<Core>,
+    pub(super) unit: UnitKey,
+}
+
+thread_local! {
+    /// The unit whose constructor or destructor runs on this thread.
+    static RUNNING: Cell<Option<(EngineNumber, UnitKey)>> = const { Cell::new(None) };
+}
+
+/// While it stands, calls on this thread that don't say where they come from are a unit's.
+pub(super) struct Running {
+    before: Option<(EngineNumber, UnitKey)>,
+}
+
+impl Running {
+    pub(super) fn new(engine: EngineNumber, unit: Option<UnitKey>) -> Self {
+        let now = unit.map(|unit| (engine, unit));
+        Self {
+            before: RUNNING.replace(now),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.set(self.before);
+    }
+}
+
+impl Registrant {
+    /// The unit of the code that a call returns to, else of a function that it passed.
+    fn calling(returns_to: u64, function: u64) -> Option<Self> {
+        Self::of_caller(returns_to).or_else(|| Self::defining(function))
+    }
+
+    fn of_caller(returns_to: u64) -> Option<Self> {
+        let inside = ExecAddr::new(returns_to.wrapping_sub(1));
+        let running = RUNNING.get();
+        let _inside = fork::hold_off();
+        engines().into_iter().find_map(|core| {
+            let unit = {
+                let ledger = core.ledger();
+                let code = ledger.definition_at(inside);
+                let block = code.and_then(|(block, _)| ledger.block(block));
+                let running = running.filter(|(engine, _)| *engine == ledger.engine);
+                let unit = block.map(|block| block.unit).or(running.map(|it| it.1));
+                unit.filter(|unit| ledger.unit(*unit).is_some())?
+            };
+            Some(Self { core, unit })
+        })
+    }
+
+    /// The unit that defines the function at an address.
+    fn defining(function: u64) -> Option<Self> {
+        let address = ExecAddr::new(function);
+        let _inside = fork::hold_off();
+        engines().into_iter().find_map(|core| {
+            let slot = core.slots.at_canonical(address)?;
+            let unit = {
+                let ledger = core.ledger();
+                let (unit, _) = ledger.entry(ledger.of_slot(slot)?).elected?;
+                ledger.unit(unit)?.id
+            };
+            Some(Self { core, unit })
+        })
+    }
+
+    /// The unit of a function that was passed, else of the code that a call returns to.
+    pub(super) fn of_function(function: u64, returns_to: u64) -> Option<Self> {
+        Self::defining(function).or_else(|| Self::of_caller(returns_to))
+    }
+
+    /// The `__dso_handle` of its library.
+    fn handle(&self) -> *mut c_void {
+        let _inside = fork::hold_off();
+        let ledger = self.core.ledger();
+        let library = ledger
+            .unit(self.unit)
+            .map_or(LibraryId::MAIN, |unit| unit.library);
+        let handle = ledger
+            .find(library, HANDLE)
+            .map(|id| &ledger.entry(id).state);
+        match handle {
+            Some(State::Present(address)) => address.get() as *mut c_void,
+            _ => ptr::null_mut(),
+        }
+    }
+}
+
+/// Defines a function that passes its three arguments on, and as a fourth where it returns to.
+macro_rules! with_return_address {
+    ($(#[$about:meta])* $name:ident => $to:ident) => {
+        $(#[$about])*
+        #[unsafe(naked)]
+        pub(super) extern "C" fn $name() {
+            // psABI, section 3.2.2: the return address is on top of the stack, the fourth argument
+            // in rcx.
+            naked_asm!("mov rcx, [rsp]", "jmp {}", sym $to)
+        }
+    };
+}
+
+with_return_address! {
+    /// `__cxa_atexit` of compiled code.
+    cxa_atexit => cxa_atexit_from
+}
+
+extern "C" fn cxa_atexit_from(
+    function: ExitFunction,
+    argument: *mut c_void,
+    handle: *mut c_void,
+    returns_to: u64,
+) -> c_int {
+    let registrant = Registrant::calling(returns_to, function as usize as u64);
+    exit_functions::register(registrant, function, argument, handle)
+}
+
+with_return_address! {
+    /// `atexit` of compiled code, which the C library has only as a static function.
+    atexit => atexit_from
+}
+
+extern "C" fn atexit_from(function: ExitFunction, _: u64, _: u64, returns_to: u64) -> c_int {
+    let registrant = Registrant::of_function(function as usize as u64, returns_to);
+    let handle = registrant
+        .as_ref()
+        .map_or(ptr::null_mut(), Registrant::handle);
+    exit_functions::register(registrant, function, ptr::null_mut(), handle)
+}
+
+with_return_address! {
+    /// `at_quick_exit` of compiled code, and `__cxa_at_quick_exit`.
+    at_quick_exit => at_quick_exit_from
+}
+
+with_return_address! {
+    /// `on_exit` of compiled code.
+    on_exit => on_exit_from
+}
+
+type Handler = Option<extern "C" fn()>;
+type AtFork = unsafe extern "C" fn(Handler, Handler, Handler, *mut c_void) -> c_int;
+
+with_return_address! {
+    /// `pthread_atfork` of compiled code, which the C library has only as a static function.
+    pthread_atfork => pthread_atfork_from
+}
+
+extern "C" fn pthread_atfork_from(
+    prepare: Handler,
+    parent: Handler,
+    child: Handler,
+    returns_to: u64,
+) -> c_int {
+    static FOUND: OnceLock<Option<AtFork>> = OnceLock::new();
+    // SAFETY: the C library's function has this type.
+    let register = FOUND.get_or_init(|| unsafe { c_library(c"__register_atfork") });
+    let Some(register) = register else {
+        return libc::ENOSYS;
+    };
+    let first = prepare
+        .or(parent)
+        .or(child)
+        .map_or(0, |one| one as usize as u64);
+    let unit = Registrant::of_function(first, returns_to).and_then(|it| {
+        let _inside = fork::hold_off();
+        let ledger = it.core.ledger();
+        ledger.unit(it.unit).cloned()
+    });
+    let owner = unit.map_or(ptr::null_mut(), |unit| {
+        unit.has_fork_handlers.store(true, Ordering::Release);
+        owner_of_fork_handlers(&unit)
+    });
+    // SAFETY: the handlers are the program's.
+    unsafe { register(prepare, parent, child, owner) }
+}
+
+/// What the C library knows a unit's handlers of forks by.
+fn owner_of_fork_handlers(unit: &Unit) -> *mut c_void {
+    (&raw const *unit).cast_mut().cast()
+}
+
+/// Takes a unit's handlers of forks out of the C library's list.
+pub(super) fn forget_fork_handlers(unit: &Unit) {
+    if unit.has_fork_handlers.swap(false, Ordering::AcqRel) {
+        exit_functions::finalize_with_c_library(owner_of_fork_handlers(unit));
+    }
+}
+
+/// A destructor of a thread-local object, to run when the thread ends.
+struct ThreadDestructor {
+    run: extern "C-unwind" fn(*mut c_void),
+    object: *mut c_void,
+    owner: Option<(Weak<Core>, UnitKey)>,
+}
+
+with_return_address! {
+    /// `__cxa_thread_atexit` of compiled code: the unit stays until the destructor has run.
+    cxa_thread_atexit => cxa_thread_atexit_from
+}
+
+extern "C" fn cxa_thread_atexit_from(
+    run: extern "C-unwind" fn(*mut c_void),
+    object: *mut c_void,
+    _handle: *mut c_void,
+    returns_to: u64,
+) -> c_int {
+    type Register =
+        unsafe extern "C" fn(extern "C-unwind" fn(*mut c_void), *mut c_void, *mut c_void) -> c_int;
+    static FOUND: OnceLock<Option<Register>> = OnceLock::new();
+    // SAFETY: the C library's function has this type.
+    let register = FOUND.get_or_init(|| unsafe { c_library(c"__cxa_thread_atexit_impl") });
+    let Some(register) = register else {
+        return -1;
+    };
+    let registrant = Registrant::calling(returns_to, run as usize as u64);
+    let owner = registrant.map(|registrant| {
+        let _inside = fork::hold_off();
+        if let Some(record) = registrant.core.ledger().record_mut(registrant.unit) {
+            record.holders += 1;
+        }
+        (Arc::downgrade(&registrant.core), registrant.unit)
+    });
+    let record = Box::new(ThreadDestructor { run, object, owner });
+    // Any address of ours: the C library crashes on a null one that is a thread's first.
+    let ours = run_thread_destructor as *mut c_void;
+    // SAFETY: the record is the trampoline's, which runs once.
+    unsafe { register(run_thread_destructor, Box::into_raw(record).cast(), ours) }
+}
+
+extern "C-unwind" fn run_thread_destructor(record: *mut c_void) {
+    // SAFETY: `cxa_thread_atexit_from` made it, and it is run once.
+    let record = unsafe { Box::from_raw(record.cast::<ThreadDestructor>()) };
+    let Some((core, unit)) = record.owner else {
+        (record.run)(record.object);
+        return;
+    };
+    // The thread has outlived the engine, and with it the object.
+    let Some(core) = core.upgrade() else {
+        return;
+    };
+    (record.run)(record.object);
+    let _inside = fork::hold_off();
+    if let Some(record) = core.ledger().record_mut(unit) {
+        record.holders -= 1;
+    }
+}
