@@ -38,7 +38,7 @@ pub(crate) const IN_TESTS: Options = Options {
     first: 1,
     last: 4,
     rewire: None,
-    no_replacing: true,
+    no_replacing: false,
 };
 
 /// A native build that runs longer than this is left out: csmith's programs may run for ever.
