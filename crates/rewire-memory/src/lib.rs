@@ -30,6 +30,7 @@ pub mod scan;
 mod slots;
 mod space;
 mod stack;
+mod swap;
 mod sync;
 pub mod unwind;
 mod valgrind;

@@ -158,7 +158,7 @@ impl CodeMemory {
     ///
     /// # Errors
     ///
-    /// Not even 16 MiB of address space are left, or `/proc/self/mem` can't be opened.
+    /// Not even 16 MiB of address space are left, or the kernel refuses to open it.
     pub fn reserve(mapping: CodeMapping) -> Result<Self, MemoryError> {
         let (start, size) = reserve_range()?;
         let mut next = start;
@@ -331,7 +331,7 @@ impl CodeMemory {
             }
         } else {
             // SAFETY: nobody uses them, as the caller promises.
-            unsafe { self.writer.fill(range, poison)? };
+            unsafe { self.writer.fill(range, poison, kind.protection())? };
         }
         region.space_mut().quarantine(bytes);
         Ok(())
@@ -447,8 +447,9 @@ impl Reserved<'_> {
             }
             return Ok(());
         }
+        let protection = self.kind.protection();
         // SAFETY: the memory is ours alone until `keep`.
-        unsafe { self.memory.writer.write(self.start, bytes) }
+        unsafe { self.memory.writer.write(self.start, bytes, protection) }
     }
 
     /// Keeps the memory until it is [given back](CodeMemory::free), or the engine ends.

@@ -6,75 +6,122 @@
 //! `/proc/self/mem` (ptrace semantics: the page is copied if it is shared, its protection stays). That
 //! costs 2 to 5 us each time, and works for all memory, in children of forks, and beneath a debugger.
 //!
-//! Kernels can be told to forbid it (`proc_mem.force_override`, Linux 6.12); reserving memory
-//! fails then.
-//!
 //! The file stays open: a program that changes its root directory or its user could not open it
 //! again. Its number is high, where programs don't meet it; one that closes all descriptors makes
-//! us open it anew.
+//! us open it anew. Where that can't be done, or the kernel forbids such writes
+//! (`proc_mem.force_override`, Linux 6.12), pages are replaced as a whole (`swap.rs`).
 
+use std::ffi::c_int;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use rewire_object::ExecAddr;
-use rewire_sync::Mutex;
+use rewire_sync::{Mutex, RwLock};
 
 use crate::error::MemoryError;
 use crate::fork_mark::ForkMark;
 use crate::mirror::Mirror;
+use crate::swap;
 
 #[derive(Debug)]
 pub(crate) struct Writer {
     mirror: Option<Arc<Mirror>>,
-    mem: Mutex<MemFile>,
+    /// `None` where it can't be opened.
+    mem: Mutex<Option<MemFile>>,
     same_process: ForkMark,
+    /// Held by whoever replaces pages; what others write to these pages at the same time would be lost.
+    swapping: RwLock<()>,
 }
 
 impl Writer {
     pub(crate) fn open(mirror: Option<Arc<Mirror>>) -> Result<Self, MemoryError> {
         Ok(Self {
             mirror,
-            mem: Mutex::new(MemFile::open()?),
+            mem: Mutex::new(MemFile::open().ok()),
             same_process: ForkMark::new()?,
+            swapping: RwLock::new(()),
         })
     }
 
-    /// Writes bytes to readable pages of private memory.
+    /// As in a process that can't open `/proc/self/mem` and may not write to the one that it has.
+    #[cfg(test)]
+    pub(crate) fn forbid_force(&self) {
+        let null = File::open("/dev/null").unwrap();
+        let identity = identity(&null).unwrap();
+        let read_only = MemFile {
+            file: null,
+            identity,
+        };
+        *self.mem.lock().unwrap() = Some(read_only);
+    }
+
+    /// Writes bytes to readable pages of private memory that have this protection.
     ///
     /// # Safety
     ///
     /// Nobody reads or runs the bytes meanwhile, and they belong to the caller.
-    pub(crate) unsafe fn write(&self, to: ExecAddr, bytes: &[u8]) -> Result<(), MemoryError> {
-        // SAFETY: as the caller promises; the mirror knows what it covers.
-        let is_mirrored = |mirror: &Arc<Mirror>| unsafe { mirror.write(to, bytes) };
-        if bytes.is_empty() || self.mirror.as_ref().is_some_and(is_mirrored) {
+    pub(crate) unsafe fn write(
+        &self,
+        to: ExecAddr,
+        bytes: &[u8],
+        protection: c_int,
+    ) -> Result<(), MemoryError> {
+        if bytes.is_empty() {
             return Ok(());
         }
-        self.force(to, bytes)
+        if let Some(mirror) = &self.mirror {
+            let _no_swap = self.swapping.read().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: as the caller promises; the mirror knows what it covers.
+            if unsafe { mirror.write(to, bytes) } {
+                return Ok(());
+            }
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.force(to, bytes, protection) }
     }
 
-    fn force(&self, to: ExecAddr, bytes: &[u8]) -> Result<(), MemoryError> {
-        let mut mem = self
-            .mem
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+    /// The same without the mirror.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Writer::write`].
+    unsafe fn force(
+        &self,
+        to: ExecAddr,
+        bytes: &[u8],
+        protection: c_int,
+    ) -> Result<(), MemoryError> {
+        let mut mem = self.mem.lock().unwrap_or_else(PoisonError::into_inner);
         // After fork the old file still means the parent's memory.
-        if !self.same_process.is_set() || !mem.is_intact() {
-            let former = std::mem::replace(&mut *mem, MemFile::open()?);
-            former.leave();
+        let is_of_use = |mem: &MemFile| self.same_process.is_set() && mem.is_intact();
+        if !mem.as_ref().is_some_and(is_of_use) {
+            if let Some(former) = mem.take() {
+                former.leave();
+            }
+            *mem = MemFile::open().ok();
             self.same_process.set();
         }
-        mem.file
-            .write_all_at(bytes, to.get())
-            .map_err(|source| MemoryError::Write {
-                address: to,
-                size: bytes.len(),
-                source,
-            })
+        let forced = mem
+            .as_ref()
+            .map(|mem| mem.file.write_all_at(bytes, to.get()));
+        if forced.is_some_and(|written| written.is_ok()) {
+            return Ok(());
+        }
+        let _swapping = self
+            .swapping
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: as the caller promises. Whoever writes to these pages by force waits for `mem`, and
+        // whoever does by the mirror for `swapping`.
+        unsafe { swap::write(to.get(), bytes, protection) }.map_err(|source| MemoryError::Write {
+            address: to,
+            size: bytes.len(),
+            source,
+        })
     }
 
     /// Writes the same byte all over a range of readable pages of private memory.
@@ -82,7 +129,12 @@ impl Writer {
     /// # Safety
     ///
     /// As for [`Writer::write`].
-    pub(crate) unsafe fn fill(&self, range: Range<ExecAddr>, byte: u8) -> Result<(), MemoryError> {
+    pub(crate) unsafe fn fill(
+        &self,
+        range: Range<ExecAddr>,
+        byte: u8,
+        protection: c_int,
+    ) -> Result<(), MemoryError> {
         const AT_ONCE: u64 = 64 << 10;
         let size = range.end.get().saturating_sub(range.start.get());
         let bytes = vec![byte; size.min(AT_ONCE) as usize];
@@ -90,7 +142,7 @@ impl Writer {
         while done < size {
             let part = &bytes[..(size - done).min(AT_ONCE) as usize];
             // SAFETY: as the caller promises.
-            unsafe { self.write(range.start + done, part)? };
+            unsafe { self.write(range.start + done, part, protection)? };
             done += part.len() as u64;
         }
         Ok(())
@@ -109,16 +161,11 @@ struct MemFile {
 type Identity = (u64, u64);
 
 impl MemFile {
-    fn open() -> Result<Self, MemoryError> {
-        let path = "/proc/self/mem";
-        let failed = |source| MemoryError::Proc { path, source };
-        let low = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(failed)?;
+    fn open() -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let low = options.read(true).write(true).open("/proc/self/mem")?;
         let file = move_up(&low).unwrap_or(low);
-        let identity = identity(&file).ok_or_else(|| failed(io::Error::last_os_error()))?;
+        let identity = identity(&file).ok_or_else(io::Error::last_os_error)?;
         Ok(Self { file, identity })
     }
 

@@ -225,3 +225,51 @@ fn many_allocations_stay_few_mappings() {
     assert!(maps.all <= 12, "{maps:?}");
     assert!(memory.allocate(RegionKind::Data, 1 << 30, 1).is_err());
 }
+
+#[test]
+fn pages_are_replaced_where_nothing_can_be_forced() {
+    for kind in [RegionKind::Code, RegionKind::ReadOnly] {
+        let memory = CodeMemory::reserve(CodeMapping::Anonymous).unwrap();
+        memory.writer.forbid_force();
+        // Longer than a page, and none of it where a page begins.
+        let pieces: Vec<(Range<ExecAddr>, Vec<u8>)> = (1..=20_u8)
+            .map(|number| {
+                let bytes = vec![number; 700 * usize::from(number)];
+                (kept(&memory, kind, &bytes), bytes)
+            })
+            .collect();
+        for (range, bytes) in &pieces {
+            let found = memory.read_bytes(range.start, bytes.len());
+            assert_eq!(found.as_ref(), Some(bytes));
+        }
+        let maps = memory.count_maps().unwrap();
+        assert_eq!(maps.writable_executable, 0);
+    }
+}
+
+#[test]
+fn code_runs_on_while_pages_beside_it_are_replaced() {
+    let memory = CodeMemory::reserve(CodeMapping::Anonymous).unwrap();
+    // mov $42, %eax; ret
+    let range = kept(&memory, RegionKind::Code, &[0xb8, 42, 0, 0, 0, 0xc3]);
+    memory.writer.forbid_force();
+    // SAFETY: the bytes are a function of this type.
+    let function: extern "C" fn() -> i32 =
+        unsafe { std::mem::transmute(range.start.get() as *const ()) };
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                assert_eq!(function(), 42);
+            }
+        });
+        for number in 0..500_u32 {
+            let beside = kept(&memory, RegionKind::Code, &[number as u8; 5]);
+            assert_eq!(beside.start.get() / 4096, range.start.get() / 4096);
+            // SAFETY: nobody uses it.
+            unsafe { memory.free(RegionKind::Code, beside).unwrap() };
+            memory.end_quarantine();
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
