@@ -5,6 +5,7 @@ use std::process::Command;
 
 const SOURCES: &[&str] = &[
     "index.cpp",
+    "read.cpp",
     "uses.cpp",
     "call_plan.cpp",
     "contract.cpp",

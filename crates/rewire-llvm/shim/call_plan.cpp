@@ -4,7 +4,7 @@
 // block; after a call, the same holds of the post-dominators of the call's block. So for each
 // block: the calls in it, and its immediate post-dominator. Whoever reads the plan follows these.
 
-#include "index.h"
+#include "read.h"
 #include "llvm/Analysis/PostDominators.h"
 #include "llvm/IR/InstrTypes.h"
 
@@ -27,13 +27,9 @@ void rewire_call_plan(RewireIndex *index, size_t ordinal, void (*block)(void *da
   auto *function = dyn_cast<Function>(index->globals[ordinal]);
   if (!function)
     return;
-  char *message = nullptr;
-  if (rewire_materialize(wrap(function), &message)) {
-    // Whoever compiles the function will say what is wrong with it.
-    LLVMDisposeMessage(message);
-    return;
-  }
-  if (function->isDeclaration())
+  std::string error;
+  // What is wrong with it is for whoever compiles the function to say.
+  if (!rewire_read_body(*index, *function, error) || function->isDeclaration())
     return;
   PostDominatorTree tree(*function);
   DenseMap<const BasicBlock *, size_t> numbers;

@@ -4,6 +4,7 @@
 #include "lower.h"
 #include "plain.h"
 #include "printer.h"
+#include "target.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/LoopAnalysisManager.h"
@@ -215,11 +216,6 @@ char *rewire_codegen_data_layout(const RewireCodegen *codegen) {
 char *rewire_codegen_triple(const RewireCodegen *codegen) {
   return rewire_message(codegen->machine->getTargetTriple().str());
 }
-
-struct RewireTarget {
-  Triple triple;
-  DataLayout layout;
-};
 
 RewireTarget *rewire_target_new(const RewireCodegen *codegen) {
   return new RewireTarget{codegen->machine->getTargetTriple(),

@@ -10,6 +10,7 @@
 
 #include "index.h"
 #include "keep.h"
+#include "read.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/IR/Constants.h"
@@ -171,12 +172,8 @@ private:
   }
 
   bool read(Function &function) {
-    char *message = nullptr;
-    if (!rewire_materialize(wrap(&function), &message))
-      return true;
-    fail(message);
-    LLVMDisposeMessage(message);
-    return false;
+    std::string message;
+    return rewire_read_body(index, function, message) || fail(message);
   }
 
   // Everything but "PIE Level", which would allow models of thread-local storage that only fit
@@ -542,7 +539,7 @@ static bool isAllOfItsModule(const Module &M, const Function &function) {
 
 bool rewire_is_all(const RewireIndex *index, size_t root) {
   auto *function = dyn_cast<Function>(index->globals[root]);
-  return function && isAllOfItsModule(index->module, *function);
+  return function && index->isVerified(root) && isAllOfItsModule(index->module, *function);
 }
 
 void rewire_extract_in_place(RewireIndex *index, size_t root, const uint8_t *states) {

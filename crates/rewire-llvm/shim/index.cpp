@@ -1,27 +1,13 @@
 // Numbering the globals of a module, and what the C API can't say about them.
 
 #include "index.h"
-#include "locations.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/IR/Constants.h"
-#include "llvm/IR/DebugInfo.h"
-#include "llvm/IR/GVMaterializer.h"
 #include "llvm/IR/Mangler.h"
-#include "llvm/IR/Verifier.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
-
-void rewire_strip_debug(LLVMModuleRef module) {
-  Module &M = *unwrap(module);
-  // A lazily read module gives up the rest as its bodies are read; stripping it as a whole would
-  // walk them all.
-  if (GVMaterializer *materializer = M.getMaterializer())
-    materializer->setStripDebugInfo();
-  else
-    StripDebugInfo(M);
-}
 
 namespace {
 
@@ -69,6 +55,8 @@ RewireIndex *rewire_index_new(LLVMModuleRef module) {
         noteHolders(*index, function, *address);
   return index;
 }
+
+void rewire_index_verified(RewireIndex *index, uint64_t *words) { index->verified = words; }
 
 void rewire_index_free(RewireIndex *index) { delete index; }
 
@@ -180,41 +168,4 @@ const char *rewire_comdat(LLVMValueRef global, size_t *length) {
   StringRef name = comdat->getName();
   *length = name.size();
   return name.data();
-}
-
-bool rewire_materialize(LLVMValueRef function, char **error) {
-  Function &F = *unwrap<Function>(function);
-  if (!F.isMaterializable())
-    return false;
-  Error failure = [&] {
-    // What is read lazily is stripped as it is read (rewire_strip_debug).
-    RewireNoLocations none;
-    return F.materialize();
-  }();
-  if (failure) {
-    *error = rewire_message(toString(std::move(failure)));
-    return true;
-  }
-  std::string text;
-  raw_string_ostream stream(text);
-  if (verifyFunction(F, &stream)) {
-    *error = rewire_message(text);
-    return true;
-  }
-  return false;
-}
-
-bool rewire_materialize_all(LLVMModuleRef module, char **error) {
-  Module &M = *unwrap(module);
-  if (Error failure = M.materializeAll()) {
-    *error = rewire_message(toString(std::move(failure)));
-    return true;
-  }
-  std::string text;
-  raw_string_ostream stream(text);
-  if (verifyModule(M, &stream)) {
-    *error = rewire_message(text);
-    return true;
-  }
-  return false;
 }

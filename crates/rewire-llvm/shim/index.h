@@ -6,6 +6,7 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/IR/Module.h"
+#include <string>
 #include <vector>
 
 struct RewireIndex {
@@ -24,6 +25,22 @@ struct RewireIndex {
   // What the last extraction showed to the optimiser though it may be replaced: values of
   // constants, bodies that callers must inline.
   std::vector<size_t> shown;
+
+  // A bit for each body that was verified, in this copy of the module or another, and one after
+  // them for all else of the module. Shared by the copies; set before anything else is done.
+  uint64_t *verified = nullptr;
+  // Bodies may have calls of `llvm.dbg.*`, which become records as they are read.
+  bool has_debug_calls = false;
+  // Why a body couldn't be read. No other can be read then.
+  std::string unreadable;
+
+  bool isVerified(size_t place) const {
+    return __atomic_load_n(&verified[place / 64], __ATOMIC_RELAXED) >> (place % 64) & 1;
+  }
+
+  void setVerified(size_t place) {
+    __atomic_fetch_or(&verified[place / 64], uint64_t(1) << (place % 64), __ATOMIC_RELAXED);
+  }
 
   explicit RewireIndex(llvm::Module &module) : module(module) {}
 };

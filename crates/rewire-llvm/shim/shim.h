@@ -29,14 +29,24 @@ enum {
   REWIRE_OWN = 4,
 };
 
-// Takes debug information out of the module, bodies that aren't read yet included.
-void rewire_strip_debug(LLVMModuleRef module);
+// The host's triple and data layout (rewire_target_new).
+typedef struct RewireTarget RewireTarget;
+
+// Reads bitcode, without its bodies, or text. The bytes of bitcode must outlive the module. A data
+// layout of an older LLVM becomes today's.
+bool rewire_read_bitcode(LLVMContextRef context, const RewireTarget *host, const char *bytes,
+                         size_t length, LLVMModuleRef *module, char **error);
+bool rewire_read_text(LLVMContextRef context, const RewireTarget *host, const char *bytes,
+                      size_t length, LLVMModuleRef *module, char **error);
 
 // Has `handler` called when LLVM finds no memory, which it does not survive.
 void rewire_on_out_of_memory(void (*handler)(const char *reason));
 
 // Numbers the globals. The module must outlive the index.
 RewireIndex *rewire_index_new(LLVMModuleRef module);
+// Where it is noted what was verified: a bit for each global, and one more. Copies of a module share
+// it, and it must outlive them.
+void rewire_index_verified(RewireIndex *index, uint64_t *words);
 void rewire_index_free(RewireIndex *index);
 size_t rewire_index_len(const RewireIndex *index);
 LLVMValueRef rewire_index_get(const RewireIndex *index, size_t ordinal);
@@ -62,10 +72,16 @@ const char *rewire_comdat(LLVMValueRef global, size_t *length);
 // may add to it); null otherwise.
 char *rewire_symbol_name(LLVMValueRef global);
 
-// Reads, where it isn't read yet, and verifies the body of a function.
-bool rewire_materialize(LLVMValueRef function, char **error);
-// Reads and verifies everything.
-bool rewire_materialize_all(LLVMModuleRef module, char **error);
+// Takes debug information out of the module, bodies that aren't read yet included.
+void rewire_strip_debug(RewireIndex *index);
+// Verifies all of the module but the bodies that aren't read yet.
+bool rewire_verify(RewireIndex *index, char **error);
+// Reads all bodies, and verifies those that weren't.
+bool rewire_read_all(RewireIndex *index, char **error);
+// Whether a body couldn't be read, so that nothing can be read from this copy any more.
+bool rewire_is_unreadable(const RewireIndex *index);
+// Verifies a module that somebody else made.
+bool rewire_verify_other(LLVMModuleRef module, char **error);
 
 // Reads the body of a function and tells of its blocks, in order: `block` with the number of the
 // immediate post-dominator (SIZE_MAX when there is none), then `call` for each of its direct calls
@@ -148,7 +164,6 @@ void rewire_codegen_free(RewireCodegen *codegen);
 char *rewire_codegen_data_layout(const RewireCodegen *codegen);
 char *rewire_codegen_triple(const RewireCodegen *codegen);
 // Both, ready to be given to modules without reading them anew.
-typedef struct RewireTarget RewireTarget;
 RewireTarget *rewire_target_new(const RewireCodegen *codegen);
 void rewire_set_triple(const RewireTarget *target, LLVMModuleRef module);
 void rewire_set_layout(const RewireTarget *target, LLVMModuleRef module);

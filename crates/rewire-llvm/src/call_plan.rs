@@ -25,7 +25,7 @@ use crate::module::Ordinal;
 /// declare void @a()
 /// declare void @b()
 /// declare void @c()";
-/// let mut module = Module::read(&Source { name: "f.ll".into(), bytes: text.as_bytes().into() })?;
+/// let mut module = Module::read(&Source::new("f.ll", text.as_bytes()))?;
 /// let [f, a, b, c] = [0, 1, 2, 3].map(Ordinal::new);
 /// let plan = module.call_plan(f);
 /// assert_eq!(plan.from_entry(), [a, c]);

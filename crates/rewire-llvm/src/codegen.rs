@@ -162,6 +162,11 @@ impl Host {
         .map_err(Clone::clone)
     }
 
+    /// Both, for the shim.
+    pub(crate) fn target(&self) -> *const ffi::RewireTarget {
+        self.target
+    }
+
     /// Gives a module the host's triple.
     ///
     /// # Safety

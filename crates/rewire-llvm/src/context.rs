@@ -111,10 +111,7 @@ mod tests {
     use crate::module::Module;
 
     fn source(text: &str) -> Source {
-        Source {
-            name: "text".into(),
-            bytes: text.as_bytes().into(),
-        }
+        Source::new("text", text.as_bytes())
     }
 
     #[test]
@@ -124,10 +121,7 @@ mod tests {
         )));
         assert!(!can_be_shared(&source("%a = type { i32 }\n")));
         assert!(!can_be_shared(&source(&" ".repeat(MOST_TEXT_OF_ONE + 1))));
-        let bitcode = Source {
-            name: "bitcode".into(),
-            bytes: b"BC\xC0\xDE"[..].into(),
-        };
+        let bitcode = Source::new("bitcode", &b"BC\xC0\xDE"[..]);
         assert!(!can_be_shared(&bitcode));
     }
 

@@ -13,12 +13,12 @@ pub enum LlvmError {
         /// What LLVM said.
         reason: String,
     },
-    /// The IR was read and breaks a rule of the language.
-    #[error("{module}: rejected by LLVM's verifier: {reason}")]
+    /// The IR breaks a rule of the language, or a body of it can't be read.
+    #[error("{module}: {reason}")]
     Invalid {
         /// The module's name.
         module: Arc<str>,
-        /// What the verifier said.
+        /// Which function it is about, and what LLVM said.
         reason: String,
     },
     /// The IR is for another kind of machine.
@@ -31,12 +31,12 @@ pub enum LlvmError {
         /// That of the host.
         host: String,
     },
-    /// A body could not be read or verified when it was first needed.
+    /// A body could not be read, or breaks a rule, as was found when it was first needed.
     #[error("{module}: {reason}")]
     Body {
         /// The module's name.
         module: Arc<str>,
-        /// What LLVM said.
+        /// Which function it is about, and what LLVM said.
         reason: String,
     },
     /// Code generation reported an error.

@@ -1,7 +1,9 @@
 //! The shim's C interface (`shim/shim.h`), as Rust sees it.
 
+use std::sync::atomic::AtomicU64;
+
 use libc::{c_char, c_int, c_uint, c_void};
-use llvm_sys::prelude::{LLVMModuleRef, LLVMValueRef};
+use llvm_sys::prelude::{LLVMContextRef, LLVMModuleRef, LLVMValueRef};
 
 /// The numbered globals of a module.
 #[repr(C)]
@@ -39,8 +41,29 @@ pub(crate) type StructorEntry =
 pub(crate) type UsedEntry = extern "C" fn(data: *mut c_void, ordinal: usize);
 
 unsafe extern "C" {
-    pub(crate) fn rewire_strip_debug(module: LLVMModuleRef);
+    pub(crate) fn rewire_read_bitcode(
+        context: LLVMContextRef,
+        host: *const RewireTarget,
+        bytes: *const c_char,
+        length: usize,
+        module: *mut LLVMModuleRef,
+        error: *mut *mut c_char,
+    ) -> bool;
+    pub(crate) fn rewire_read_text(
+        context: LLVMContextRef,
+        host: *const RewireTarget,
+        bytes: *const c_char,
+        length: usize,
+        module: *mut LLVMModuleRef,
+        error: *mut *mut c_char,
+    ) -> bool;
     pub(crate) fn rewire_index_new(module: LLVMModuleRef) -> *mut RewireIndex;
+    pub(crate) fn rewire_index_verified(index: *mut RewireIndex, words: *const AtomicU64);
+    pub(crate) fn rewire_strip_debug(index: *mut RewireIndex);
+    pub(crate) fn rewire_verify(index: *mut RewireIndex, error: *mut *mut c_char) -> bool;
+    pub(crate) fn rewire_read_all(index: *mut RewireIndex, error: *mut *mut c_char) -> bool;
+    pub(crate) fn rewire_is_unreadable(index: *const RewireIndex) -> bool;
+    pub(crate) fn rewire_verify_other(module: LLVMModuleRef, error: *mut *mut c_char) -> bool;
     pub(crate) fn rewire_index_free(index: *mut RewireIndex);
     pub(crate) fn rewire_index_len(index: *const RewireIndex) -> usize;
     pub(crate) fn rewire_index_get(index: *const RewireIndex, ordinal: usize) -> LLVMValueRef;
@@ -72,7 +95,6 @@ unsafe extern "C" {
         data: *mut c_void,
     );
     pub(crate) fn rewire_symbol_name(global: LLVMValueRef) -> *mut c_char;
-    pub(crate) fn rewire_materialize_all(module: LLVMModuleRef, error: *mut *mut c_char) -> bool;
     pub(crate) fn rewire_gate(index: *mut RewireIndex, ordinal: usize) -> *mut c_char;
     pub(crate) fn rewire_call_plan(
         index: *mut RewireIndex,

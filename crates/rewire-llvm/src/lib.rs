@@ -28,6 +28,7 @@ mod ffi;
 mod index;
 mod module;
 pub mod names;
+mod verification;
 
 pub use bitcode::verified_bitcode;
 pub use call_plan::CallPlan;
@@ -37,4 +38,4 @@ pub use contract::Contract;
 pub use diagnostics::set_fatal_error_hook;
 pub use error::LlvmError;
 pub use index::{Global, GlobalKind, Linkage, ModuleIndex, Structor, Visibility};
-pub use module::{Extracted, GlobalState, Module, Ordinal, Source};
+pub use module::{Extracted, GlobalState, Module, Ordinal, Source, Verified};

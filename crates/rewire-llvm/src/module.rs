@@ -1,19 +1,14 @@
 //! A module in a context of its own.
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 
-use llvm_sys::bit_reader::LLVMGetBitcodeModuleInContext2;
 use llvm_sys::core::{
-    LLVMContextSetDiscardValueNames, LLVMCreateMemoryBufferWithMemoryRange,
-    LLVMCreateMemoryBufferWithMemoryRangeCopy, LLVMDisposeMemoryBuffer, LLVMDisposeModule,
-    LLVMGetDataLayoutStr, LLVMGetInitializer, LLVMGetModuleInlineAsm, LLVMGetTarget,
-    LLVMIsAGlobalVariable, LLVMPrintValueToString,
+    LLVMContextSetDiscardValueNames, LLVMDisposeModule, LLVMGetDataLayoutStr, LLVMGetInitializer,
+    LLVMGetModuleInlineAsm, LLVMGetTarget, LLVMIsAGlobalVariable, LLVMPrintValueToString,
 };
-use llvm_sys::ir_reader::LLVMParseIRInContext2;
 use llvm_sys::prelude::{LLVMContextRef, LLVMModuleRef, LLVMValueRef};
 
 use crate::bitcode;
@@ -24,6 +19,7 @@ use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
 use crate::index::{self, ModuleIndex};
+use crate::verification::Verification;
 
 /// The number of a global in its module; the same in every copy of the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,9 +76,29 @@ pub struct Source {
     pub name: Arc<str>,
     /// The bytes. Modules read from bitcode refer to them.
     pub bytes: Arc<[u8]>,
+    /// They were written from a module that was verified.
+    is_verified: bool,
 }
 
 impl Source {
+    /// IR that somebody gave; `name` is what messages call it.
+    pub fn new(name: impl Into<Arc<str>>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            name: name.into(),
+            bytes: bytes.into(),
+            is_verified: false,
+        }
+    }
+
+    /// Bitcode that was written from a module that LLVM's verifier accepted
+    /// ([`verified_bitcode`](crate::verified_bitcode)): it isn't verified again.
+    pub fn verified(name: impl Into<Arc<str>>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            is_verified: true,
+            ..Self::new(name, bytes)
+        }
+    }
+
     /// Whether these are bitcode's magic numbers (LLVM Bitcode File Format, "Magic Numbers" and
     /// "Wrapper Magic Number"), rather than what can only be text.
     #[must_use]
@@ -90,6 +106,10 @@ impl Source {
         self.bytes.starts_with(b"BC\xC0\xDE") || self.bytes.starts_with(b"\xDE\xC0\x17\x0B")
     }
 }
+
+/// What was verified of a module, in any of its copies ([`Module::read_copy`]).
+#[derive(Clone, Debug)]
+pub struct Verified(Option<Arc<Verification>>);
 
 /// A module, the `LLVMContext` it lives in, and the numbers of its globals.
 ///
@@ -99,8 +119,8 @@ pub struct Module {
     name: Arc<str>,
     index: *mut ffi::RewireIndex,
     module: LLVMModuleRef,
-    /// Every body was read and verified, and nothing was taken out since.
-    is_verified: Cell<bool>,
+    /// Which of its bodies were verified. The index refers to it.
+    verification: Option<Arc<Verification>>,
     /// Others may have the context afterwards.
     shares_context: bool,
     /// Only `drop` takes it out. Dropped after the module that lives in it.
@@ -133,37 +153,54 @@ impl Drop for Module {
 }
 
 impl Module {
-    /// Reads IR. Of bitcode, bodies are read when they are extracted; text is read and verified
-    /// as a whole. Debug information is dropped.
+    /// Reads IR. Of bitcode, bodies are read and verified when they are first wanted; text is read
+    /// and verified as a whole. Debug information is dropped.
     ///
     /// # Errors
     ///
     /// Bytes that are no IR, IR that breaks a rule, IR for another kind of machine.
     pub fn read(source: &Source) -> Result<Self, LlvmError> {
+        Self::read_with(source, None)
+    }
+
+    /// Reads another copy from the bytes that this one was read from. What was verified in either
+    /// isn't verified again in the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::read`].
+    pub fn read_copy(source: &Source, verified: &Verified) -> Result<Self, LlvmError> {
+        Self::read_with(source, verified.0.clone())
+    }
+
+    /// What was verified of it, for [`Module::read_copy`].
+    #[must_use]
+    pub fn verified(&self) -> Verified {
+        Verified(self.verification.clone())
+    }
+
+    fn read_with(
+        source: &Source,
+        verification: Option<Arc<Verification>>,
+    ) -> Result<Self, LlvmError> {
         let shares_context = context::can_be_shared(source);
         let mut module = Self {
             name: source.name.clone(),
             index: ptr::null_mut(),
             module: ptr::null_mut(),
-            is_verified: Cell::new(false),
+            verification,
             shares_context,
             context: Some(Context::of(source, shares_context)),
             _bytes: source.bytes.clone(),
         };
-        if source.is_bitcode() {
-            // SAFETY: the context is valid. Names of instructions are for people who read IR, but
-            // the parser of text can't do without.
-            unsafe { LLVMContextSetDiscardValueNames(module.context(), 1) };
-            module.read_bitcode(&source.bytes)?;
-        } else {
-            module.read_text(&source.bytes)?;
-        }
+        module.parse(source)?;
         module.check_target()?;
         // SAFETY: the module was just read.
         unsafe {
-            ffi::rewire_strip_debug(module.module);
             module.index = ffi::rewire_index_new(module.module);
+            ffi::rewire_strip_debug(module.index);
         }
+        module.verify(source.is_verified)?;
         Ok(module)
     }
 
@@ -188,80 +225,82 @@ impl Module {
         }
     }
 
-    fn read_bitcode(&mut self, bytes: &[u8]) -> Result<(), LlvmError> {
-        // SAFETY: the bytes live as long as the module: it holds a share of them. The buffer
-        // becomes the module's when reading succeeds, and stays ours when it fails.
-        unsafe {
-            let buffer = LLVMCreateMemoryBufferWithMemoryRange(
-                bytes.as_ptr().cast(),
-                bytes.len(),
-                c"bitcode".as_ptr(),
-                0,
-            );
-            let failed =
-                LLVMGetBitcodeModuleInContext2(self.context(), buffer, &raw mut self.module);
-            if ffi::is_true(failed) {
-                self.module = ptr::null_mut();
-                LLVMDisposeMemoryBuffer(buffer);
-                return Err(self.malformed(self.take_diagnostics().unwrap_or_default()));
-            }
-        }
-        match self.take_diagnostics() {
-            Some(reason) => Err(self.malformed(reason)),
-            None => Ok(()),
-        }
-    }
-
-    fn read_text(&mut self, bytes: &[u8]) -> Result<(), LlvmError> {
+    fn parse(&mut self, source: &Source) -> Result<(), LlvmError> {
+        let host = Host::get()?;
+        let is_bitcode = source.is_bitcode();
+        let read = if is_bitcode {
+            // SAFETY: the context is valid. Names of instructions are for people who read IR, but
+            // the parser of text can't do without.
+            unsafe { LLVMContextSetDiscardValueNames(self.context(), 1) };
+            ffi::rewire_read_bitcode
+        } else {
+            ffi::rewire_read_text
+        };
         let mut message = ptr::null_mut();
-        // SAFETY: the buffer is a copy with the final zero that the parser needs, and ours to free.
-        unsafe {
-            let buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(
-                bytes.as_ptr().cast(),
-                bytes.len(),
-                c"text".as_ptr(),
-            );
-            let failed = LLVMParseIRInContext2(
+        // SAFETY: the context is valid, and the bytes live as long as the module, which holds a
+        // share of them; a message is ours to free.
+        let (failed, reason) = unsafe {
+            let failed = read(
                 self.context(),
-                buffer,
+                host.target(),
+                source.bytes.as_ptr().cast(),
+                source.bytes.len(),
                 &raw mut self.module,
                 &raw mut message,
             );
-            LLVMDisposeMemoryBuffer(buffer);
-            let reason = take_message(message);
-            if ffi::is_true(failed) {
-                self.module = ptr::null_mut();
-                return Err(self.malformed(reason));
-            }
+            (failed, take_message(message))
+        };
+        let said = self.take_diagnostics();
+        if failed {
+            return Err(self.malformed(reason));
         }
-        self.verify_all()
+        match said {
+            Some(reason) if is_bitcode => Err(self.malformed(reason)),
+            _ => Ok(()),
+        }
     }
 
-    /// Reads every body that isn't read yet, and verifies the module, unless that was done
-    /// already.
+    /// Verifies all but the bodies that aren't read yet, unless that was done before.
+    fn verify(&mut self, is_done: bool) -> Result<(), LlvmError> {
+        let globals = self.len();
+        let verification = self
+            .verification
+            .get_or_insert_with(|| Arc::new(Verification::new(globals, is_done)));
+        let mut message = ptr::null_mut();
+        // SAFETY: the index is valid, and `self` keeps the words as long; there is a bit for each
+        // global, and one more.
+        let (failed, reason) = unsafe {
+            ffi::rewire_index_verified(self.index, verification.words());
+            let failed = ffi::rewire_verify(self.index, &raw mut message);
+            (failed, take_message(message))
+        };
+        self.invalid(failed, reason)
+    }
+
+    /// Reads every body that isn't read yet, and verifies those that weren't.
     ///
     /// # Errors
     ///
     /// Bodies that can't be read or that break a rule.
     pub fn verify_all(&self) -> Result<(), LlvmError> {
-        if self.is_verified.get() {
-            return Ok(());
-        }
         let mut message = ptr::null_mut();
-        // SAFETY: the module is valid; a message is ours to free.
+        // SAFETY: the index is valid; a message is ours to free.
         let (failed, reason) = unsafe {
-            let failed = ffi::rewire_materialize_all(self.module, &raw mut message);
+            let failed = ffi::rewire_read_all(self.index, &raw mut message);
             (failed, take_message(message))
         };
-        if failed {
-            self.take_diagnostics();
-            return Err(LlvmError::Invalid {
-                module: self.name.clone(),
-                reason,
-            });
+        self.invalid(failed, reason)
+    }
+
+    fn invalid(&self, failed: bool, reason: String) -> Result<(), LlvmError> {
+        if !failed {
+            return Ok(());
         }
-        self.is_verified.set(true);
-        Ok(())
+        self.take_diagnostics();
+        Err(LlvmError::Invalid {
+            module: self.name.clone(),
+            reason,
+        })
     }
 
     /// IR without a triple or layout is taken for the host's; other machines' is refused.
@@ -315,11 +354,9 @@ impl Module {
     /// As [`Module::verify_all`].
     pub fn to_bitcode(&self) -> Result<Source, LlvmError> {
         self.verify_all()?;
-        Ok(Source {
-            name: self.name.clone(),
-            // SAFETY: the module is valid, and verified.
-            bytes: unsafe { bitcode::written(self.module) },
-        })
+        // SAFETY: the module is valid, and verified.
+        let bytes = unsafe { bitcode::written(self.module) };
+        Ok(Source::verified(self.name.clone(), bytes))
     }
 
     /// Which calls a function makes for certain; reads its body. Empty for a function without
@@ -384,7 +421,6 @@ impl Module {
         unsafe {
             ffi::rewire_extract_in_place(self.index, root.index(), states.as_ptr().cast());
         }
-        self.is_verified.set(false);
         Ok(Extracted {
             module: std::mem::replace(&mut self.module, ptr::null_mut()),
             source: self,
@@ -397,6 +433,13 @@ impl Module {
     #[must_use]
     pub fn is_spent(&self) -> bool {
         self.module.is_null()
+    }
+
+    /// Whether a body couldn't be read: others can't be read from this copy either.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        // SAFETY: the index is valid.
+        unsafe { ffi::rewire_is_unreadable(self.index) }
     }
 
     /// As [`Module::extract`], for functions that are never replaced: they see one another's
@@ -505,7 +548,6 @@ impl Module {
         failed: bool,
         reason: String,
     ) -> Result<Extracted<'_>, LlvmError> {
-        self.is_verified.set(false);
         let said = self.take_diagnostics();
         if failed || said.is_some() {
             if !module.is_null() {

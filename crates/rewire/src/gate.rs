@@ -212,10 +212,7 @@ impl Core {
         let number = self.gates.next.fetch_add(1, Ordering::Relaxed);
         let name = format!("gate.{number}");
         let text_of_name = text.replacen("@gate(", &format!("@{name}("), 1);
-        let source = Source {
-            name: name.as_str().into(),
-            bytes: text_of_name.into_bytes().into(),
-        };
+        let source = Source::new(name.as_str(), text_of_name.into_bytes());
         let place = UnitPlace {
             library,
             is_frozen: false,

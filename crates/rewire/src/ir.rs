@@ -23,7 +23,11 @@ use crate::error::Error;
 /// # Ok::<(), rewire::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Ir<'a>(Result<Cow<'a, [u8]>, String>);
+pub struct Ir<'a> {
+    bytes: Result<Cow<'a, [u8]>, String>,
+    /// They are of a module that was verified.
+    is_verified: bool,
+}
 
 impl Ir<'_> {
     /// The bytes, or what LLVM's verifier says against the module. Closures that make IR
@@ -33,17 +37,15 @@ impl Ir<'_> {
     ///
     /// The module breaks a rule of the language.
     pub fn into_bytes(self) -> Result<Vec<u8>, String> {
-        self.0.map(Cow::into_owned)
+        self.bytes.map(Cow::into_owned)
     }
 
     /// What the engine reads, under the name that messages call it.
     pub(crate) fn source(self, name: &str) -> Result<Source, Error> {
         let name: Arc<str> = name.into();
-        match self.0 {
-            Ok(bytes) => Ok(Source {
-                name,
-                bytes: bytes.into(),
-            }),
+        match self.bytes {
+            Ok(bytes) if self.is_verified => Ok(Source::verified(name, bytes)),
+            Ok(bytes) => Ok(Source::new(name, bytes)),
             Err(reason) => Err(LlvmError::Invalid {
                 module: name,
                 reason,
@@ -59,7 +61,10 @@ macro_rules! from_bytes {
             impl<'a> From<$given> for Ir<'a> {
                 fn from(given: $given) -> Self {
                     let bytes: fn($given) -> Cow<'a, [u8]> = $bytes;
-                    Self(Ok(bytes(given)))
+                    Self {
+                        bytes: Ok(bytes(given)),
+                        is_verified: false,
+                    }
                 }
             }
         )*
@@ -79,7 +84,7 @@ from_bytes! {
 
 impl<'a, const N: usize> From<&'a [u8; N]> for Ir<'a> {
     fn from(given: &'a [u8; N]) -> Self {
-        Self(Ok(Cow::Borrowed(given)))
+        Self::from(given.as_slice())
     }
 }
 
@@ -89,6 +94,9 @@ impl From<&inkwell::module::Module<'_>> for Ir<'_> {
         // SAFETY: inkwell links the same LLVM, and neither its modules nor their contexts can be
         // used by another thread while one is borrowed here.
         let bitcode = unsafe { rewire_llvm::verified_bitcode(module.as_mut_ptr().cast()) };
-        Self(bitcode.map(|bytes| Cow::Owned(bytes.to_vec())))
+        Self {
+            bytes: bitcode.map(|bytes| Cow::Owned(bytes.to_vec())),
+            is_verified: true,
+        }
     }
 }

@@ -91,7 +91,8 @@ impl Library {
     }
 
     /// Adds a module of IR: bitcode, text, or a module of inkwell's (see [`Ir`]); `name` is for
-    /// messages. Nothing is compiled, and of bitcode no function body is read.
+    /// messages. Nothing is compiled, and of bitcode no function body is read: one that the verifier
+    /// rejects is an error of whatever wants it first.
     ///
     /// # Errors
     ///

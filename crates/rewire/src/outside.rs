@@ -236,10 +236,7 @@ impl Core {
     /// Adds a module that a client made because something was needed. Nobody asked for the unit to
     /// stay, so it goes as one of new bodies does: when nothing of it is in force any more.
     fn add_answer(&self, library: LibraryId, name: Arc<str>, bytes: Vec<u8>) -> Result<(), Error> {
-        let source = Source {
-            name,
-            bytes: bytes.into(),
-        };
+        let source = Source::new(name, bytes);
         let place = UnitPlace {
             library,
             is_frozen: false,

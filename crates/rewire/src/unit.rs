@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use rewire_llvm::{
     CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
+    Verified,
 };
 use rewire_sync::{Mutex, OnceLock};
 use rustc_hash::FxBuildHasher;
@@ -367,7 +368,8 @@ impl Copy<'_> {
 
 impl Drop for Copy<'_> {
     fn drop(&mut self) {
-        if let Some(module) = self.module.take().filter(|module| !module.is_spent()) {
+        let module = self.module.take();
+        if let Some(module) = module.filter(|one| !one.is_spent() && !one.is_unreadable()) {
             self.unit.modules.put(module);
         }
     }
@@ -378,6 +380,8 @@ impl Drop for Copy<'_> {
 #[derive(Debug)]
 struct ModulePool {
     source: Source,
+    /// What was verified in any of the copies that were read from it.
+    verified: Verified,
     /// Text is read once; copies come from bitcode, written when the first one is needed.
     bitcode: OnceLock<Source>,
     free: Mutex<Vec<Module>>,
@@ -387,6 +391,7 @@ impl ModulePool {
     fn new(source: Source, first: Module) -> Self {
         Self {
             source,
+            verified: first.verified(),
             bitcode: OnceLock::new(),
             free: Mutex::new(vec![first]),
         }
@@ -401,7 +406,7 @@ impl ModulePool {
         }
         drop(free);
         if self.source.is_bitcode() {
-            return Module::read(&self.source);
+            return Module::read_copy(&self.source, &self.verified);
         }
         let bitcode = match self.bitcode.get() {
             Some(bitcode) => bitcode,

@@ -10,6 +10,7 @@
 //! support.rs      a folder and expectations for the tests of single behaviours:
 //! bad_input.rs    load_errors.rs    cli.rs    report.rs    streams.rs    trace.rs
 //! inspect.rs      languages.rs      limits.rs         outputs.rs
+//! verifying.rs
 //! repl.rs         tests/repl, through a pipe
 //! repl_terminal.rs, pty.rs: the same at a terminal
 //! ```
@@ -33,6 +34,7 @@ mod skip;
 mod streams;
 mod support;
 mod trace;
+mod verifying;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -77,6 +79,7 @@ fn run() -> Result<ExitCode, String> {
     trials.extend(report::trials(&bench));
     trials.extend(streams::trials(&bench));
     trials.extend(trace::trials(&bench));
+    trials.extend(verifying::trials(&bench));
     let conclusion = libtest_mimic::run(&arguments, trials);
 
     if conclusion.has_failed() && std::env::var_os("REWIRE_KEEP").is_some() {

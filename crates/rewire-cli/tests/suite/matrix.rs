@@ -249,6 +249,11 @@ impl Prepared {
         fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
         let mut made = Vec::new();
         for (number, source) in self.case.files.iter().enumerate() {
+            // What is bitcode already, of an older compiler, is there to be read as it is.
+            if source.extension().is_some_and(|kind| kind == "bc") {
+                made.push(source.clone());
+                continue;
+            }
             let file = folder.join(format!("{number}.bc"));
             if level == "0" {
                 process::make_bitcode(source, &self.case.flags, &file)?;

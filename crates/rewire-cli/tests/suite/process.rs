@@ -173,6 +173,11 @@ pub(crate) fn rewire() -> Command {
     command
 }
 
+/// The assembler of the LLVM version that the program holds.
+pub(crate) fn assembler() -> Command {
+    Command::new("llvm-as-22")
+}
+
 /// clang of the LLVM version that the program holds.
 pub(crate) fn clang() -> Command {
     let mut command = Command::new("clang-22");

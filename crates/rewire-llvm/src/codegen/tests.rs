@@ -63,11 +63,7 @@ const OTHERS: &[&str] = &[
 ];
 
 fn read(text: &str) -> (Module, Ordinal, Vec<AtomicU8>) {
-    let module = Module::read(&Source {
-        name: "text".into(),
-        bytes: text.as_bytes().into(),
-    })
-    .unwrap();
+    let module = Module::read(&Source::new("text", text.as_bytes())).unwrap();
     let index = module.index().unwrap();
     let state = |elected| GlobalState {
         elected,

@@ -1,8 +1,5 @@
 //! IR that the engine gave and gets again: what it names is what it named before, also what is
 //! local to a unit.
-
-use std::sync::Arc;
-
 use rewire::{Engine, Error};
 use rewire_llvm::{Module, Source};
 
@@ -21,10 +18,7 @@ const WAYS: [Way; 3] = [Way::Bitcode, Way::Text, Way::Define];
 fn bring(engine: &Engine, way: Way, ir: &str) {
     match way {
         Way::Bitcode => {
-            let source = Source {
-                name: Arc::from("test.ll"),
-                bytes: ir.as_bytes().into(),
-            };
+            let source = Source::new("test.ll", ir.as_bytes());
             let bitcode = Module::read(&source).unwrap().to_bitcode().unwrap();
             engine.add_ir("test.bc", &bitcode.bytes).unwrap();
         }

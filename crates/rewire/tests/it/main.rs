@@ -27,3 +27,5 @@ mod together;
 mod tsan;
 mod undoing;
 mod users_in_force;
+#[cfg(feature = "inkwell")]
+mod verifying;
