@@ -122,6 +122,12 @@ extern "C" fn first_call(stub: u64, caller: u64) -> u64 {
 //
 // Then the long way. The frame is found through %rbp, so that the unwinder passes from the
 // engine's stack to the caller's.
+//
+// A thread may be cancelled at any instruction (pthread_setcanceltype(3)): before the engine has begun
+// and after it has ended, where the unwinder passes from here to the caller as from any function.
+// Between the two, cancellation waits; the C library may act on it when it is allowed again, within
+// the last of the calls below. The type is changed as well as the state, because a request that is
+// under way already heeds the type alone.
 global_asm!(
     ".text",
     ".p2align 4",
@@ -188,6 +194,7 @@ global_asm!(
     "push r9",
     "push r10",
     "push r11",
+    "push 0",
     "mov ebx, dword ptr [rip + {save_size}]",
     "sub rsp, rbx",
     "and rsp, -64",
@@ -216,6 +223,12 @@ global_asm!(
     "4:",
     "ldmxcsr dword ptr [rip + {mxcsr}]",
     "fldcw word ptr [rip + {x87}]",
+    "xor edi, edi",
+    "lea rsi, [rbp - 88]",
+    "call qword ptr [rip + pthread_setcanceltype@GOTPCREL]",
+    "mov edi, 1",
+    "lea rsi, [rbp - 84]",
+    "call qword ptr [rip + pthread_setcancelstate@GOTPCREL]",
     "mov rdi, rsp",
     "call {enter}",
     "test rax, rax",
@@ -232,6 +245,12 @@ global_asm!(
     "mov qword ptr [rbp + 8], rax",
     "6:",
     "call {leave}",
+    "mov edi, dword ptr [rbp - 84]",
+    "xor esi, esi",
+    "call qword ptr [rip + pthread_setcancelstate@GOTPCREL]",
+    "mov edi, dword ptr [rbp - 88]",
+    "xor esi, esi",
+    "call qword ptr [rip + pthread_setcanceltype@GOTPCREL]",
     "xor edx, edx",
     "mov eax, dword ptr [rip + {save_mask}]",
     "cmp dword ptr [rip + {save_by}], 0",
@@ -317,6 +336,62 @@ pub fn on_engine_stack<F: FnOnce()>(work: F) {
     // SAFETY: the stack is this thread's until `leave`, and `run` fits the data.
     unsafe { rewire_on_stack(here, run::<F>, stack) };
     stack::leave();
+}
+
+// rdi: what to pass; rsi: what to call.
+global_asm!(
+    ".text",
+    ".p2align 4",
+    ".globl rewire_uncancelled",
+    ".hidden rewire_uncancelled",
+    ".type rewire_uncancelled, @function",
+    "rewire_uncancelled:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset rbp, -16",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "push rdi",
+    "push rsi",
+    "sub rsp, 16",
+    "xor edi, edi",
+    "lea rsi, [rbp - 24]",
+    "call qword ptr [rip + pthread_setcanceltype@GOTPCREL]",
+    "mov edi, 1",
+    "lea rsi, [rbp - 20]",
+    "call qword ptr [rip + pthread_setcancelstate@GOTPCREL]",
+    "mov rdi, qword ptr [rbp - 8]",
+    "call qword ptr [rbp - 16]",
+    "mov edi, dword ptr [rbp - 20]",
+    "xor esi, esi",
+    "call qword ptr [rip + pthread_setcancelstate@GOTPCREL]",
+    "mov edi, dword ptr [rbp - 24]",
+    "xor esi, esi",
+    "call qword ptr [rip + pthread_setcanceltype@GOTPCREL]",
+    "leave",
+    ".cfi_def_cfa rsp, 8",
+    ".cfi_restore rbp",
+    "ret",
+    ".cfi_endproc",
+    ".size rewire_uncancelled, . - rewire_uncancelled",
+);
+
+unsafe extern "C-unwind" {
+    fn rewire_uncancelled(data: *mut c_void, work: extern "C" fn(*mut c_void));
+}
+
+/// Does some work during which the thread isn't cancelled, as none is during a first call: for
+/// functions of the engine that compiled code calls like others. A thread that allows cancellation
+/// at any instruction may be unwound from here before and after the work, so the caller must not own
+/// anything then, and its own caller must be compiled code. Safe in a signal handler.
+///
+/// # Safety
+///
+/// The work takes `data`.
+pub unsafe fn uncancelled(data: *mut c_void, work: extern "C" fn(*mut c_void)) {
+    // SAFETY: as the caller promises.
+    unsafe { rewire_uncancelled(data, work) };
 }
 
 /// Holds the engine's shared stacks still while the process forks; dropping it, in the parent and

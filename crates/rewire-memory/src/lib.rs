@@ -20,6 +20,7 @@ pub mod fault;
 mod fork_mark;
 mod limits;
 mod maps;
+pub mod mask;
 mod memory;
 mod mirror;
 #[cfg(all(test, loom))]

@@ -235,6 +235,17 @@ pub(crate) fn chain(into: &mut [InUse]) -> Option<usize> {
     Some(count)
 }
 
+/// The stack pointer at which the calling thread left the stack that it was on, if it is on one of the
+/// engine's.
+pub(crate) fn came_from() -> Option<usize> {
+    let current = CURRENT.get();
+    if current.low == current.high {
+        return None;
+    }
+    // SAFETY: `enter` set it.
+    Some(unsafe { head(current.high) }.from.load(Ordering::Relaxed))
+}
+
 /// All stacks that threads work on at this moment. Takes no lock.
 pub(crate) fn in_use() -> impl Iterator<Item = InUse> {
     let mut high = LAST.load(Ordering::Acquire);

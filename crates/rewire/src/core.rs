@@ -72,6 +72,7 @@ impl Core {
     pub(crate) fn new(options: Options) -> Result<Arc<Self>, Error> {
         let memory = Arc::new(CodeMemory::reserve(options.code_mapping)?);
         if options.guard_crashes {
+            rewire_memory::fault::install();
             rewire_llvm::set_fatal_error_hook(rewire_memory::fault::end_by);
         }
         let entry = entry::install(first_call::handle);

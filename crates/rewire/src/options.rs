@@ -42,8 +42,9 @@ pub struct Options {
     /// process, [`CodeMapping::Anonymous`].
     pub code_mapping: CodeMapping,
     /// A crash of LLVM while it compiles a function ends the process with code 70 and a message,
-    /// rather than by a signal. It sets signal handlers while LLVM works, so it is for programs,
-    /// not for libraries.
+    /// rather than by a signal. It sets signal handlers that stay, so it is for programs, not for
+    /// libraries: whatever else handles the signals of faults in the process has to set that through
+    /// [`sigaction`](crate::sigaction), and finds it done as if by the C library's.
     pub guard_crashes: bool,
     /// Told of everything that was linked; for checks.
     pub observer: Option<Arc<dyn LinkObserver>>,

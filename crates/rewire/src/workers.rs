@@ -1,25 +1,34 @@
 //! Threads that compile while the program runs.
 //!
-//! They are started when there is something for them to do, and sleep when there is nothing. All
-//! signals are blocked in them: those are the program's. A forked child has none of them and
-//! starts its own.
+//! They are started when there is something for them to do, sleep when there is nothing, and end when
+//! there has been nothing for a while: a process lives as long as it has a thread, and those of the
+//! program may end without a word (the system call `exit`, `pthread_exit` in the last of them). So a
+//! thread that is busy also looks from time to time whether there is a program left. All signals are
+//! blocked in them: those are the program's. A forked child has none of them and starts its own.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::os::unix::thread::JoinHandleExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
 use rewire_memory::scan::{Exemption, exempt_this_thread};
 use rewire_sync::{Mutex, OnceLock};
 
 use crate::core::Core;
 use crate::ledger::EntryId;
+use crate::process::alone::{self, Left};
 use crate::process::fork;
-use crate::process::quiet::BlockedSignals;
+use crate::process::quiet::{self, BlockedSignals};
 use crate::sync::lock;
 
 /// More than these wait for nobody: by the time a thread gets there, they will have been called.
 const MOST_WAITING: usize = 256;
+
+/// How long a thread sleeps before it ends, and how often one that is busy looks for the program.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// The compile threads of an engine.
 #[derive(Debug)]
@@ -28,6 +37,8 @@ pub(crate) struct Workers {
     most: usize,
     core: OnceLock<Weak<Core>>,
     queue: Arc<Mutex<Queue>>,
+    /// The signals that were blocked where the engine was made.
+    mask: quiet::Mask,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +47,31 @@ struct Queue {
     waiting: VecDeque<EntryId>,
     threads: Vec<JoinHandle<()>>,
     asleep: Vec<Thread>,
+    /// Threads that have ended, or are about to.
+    ended: Vec<JoinHandle<()>>,
     is_over: bool,
+}
+
+impl Queue {
+    /// The calling thread isn't asleep any more, whoever woke it.
+    fn wakes(&mut self) {
+        let this = thread::current().id();
+        self.asleep.retain(|thread| thread.id() != this);
+    }
+
+    /// The calling thread ends.
+    fn ends(&mut self) {
+        let this = thread::current().id();
+        if let Some(place) = self
+            .threads
+            .iter()
+            .position(|one| one.thread().id() == this)
+        {
+            let handle = self.threads.swap_remove(place);
+            self.ended.retain(|one| !one.is_finished());
+            self.ended.push(handle);
+        }
+    }
 }
 
 impl Workers {
@@ -45,6 +80,7 @@ impl Workers {
             most,
             core: OnceLock::new(),
             queue: Arc::default(),
+            mask: quiet::Mask::current(),
         }
     }
 
@@ -87,27 +123,37 @@ impl Workers {
         };
         let shared = self.queue.clone();
         let _blocked = BlockedSignals::new();
+        let mask = self.mask;
         let thread = thread::Builder::new()
             .name("rewire-compile".to_owned())
             .stack_size(8 << 20)
-            .spawn(move || work(&core, &shared));
+            .spawn(move || {
+                let present = Present::new();
+                work(&core, &shared, &present);
+                if let Some(left) = present.is_all() {
+                    end_as_program(left, &mask);
+                }
+            });
         queue.threads.extend(thread.ok());
     }
 
     /// Has the threads end after what they have begun, and waits for them.
     pub(crate) fn finish(&self) {
-        let (threads, asleep) = {
+        let (threads, ended, asleep) = {
             let mut queue = lock(&self.queue);
             queue.is_over = true;
             (
                 std::mem::take(&mut queue.threads),
+                std::mem::take(&mut queue.ended),
                 std::mem::take(&mut queue.asleep),
             )
         };
         asleep.iter().for_each(Thread::unpark);
-        for thread in threads {
-            // The last handle to the engine may have been a thread's own.
-            if thread.thread().id() != thread::current().id() {
+        for thread in threads.into_iter().chain(ended) {
+            // The last handle to the engine may have been a thread's own; and a thread that is the last
+            // of the process calls this when its thread-local variables are gone.
+            // SAFETY: no preconditions.
+            if thread.as_pthread_t() != unsafe { libc::pthread_self() } {
                 let _ = thread.join();
             }
         }
@@ -115,8 +161,10 @@ impl Workers {
 
     /// In a forked child: the threads are the parent's.
     pub(crate) fn forget_threads(&self) {
+        PRESENT.store(0, Ordering::Relaxed);
         let mut queue = lock(&self.queue);
         std::mem::forget(std::mem::take(&mut queue.threads));
+        std::mem::forget(std::mem::take(&mut queue.ended));
         queue.asleep.clear();
         queue.waiting.clear();
     }
@@ -148,33 +196,87 @@ pub(crate) fn as_program<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
+/// How many compile threads the process has.
+static PRESENT: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts a compile thread of the process, of whichever engine.
+struct Present;
+
+impl Present {
+    fn new() -> Self {
+        PRESENT.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+
+    /// What is left of the program, if its threads have all ended and the process only waits for
+    /// compile threads.
+    fn is_all(&self) -> Option<Left> {
+        alone::after_main().filter(|left| left.threads <= PRESENT.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        // A child that this thread has forked begins at 0.
+        let less = |present: usize| present.checked_sub(1);
+        let _ = PRESENT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+}
+
+/// The last thread of the process ends as the program's last one did.
+fn end_as_program(left: Left, mask: &quiet::Mask) {
+    if left.code != 0 {
+        // By the system call: what was registered with `atexit` isn't called then. The kernel takes the
+        // code of the thread that ends last.
+        // SAFETY: it ends this thread, which owns nothing any more that others wait for.
+        unsafe { libc::syscall(libc::SYS_exit, i32::from(left.code)) };
+    }
+    // The C library has the last of its threads call what was registered.
+    mask.set();
+}
+
 /// What a thread does. It takes the queue's lock only where no fork can come between, so that a
 /// child finds it free.
-fn work(core: &Weak<Core>, queue: &Mutex<Queue>) {
+fn work(core: &Weak<Core>, queue: &Mutex<Queue>, present: &Present) {
     work_alone();
+    let mut has_slept = false;
+    let mut looked = Instant::now();
     loop {
         let inside = fork::hold_off();
         let next = {
             let mut queue = lock(queue);
+            queue.wakes();
             if queue.is_over {
                 return;
             }
             let next = queue.waiting.pop_front();
-            if next.is_none() {
-                queue.asleep.push(thread::current());
+            match next {
+                None if has_slept => {
+                    queue.ends();
+                    return;
+                }
+                None => queue.asleep.push(thread::current()),
+                Some(_) => {}
             }
             next
         };
+        has_slept = next.is_none();
         match next {
             Some(id) => {
                 let Some(core) = core.upgrade() else { return };
                 // A panic of ours costs one function its head start.
                 let compile = std::panic::AssertUnwindSafe(|| core.compile_ahead(id));
                 let _ = std::panic::catch_unwind(compile);
+                if looked.elapsed() > PATIENCE {
+                    if present.is_all().is_some() {
+                        return;
+                    }
+                    looked = Instant::now();
+                }
             }
             None => {
                 drop(inside);
-                thread::park();
+                thread::park_timeout(PATIENCE);
             }
         }
     }

@@ -293,7 +293,7 @@ fn scan_from(ranges: &[Range<ExecAddr>], sp: u64, registers: &[u64]) -> Scan {
     let mut threads = Threads::new(&tasks, &registered, exceptions, signal, exempt);
     {
         // A handler of the program's could wait for a thread that is held.
-        let _blocked = signal::Blocked::new();
+        let _blocked = crate::mask::SignalsBlocked::block();
         threads.run(&mut memory, &mut suspects);
     }
     in_flight |= threads.in_flight || threads.troubles().next().is_some();

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rewire_sync::{Mutex, MutexGuard};
 
+use crate::mask::{self, SignalsBlocked};
+
 #[cfg(not(rewire_tsan))]
 use super::handler::on_signal;
 #[cfg(rewire_tsan)]
@@ -72,22 +74,9 @@ fn handler() -> usize {
     on_signal as *const () as usize
 }
 
-/// Every signal, those that the C library keeps for itself included: they unwind a thread that is
-/// being cancelled, and a handler of ours is no place for that.
-pub(super) fn all_signals() -> libc::sigset_t {
-    // SAFETY: every bit pattern is a valid set.
-    unsafe {
-        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-        all.as_mut_ptr()
-            .cast::<u8>()
-            .write_bytes(0xff, size_of::<libc::sigset_t>());
-        all.assume_init()
-    }
-}
-
 /// The signal to ask by, with its handler in place; `None` when all are the program's.
 pub(super) fn ready() -> Option<c_int> {
-    let _blocked = Blocked::new();
+    let _blocked = SignalsBlocked::block();
     let mut chosen = chosen();
     let is_ours = |signal| current(signal).is_some_and(|now| now.sa_sigaction == handler());
     if chosen.signal != 0 && is_ours(chosen.signal) {
@@ -103,7 +92,7 @@ pub(super) fn ready() -> Option<c_int> {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler();
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-        action.sa_mask = all_signals();
+        action.sa_mask = mask::all_signals();
         if __sigaction(signal, &raw const action, &raw mut chosen.shadow) != 0 {
             return None;
         }
@@ -127,7 +116,7 @@ pub(crate) unsafe fn sigaction_of_program(
         return None;
     }
     // No handler may come by while the lock is held, nor may this thread be parked.
-    let _blocked = Blocked::new();
+    let _blocked = SignalsBlocked::block();
     let mut chosen = chosen();
     if chosen.signal != signal {
         return None;
@@ -234,42 +223,6 @@ pub(super) fn restorer() -> Option<u64> {
         libc::syscall(libc::SYS_rt_sigaction, signal, 0usize, place, 8usize)
     };
     (failed == 0 && action.restorer != 0).then_some(action.restorer)
-}
-
-/// While it stands, no signal arrives on this thread.
-pub(super) struct Blocked(libc::sigset_t);
-
-impl Blocked {
-    pub(super) fn new() -> Self {
-        let all = all_signals();
-        // SAFETY: changes this thread's own mask. The kernel is asked directly: the C library
-        // would leave its own signals unblocked.
-        unsafe {
-            let mut mask: libc::sigset_t = std::mem::zeroed();
-            set_mask(&raw const all, &raw mut mask);
-            Self(mask)
-        }
-    }
-}
-
-impl Drop for Blocked {
-    fn drop(&mut self) {
-        // SAFETY: it is the mask that the thread had before.
-        unsafe { set_mask(&raw const self.0, ptr::null_mut()) };
-    }
-}
-
-unsafe fn set_mask(mask: *const libc::sigset_t, former: *mut libc::sigset_t) {
-    // SAFETY: the kernel reads and writes the first 8 bytes (rt_sigprocmask(2)).
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            mask,
-            former,
-            8usize,
-        )
-    };
 }
 
 #[cfg(test)]

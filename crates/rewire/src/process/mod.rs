@@ -1,6 +1,7 @@
 //! What makes compiled code a program: constructors and destructors, thread-local variables,
 //! what a C library's static part supplies, the C++ library, named sections, forks, and the way it ends.
 
+pub(crate) mod alone;
 mod builtins;
 pub(crate) mod cxx;
 pub(crate) mod exit;

@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_char, c_void};
 use rewire_memory::ExecAddr;
 use rewire_sync::OnceLock;
 
+use super::supplied;
 use crate::first_call;
 use crate::ledger::LibraryId;
 
@@ -25,7 +26,33 @@ pub(crate) unsafe extern "C" fn dlsym(handle: *mut c_void, name: *const c_char) 
         }
     }
     // SAFETY: as the caller promises.
-    unsafe { libc::dlsym(handle, name) }
+    let found = unsafe { libc::dlsym(handle, name) };
+    // What the engine answers in place of the C library's when code names it.
+    // SAFETY: as the caller promises.
+    match unsafe { CStr::from_ptr(name) }
+        .to_str()
+        .ok()
+        .and_then(supplied::instead_of_host)
+    {
+        Some(ours) if is_hosts(found, name) => ours.get() as *mut c_void,
+        _ => found,
+    }
+}
+
+/// Whether it is what the process has under this name, or the C library, rather than another
+/// library's function of the name.
+fn is_hosts(found: *mut c_void, name: *const c_char) -> bool {
+    // SAFETY: the names are C strings, and the C library is loaded.
+    unsafe {
+        let library = libc::dlopen(c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        let is = |handle| found == libc::dlsym(handle, name);
+        let is_one =
+            !found.is_null() && (is(libc::RTLD_DEFAULT) || (!library.is_null() && is(library)));
+        if !library.is_null() {
+            libc::dlclose(library);
+        }
+        is_one
+    }
 }
 
 /// What `dlopen` returns for the program itself.

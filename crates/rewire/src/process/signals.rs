@@ -7,7 +7,7 @@
 //! safe within one (POSIX, "Signal Concepts"), so there isn't much of it; [`MOST`] bounds it where
 //! there is. Calls through pointers can't be followed.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rewire_memory::{ExecAddr, entry};
@@ -31,7 +31,7 @@ type Install = unsafe extern "C" fn(c_int, Handler) -> Handler;
 /// # Safety
 ///
 /// As of the C library's.
-unsafe extern "C" fn sigaction(
+unsafe extern "C-unwind" fn sigaction(
     signal: c_int,
     action: *const libc::sigaction,
     former: *mut libc::sigaction,
@@ -52,7 +52,7 @@ macro_rules! installers {
             /// # Safety
             ///
             /// As of the C library's.
-            unsafe extern "C" fn $wrapper(signal: c_int, handler: Handler) -> Handler {
+            unsafe extern "C-unwind" fn $wrapper(signal: c_int, handler: Handler) -> Handler {
                 static FOUND: OnceLock<Option<Install>> = OnceLock::new();
                 let install = FOUND.get_or_init(|| {
                     let name = concat!($name, "\0").as_ptr().cast();
@@ -95,6 +95,14 @@ installers! {
 /// Has the handler compiled, if it is a function of an engine's. What goes wrong shows when it is
 /// called.
 fn prepare(handler: Handler) {
+    let mut handler = handler;
+    // SAFETY: the work takes a handler.
+    unsafe { entry::uncancelled((&raw mut handler).cast(), prepare_uncancelled) };
+}
+
+extern "C" fn prepare_uncancelled(handler: *mut c_void) {
+    // SAFETY: `prepare` passes one.
+    let handler = unsafe { *handler.cast::<Handler>() };
     let address = ExecAddr::new(handler as u64);
     let engines = first_call::engines();
     let Some((core, id)) = engines
