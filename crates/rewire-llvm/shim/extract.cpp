@@ -37,7 +37,10 @@ public:
 
   bool run(ArrayRef<size_t> roots, std::string &error) {
     this->error = &error;
-    for (size_t ordinal : roots) {
+    for (size_t root : roots) {
+      const size_t ordinal = root & ~REWIRE_OWN_COPY;
+      if (root != ordinal)
+        ownCopies.insert(index.globals[ordinal]);
       if (auto *function = dyn_cast<Function>(index.globals[ordinal]))
         functions.insert(function);
       else if (auto *variable = dyn_cast<GlobalVariable>(index.globals[ordinal]))
@@ -50,9 +53,13 @@ public:
         return false;
     for (Function *function : functions)
       declareBody(*function);
-    for (size_t ordinal : roots)
-      if (auto *variable = dyn_cast<GlobalVariable>(index.globals[ordinal]))
-        bring(*variable, /*asRoot=*/true);
+    for (size_t root : roots)
+      if (auto *variable = dyn_cast<GlobalVariable>(index.globals[root & ~REWIRE_OWN_COPY])) {
+        if (root & REWIRE_OWN_COPY)
+          bringOwn(*variable);
+        else
+          bring(*variable, /*asRoot=*/true);
+      }
     // Where one function's code holds addresses of another's blocks, the other is cloned first,
     // so that the blocks can be named.
     for (Function *function : functions)
@@ -65,13 +72,16 @@ public:
 
   // What stands at a function's canonical address if its own data has to: that data, and a jump
   // through the slot. The data of which the function itself is a part means this one.
-  bool runFront(Function &function, std::string &error) {
+  bool runFront(Function &function, bool own, std::string &error) {
     this->error = &error;
+    if (own)
+      ownCopies.insert(&function);
     Function *front =
         Function::Create(function.getFunctionType(), GlobalValue::ExternalLinkage,
-                         function.getAddressSpace(), nameOf(function) + ".rewire.front",
+                         function.getAddressSpace(), definedName(function) + ".rewire.front",
                          target.get());
-    made[&function] = front;
+    if (!own)
+      made[&function] = front;
     front->setAlignment(function.getAlign());
     front->addFnAttr(Attribute::Naked);
     front->addFnAttr(Attribute::NoInline);
@@ -86,7 +96,7 @@ public:
     LLVMContext &context = source.getContext();
     auto *slot = new GlobalVariable(*target, PointerType::get(context, 0), false,
                                     GlobalValue::ExternalLinkage, nullptr,
-                                    nameOf(function) + ".rewire.slot");
+                                    definedName(function) + ".rewire.slot");
     slot->setVisibility(GlobalValue::HiddenVisibility);
     slot->setDSOLocal(true);
     auto *block = BasicBlock::Create(context, "", front);
@@ -149,6 +159,8 @@ private:
   SetVector<Function *, SmallVector<Function *, 4>> functions;
   DenseMap<Function *, Function *> bodies;
   SmallPtrSet<Function *, 4> cloned;
+  // Roots that have lost their names: mentions of these names are others'.
+  SmallPtrSet<const GlobalValue *, 4> ownCopies;
   // Variables that hold addresses of the functions' blocks.
   SetVector<GlobalVariable *, SmallVector<GlobalVariable *, 4>> tables;
   // Variables whose values are still to be mapped: old and new.
@@ -211,6 +223,15 @@ private:
     return ((plain ? "\1" : "") + name + ".rewire." + Twine(index.ordinals.lookup(&global))).str();
   }
 
+  // The name of what is defined here.
+  std::string definedName(const GlobalValue &global) const {
+    if (!ownCopies.contains(&global))
+      return nameOf(global);
+    StringRef name = global.getName();
+    name.consume_front("\1");
+    return (name + ".rewire." + Twine(index.ordinals.lookup(&global) | REWIRE_OWN_COPY)).str();
+  }
+
   // Follows the addresses of a function's blocks to the variables and functions that hold them,
   // and the addresses of others' blocks that it holds to those others.
   bool findPartners(Function &function) {
@@ -248,7 +269,8 @@ private:
   // (declare), so that the optimiser learns nothing from the body about its calls of itself.
   void declareBody(Function &function) {
     Function *body = Function::Create(function.getFunctionType(), GlobalValue::ExternalLinkage,
-                                      function.getAddressSpace(), nameOf(function), target.get());
+                                      function.getAddressSpace(), definedName(function),
+                                      target.get());
     bodies[&function] = body;
   }
 
@@ -362,13 +384,14 @@ private:
       return same;
     }
     // What a function with prefix data has at its address is not its body.
-    if (whole && !function.hasPrefixData() && !function.hasPrologueData())
+    const bool hasBody = bodies.count(&function) && !ownCopies.contains(&function);
+    if (whole && hasBody && !function.hasPrefixData() && !function.hasPrologueData())
       if (Function *body = bodies.lookup(&function))
         return body;
     std::string name = nameOf(function);
     // A group's functions mention each other and themselves by these names; the suffix keeps the
     // mention apart from the body.
-    if (bodies.count(&function))
+    if (hasBody)
       name += ".rewire.self";
     bool weak = function.hasExternalWeakLinkage();
     Function *declaration = Function::Create(
@@ -395,9 +418,11 @@ private:
       return known;
     uint8_t known = state(variable);
     bool elected = known & REWIRE_ELECTED;
-    // A table of its labels is part of a body: the next body has other labels.
-    const bool is_table = tables.contains(&variable) && variable.hasInitializer() && !asRoot &&
-                          (text || (variable.isConstant() && variable.hasLocalLinkage()));
+    // A table of its labels is part of a body: the next body has other labels, and a table of its
+    // own. The first one is what all others find.
+    const bool is_table =
+        tables.contains(&variable) && variable.hasInitializer() && !asRoot &&
+        (text || ((known & REWIRE_PLACED) && variable.isConstant() && variable.hasLocalLinkage()));
     bool with_value = is_table || (elected && !(known & REWIRE_PLACED) &&
                                    variable.hasInitializer() && bodiesAreHere(variable));
     // Addresses of another object's blocks can't be written down.
@@ -439,6 +464,23 @@ private:
     return copy;
   }
 
+  // A variable that has lost its name, with its value.
+  void bringOwn(GlobalVariable &variable) {
+    auto *copy = new GlobalVariable(*target, variable.getValueType(), variable.isConstant(),
+                                    GlobalValue::ExternalLinkage, nullptr, definedName(variable),
+                                    nullptr, GlobalValue::NotThreadLocal,
+                                    variable.getAddressSpace());
+    copy->setAlignment(variable.getAlign());
+    copy->setSection(variable.getSection());
+    copy->setAttributes(variable.getAttributes());
+    if (variable.isThreadLocal())
+      copy->setThreadLocalMode(GlobalVariable::GeneralDynamicTLSModel);
+    else
+      copy->setVisibility(GlobalValue::HiddenVisibility);
+    if (variable.hasInitializer())
+      pending.push_back({&variable, copy});
+  }
+
   // A variable that holds addresses of a function's blocks comes with that function's body.
   bool bodiesAreHere(const GlobalVariable &variable) const {
     if (index.jumpTables.empty())
@@ -454,10 +496,18 @@ private:
     return variable.isInterposable() ? GlobalValue::WeakAnyLinkage : GlobalValue::ExternalLinkage;
   }
 
+  // Whether an alias is what its module defines and nobody else: where a weak definition has lost
+  // its name, the name is another's, and the alias isn't.
+  bool standsForItsOwn(const GlobalAlias &alias) const {
+    const auto *target = dyn_cast<GlobalValue>(alias.getAliasee()->stripInBoundsConstantOffsets());
+    return !target || target->hasLocalLinkage() || index.takenLocals.contains(target) ||
+           (state(*target) & REWIRE_ELECTED);
+  }
+
   // An alias that its module defines is what it stands for; another is a name to resolve.
   Value *follow(GlobalValue &global) {
     if (auto *alias = dyn_cast<GlobalAlias>(&global))
-      if (!text && state(global) & REWIRE_ELECTED)
+      if (!text && (state(global) & REWIRE_ELECTED) && standsForItsOwn(*alias))
         return MapValue(alias->getAliasee(), values, RF_None, nullptr, this);
     bool local = state(global) & REWIRE_ELECTED;
     GlobalValue *declaration;
@@ -569,11 +619,11 @@ void rewire_extract_in_place(RewireIndex *index, size_t root, const uint8_t *sta
 
 bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *states,
                           LLVMModuleRef *out, char **error) {
-  auto *source = dyn_cast<Function>(index->globals[function]);
+  auto *source = dyn_cast<Function>(index->globals[function & ~REWIRE_OWN_COPY]);
   std::string message = "it is no function";
   index->shown.clear();
   Extractor extractor(*index, states, /*fold=*/false, /*whole=*/false);
-  if (!source || !extractor.runFront(*source, message)) {
+  if (!source || !extractor.runFront(*source, function & REWIRE_OWN_COPY, message)) {
     *error = rewire_message(message);
     return true;
   }

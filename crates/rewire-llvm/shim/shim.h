@@ -90,6 +90,10 @@ bool rewire_verify_other(LLVMModuleRef module, char **error);
 void rewire_call_plan(RewireIndex *index, size_t function, void (*block)(void *data, size_t next),
                       void (*call)(void *data, size_t ordinal, bool returns), void *data);
 
+// Set in the number of a root that has lost its name to another module's definition: it is
+// extracted under its number, this bit included, and its own mentions of the name are that other.
+#define REWIRE_OWN_COPY ((size_t)1 << 31)
+
 // Moves (or clones, where the module itself still needs them) the root definitions, with the
 // variables that have to come along, into a fresh module of the same context. `states` has a byte for each ordinal, which other
 // threads may change meanwhile. `fold` also gives the values of
@@ -154,6 +158,12 @@ void rewire_contents(const RewireIndex *index, size_t ordinal, RewireSize *size,
 void rewire_assembly_names(const RewireIndex *index,
                            void (*entry)(void *data, const char *name, size_t length),
                            void *data);
+
+// The assembly within functions whose bodies have been read: calls `entry` for each piece.
+void rewire_inline_assembly(const RewireIndex *index,
+                            void (*entry)(void *data, size_t function, const char *text,
+                                          size_t length),
+                            void *data);
 
 // A TargetMachine with a code generation pipeline that is used again for each module.
 typedef struct RewireCodegen RewireCodegen;

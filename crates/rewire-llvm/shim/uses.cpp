@@ -4,6 +4,7 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/IR/Constants.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstrTypes.h"
 #include "llvm/Object/ModuleSymbolTable.h"
 
@@ -92,6 +93,18 @@ void rewire_contents(const RewireIndex *index, size_t ordinal, RewireSize *size,
     if (place != index->ordinals.end())
       entry(data, place->second, use.calls, use.refers);
   }
+}
+
+void rewire_inline_assembly(const RewireIndex *index,
+                            void (*entry)(void *, size_t, const char *, size_t), void *data) {
+  for (const Function &function : index->module)
+    for (const BasicBlock &block : function)
+      for (const Instruction &instruction : block)
+        if (const auto *call = dyn_cast<CallBase>(&instruction))
+          if (const auto *piece = dyn_cast<InlineAsm>(call->getCalledOperand())) {
+            StringRef text = piece->getAsmString();
+            entry(data, index->ordinals.lookup(&function), text.data(), text.size());
+          }
 }
 
 void rewire_assembly_names(const RewireIndex *index, void (*entry)(void *, const char *, size_t),

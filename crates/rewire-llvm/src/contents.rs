@@ -76,6 +76,41 @@ impl Module {
     }
 }
 
+impl Module {
+    /// The assembly within functions, a piece for each place. All bodies have to be read before
+    /// ([`Module::verify_all`]). What isn't UTF-8 is left out.
+    #[must_use]
+    pub fn inline_assembly(&self) -> Vec<(Ordinal, String)> {
+        let mut pieces: Vec<(Ordinal, String)> = Vec::new();
+        // SAFETY: the index is valid; the callback writes through the pointer that goes with it.
+        unsafe {
+            let data: *mut Vec<(Ordinal, String)> = &raw mut pieces;
+            ffi::rewire_inline_assembly(self.index_ref(), push_assembly, data.cast());
+        }
+        pieces
+    }
+}
+
+extern "C" fn push_assembly(
+    data: *mut c_void,
+    function: usize,
+    text: *const c_char,
+    length: usize,
+) {
+    // SAFETY: `inline_assembly` passes a vector that outlives the call, and the shim a text of
+    // this length.
+    let (pieces, bytes) = unsafe {
+        let pieces = &mut *data.cast::<Vec<(Ordinal, String)>>();
+        (
+            pieces,
+            std::slice::from_raw_parts(text.cast::<u8>(), length),
+        )
+    };
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        pieces.push((Ordinal::new(function as u32), text.to_owned()));
+    }
+}
+
 extern "C" fn push_use(data: *mut c_void, used: usize, calls: usize, refers: bool) {
     // SAFETY: `contents` passes a vector that outlives the call.
     let uses = unsafe { &mut *data.cast::<Vec<GlobalUse>>() };

@@ -94,6 +94,11 @@ unsafe extern "C" {
         entry: NameEntry,
         data: *mut c_void,
     );
+    pub(crate) fn rewire_inline_assembly(
+        index: *const RewireIndex,
+        entry: extern "C" fn(*mut c_void, usize, *const c_char, usize),
+        data: *mut c_void,
+    );
     pub(crate) fn rewire_symbol_name(global: LLVMValueRef) -> *mut c_char;
     pub(crate) fn rewire_gate(index: *mut RewireIndex, ordinal: usize) -> *mut c_char;
     pub(crate) fn rewire_call_plan(

@@ -35,9 +35,25 @@ impl Ordinal {
     /// Its place in [`ModuleIndex::globals`].
     #[must_use]
     pub const fn index(self) -> usize {
-        self.0 as usize
+        (self.0 & !OWN_COPY) as usize
+    }
+
+    /// Stands for the same definition, when it has lost its name to another module's and something
+    /// in its own module stands for it all the same: an alias.
+    #[must_use]
+    pub const fn own_copy(self) -> Self {
+        Self(self.0 | OWN_COPY)
+    }
+
+    /// Whether it is such a number.
+    #[must_use]
+    pub const fn is_own_copy(self) -> bool {
+        self.0 & OWN_COPY != 0
     }
 }
+
+/// The bit of an ordinal that says [`Ordinal::own_copy`]; as `REWIRE_OWN_COPY` in the shim.
+const OWN_COPY: u32 = 1 << 31;
 
 /// What the engine knows of a global when it has something extracted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -395,7 +411,7 @@ impl Module {
     pub fn can_extract_in_place(&self, root: Ordinal) -> bool {
         assert!(root.index() < self.len());
         // SAFETY: the ordinal is in range.
-        unsafe { ffi::rewire_is_all(self.index, root.index()) }
+        !root.is_own_copy() && unsafe { ffi::rewire_is_all(self.index, root.index()) }
     }
 
     /// As [`Module::extract`] of one function, which is all that the module defines: the module
@@ -465,8 +481,8 @@ impl Module {
         whole: bool,
     ) -> Result<Extracted<'_>, LlvmError> {
         assert_eq!(states.len(), self.len(), "a state for each global");
-        let roots: Vec<usize> = roots.iter().map(|root| root.index()).collect();
-        assert!(roots.iter().all(|root| *root < self.len()));
+        assert!(roots.iter().all(|root| root.index() < self.len()));
+        let roots: Vec<usize> = roots.iter().map(|root| root.0 as usize).collect();
         let (mut module, mut message) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: the index is valid, and the slices have the lengths that go with them.
         let (failed, reason) = unsafe {
@@ -503,7 +519,7 @@ impl Module {
         let (failed, reason) = unsafe {
             let failed = ffi::rewire_extract_front(
                 self.index,
-                function.index(),
+                function.0 as usize,
                 states.as_ptr().cast(),
                 &raw mut module,
                 &raw mut message,

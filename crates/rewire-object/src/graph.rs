@@ -88,9 +88,9 @@ pub enum SectionRole {
     EhFrame,
     /// `.gcc_except_table*`: language-specific data that `.eh_frame` points to.
     ExceptionTable,
-    /// `SHT_INIT_ARRAY`: pointers to constructors.
+    /// `SHT_INIT_ARRAY`, `SHT_PREINIT_ARRAY`, `.ctors`: pointers to constructors.
     InitArray,
-    /// `SHT_FINI_ARRAY`: pointers to destructors.
+    /// `SHT_FINI_ARRAY`, `.dtors`: pointers to destructors.
     FiniArray,
     /// `.llvm_stackmaps`.
     StackMaps,

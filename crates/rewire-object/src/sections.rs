@@ -37,6 +37,7 @@ pub(crate) fn classify(
         elf::SHT_NOTE => SectionRole::Note,
         elf::SHT_INIT_ARRAY => SectionRole::InitArray,
         elf::SHT_FINI_ARRAY => SectionRole::FiniArray,
+        elf::SHT_PREINIT_ARRAY => SectionRole::InitArray,
         other => {
             return Err(format!(
                 "unsupported type {:#x} of a loaded section",
@@ -96,26 +97,21 @@ fn is_or_under(name: &str, base: &str) -> bool {
 fn role_by_name(name: &str) -> Result<SectionRole, String> {
     // These work only if all objects' pieces are joined in a fixed order, between crti.o's and
     // crtn.o's. To load them as plain sections would silently not run them.
-    for (base, why) in [
-        (".ctors", "constructor tables"),
-        (".dtors", "destructor tables"),
-        (".init", "code fragments"),
-        (".fini", "code fragments"),
-        (".preinit_array", "constructor tables of executables"),
-    ] {
+    for base in [".init", ".fini"] {
         if is_or_under(name, base) {
-            return Err(format!("{why} in {base} are not supported"));
+            return Err(format!("code fragments in {base} are not supported"));
         }
     }
+    let is_one_of = |bases: &[&str]| bases.iter().any(|base| is_or_under(name, base));
     Ok(if name == ".eh_frame" {
         SectionRole::EhFrame
     } else if is_or_under(name, ".gcc_except_table") {
         SectionRole::ExceptionTable
     } else if name == ".llvm_stackmaps" {
         SectionRole::StackMaps
-    } else if is_or_under(name, ".init_array") {
+    } else if is_one_of(&[".init_array", ".preinit_array", ".ctors"]) {
         SectionRole::InitArray
-    } else if is_or_under(name, ".fini_array") {
+    } else if is_one_of(&[".fini_array", ".dtors"]) {
         SectionRole::FiniArray
     } else if name.starts_with(".debug_") {
         SectionRole::Debug
@@ -176,6 +172,14 @@ mod tests {
                 A | W,
                 Some((ReadOnly, R::InitArray)),
             ),
+            (
+                ".preinit_array",
+                bits,
+                A | W,
+                Some((ReadOnly, R::InitArray)),
+            ),
+            (".ctors.65000", bits, A | W, Some((ReadOnly, R::InitArray))),
+            (".dtors", bits, A | W, Some((ReadOnly, R::FiniArray))),
             (".debug_info", bits, 0, None),
             (".note.GNU-stack", bits, 0, None),
             (".note.gnu.property", elf::SHT_NOTE, A, None),
@@ -189,7 +193,7 @@ mod tests {
         for (name, kind, flags) in [
             (".x", elf::SectionType(0x7000_0042), A),
             (".wx", elf::SHT_PROGBITS, A | W | X),
-            (".ctors.1", elf::SHT_PROGBITS, A | W),
+            (".fini", elf::SHT_PROGBITS, A | X),
             (".init", elf::SHT_PROGBITS, A | X),
             (".z", elf::SHT_PROGBITS, A | elf::SHF_COMPRESSED.0),
         ] {

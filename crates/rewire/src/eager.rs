@@ -221,9 +221,10 @@ fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitKey, Ordinal)> {
 
 /// The functions of a unit that have no body in memory yet.
 pub(crate) fn wanted(ledger: &Ledger, unit: &Unit) -> Vec<Ordinal> {
-    let globals = 0..unit.index.globals.len() as u32;
+    let globals = (0..unit.index.globals.len() as u32).map(Ordinal::new);
+    let copies = unit.own_copies().into_iter().map(|(ordinal, _)| ordinal);
     globals
-        .map(Ordinal::new)
+        .chain(copies)
         .filter(|ordinal| {
             let id = unit.entry(*ordinal).filter(|id| !ledger.is_stale(*id));
             let entry = id.map(|id| ledger.entry(id));

@@ -35,6 +35,7 @@ mod held;
 mod host;
 mod inspect;
 mod ir;
+mod labels;
 mod ledger;
 mod library;
 mod link;

@@ -1,7 +1,7 @@
 //! For checks: everything that was linked, as it stands in memory.
 
 use rewire_memory::ExecAddr;
-use rewire_object::{Binding, RelocKind, Segment};
+use rewire_object::{Binding, RelocKind, SectionRole, Segment};
 
 use crate::core::Core;
 use crate::ledger::{Block, Ledger};
@@ -50,12 +50,20 @@ impl LinkRecord {
         block: &Block,
     ) -> Self {
         let graph = &parsed.graph;
-        let sections = graph.section_ids().filter_map(|(id, section)| {
+        let is_in_file = |role| role != SectionRole::Common;
+        let sections = graph.section_ids().filter(|it| is_in_file(it.1.role));
+        let sections = sections.filter_map(|(id, section)| {
             let (segment, offset) = one.layout.section_offset(id)?;
             Some((section.elf_index, one.placement.segment(segment) + offset))
         });
         let symbols = graph.symbol_ids().map(|(id, symbol)| {
-            let binding = one.bindings[id];
+            let binding = match one.bindings[id] {
+                // The file says how much memory, and not where.
+                Binding::Own if graph.is_common(id) => {
+                    Binding::Address(one.address(parsed, id).unwrap_or_default())
+                }
+                binding => binding,
+            };
             (symbol.elf_index, symbol.name.to_owned(), binding)
         });
         let memory = Segment::ALL.into_iter().filter_map(|segment| {

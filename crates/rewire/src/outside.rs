@@ -18,7 +18,7 @@ use crate::host::{self, HostSymbol};
 use crate::ir::Ir;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing, State};
 use crate::recording::Loading;
-use crate::unit::UnitPlace;
+use crate::unit::{UnitKey, UnitPlace};
 
 /// What a resolver is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -135,8 +135,16 @@ pub(crate) enum Found {
 }
 
 impl Core {
-    /// Asks the host, then the library's resolvers.
-    pub(crate) fn ask_outside(&self, id: EntryId) -> Result<Found, Error> {
+    /// Asks the host, then the library's resolvers, then those who may have said it to nobody: the
+    /// assembly in functions that aren't compiled. `from` is a unit that names it, if that is known.
+    pub(crate) fn ask_outside(&self, id: EntryId, from: Option<UnitKey>) -> Result<Found, Error> {
+        match self.ask_others(id)? {
+            Found::Nothing if self.find_label(id, from)? => Ok(Found::Entered),
+            found => Ok(found),
+        }
+    }
+
+    fn ask_others(&self, id: EntryId) -> Result<Found, Error> {
         let (name, kind, type_name, library, asks_host) = {
             let ledger = self.ledger();
             let entry = ledger.entry(id);

@@ -100,7 +100,7 @@ impl Core {
                     self.compile_whole(&unit, &roots).map(|()| None)
                 })
             }
-            Work::Ask => match self.ask_outside(id) {
+            Work::Ask => match self.ask_outside(id, None) {
                 Ok(Found::Symbol(HostSymbol::Address(address))) => Ok(Some(address)),
                 Ok(Found::Entered) => return Ok(self.let_go(id)),
                 Ok(Found::Symbol(_) | Found::Nothing) => Err(self.missing(id)),

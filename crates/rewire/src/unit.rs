@@ -9,10 +9,11 @@ use rewire_llvm::{
     Verified,
 };
 use rewire_sync::{Mutex, OnceLock};
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use slotmap::{Key, new_key_type};
 
 use crate::error::Error;
+use crate::labels::defined_in;
 use crate::ledger::{EntryId, LibraryId, Standing};
 use crate::sync::lock;
 
@@ -117,6 +118,10 @@ pub(crate) struct Unit {
     pub(crate) inherited: Inherited,
     /// Locals by the name that people gave them: inline assembly knows them by no other.
     locals: OnceLock<HashMap<Arc<str>, EntryId, FxBuildHasher>>,
+    /// The names that assembly in its functions defines, once somebody misses one.
+    labels: OnceLock<FxHashMap<Arc<str>, Vec<Ordinal>>>,
+    /// What aliases of definitions stand for whose names others have, by the definition.
+    own_copies: Mutex<FxHashMap<Ordinal, EntryId>>,
 }
 
 impl Unit {
@@ -143,11 +148,33 @@ impl Unit {
             has_fork_handlers: AtomicBool::new(false),
             inherited,
             locals: OnceLock::new(),
+            labels: OnceLock::new(),
+            own_copies: Mutex::default(),
         }
     }
 
     pub(crate) fn entry(&self, ordinal: Ordinal) -> Option<EntryId> {
+        if ordinal.is_own_copy() {
+            return self.own_copy(ordinal);
+        }
         self.entries.get(ordinal.index()).copied().flatten()
+    }
+
+    /// The entry of its own copy of a definition whose name others have, if it needs one.
+    pub(crate) fn own_copy(&self, ordinal: Ordinal) -> Option<EntryId> {
+        lock(&self.own_copies).get(&ordinal.own_copy()).copied()
+    }
+
+    pub(crate) fn set_own_copy(&self, ordinal: Ordinal, id: EntryId) {
+        lock(&self.own_copies).insert(ordinal.own_copy(), id);
+    }
+
+    /// Its own copies of such definitions, in the order of the module.
+    pub(crate) fn own_copies(&self) -> Vec<(Ordinal, EntryId)> {
+        let copies = lock(&self.own_copies);
+        let mut copies: Vec<_> = copies.iter().map(|(ordinal, id)| (*ordinal, *id)).collect();
+        copies.sort_unstable();
+        copies
     }
 
     /// What clients know it by.
@@ -171,6 +198,10 @@ impl Unit {
 
     /// Tells the extractor about a global.
     pub(crate) fn set_state(&self, ordinal: Ordinal, state: GlobalState) {
+        // What the extractor has to know of a copy of its own, it is told with each extraction.
+        if ordinal.is_own_copy() {
+            return;
+        }
         if let Some(byte) = self.states.get(ordinal.index()) {
             byte.store(state.to_byte(), Ordering::Relaxed);
         }
@@ -193,6 +224,31 @@ impl Unit {
         locals.get(name).copied()
     }
 
+    /// Whether its IR defines a name.
+    pub(crate) fn defines(&self, name: &str) -> bool {
+        let mut globals = self.index.globals.iter();
+        globals.any(|it| it.is_definition && &*it.name == name)
+    }
+
+    /// The functions whose assembly seems to define a name. Reads all bodies, the first time.
+    pub(crate) fn labelled(&self, name: &str) -> Vec<Ordinal> {
+        let labels = self.labels.get_or_init(|| {
+            let mut labels: FxHashMap<Arc<str>, Vec<Ordinal>> = FxHashMap::default();
+            if !self.modules.may_have_assembly() {
+                return labels;
+            }
+            // Who calls what can't be read is told so.
+            let pieces = self.whole_module().map(|module| module.inline_assembly());
+            for (function, assembly) in pieces.unwrap_or_default() {
+                for name in defined_in(&assembly) {
+                    labels.entry(name).or_default().push(function);
+                }
+            }
+            labels
+        });
+        labels.get(name).cloned().unwrap_or_default()
+    }
+
     /// Whether it declares or defines a name.
     pub(crate) fn says(&self, name: &str) -> bool {
         self.index.globals.iter().any(|it| &*it.name == name)
@@ -213,6 +269,9 @@ impl Unit {
 
     /// What the extractor is told about a global.
     pub(crate) fn state(&self, ordinal: Ordinal) -> GlobalState {
+        if ordinal.is_own_copy() {
+            return GlobalState::default();
+        }
         let byte = self.states.get(ordinal.index());
         GlobalState::from_byte(byte.map_or(0, |byte| byte.load(Ordering::Relaxed)))
     }
@@ -416,6 +475,12 @@ impl ModulePool {
             }
         };
         Module::read(bitcode)
+    }
+
+    /// Whether it may have assembly within functions; of bitcode, only its bodies say.
+    fn may_have_assembly(&self) -> bool {
+        let mut words = self.source.bytes.windows(3);
+        self.source.is_bitcode() || words.any(|word| word == b"asm")
     }
 
     fn put(&self, module: Module) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use rewire_llvm::{GlobalKind, Linkage, Ordinal};
+use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::join::Read;
@@ -17,8 +17,8 @@ use crate::events::{Replacement, Why};
 use crate::ledger::{
     Definition, EntryId, EntryKind, Former, Ledger, LibraryId, Planned, Standing, State,
 };
-use crate::link::{self, Object, Purpose};
-use crate::process::cxx;
+use crate::link::{self, Object, Origin, Purpose};
+use crate::process::{cxx, sections};
 use crate::recording::span_since;
 use crate::unit::{Scope, Unit, UnitId, UnitKey, UnitPlace};
 
@@ -124,6 +124,13 @@ fn names_of(
         }
     }
     Ok(names.into_iter().collect())
+}
+
+fn is_alias(global: &Global) -> bool {
+    matches!(
+        global.kind,
+        GlobalKind::Alias { .. } | GlobalKind::Ifunc { .. }
+    )
 }
 
 impl<'c> Work<'c> {
@@ -264,18 +271,41 @@ impl<'c> Work<'c> {
                 }
             } else if matches!(how, How::Add { .. }) && !self.going.contains(&id) {
                 if ledger.adds(&unit, ordinal, id) {
+                    self.planned.overridden.insert(id);
                     self.define(&mut ledger, &unit, ordinal, id);
                 }
             } else {
                 self.define_or_replace(&mut ledger, &unit, ordinal, &contracts, former.as_deref())?;
             }
         }
+        self.note_losing(&mut ledger, &unit);
         if let How::Reload(old) = how {
             self.reload(&ledger, *old)?;
         }
         drop(ledger);
         cxx::load_if_needed(core, &unit);
         Ok(())
+    }
+
+    /// Tells the ledger which definitions of a module won't stand for their names.
+    fn note_losing(&self, ledger: &mut Ledger, unit: &Arc<Unit>) {
+        // Which come last.
+        if !unit.index.globals.last().is_some_and(is_alias) {
+            return;
+        }
+        let losers = unit.index.numbered().filter(|(ordinal, global)| {
+            let Some(id) = unit.entry(*ordinal) else {
+                return false;
+            };
+            let this = (unit.id, *ordinal);
+            let planned = self.planned.targets.get(&id);
+            let planned = planned.map(|target| (target.unit, target.ordinal));
+            global.is_definition
+                && !global.is_local()
+                && planned.or(ledger.entry(id).elected) != Some(this)
+        });
+        let losers: Vec<Ordinal> = losers.map(|(ordinal, _)| ordinal).collect();
+        ledger.note_losing(unit, &losers);
     }
 
     /// The unit that a module is a newer version of, or brings newer bodies for.
@@ -361,7 +391,11 @@ impl<'c> Work<'c> {
         let assemblies = self.ready_assemblies();
         self.run_destructors();
         let link = |objects: &[Object]| -> Result<Vec<Former>, Error> {
-            Ok(link::link(core, objects, Purpose::Change(&self.planned))?.former)
+            let linked = link::link(core, objects, Purpose::Change(&self.planned))?;
+            for object in objects.iter().filter(|it| it.origin == Origin::Assembly) {
+                sections::plan_arrays(core, object.unit.id, &linked.arrays, |_| true);
+            }
+            Ok(linked.former)
         };
         let assembled: Vec<_> = assemblies.iter().map(|it| it.unit.clone()).collect();
         let of_roots = roots.first().map(|(unit, roots)| (unit, &**roots));

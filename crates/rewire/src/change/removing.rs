@@ -27,7 +27,7 @@ pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, E
         (!global.is_local() && stands).then_some(id)
     });
     let mut names: Vec<EntryId> = elected.collect();
-    if record.unit.index.has_assembly {
+    if record.unit.index.has_assembly || record.has_labels {
         // What its assembly defines it needn't declare.
         let all = ledger.names(record.unit.library).map(|(_, id)| id);
         names.extend(all.filter(|id| ledger.entry(*id).definition == Definition::Assembly(unit)));

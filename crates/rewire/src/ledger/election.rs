@@ -23,7 +23,7 @@ pub(super) fn rank(linkage: Linkage) -> u8 {
     }
 }
 
-fn kind_of(global: &Global) -> EntryKind {
+pub(super) fn kind_of(global: &Global) -> EntryKind {
     match global.kind {
         GlobalKind::Function | GlobalKind::Ifunc { .. } => EntryKind::Function,
         GlobalKind::Variable {
@@ -87,6 +87,7 @@ impl Ledger {
             self.elect(&unit, one.ordinal, one.entry);
         }
         self.note_losers(&unit);
+        self.settle_aliases(&unit);
         Ok(unit)
     }
 
@@ -259,7 +260,7 @@ impl Ledger {
     fn elect(&mut self, unit: &Arc<Unit>, ordinal: Ordinal, id: EntryId) {
         let before = self.set_in_force(unit, ordinal, id);
         if let Some(loser) = before {
-            self.entry_mut(id).alternatives.push(loser);
+            self.note_overridden(id, loser);
         }
     }
 
@@ -272,7 +273,7 @@ impl Ledger {
         id: EntryId,
     ) -> Option<(UnitKey, Ordinal)> {
         let global = &unit.index.globals[ordinal.index()];
-        let definition = definition_of(unit, ordinal);
+        let definition = self.definition_of(unit, ordinal);
         let before = self.set_elected(id, Some((unit.id, ordinal)));
         let aliased = match definition {
             Definition::Alias(to, _) => self.entry(to).kind,
@@ -327,9 +328,28 @@ impl Ledger {
         before
     }
 
+    /// Whether a name's definition weighs less than one that assembly has of it, which is of common
+    /// memory of some size perhaps; and hasn't been compiled.
+    pub(crate) fn gives_way(&self, id: EntryId, common: Option<u64>) -> bool {
+        let entry = self.entry(id);
+        let is_lighter = match (rank(entry.linkage), common) {
+            (1, _) | (2, None) => true,
+            (2, Some(size)) => size > entry.size,
+            _ => false,
+        };
+        is_lighter && entry.elected.is_some() && matches!(entry.state, State::Absent)
+    }
+
+    /// A name's definition is next in line from now on.
+    pub(crate) fn give_way(&mut self, id: EntryId) {
+        if let Some(loser) = self.set_elected(id, None) {
+            self.note_overridden(id, loser);
+        }
+    }
+
     /// What stands at the function's address comes from the elected definition, unless somebody
     /// took the address already: it stays.
-    fn elect_front(&mut self, unit: &Unit, ordinal: Ordinal, id: EntryId) {
+    pub(super) fn elect_front(&mut self, unit: &Unit, ordinal: Ordinal, id: EntryId) {
         let global = &unit.index.globals[ordinal.index()];
         let known = self.entry(id).front;
         if known.is_some_and(|front| self.entry(front).is_present()) {
@@ -348,20 +368,4 @@ impl Ledger {
 /// Whether only its own unit knows the name.
 pub(super) fn is_local(global: &Global) -> bool {
     global.is_local()
-}
-
-/// Where a name that stands for a unit's global leads.
-fn definition_of(unit: &Unit, ordinal: Ordinal) -> Definition {
-    let definition = match unit.index.globals[ordinal.index()].kind {
-        GlobalKind::Alias {
-            target: Some((target, offset)),
-        } => unit
-            .entry(target)
-            .map(|target| Definition::Alias(target, offset)),
-        GlobalKind::Ifunc {
-            resolver: Some(resolver),
-        } => unit.entry(resolver).map(Definition::Ifunc),
-        _ => None,
-    };
-    definition.unwrap_or(Definition::Ir(unit.id, ordinal))
 }

@@ -97,9 +97,10 @@ impl Ledger {
     }
 
     /// A joining unit stays.
-    pub(crate) fn settle(&mut self, unit: &Unit, standing: Standing) {
+    pub(crate) fn settle(&mut self, unit: &Arc<Unit>, standing: Standing) {
         self.enter_comdats(unit);
         self.note_losers(unit);
+        self.settle_aliases(unit);
         if let Some(record) = self.record_mut(unit.id) {
             record.standing = standing;
         }

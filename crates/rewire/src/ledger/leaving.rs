@@ -167,7 +167,8 @@ impl Ledger {
             let elected = self.entry(entry).elected.map(|(unit, _)| unit);
             (is_local(global) && elected == Some(unit.id)).then_some(entry)
         });
-        own.collect()
+        let copies = unit.own_copies().into_iter().map(|(_, entry)| entry);
+        own.chain(copies).collect()
     }
 
     /// A local of a leaving unit stays where it is, for the unit that took it over if there is one.
@@ -292,6 +293,8 @@ impl Ledger {
                 .slot
                 .filter(|_| entry.mentions.len() <= 1 || is_local(global))
         });
+        let copies = unit.own_copies().into_iter();
+        let slots_of = slots_of.chain(copies.filter_map(|(_, id)| self.entry(id).slot));
         slots_of.map(|slot| slots.inside_stub(slot)).collect()
     }
 
@@ -463,6 +466,7 @@ impl Ledger {
             return;
         }
         let bodies = block.definitions.iter().filter(is_code).count() as u64;
+        self.forget_labels(id);
         let Some(block) = self.blocks.get_mut(id) else {
             return;
         };
@@ -478,7 +482,7 @@ impl Ledger {
     }
 
     /// The definitions of a block have other places in its list now.
-    fn renumber(&mut self, id: BlockId) {
+    pub(super) fn renumber(&mut self, id: BlockId) {
         for place in 0..self.blocks[id].definitions.len() {
             let one = self.blocks[id].definitions[place];
             // What a change that can be undone keeps alive isn't where its name is now.
@@ -495,6 +499,7 @@ impl Ledger {
     fn free_block(&mut self, id: BlockId, freed: &mut Freed) {
         let everywhere = ExecAddr::NULL..ExecAddr::new(u64::MAX);
         self.forget_uses(id, &everywhere);
+        self.forget_labels(id);
         self.move_block(id, None);
         let Some(block) = self.blocks.remove(id) else {
             return;
@@ -565,6 +570,10 @@ impl Ledger {
             };
             self.unmention(entry, id, ordinal);
             self.free_if_over(entry, unit.is_own(ordinal), freed);
+        }
+        for (_, entry) in unit.own_copies() {
+            freed.entries.push(entry);
+            self.free_if_over(entry, true, freed);
         }
         freed.entries.extend(unit.entries.iter().flatten());
         self.units.remove(id);

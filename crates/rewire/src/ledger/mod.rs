@@ -14,9 +14,11 @@ mod election;
 mod entry;
 mod history;
 mod joining;
+mod labels;
 mod leaving;
 mod mentions;
 mod names;
+mod own_copies;
 mod placed;
 mod replacing;
 mod units;
@@ -64,6 +66,7 @@ pub(crate) struct Ledger {
     /// Names of functions that left and whose address may still be known to somebody.
     tombs: HashMap<SlotId, Arc<str>, FxBuildHasher>,
     leaving: leaving::Leaving,
+    labels: labels::Labels,
     /// What each thread waits for another to compile.
     pub(crate) waiting: HashMap<ThreadKey, EntryId, FxBuildHasher>,
     /// Closures that make functions' IR.
@@ -101,6 +104,7 @@ impl Ledger {
             by_code: BTreeMap::new(),
             tombs: HashMap::default(),
             leaving: leaving::Leaving::default(),
+            labels: labels::Labels::default(),
             waiting: HashMap::default(),
             lazies: HashMap::default(),
             counts: Counts::default(),

@@ -181,6 +181,11 @@ impl Ledger {
         true
     }
 
+    /// Whether names of a library are searched for in another, or it is the same.
+    pub(super) fn searches(&self, library: LibraryId, other: LibraryId) -> bool {
+        library == other || self.namespace(library).search.contains(&other)
+    }
+
     /// What a name that its library doesn't define would stand for.
     fn sought(&self, id: EntryId) -> Option<EntryId> {
         let entry = self.entry(id);

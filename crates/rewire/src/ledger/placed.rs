@@ -43,6 +43,8 @@ pub(crate) struct Block {
     pub(crate) live: u32,
     /// How many clients hold its code where it is.
     pub(crate) pins: u32,
+    /// It has labels that may be asked for ([`super::labels`]).
+    pub(crate) has_labels: bool,
 }
 
 impl Block {

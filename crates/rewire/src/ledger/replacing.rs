@@ -44,6 +44,8 @@ pub(crate) struct Planned {
     pub(crate) stale: Names,
     /// Units that leave.
     pub(crate) leaving: Vec<UnitKey>,
+    /// Names whose former definitions lose them to another file's, rather than to a new version.
+    pub(crate) overridden: FxHashSet<EntryId>,
     /// It can be undone: what names stood for is kept.
     pub(crate) is_remembered: bool,
 }
@@ -163,7 +165,11 @@ impl Ledger {
             former.push(self.note_former(*id, planned));
         }
         for id in &planned.order {
+            let loser = self.entry(*id).elected;
             self.move_one(*id, planned.targets[id], arriving.contains(id), slots);
+            if let Some(loser) = loser.filter(|_| planned.overridden.contains(id)) {
+                self.note_overridden(*id, loser);
+            }
         }
         for (id, given) in &planned.given {
             self.give_again(*id, given, slots);

@@ -52,6 +52,8 @@ pub(crate) struct Record {
     pub(super) stood_in_line: Vec<Ordinal>,
     /// The place of each of its globals among those that mention the same entry.
     pub(super) mentions: Box<[u32]>,
+    /// Names stand for labels of its functions' assembly.
+    pub(crate) has_labels: bool,
     /// Counts up with each unit.
     order: u64,
 }
@@ -89,6 +91,7 @@ impl Ledger {
             lenders: Vec::new(),
             stood_in_line: Vec::new(),
             mentions: Box::default(),
+            has_labels: false,
             order,
         });
         self.units[id].unit.clone()

@@ -11,7 +11,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::gather::is_defined;
 use super::resolve::{Meaning, Parsed, is_owner};
-use super::{Origin, Staged};
+use super::{Origin, Staged, absolute};
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Definition as Defined, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
@@ -145,7 +145,9 @@ impl<'c> Binder<'c> {
                 _ => None,
             };
             let is_body = ledger.entry(meaning.entry).is_replaceable();
-            let binding = if is_body && section.is_some() {
+            let binding = if is_body && let Some(section) = section {
+                // A body is laid out, whatever else its section has in it.
+                section.has_owned = true;
                 // Whoever names the function gets the address that it has for ever.
                 Binding::Canonical(ledger.canonical(meaning.entry, &self.core.slots)?)
             } else if meaning.is_owner {
@@ -223,7 +225,14 @@ impl<'c> Binder<'c> {
             }
             _ => {}
         }
-        if !entry.is_replaceable() && self.owner(batch, target).is_some() {
+        if !entry.is_replaceable()
+            && let Some((owner, defined)) = self.owner(batch, target)
+        {
+            if let Some(value) = absolute(&batch[owner], defined) {
+                return Ok(Binding::Address(
+                    value.checked_add_signed(offset).unwrap_or(value),
+                ));
+            }
             self.pending.push(Pending {
                 from: place,
                 symbol: id,
@@ -396,7 +405,7 @@ impl<'c> Binder<'c> {
                 }
                 one.definitions.push(Definition {
                     entry,
-                    start: one.address(symbol).unwrap_or_default(),
+                    start: one.address(parsed, symbol).unwrap_or_default(),
                     size: known.size,
                     kind,
                 });
@@ -414,7 +423,8 @@ impl<'c> Binder<'c> {
                 },
                 Some(_) => {
                     let owner = self.owner(batch, pending.target);
-                    let address = owner.and_then(|(place, symbol)| staged[place].address(symbol));
+                    let address = owner
+                        .and_then(|(place, symbol)| staged[place].address(&batch[place], symbol));
                     let address = address.unwrap_or_default();
                     match staged[pending.from].bindings[pending.symbol] {
                         Binding::FixedSlot { slot, .. } => Binding::FixedSlot {

@@ -25,8 +25,8 @@ pub(crate) struct Needs {
     data: Vec<(UnitKey, Ordinal)>,
     /// Functions of which what stands at their address is to be made.
     fronts: Vec<(UnitKey, Ordinal)>,
-    /// Names to be asked of the host.
-    outside: Vec<EntryId>,
+    /// Names to be asked of the host, each with a unit that names it.
+    outside: Vec<(EntryId, UnitKey)>,
 }
 
 impl Needs {
@@ -55,14 +55,14 @@ impl Needs {
             for (symbol, target) in parsed.foreign(ledger) {
                 if is_referenced[symbol.index()] && seen.insert(target) && !absent.contains(&target)
                 {
-                    needs.add(ledger, planned, target);
+                    needs.add(ledger, planned, target, parsed.object.unit.id);
                 }
             }
         }
         needs
     }
 
-    fn add(&mut self, ledger: &Ledger, planned: Option<&Planned>, id: EntryId) {
+    fn add(&mut self, ledger: &Ledger, planned: Option<&Planned>, id: EntryId, by: UnitKey) {
         let entry = ledger.entry(id);
         let target = planned.and_then(|planned| planned.targets.get(&id));
         if entry.is_present() && target.is_none_or(|target| target.keeps_memory) {
@@ -74,7 +74,7 @@ impl Needs {
                 self.data.push((unit, ordinal));
             }
             Definition::Front(unit, ordinal) => self.fronts.push((unit, ordinal)),
-            Definition::None => self.outside.push(id),
+            Definition::None => self.outside.push((id, by)),
             _ => {}
         }
     }
@@ -103,8 +103,8 @@ impl Needs {
         absent: &mut FxHashSet<EntryId>,
     ) -> Result<(), Error> {
         let mut found = Vec::with_capacity(self.outside.len());
-        for id in &self.outside {
-            match core.ask_outside(*id)? {
+        for (id, by) in &self.outside {
+            match core.ask_outside(*id, Some(*by))? {
                 Found::Symbol(symbol) => found.push((*id, symbol)),
                 Found::Entered if core.ledger().entry(*id).definition != Definition::None => {}
                 Found::Entered | Found::Nothing => {

@@ -19,7 +19,9 @@ use std::sync::Arc;
 
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind, Reserved};
-use rewire_object::{Bindings, Extent, Image, Layout, Placement, SectionRole, Segment, SymbolId};
+use rewire_object::{
+    Bindings, Extent, Image, Layout, Placement, SectionRole, Segment, SymbolId, SymbolPlace,
+};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
@@ -31,7 +33,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{EntryId, Former, Ledger, Planned};
 use crate::report::{Phase, Timer};
-use crate::unit::Unit;
+use crate::unit::{Unit, UnitKey};
 use bind::Binder;
 use gather::Needs;
 use rewire_llvm::Ordinal;
@@ -91,8 +93,19 @@ pub(crate) struct Linked {
     pub(crate) calls: Vec<EntryId>,
     /// Where the pieces of named sections lie, in order.
     pub(crate) pieces: Vec<(Arc<str>, ExecAddr, u64)>,
+    /// What assembly wrote into tables of constructors and destructors.
+    pub(crate) arrays: Vec<ArrayPiece>,
     /// What the names stood for that moved over.
     pub(crate) former: Vec<Former>,
+}
+
+/// A piece of a table that the C library walks.
+#[derive(Clone, Debug)]
+pub(crate) struct ArrayPiece {
+    pub(crate) unit: UnitKey,
+    pub(crate) section: Arc<str>,
+    pub(crate) start: ExecAddr,
+    pub(crate) size: u64,
 }
 
 /// What something is linked for: which slots lead to the new bodies at once.
@@ -243,6 +256,14 @@ fn stage<'m>(
     Ok(std::mem::take(&mut staged.0))
 }
 
+/// The value of a symbol that isn't an address in the object.
+fn absolute(parsed: &Parsed<'_>, symbol: SymbolId) -> Option<ExecAddr> {
+    match parsed.graph.symbol(symbol)?.place {
+        SymbolPlace::Absolute(value) => Some(ExecAddr::new(value)),
+        _ => None,
+    }
+}
+
 /// Gives memory back in the reverse order of taking it.
 struct Undo<'m>(Vec<Staged<'m>>);
 
@@ -343,8 +364,11 @@ impl<'m> Staged<'m> {
         }
     }
 
-    /// Where the object's definition of a symbol lies.
-    fn address(&self, symbol: SymbolId) -> Option<ExecAddr> {
+    /// Where the object's definition of a symbol lies, or the value that it has anywhere.
+    pub(crate) fn address(&self, parsed: &Parsed<'_>, symbol: SymbolId) -> Option<ExecAddr> {
+        if let Some(value) = absolute(parsed, symbol) {
+            return Some(value);
+        }
         let (segment, offset) = self.layout.symbol_offset(symbol)?;
         Some(self.placement.segment(segment) + offset)
     }

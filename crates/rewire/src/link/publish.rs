@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use rewire_memory::RegionKind;
-use rewire_object::{RelocKind, Segment};
+use rewire_object::{RelocKind, SectionRole, Segment, SymbolBinding};
 use rewire_sync::MutexGuard;
 
 use super::bind::{Definition, DefinitionKind};
-use super::resolve::Parsed;
-use super::{Linked, Origin, Purpose, Staged};
+use super::gather::is_defined;
+use super::resolve::{self, Parsed};
+use super::{ArrayPiece, Linked, Origin, Purpose, Staged};
 use crate::core::Core;
-use crate::ledger::{Block, Defined, EntryId, Ledger, Memory, State, Use, UseAspect};
+use crate::ledger::{Block, BlockId, Defined, EntryId, Ledger, Memory, State, Use, UseAspect};
 use crate::observe::LinkRecord;
 use crate::process::thread_local;
 use crate::recording::{self, Published};
@@ -117,6 +118,7 @@ impl Recorder<'_, '_> {
     fn record(&mut self, parsed: &Parsed<'_>, one: &mut Staged<'_>) {
         let (core, ledger, linked) = (self.core, &mut *self.ledger, &mut self.linked);
         note_piece(parsed, one, linked);
+        note_arrays(parsed, one, linked);
         let mut block = block_of(ledger, parsed, one);
         block.unwind = one.unwind.take();
         if core.observer.is_some() {
@@ -130,6 +132,7 @@ impl Recorder<'_, '_> {
             linked.calls.extend(calls.map(|one| one.entry));
         }
         let block = ledger.add_block(block);
+        note_labels(ledger, parsed, one, block);
         let mut place = 0;
         for definition in &one.definitions {
             linked.defined.push((definition.entry, definition.start));
@@ -189,6 +192,46 @@ fn note_piece(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
         {
             let start = one.placement.segment(segment) + offset;
             linked.pieces.push((Arc::clone(name), start, section.size));
+        }
+    }
+}
+
+/// Notes the names that nobody was told of: labels of inline assembly, and what module-level assembly
+/// defines for its own file.
+fn note_labels(ledger: &mut Ledger, parsed: &Parsed<'_>, one: &Staged<'_>, block: BlockId) {
+    for (id, symbol) in parsed.graph.symbol_ids() {
+        let is_label = match parsed.object.origin {
+            Origin::Ir => resolve::is_label(symbol),
+            Origin::Assembly => symbol.binding == SymbolBinding::Local && is_defined(parsed, id),
+        };
+        if is_label
+            && parsed.meaning(id).is_none()
+            && !symbol.name.is_empty()
+            && let Some(at) = one.address(parsed, id)
+        {
+            let is_global = symbol.binding != SymbolBinding::Local;
+            ledger.note_label(symbol.name, block, at, is_global);
+        }
+    }
+}
+
+/// Notes where an object of assembly has pieces of tables of constructors.
+fn note_arrays(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
+    if parsed.object.origin != Origin::Assembly {
+        return;
+    }
+    for (id, section) in parsed.graph.section_ids() {
+        if matches!(
+            section.role,
+            SectionRole::InitArray | SectionRole::FiniArray
+        ) && let Some((segment, offset)) = one.layout.section_offset(id)
+        {
+            linked.arrays.push(ArrayPiece {
+                unit: parsed.object.unit.id,
+                section: section.name.into(),
+                start: one.placement.segment(segment) + offset,
+                size: section.size,
+            });
         }
     }
 }
@@ -256,6 +299,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         live_code: 0,
         live: 0,
         pins: 0,
+        has_labels: false,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use rewire_llvm::Linkage;
 use rewire_llvm::names::{self, Aspect, GlobalRef};
-use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolPlace};
+use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolKind, SymbolPlace};
 use smallvec::SmallVec;
 
 use super::{Object, Origin};
@@ -68,8 +69,10 @@ impl<'a> Parsed<'a> {
             return Ok(());
         }
         let mut meanings = SmallVec::with_capacity(self.graph.symbols.len());
-        for (_, symbol) in self.graph.symbol_ids() {
-            meanings.push(meaning_of(ledger, planned, self.object, symbol)?);
+        for (id, symbol) in self.graph.symbol_ids() {
+            let is_common = self.graph.is_common(id);
+            let meaning = meaning_of(ledger, planned, self.object, symbol, is_common)?;
+            meanings.push(meaning);
         }
         self.meanings = meanings;
         Ok(())
@@ -81,6 +84,7 @@ fn meaning_of(
     planned: Option<&Planned>,
     object: &Object,
     symbol: &Symbol<'_>,
+    is_common: bool,
 ) -> Result<Option<Meaning>, Error> {
     if symbol.name.is_empty() || symbol.place == SymbolPlace::GotBase {
         return Ok(None);
@@ -89,7 +93,7 @@ fn meaning_of(
     if symbol.place != SymbolPlace::Undefined {
         return match object.origin {
             Origin::Ir => Ok(own_meaning(ledger, planned, unit, symbol)),
-            Origin::Assembly => assembly_meaning(ledger, planned, unit, symbol),
+            Origin::Assembly => assembly_meaning(ledger, planned, unit, symbol, is_common),
         };
     }
     let meant = names::meaning(symbol.name);
@@ -125,6 +129,16 @@ fn named(ledger: &mut Ledger, unit: &Unit, name: &str) -> EntryId {
     }
 }
 
+/// Whether an object made of IR has a symbol that inline assembly defines: code generation gives all
+/// others a type.
+pub(super) fn is_label(symbol: &Symbol<'_>) -> bool {
+    let is_here = matches!(
+        symbol.place,
+        SymbolPlace::Defined { .. } | SymbolPlace::Absolute(_)
+    );
+    symbol.kind == SymbolKind::None && is_here && !symbol.name.contains(".rewire.")
+}
+
 /// A symbol that an object made of IR defines.
 fn own_meaning(
     ledger: &Ledger,
@@ -132,7 +146,8 @@ fn own_meaning(
     unit: &Unit,
     symbol: &Symbol<'_>,
 ) -> Option<Meaning> {
-    if symbol.binding == SymbolBinding::Local {
+    // Who isn't told of a label where it is needed asks for it.
+    if symbol.binding == SymbolBinding::Local || is_label(symbol) && !unit.defines(symbol.name) {
         return None;
     }
     let meant = names::meaning(symbol.name);
@@ -172,6 +187,7 @@ fn assembly_meaning(
     planned: Option<&Planned>,
     unit: &Unit,
     symbol: &Symbol<'_>,
+    is_common: bool,
 ) -> Result<Option<Meaning>, Error> {
     let entry = if symbol.binding == SymbolBinding::Local {
         // Others see it only where the unit's IR declares the name.
@@ -202,7 +218,12 @@ fn assembly_meaning(
         Definition::None | Definition::Engine | Definition::Lazy => {}
         Definition::Alias(..) if known.elected.is_none() => {}
         Definition::Assembly(owner) if owner == unit.id => {}
-        _ if symbol.binding == SymbolBinding::Weak => {
+        _ if symbol.binding != SymbolBinding::Weak
+            && ledger.gives_way(entry, is_common.then_some(symbol.size)) =>
+        {
+            ledger.give_way(entry);
+        }
+        _ if symbol.binding == SymbolBinding::Weak || is_common => {
             return Ok(Some(Meaning {
                 entry,
                 aspect: UseAspect::Address,
@@ -219,6 +240,12 @@ fn assembly_meaning(
     }
     let entry_state = ledger.entry_mut(entry);
     entry_state.definition = Definition::Assembly(unit.id);
+    entry_state.linkage = match symbol.binding {
+        SymbolBinding::Weak => Linkage::Weak,
+        _ if is_common => Linkage::Common,
+        _ => Linkage::External,
+    };
+    entry_state.size = symbol.size;
     if entry_state.kind == EntryKind::Unknown {
         entry_state.kind = match symbol.kind {
             rewire_object::SymbolKind::Func => EntryKind::Function,

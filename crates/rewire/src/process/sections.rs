@@ -8,27 +8,30 @@ use std::sync::atomic::Ordering;
 
 use rewire_llvm::{GlobalKind, Ordinal};
 use rewire_memory::ExecAddr;
+use rustc_hash::FxHashMap;
 
-use super::structors::When;
+use super::structors::Array;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
 use crate::ledger::{Definition, EntryKind, LibraryId, State};
-use crate::link::{self, Linked, Object, Purpose};
+use crate::link::{self, ArrayPiece, Linked, Object, Purpose};
 use crate::sync::lock;
-use crate::unit::{Scope, Unit};
+use crate::unit::{Scope, Unit, UnitKey};
 
 /// Places what the units need at load, in the order of the units.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
     let is_unplaced = |unit: &&Arc<Unit>| {
         unit.index.has_assembly && !unit.has_placed_assembly.load(Ordering::Relaxed)
     };
+    let mut assembled = FxHashMap::default();
     for unit in units.iter().filter(is_unplaced) {
         let why = || Why::Start;
-        core.observed(unit, &[], why, || match core.emit_assembly(unit)? {
-            Some(object) => link::link(core, &[object], Purpose::Load).map(|_| ()),
-            None => Ok(()),
+        let linked = core.observed(unit, &[], why, || match core.emit_assembly(unit)? {
+            Some(object) => link::link(core, &[object], Purpose::Load),
+            None => Ok(Linked::default()),
         })?;
+        assembled.insert(unit.id, linked);
     }
     for ((library, section), pieces) in named_sections(core, units) {
         place_section(core, library, &section, &pieces)?;
@@ -42,14 +45,35 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
                 link::link(core, &[object], Purpose::Load)
             })?;
         }
+        let arrays = assembled
+            .get(&unit.id)
+            .map_or(&[][..], |linked| &linked.arrays);
+        // As in an object of the whole unit, whose assembly comes first, and the older tables last.
+        plan_arrays(core, unit.id, arrays, |array| !array.is_backwards);
         let elected = |structor: &rewire_llvm::Structor| {
             structor
                 .associated
                 .is_none_or(|ordinal| is_elected(core, unit, ordinal))
         };
         lock(&core.process.structors).plan_unit(unit, elected);
+        plan_arrays(core, unit.id, arrays, |array| array.is_backwards);
     }
     Ok(())
+}
+
+/// Plans what a unit's assembly wrote into tables of constructors and destructors.
+pub(crate) fn plan_arrays(
+    core: &Core,
+    unit: UnitKey,
+    pieces: &[ArrayPiece],
+    is_wanted: impl Fn(&Array) -> bool,
+) {
+    for piece in pieces.iter().filter(|piece| piece.unit == unit) {
+        if let Some(array) = Array::of(&piece.section).filter(&is_wanted) {
+            let members = members(core, [(piece.start, piece.size)]);
+            lock(&core.process.structors).plan_array(array, &members, Some(unit));
+        }
+    }
 }
 
 fn object(
@@ -124,27 +148,7 @@ fn is_whole(section: &str) -> bool {
     let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     let is_identifier =
         bytes.next().is_some_and(starts) && bytes.all(|byte| starts(byte) || byte.is_ascii_digit());
-    is_identifier || array_of(section).is_some()
-}
-
-/// Which table a section is a piece of, and the priority that its name states.
-fn array_of(section: &str) -> Option<(When, Option<u32>)> {
-    let tables = [
-        (".preinit_array", When::Before),
-        (".init_array", When::Before),
-        (".fini_array", When::After),
-    ];
-    tables.into_iter().find_map(|(table, when)| {
-        let rest = section.strip_prefix(table)?;
-        match rest.strip_prefix('.') {
-            None if rest.is_empty() => {
-                let priority = (table == ".preinit_array").then_some(0);
-                Some((when, priority))
-            }
-            Some(number) => Some((when, number.parse().ok())),
-            None => None,
-        }
-    })
+    is_identifier || Array::of(section).is_some()
 }
 
 fn place_section(
@@ -164,10 +168,11 @@ fn place_section(
         let objects: Vec<Object> = objects.collect::<Result<_, _>>()?;
         link::link(core, &objects, Purpose::Load)
     })?;
-    match array_of(section) {
-        Some((when, priority)) => {
-            let members = members(core, &linked);
-            lock(&core.process.structors).plan_array(when, priority, &members);
+    match Array::of(section) {
+        Some(array) => {
+            let pieces = linked.pieces.iter();
+            let members = members(core, pieces.map(|(_, start, size)| (*start, *size)));
+            lock(&core.process.structors).plan_array(array, &members, None);
         }
         None => bound_section(core, library, section, &linked),
     }
@@ -194,11 +199,10 @@ fn bound_section(core: &Core, library: LibraryId, section: &Arc<str>, linked: &L
 }
 
 /// The addresses that a table of constructors holds.
-fn members(core: &Core, linked: &Linked) -> Vec<ExecAddr> {
-    let pieces = linked.pieces.iter();
-    let bytes = pieces.filter_map(|(_, start, size)| {
-        core.memory.read_bytes(*start, usize::try_from(*size).ok()?)
-    });
+fn members(core: &Core, pieces: impl IntoIterator<Item = (ExecAddr, u64)>) -> Vec<ExecAddr> {
+    let pieces = pieces.into_iter();
+    let bytes = pieces
+        .filter_map(|(start, size)| core.memory.read_bytes(start, usize::try_from(size).ok()?));
     let words = bytes.flat_map(|bytes| {
         let words = bytes.chunks_exact(8).map(|word| {
             let mut eight = [0; 8];

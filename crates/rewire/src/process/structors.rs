@@ -48,6 +48,47 @@ pub(crate) enum When {
     After,
 }
 
+/// A table of functions that the C library runs, as the name of its section says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Array {
+    pub(crate) when: When,
+    pub(crate) priority: Option<u32>,
+    /// It is of the older kind, whose last member runs first.
+    pub(crate) is_backwards: bool,
+}
+
+impl Array {
+    /// Which table a section is a piece of.
+    pub(crate) fn of(section: &str) -> Option<Self> {
+        let tables = [
+            (".preinit_array", When::Before, false),
+            (".init_array", When::Before, false),
+            (".fini_array", When::After, false),
+            (".ctors", When::Before, true),
+            (".dtors", When::After, true),
+        ];
+        tables.into_iter().find_map(|(table, when, is_backwards)| {
+            let rest = section.strip_prefix(table)?;
+            let stated = match rest.strip_prefix('.') {
+                None if rest.is_empty() => None,
+                Some(number) => number.parse::<u32>().ok(),
+                None => return None,
+            };
+            let priority = match stated {
+                // Linkers sort those in with the others, whose numbers count up.
+                Some(number) if is_backwards => Some(USUAL.saturating_sub(number)),
+                None if table == ".preinit_array" => Some(0),
+                stated => stated,
+            };
+            Some(Self {
+                when,
+                priority,
+                is_backwards,
+            })
+        })
+    }
+}
+
 impl Structors {
     fn list(&mut self, when: When) -> &mut Vec<Planned> {
         match when {
@@ -74,14 +115,20 @@ impl Structors {
         }
     }
 
-    /// Plans the members of a `.init_array` or `.fini_array` section.
-    pub(crate) fn plan_array(&mut self, when: When, priority: Option<u32>, members: &[ExecAddr]) {
-        let planned = members.iter().map(|address| Planned {
-            priority: priority.unwrap_or(USUAL),
+    /// Plans what a table of constructors or destructors holds; `unit` says whose it is, if one
+    /// unit's.
+    pub(crate) fn plan_array(&mut self, array: Array, members: &[ExecAddr], unit: Option<UnitKey>) {
+        let plan = |address: &ExecAddr| Planned {
+            priority: array.priority.unwrap_or(USUAL),
             target: Target::Address(*address),
-            unit: None,
-        });
-        self.list(when).extend(planned);
+            unit,
+        };
+        let list = self.list(array.when);
+        if array.is_backwards {
+            list.extend(members.iter().rev().map(plan));
+        } else {
+            list.extend(members.iter().map(plan));
+        }
     }
 
     /// Takes what is planned, in the order in which it has to run.

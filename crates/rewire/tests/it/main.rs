@@ -12,6 +12,7 @@ mod engine;
 mod frozen;
 mod handing_back;
 mod inspect;
+mod labels;
 mod ledger;
 mod libraries;
 mod model;

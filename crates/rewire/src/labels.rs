@@ -1,0 +1,101 @@
+//! Names that inline assembly defines: which functions to compile for them.
+//!
+//! A name that nothing defines may be a label in some function's assembly, whose body nobody has
+//! read yet. Only then are bodies read for it, each unit's once.
+
+use std::sync::Arc;
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::ledger::EntryId;
+use crate::unit::UnitKey;
+
+impl Core {
+    /// Has a name that neither a unit nor the outside defines stand for a label, if some function
+    /// has it; whether there was one. `from` is a unit that names it, if that is known.
+    pub(crate) fn find_label(&self, id: EntryId, from: Option<UnitKey>) -> Result<bool, Error> {
+        let (name, units) = {
+            let mut ledger = self.ledger();
+            if ledger.bind_label(id, from, &self.slots) {
+                return Ok(true);
+            }
+            let entry = ledger.entry(id);
+            // Whoever names it so can do without.
+            if entry.name.is_empty() || entry.linkage == rewire_llvm::Linkage::ExternWeak {
+                return Ok(false);
+            }
+            (entry.name.clone(), ledger.units_with_labels_for(id))
+        };
+        for unit in units {
+            for function in unit.labelled(&name) {
+                let Some(function) = unit.entry(function) else {
+                    continue;
+                };
+                // What keeps it from being compiled is for its own call to say.
+                let _ = self.provide(function, None);
+                if self.ledger().bind_label(id, from, &self.slots) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The names that a piece of assembly defines: its labels, and what directives give a value.
+pub(crate) fn defined_in(assembly: &str) -> Vec<Arc<str>> {
+    let statements = assembly.split(['\n', ';']);
+    let mut names = Vec::new();
+    for mut rest in statements.map(str::trim_start) {
+        while let Some((name, after)) = leading_name(rest) {
+            let after = after.trim_start();
+            if let Some(next) = after.strip_prefix(':') {
+                names.push(name.into());
+                rest = next.trim_start();
+                continue;
+            }
+            if after.starts_with('=') && !after.starts_with("==") {
+                names.push(name.into());
+            } else if VALUED.contains(&name)
+                && let Some((name, _)) = leading_name(after)
+            {
+                names.push(name.into());
+            }
+            break;
+        }
+    }
+    names
+}
+
+/// Directives that define the name behind them.
+const VALUED: [&str; 5] = [".set", ".equ", ".equiv", ".comm", ".lcomm"];
+
+/// The name that a text begins with, without quotes, and what follows.
+fn leading_name(text: &str) -> Option<(&str, &str)> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        return quoted.split_once('"');
+    }
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '$' | '@');
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::defined_in;
+
+    #[test]
+    fn labels_and_values_are_defined() {
+        let names = |text| {
+            defined_in(text)
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(".globl spot\nspot: nop"), ["spot"]);
+        assert_eq!(names("a: b : jmp c; \"d e\": call f"), ["a", "b", "d e"]);
+        assert_eq!(names(".set g, 1\n h = 2\n.comm i,8"), ["g", "h", "i"]);
+        assert!(names("call f\n\tmov $$1, %eax # x: y").is_empty());
+        assert!(names("").is_empty());
+    }
+}

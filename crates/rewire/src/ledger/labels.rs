@@ -1,0 +1,124 @@
+//! Labels: what assembly within functions defines, and what module-level assembly keeps for its own
+//! file.
+//!
+//! Nobody is told of them before their code is compiled, and mostly nobody names them. So linking
+//! notes where they are, and one becomes the definition of its name when that is asked for and
+//! nothing else defines it. From then on it is as what module-level assembly defines: it stays where
+//! it is, and the code around it, for as long as its name stands for it.
+
+use std::sync::Arc;
+
+use rewire_memory::{ExecAddr, Slots};
+use rustc_hash::FxHashMap;
+
+use super::{BlockId, Defined, Definition, EntryId, EntryKind, Ledger, Standing, State};
+use crate::unit::{Unit, UnitKey};
+
+/// All labels that were linked, by name.
+pub(super) type Labels = FxHashMap<Arc<str>, Vec<Label>>;
+
+/// Where a label is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Label {
+    block: BlockId,
+    at: ExecAddr,
+    /// Other files know it too.
+    is_global: bool,
+}
+
+impl Ledger {
+    /// Notes a label of a block.
+    pub(crate) fn note_label(&mut self, name: &str, block: BlockId, at: ExecAddr, is_global: bool) {
+        let label = Label {
+            block,
+            at,
+            is_global,
+        };
+        self.labels.entry(name.into()).or_default().push(label);
+        if let Some(block) = self.blocks.get_mut(block) {
+            block.has_labels = true;
+        }
+    }
+
+    /// A block leaves, or its code.
+    pub(super) fn forget_labels(&mut self, block: BlockId) {
+        if self.blocks.get(block).is_some_and(|it| it.has_labels) {
+            self.labels.retain(|_, labels| {
+                labels.retain(|label| label.block != block);
+                !labels.is_empty()
+            });
+        }
+    }
+
+    /// Has a name that nothing defines stand for a label, if there is one: a global one of the
+    /// libraries that are searched for the name, or one of a unit that names it, `from` perhaps.
+    pub(crate) fn bind_label(&mut self, id: EntryId, from: Option<UnitKey>, slots: &Slots) -> bool {
+        let entry = self.entry(id);
+        if entry.definition != Definition::None || entry.is_present() {
+            return true;
+        }
+        let Some(Label { block, at, .. }) = self.label_of_name(id, from) else {
+            return false;
+        };
+        let Some(known) = self.blocks.get_mut(block) else {
+            return false;
+        };
+        let unit = known.unit;
+        // A function that begins here is found first.
+        let place = known.definitions.partition_point(|one| one.start < at);
+        let defined = Defined {
+            entry: id,
+            start: at,
+            size: 0,
+            is_live: false,
+        };
+        known.definitions.insert(place, defined);
+        self.renumber(block);
+        self.set_placed(id, block, Some(place));
+        if let Some(record) = self.record_mut(unit) {
+            record.has_labels = true;
+        }
+        let entry = self.entry_mut(id);
+        entry.definition = Definition::Assembly(unit);
+        entry.generation = entry.generation.next();
+        entry.has_escaped = true;
+        entry.is_removed = false;
+        entry.state = State::Present(at);
+        if entry.kind == EntryKind::Unknown {
+            entry.kind = EntryKind::Data;
+        }
+        if let Some(slot) = entry.slot {
+            slots.retarget(slot, at);
+        }
+        true
+    }
+
+    fn label_of_name(&self, id: EntryId, from: Option<UnitKey>) -> Option<Label> {
+        let entry = self.entry(id);
+        let known = self.labels.get(&entry.name)?;
+        // What has left isn't found any more, though it may still be there.
+        let unit_of = |label: &Label| {
+            let block = self.block(label.block).filter(|block| block.live > 0)?;
+            let record = self.record(block.unit)?;
+            let stands = matches!(record.standing, Standing::Kept | Standing::Loose);
+            stands.then_some(&record.unit)
+        };
+        let names_it = |unit: &Arc<Unit>| from == Some(unit.id) || unit.entries.contains(&Some(id));
+        let own = known
+            .iter()
+            .find(|label| unit_of(label).is_some_and(names_it));
+        let is_seen = |label: &&Label| {
+            let unit = unit_of(label);
+            label.is_global && unit.is_some_and(|it| self.searches(entry.library, it.library))
+        };
+        own.or_else(|| known.iter().find(is_seen)).copied()
+    }
+
+    /// The units whose functions may have labels that a name stands for.
+    pub(crate) fn units_with_labels_for(&self, id: EntryId) -> Vec<Arc<Unit>> {
+        let library = self.entry(id).library;
+        let mut units = self.units();
+        units.retain(|unit| self.searches(library, unit.library));
+        units
+    }
+}

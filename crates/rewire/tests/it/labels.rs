@@ -1,0 +1,173 @@
+//! Labels that assembly within functions defines, while what is around them changes.
+
+use rewire::{Engine, Error};
+
+use crate::changing::{Plain, add, at_each_level, function, is_all_freed, returns, undo_all};
+
+type Where = extern "C-unwind" fn() -> *const u8;
+
+const LABELLED: &str = r#"
+    define i32 @has() noinline {
+      call void asm sideeffect ".globl spot\0Aspot: nop", ""()
+      ret i32 1
+    }"#;
+
+const NAMER: &str = "
+    @spot = external global i8
+    define ptr @where() {
+      ret ptr @spot
+    }";
+
+/// What is at the label.
+fn at_spot(engine: &Engine) -> u8 {
+    let place = function::<Where>(engine, "where")();
+    assert!(!place.is_null());
+    // SAFETY: the engine keeps the code around a label that somebody names.
+    unsafe { place.read_volatile() }
+}
+
+const NOP: u8 = 0x90;
+
+#[test]
+fn a_label_is_found_in_code_that_nobody_has_called() {
+    at_each_level(|engine| {
+        add(&engine, LABELLED);
+        add(&engine, NAMER);
+        assert_eq!(at_spot(&engine), NOP);
+        assert_eq!(function::<Plain>(&engine, "has")(), 1);
+    });
+}
+
+#[test]
+fn a_label_is_found_in_code_that_is_compiled() {
+    at_each_level(|engine| {
+        add(&engine, LABELLED);
+        assert_eq!(function::<Plain>(&engine, "has")(), 1);
+        add(&engine, NAMER);
+        assert_eq!(at_spot(&engine), NOP);
+    });
+}
+
+#[test]
+fn a_label_outlives_the_body_that_it_is_in() {
+    at_each_level(|engine| {
+        add(&engine, LABELLED);
+        add(&engine, NAMER);
+        let has: Plain = function(&engine, "has");
+        assert_eq!((has(), at_spot(&engine)), (1, NOP));
+        let place = function::<Where>(&engine, "where")();
+        for value in 2..5 {
+            engine
+                .replace("has", returns("has", value).as_bytes())
+                .unwrap();
+            engine.reclaim();
+            assert_eq!((has(), at_spot(&engine)), (value, NOP));
+        }
+        engine.replace("has", LABELLED.as_bytes()).unwrap();
+        engine.reclaim();
+        assert_eq!((has(), at_spot(&engine)), (1, NOP));
+        assert!(engine.main().unload("has").unwrap());
+        engine.reclaim();
+        assert_eq!((has(), at_spot(&engine)), (1, NOP));
+        assert_eq!(function::<Where>(&engine, "where")(), place);
+        undo_all(&engine);
+        assert_eq!((has(), at_spot(&engine)), (1, NOP));
+    });
+}
+
+#[test]
+fn a_label_goes_with_its_unit() {
+    at_each_level(|engine| {
+        let labelled = add(&engine, LABELLED);
+        let namer = add(&engine, NAMER);
+        assert_eq!(at_spot(&engine), NOP);
+        let error = engine.remove_unit(labelled).unwrap_err();
+        assert!(matches!(error, Error::InUse { .. }), "{error}");
+        engine.remove_unit(namer).unwrap();
+        engine.remove_unit(labelled).unwrap();
+        let again = add(&engine, NAMER);
+        assert!(engine.main().pin("where").is_err());
+        engine.remove_unit(again).unwrap();
+        add(&engine, LABELLED);
+        add(&engine, NAMER);
+        assert_eq!(at_spot(&engine), NOP);
+    });
+}
+
+/// Nobody names them, so they keep nothing.
+#[test]
+fn labels_that_nobody_names_keep_no_code() {
+    at_each_level(|engine| {
+        add(&engine, LABELLED);
+        let has: Plain = function(&engine, "has");
+        for _ in 0..20 {
+            assert_eq!(has(), 1);
+            engine.replace("has", LABELLED.as_bytes()).unwrap();
+        }
+        undo_all(&engine);
+        is_all_freed(&engine);
+    });
+}
+
+#[test]
+fn what_no_assembly_defines_is_missing() {
+    at_each_level(|engine| {
+        add(&engine, LABELLED);
+        add(&engine, &NAMER.replace("spot", "no_such_spot"));
+        assert!(engine.main().pin("where").is_err());
+    });
+}
+
+/// Constructors that assembly brings with a change run as those of IR do.
+#[test]
+fn tables_that_assembly_writes_come_with_a_change() {
+    at_each_level(|engine| {
+        add(&engine, "@ran = global i32 0");
+        let mut change = engine.main().change();
+        change.add(
+            "asm.ll",
+            br#"module asm ".section .init_array,\22aw\22"
+                module asm ".quad early"
+                module asm ".text"
+                @ran = external global i32
+                define void @early() {
+                  %x = load i32, ptr @ran
+                  %y = add i32 %x, 1
+                  store i32 %y, ptr @ran
+                  ret void
+                }"#,
+        );
+        change.commit().unwrap();
+        // SAFETY: it only counts.
+        unsafe { engine.run_constructors().unwrap() };
+        assert_eq!(crate::changing::read::<i32>(&engine, "ran"), 1);
+    });
+}
+
+/// Each of two frozen units needs a label of the other's to be linked.
+#[test]
+fn frozen_units_name_each_others_labels() {
+    at_each_level(|engine| {
+        let unit = |own: &str, other: &str| {
+            LABELLED
+                .replace("spot", &format!("{own}_spot"))
+                .replace("@has", &format!("@{own}"))
+                + &NAMER
+                    .replace("spot", &format!("{other}_spot"))
+                    .replace("@where", &format!("@{own}_where"))
+        };
+        engine
+            .add_ir_frozen("a.ll", unit("a", "b").as_bytes())
+            .unwrap();
+        engine
+            .add_ir_frozen("b.ll", unit("b", "a").as_bytes())
+            .unwrap();
+        for name in ["a_where", "b_where"] {
+            let place = function::<Where>(&engine, name)();
+            // SAFETY: as in `at_spot`.
+            assert_eq!(unsafe { place.read_volatile() }, NOP);
+        }
+        assert_eq!(function::<Plain>(&engine, "a")(), 1);
+        assert_eq!(function::<Plain>(&engine, "b")(), 1);
+    });
+}
