@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
+use rewire_memory::unwind::give_up;
 
 use crate::error::Error;
 use crate::workers;
@@ -29,9 +30,13 @@ pub(crate) fn call<R>(name: &Arc<str>, work: impl FnOnce() -> R) -> Result<R, Er
     })
 }
 
-/// Where to go so that a panic that was caught on this thread goes on; `None` if there is none.
-pub(crate) fn goes_on() -> Option<ExecAddr> {
+/// Where to go so that a panic that was caught on this thread goes on, from a call that returns to
+/// `caller`; `None` if there is none.
+pub(crate) fn goes_on(caller: ExecAddr) -> Option<ExecAddr> {
     let payload = PANIC.take()?;
+    if give_up::is_given_up(&*payload) {
+        give_up::go_on(caller);
+    }
     PANIC.set(Some(payload));
     Some(ExecAddr::new(go_on as *const () as u64))
 }

@@ -67,8 +67,7 @@ impl Drop for Pin {
 /// What a name stands for, past aliases and imports.
 fn entry(ledger: &mut Ledger, library: LibraryId, name: &str) -> Result<EntryId, Error> {
     let unknown = || Error::Unknown { name: name.into() };
-    let id = ledger.find(library, name).ok_or_else(unknown)?;
-    ledger.import(id);
+    let id = ledger.found_by_code(library, name).ok_or_else(unknown)?;
     Ok(ledger.target(id).0)
 }
 
@@ -114,6 +113,8 @@ pub(crate) fn machine_code(core: &Core, library: LibraryId, name: &str) -> Optio
 
 /// See [`Library::pin`](crate::Library::pin).
 pub(crate) fn pin(core: &HeldEngine, library: LibraryId, name: &str) -> Result<Pin, Error> {
+    // It may be a resolver's to bring.
+    core.lookup(library, name, EntryKind::Function, None)?;
     let id = function(&mut core.ledger(), library, name)?;
     loop {
         core.provide(id, None)?;

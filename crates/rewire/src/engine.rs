@@ -178,7 +178,8 @@ impl Engine {
         self.core.finish_loading()
     }
 
-    /// Compiles all functions that aren't compiled yet.
+    /// Compiles all functions that aren't compiled yet. What they call and nothing defines may still
+    /// be missing: that is an error when it is called.
     ///
     /// # Errors
     ///
@@ -189,12 +190,11 @@ impl Engine {
         self.core.compile_all()
     }
 
-    /// The address that a name has for its whole life: of a function, its canonical address,
-    /// which may be called at once and compiles it then; of a variable, its place.
+    /// The address that a name has for its whole life, see [`Library::lookup`].
     ///
     /// # Errors
     ///
-    /// Nothing defines the name, or a variable's value can't be linked.
+    /// As [`Library::lookup`].
     pub fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
         self.main().lookup(name)
     }
@@ -381,8 +381,9 @@ impl Engine {
 
     /// Has `handler` asked what to do when a function could not be compiled or resolved as it was
     /// called. It may answer with the address of a function of the same type to run instead: one
-    /// that throws, say. With no handler, or no answer, the process ends with the error, who called
-    /// whom, and exit code 70.
+    /// that throws, say. With no handler, or no answer, a call that the client began with
+    /// [`Library::call`] is given up and returns the error; else the process ends with the error, who
+    /// called whom, and exit code 70.
     ///
     /// The handler is called on the thread that makes the call, on a stack of the engine's, with no
     /// lock held. A new handler takes the place of the former one.

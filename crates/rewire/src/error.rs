@@ -125,6 +125,18 @@ pub enum Error {
         /// The name.
         name: Arc<str>,
     },
+    /// A function that the client called, or one that this called in turn, couldn't be compiled or
+    /// resolved. The call was given up: the frames between were unwound.
+    #[error("{error}{}", led_there(callers))]
+    Call {
+        /// The function that can't run; `None` if not even that is known.
+        function: Option<Arc<str>>,
+        /// Why it can't.
+        #[source]
+        error: Arc<Error>,
+        /// The functions that led to the call of it, innermost first.
+        callers: Vec<Arc<str>>,
+    },
     /// A name was asked for that the engine doesn't know.
     #[error("nothing defines {name}")]
     Unknown {
@@ -230,6 +242,15 @@ pub enum Error {
     Again(Arc<Error>),
 }
 
+/// Who called a function that can't run.
+fn led_there(callers: &[Arc<str>]) -> String {
+    let callers: Vec<String> = callers.iter().map(|it| demangle(it)).collect();
+    match callers.as_slice() {
+        [] => String::new(),
+        some => format!("; called by {}", some.join(", called by ")),
+    }
+}
+
 /// Some of a list of functions, and how many more there are.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
@@ -245,7 +266,7 @@ impl Error {
     /// The error itself, where this is a repeated one.
     pub(crate) fn cause(&self) -> &Self {
         match self {
-            Self::Again(error) => error.cause(),
+            Self::Again(error) | Self::Call { error, .. } => error.cause(),
             other => other,
         }
     }
@@ -280,7 +301,7 @@ impl Error {
                 "it has to return i32 or void and to take nothing, (i32, ptr) or (i32, ptr, ptr)"
                     .to_owned()
             }
-            Self::Again(error) => return error.help(),
+            Self::Again(error) | Self::Call { error, .. } => return error.help(),
             _ => return None,
         })
     }

@@ -11,7 +11,8 @@ use rewire_sync::RwLock;
 use crate::client;
 use crate::core::Core;
 use crate::error::Error;
-use crate::failure::{self, Failure};
+use crate::failure;
+use crate::gate;
 use crate::host;
 use crate::ledger::{EntryId, State};
 use crate::process::fork;
@@ -61,11 +62,13 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     drop(inside);
     drop(quiet);
     if matches!(error.cause(), Error::Panicked { .. })
-        && let Some(on) = client::goes_on()
+        && let Some(on) = client::goes_on(call.caller)
     {
         return Some(on);
     }
-    Some(fail(&core, call, function, &error))
+    let function = function.map(|id| core.ledger().entry(id).label().to_owned());
+    let callers = callers(&core, call);
+    Some(failure::fail(&core, call.caller, function, error, callers))
 }
 
 type Failed = (Option<EntryId>, Error);
@@ -136,26 +139,6 @@ fn note_call(core: &Core, id: EntryId) {
     }
 }
 
-/// The caller can't be told. The client's handler may say where to go instead; else the process
-/// ends, with the error, and who called whom.
-fn fail(core: &Core, call: FirstCall, function: Option<EntryId>, error: &Error) -> ExecAddr {
-    let function = function.map(|id| core.ledger().entry(id).label().to_owned());
-    let failure = Failure {
-        function: function.as_deref(),
-        // A client asks which error it is.
-        error: error.cause(),
-        callers: &callers(core, call),
-    };
-    let handler: failure::Handler = {
-        let known = core.failure_handler.read();
-        known.unwrap_or_else(PoisonError::into_inner).clone()
-    };
-    match handler.and_then(|handler| handler(&failure)) {
-        Some(instead) => instead,
-        None => core.process.fail(&failure.to_string()),
-    }
-}
-
 /// The functions that led to a call, innermost first.
 fn callers(core: &Core, call: FirstCall) -> Vec<String> {
     const MOST: usize = 64;
@@ -169,6 +152,8 @@ fn callers(core: &Core, call: FirstCall) -> Vec<String> {
     let names = frames.iter().map_while(|frame| {
         let inside = frame.checked_add_signed(-1)?;
         match ledger.definition_at(inside) {
+            // Below a gate is the client that called.
+            Some((_, defined)) if gate::is_one(&ledger, defined.entry) => None,
             Some((_, defined)) => Some(ledger.entry(defined.entry).label().to_owned()),
             None => host::describe(inside),
         }

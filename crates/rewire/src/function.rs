@@ -140,7 +140,8 @@ pointers! {
 }
 
 /// A function of compiled code that can be called like a function pointer; it keeps its engine
-/// alive. Calls go to the current body: a replacement is seen by the next one.
+/// alive. Calls go to the current body: a replacement is seen by the next one. The first call compiles
+/// it, unless that was done before ([`Library::pin`](crate::Library::pin)).
 #[derive(Clone, Debug)]
 pub struct Function<F> {
     pointer: F,

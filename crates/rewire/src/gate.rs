@@ -15,7 +15,7 @@ use rewire_sync::Mutex;
 use crate::core::Core;
 use crate::error::Error;
 use crate::held::HeldEngine;
-use crate::ledger::{EntryKind, LibraryId, Standing};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing};
 use crate::recording::Loading;
 use crate::sync::lock;
 use crate::unit::UnitPlace;
@@ -141,7 +141,8 @@ pub(crate) struct Gate {
 
 /// Finds a function and makes a gate to it.
 pub(crate) fn open(core: &HeldEngine, library: LibraryId, name: &str) -> Result<Gate, Error> {
-    let function = core.lookup(library, name)?;
+    let function = core.lookup(library, name, EntryKind::Function, None)?;
+    make_lazy(core, library, name)?;
     let unfit = |found: &str| Error::WrongType {
         name: name.into(),
         found: found.into(),
@@ -149,9 +150,10 @@ pub(crate) fn open(core: &HeldEngine, library: LibraryId, name: &str) -> Result<
     };
     let (type_name, unit, ordinal) = {
         let ledger = core.ledger();
-        let id = ledger.find(library, name);
-        let entry = id.map(|id| ledger.entry(ledger.target(id).0));
-        let entry = entry.ok_or_else(|| Error::Unknown { name: name.into() })?;
+        let id = ledger.seen_by_code(library, name);
+        // What only the host has, and no code has named, has no type.
+        let id = id.ok_or_else(|| unfit("unknown"))?;
+        let entry = ledger.entry(ledger.target(id).0);
         let type_name = entry.type_name.clone().unwrap_or_else(|| "unknown".into());
         let described = entry
             .described()
@@ -182,6 +184,20 @@ pub(crate) fn open(core: &HeldEngine, library: LibraryId, name: &str) -> Result<
         parameters: parameters.into_iter().map(str::to_owned).collect(),
         _core: core.clone(),
     })
+}
+
+/// Has the client make the IR of a function whose type nobody knows before.
+fn make_lazy(core: &Core, library: LibraryId, name: &str) -> Result<(), Error> {
+    let id = {
+        let ledger = core.ledger();
+        let id = ledger.seen_by_code(library, name);
+        let id = id.map(|id| ledger.target(id).0);
+        id.filter(|id| ledger.entry(*id).definition == Definition::Lazy)
+    };
+    match id {
+        Some(id) => core.provide(id, None).map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 /// Result and parameters of a function type as IR writes it.
@@ -220,9 +236,15 @@ impl Core {
         };
         self.add(source, place, Loading::begin(self))?;
         self.finish_loading()?;
-        let address = self.lookup(library, &name)?;
+        let address = self.lookup(library, &name, EntryKind::Function, None)?;
         Ok(*lock(&self.gates.made).entry(text).or_insert(address))
     }
+}
+
+/// Whether an entry is a gate.
+pub(crate) fn is_one(ledger: &Ledger, id: EntryId) -> bool {
+    let library = ledger.entry(id).library;
+    library != LibraryId::MAIN && &**ledger.library_name(library) == GATES
 }
 
 /// The name of the library that gates are in.

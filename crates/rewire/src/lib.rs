@@ -39,6 +39,7 @@ mod labels;
 mod ledger;
 mod library;
 mod link;
+mod lookup;
 mod observe;
 mod options;
 mod outside;

@@ -12,6 +12,7 @@ use crate::change::{Change, Changed};
 use crate::code::{self, MachineCode, Pin};
 use crate::core::Core;
 use crate::error::Error;
+use crate::failure;
 use crate::function::{Data, Function, FunctionPointer};
 use crate::gate;
 use crate::held::HeldEngine;
@@ -29,7 +30,12 @@ use crate::unit::{UnitId, UnitPlace};
 ///
 /// A name that the library's code uses is searched for in the library itself, then in the
 /// libraries of its search order, then in the host process, then its resolvers are asked. What is
-/// found stays: a function that was linked against another library's definition keeps to it.
+/// found stays: a function that was linked against another library's definition keeps to it. A
+/// client finds names likewise: [`Library::lookup`], [`Library::function`], [`Library::data`],
+/// [`Library::call`].
+///
+/// A function is compiled when it is called. To compile before calling, and be told of errors then:
+/// [`Library::pin`] for one function, [`Engine::compile_all`](crate::Engine::compile_all) for all.
 ///
 /// ```
 /// use rewire::{Engine, Options};
@@ -287,15 +293,43 @@ impl Library {
     }
 
     /// The address that a name has for its whole life: of a function, its canonical address,
-    /// which may be called at once and compiles it then; of a variable, its place.
+    /// which may be called at once and compiles it then; of a variable, its place. It is found where
+    /// code of this library finds it: here, along the search order, in the host process, by the
+    /// resolvers.
+    ///
+    /// ```
+    /// # use rewire::{Answer, Engine, Options, Request};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let (main, runtime) = (engine.main(), engine.new_library("runtime")?);
+    /// runtime.add_ir("one.ll", "define i32 @one() {\n ret i32 1\n}")?;
+    /// main.search(&[&runtime])?;
+    /// main.resolve_with(|request: &Request<'_>| {
+    ///     (request.name == "two")
+    ///         .then(|| Answer::ir("two.ll", "define i32 @two() {\n ret i32 2\n}"))
+    /// });
+    /// assert_eq!(main.lookup("one")?, runtime.lookup("one")?);
+    /// assert!(main.lookup("two").is_ok() && main.lookup("getpid").is_ok());
+    /// assert!(main.lookup("three").is_err());
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Nothing defines the name, or a variable's value can't be linked.
+    /// Nothing defines the name, a variable's value can't be linked, or the variable is each thread's
+    /// own and has no one address.
     pub fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
+        self.lookup_as(name, EntryKind::Unknown, None)
+    }
+
+    fn lookup_as(
+        &self,
+        name: &str,
+        kind: EntryKind,
+        type_name: Option<&str>,
+    ) -> Result<ExecAddr, Error> {
         let _inside = fork::hold_off();
         self.core.finish_loading()?;
-        self.core.lookup(self.id, name)
+        self.core.lookup(self.id, name, kind, type_name)
     }
 
     /// As [`Library::lookup`], by the name that the source had before a compiler mangled it:
@@ -320,7 +354,27 @@ impl Library {
     }
 
     /// A function of the type `F`: `extern "C" fn(i32, *const u8) -> f64` and the like, of up to
-    /// twelve parameters. What the IR says of the type is compared with `F`.
+    /// twelve parameters. What the IR says of the type is compared with `F`. It is found as by
+    /// [`Library::lookup`].
+    ///
+    /// It is compiled when it is called. If it can't be, or if something that it calls is missing, the
+    /// process ends ([`Engine::on_failure`](crate::Engine::on_failure)). Compile before calling to
+    /// be told instead ([`Library::pin`]); or call by [`Library::call`].
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", "define double @half(double %x) {
+    ///     %y = fmul double %x, 0.5
+    ///     ret double %y
+    /// }")?;
+    /// // SAFETY: it has this type.
+    /// let half = unsafe { main.function::<extern "C" fn(f64) -> f64>("half")? };
+    /// let body = main.pin("half")?;
+    /// assert_eq!(half(3.0), 1.5);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -331,24 +385,35 @@ impl Library {
     /// The function takes and returns what `F` says (pointers to what `F`'s point to, say), and
     /// may be called as often and from whichever threads the caller will call it.
     pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
-        let address = self.lookup(name)?;
+        let address = self.lookup_as(name, EntryKind::Function, Some(&F::type_name()))?;
         let state = self.state(name);
         // SAFETY: as the caller promises.
         unsafe { Function::new(self.core.clone(), name, address, state.as_ref()) }
     }
 
-    /// A variable of the type `T`.
+    /// A variable of the type `T`, found as by [`Library::lookup`].
     ///
     /// # Errors
     ///
     /// As [`Library::lookup`]; the name is no variable, or one of another size.
     pub fn data<T>(&self, name: &str) -> Result<Data<T>, Error> {
-        let address = self.lookup(name)?;
+        let address = self.lookup_as(name, EntryKind::Data, None)?;
         let state = self.state(name);
         Data::new(self.core.clone(), name, address, state.as_ref())
     }
 
     /// Calls a function whose type is known only at run time; `None` if it returns nothing.
+    ///
+    /// A function that can't be compiled or resolved as it is called, this one or any that it calls
+    /// in turn, is an error ([`Error::Call`]), and the call is given up: all frames that it has made
+    /// are unwound. Cleanups of compiled code run, as do destructors of Rust functions in between
+    /// (which have to be `extern "C-unwind"`); there, it looks like a panic. Handlers of compiled code
+    /// (`catch (...)`) don't see it: the function that such a handler, or `noexcept`, stands in is left
+    /// without more ado. Where frames can't be unwound, C++'s of the host with such handlers, or
+    /// `extern "C"` functions of Rust, the process ends as
+    /// [`Engine::on_failure`](crate::Engine::on_failure) says, whose handler is asked first in any
+    /// case. To know beforehand, compile before calling: [`Library::pin`],
+    /// [`Engine::compile_all`](crate::Engine::compile_all).
     ///
     /// ```
     /// # use rewire::{Engine, Options, Value};
@@ -362,13 +427,23 @@ impl Library {
     /// // SAFETY: it only computes.
     /// let result = unsafe { main.call("scale", &[Value::F64(1.5), Value::I32(4)])? };
     /// assert_eq!(result, Some(Value::F64(6.0)));
+    ///
+    /// main.add_ir("f.ll", b"declare void @nowhere()
+    ///     define void @f() {
+    ///       call void @nowhere()
+    ///       call void @nowhere()
+    ///       ret void
+    ///     }")?;
+    /// // SAFETY: as above.
+    /// let error = unsafe { main.call("f", &[]) }.unwrap_err();
+    /// assert_eq!(error.to_string(), "nowhere is called and nothing defines it; called by f");
     /// # Ok::<(), rewire::Error>(())
     /// ```
     ///
     /// # Errors
     ///
     /// As [`Library::lookup`]; the name is no function, its type isn't known or has something in
-    /// it that no [`Value`](crate::Value) is, or the arguments don't fit it.
+    /// it that no [`Value`](crate::Value) is, or the arguments don't fit it; [`Error::Call`], see above.
     ///
     /// # Safety
     ///
@@ -384,7 +459,7 @@ impl Library {
             gate::open(&self.core, self.id, name)?
         };
         // SAFETY: as the caller promises.
-        unsafe { gate.call(arguments) }
+        failure::catch(|| unsafe { gate.call(arguments) })
     }
 
     /// Gives a function a new body, see [`Engine::replace`](crate::Engine::replace).
@@ -481,7 +556,22 @@ impl Library {
         code::machine_code(&self.core, self.id, name)
     }
 
-    /// Holds the body of a function where it is, compiled if it isn't yet: see [`Pin`].
+    /// Compiles a function before it is called, and holds its body where it is: see [`Pin`]. What it
+    /// calls is compiled when it is called.
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", r#"define void @f() {
+    ///     call void asm sideeffect "no instruction", ""()
+    ///     ret void
+    /// }"#)?;
+    /// main.lookup("f")?; // it isn't compiled yet
+    /// let error = main.pin("f").unwrap_err();
+    /// assert!(error.to_string().starts_with("cannot compile f: "));
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

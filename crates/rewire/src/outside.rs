@@ -134,6 +134,30 @@ pub(crate) enum Found {
     Nothing,
 }
 
+/// What somebody outside is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) library: LibraryId,
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: EntryKind,
+    pub(crate) type_name: Option<Arc<str>>,
+    pub(crate) asks_host: bool,
+}
+
+impl Wanted {
+    /// A name as code knows it.
+    pub(crate) fn of(ledger: &Ledger, id: EntryId) -> Self {
+        let entry = ledger.entry(id);
+        Self {
+            library: entry.library,
+            name: entry.name.clone(),
+            kind: entry.kind,
+            type_name: entry.type_name.clone(),
+            asks_host: ledger.asks_host(entry.library),
+        }
+    }
+}
+
 impl Core {
     /// Asks the host, then the library's resolvers, then those who may have said it to nobody: the
     /// assembly in functions that aren't compiled. `from` is a unit that names it, if that is known.
@@ -145,40 +169,42 @@ impl Core {
     }
 
     fn ask_others(&self, id: EntryId) -> Result<Found, Error> {
-        let (name, kind, type_name, library, asks_host) = {
-            let ledger = self.ledger();
-            let entry = ledger.entry(id);
-            let (name, type_name) = (entry.name.clone(), entry.type_name.clone());
-            (
-                name,
-                entry.kind,
-                type_name,
-                entry.library,
-                ledger.asks_host(id),
-            )
-        };
-        let is_thread_local = kind == EntryKind::ThreadLocal;
-        let host = asks_host.then(|| host::find(&name, is_thread_local));
-        if let Some(symbol) = host.flatten() {
-            return Ok(Found::Symbol(symbol));
+        let wanted = Wanted::of(&self.ledger(), id);
+        let is_thread_local = wanted.kind == EntryKind::ThreadLocal;
+        let host = wanted
+            .asks_host
+            .then(|| host::find(&wanted.name, is_thread_local));
+        match host.flatten() {
+            Some(symbol) => Ok(Found::Symbol(symbol)),
+            None => self.ask_resolvers(&wanted),
         }
+    }
+
+    /// Asks the library's resolvers.
+    pub(crate) fn ask_resolvers(&self, wanted: &Wanted) -> Result<Found, Error> {
+        let Wanted { library, name, .. } = wanted;
         let resolvers = {
             let all = self.resolvers.read();
             let all = all.unwrap_or_else(PoisonError::into_inner);
-            all.get(&library).cloned().unwrap_or_default()
+            all.get(library).cloned().unwrap_or_default()
         };
         if resolvers.is_empty() {
             return Ok(Found::Nothing);
         }
-        let library_name = self.ledger().library_name(library).clone();
+        let library_name = self.ledger().library_name(*library).clone();
         let request = Request {
-            name: &name,
-            kind,
-            type_name: type_name.as_deref(),
+            name,
+            kind: wanted.kind,
+            type_name: wanted.type_name.as_deref(),
             library: &library_name,
         };
         let ask = || resolvers.iter().find_map(|one| one.resolve(&request));
-        let answer = client::call(&name, ask)?;
+        let answer = client::call(name, ask)?;
+        let is_defined = |ledger: &Ledger| {
+            let id = ledger.find(*library, name);
+            id.is_some_and(|id| ledger.entry(id).definition != Definition::None)
+        };
+        let name = name.clone();
         match answer {
             None => Ok(Found::Nothing),
             Some(Answer::Address(address)) => Ok(Found::Symbol(HostSymbol::Address(address))),
@@ -186,20 +212,21 @@ impl Core {
                 name: module,
                 bytes,
             }) => {
-                self.add_answer(library, module.into(), bytes)?;
+                self.add_answer(*library, module.into(), bytes)?;
                 // Asking again would bring the same answer, for ever.
-                match self.ledger().entry(id).definition {
-                    Definition::None => Err(Error::NotGenerated {
-                        name,
-                        reason: "the resolver's IR doesn't define it".to_owned(),
-                    }),
-                    _ => Ok(Found::Entered),
+                if is_defined(&self.ledger()) {
+                    return Ok(Found::Entered);
                 }
+                Err(Error::NotGenerated {
+                    name,
+                    reason: "the resolver's IR doesn't define it".to_owned(),
+                })
             }
             Some(Answer::Failed(reason)) => Err(Error::NotGenerated { name, reason }),
             Some(Answer::Lazy(make)) => {
                 let mut ledger = self.ledger();
-                if ledger.entry(id).definition == Definition::None {
+                if !is_defined(&ledger) {
+                    let id = ledger.find_or_enter(*library, &name);
                     ledger.define_lazily(id, make);
                 }
                 Ok(Found::Entered)

@@ -11,8 +11,8 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Wait, Why};
 use crate::host::{self, HostSymbol};
-use crate::ledger::{Definition, EntryId, LibraryId, State, ThreadKey};
-use crate::link::{self, Purpose, enter_host};
+use crate::ledger::{Definition, EntryId, State, ThreadKey};
+use crate::link::enter_host;
 use crate::outside::{Found, LazyIr};
 use crate::recording::span_since;
 use crate::unit::Unit;
@@ -277,48 +277,6 @@ impl Core {
         }
         drop(ledger);
         host::describe(inside).map(Into::into)
-    }
-
-    /// The address that a name of the program has for its whole life; a variable gets its memory.
-    pub(crate) fn lookup(&self, library: LibraryId, name: &str) -> Result<ExecAddr, Error> {
-        let unknown = || Error::Unknown { name: name.into() };
-        let mut ledger = self.ledger();
-        let id = ledger.find(library, name).ok_or_else(unknown)?;
-        ledger.import(id);
-        let (target, offset) = ledger.address_target(id);
-        ledger.entry_mut(target).has_escaped = true;
-        let entry = ledger.entry(target);
-        if entry.is_replaceable() {
-            return Ok(ledger.canonical(target, &self.slots)?);
-        }
-        if let (Definition::Front(unit, ordinal), State::Absent) = (entry.definition, &entry.state)
-        {
-            let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
-            drop(ledger);
-            let front = self.compile_front(&unit, ordinal)?;
-            link::link(self, &[front], Purpose::Load)?;
-            ledger = self.ledger();
-        }
-        let entry = ledger.entry(target);
-        if let (Definition::Ir(unit, ordinal), State::Absent) = (entry.definition, &entry.state) {
-            let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
-            drop(ledger);
-            let roots = [ordinal];
-            self.observed(
-                &unit,
-                &roots,
-                || Why::Data,
-                || self.compile(&unit, &roots, Purpose::Load),
-            )?;
-            ledger = self.ledger();
-        }
-        let entry = ledger.entry(target);
-        match entry.state {
-            State::Present(address) if entry.definition != Definition::None => {
-                Ok(address.checked_add_signed(offset).unwrap_or(address))
-            }
-            _ => Err(unknown()),
-        }
     }
 
     /// Has an indirect function's resolver choose what it stands for.

@@ -125,7 +125,7 @@ pub(crate) fn at(core: &Core, address: ExecAddr) -> Option<SymbolAt> {
 /// Costs the same however many users the name has.
 pub(crate) fn descriptor(core: &Core, library: LibraryId, name: &str) -> Option<Descriptor> {
     let ledger = core.ledger();
-    let (id, _) = ledger.target(ledger.find(library, name)?);
+    let (id, _) = ledger.target(ledger.seen_by_code(library, name)?);
     let entry = ledger.entry(id);
     Some(Descriptor {
         name: entry.name.clone(),
@@ -148,7 +148,7 @@ fn unit_of<'l>(ledger: &'l Ledger, entry: &Entry) -> Option<&'l Unit> {
 
 pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<FunctionState> {
     let ledger = core.ledger();
-    let (id, _) = ledger.target(ledger.find(library, name)?);
+    let (id, _) = ledger.target(ledger.seen_by_code(library, name)?);
     let entry = ledger.entry(id);
     let address = match entry.state {
         State::Present(address) => Some(address),

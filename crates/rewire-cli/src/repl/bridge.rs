@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use rewire::{Engine, Error, ExecAddr, Library, Value};
 
+use super::call::trouble;
 use super::catching::CATCHER;
 use super::context::Context;
 use super::lexer::quote;
@@ -65,7 +66,7 @@ impl Bridges {
             .collect();
         let (library, bridge) = self.make(engine, context, result, &body)?;
         // SAFETY: as the caller promises.
-        Ok(unsafe { library.call(&bridge, &arguments)? })
+        unsafe { library.call(&bridge, &arguments) }.map_err(trouble)
     }
 
     /// The address of what compiled code finds under a name.
@@ -82,7 +83,7 @@ impl Bridges {
         let body = format!("() {{\n  ret ptr @{}\n}}", quote(name));
         let (library, bridge) = self.make(engine, context, "ptr", &body)?;
         // SAFETY: it returns an address and does nothing else.
-        match unsafe { library.call(&bridge, &[])? } {
+        match unsafe { library.call(&bridge, &[]) }.map_err(trouble)? {
             Some(Value::Pointer(address)) => Ok(address),
             _ => Err(Trouble::said(format!("{name} has no address"))),
         }

@@ -1,11 +1,10 @@
 //! `:call`: runs a function, and comes back where it calls something that can't be run.
 
-use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::io::Write;
-use std::panic::resume_unwind;
+use std::sync::Arc;
 
-use rewire::{Descriptor, Engine, EntryKind, Error, Failure, Library, Value};
+use rewire::{Descriptor, Engine, EntryKind, Error, Library, Value};
 
 use super::bridge::{self, Bridges, Callee};
 use super::catching::{Ended, catching};
@@ -15,48 +14,25 @@ use super::trouble::Trouble;
 use super::values::{self, Kept};
 use super::words::Word;
 
-thread_local! {
-    /// Whether this thread runs a call of the REPL's.
-    static IS_CALLING: Cell<bool> = const { Cell::new(false) };
-    /// Why the call on this thread was given up.
-    static FAILED: RefCell<Option<Trouble>> = const { RefCell::new(None) };
-}
-
-/// What a call that is given up unwinds with.
-struct GivenUp;
-
-/// Has calls come back to the REPL when they call a function that can't be compiled or resolved:
-/// instead of that function, one runs that panics, and the panic unwinds through compiled frames
-/// as an exception does, cleanups included.
-///
-/// Other threads of the program have nowhere to come back to: there, the process ends.
-fn come_back_on_failure(engine: &Engine) {
-    engine.on_failure(|failure| {
-        if !IS_CALLING.get() {
-            return None;
-        }
-        FAILED.set(Some(trouble(failure)));
-        Some((give_up as *const ()).into())
-    });
-}
-
-/// Runs instead of a function that can't, in its caller's place.
-extern "C-unwind" fn give_up() {
-    resume_unwind(Box::new(GivenUp));
-}
-
-fn trouble(failure: &Failure<'_>) -> Trouble {
-    let mut what = failure.error.to_string();
-    // Below the gate to the function are the REPL's own frames.
-    let callers = failure.callers.iter();
-    let is_ours = |name: &str| name.starts_with("gate.") || name.starts_with(bridge::PREFIX);
-    for caller in callers.take_while(|name| !is_ours(name)) {
+/// Why a call came back: below the bridges to a function are the REPL's own frames.
+pub(super) fn trouble(error: Error) -> Trouble {
+    let Error::Call {
+        error: cause,
+        callers,
+        ..
+    } = &error
+    else {
+        return error.into();
+    };
+    let mut what = cause.to_string();
+    let is_ours = |name: &&Arc<str>| name.starts_with(bridge::PREFIX);
+    for caller in callers.iter().take_while(|name| !is_ours(name)) {
         what.push_str("\n  called by ");
         what.push_str(&rewire::demangle(caller));
     }
     Trouble::Said {
         what,
-        help: failure.error.help(),
+        help: error.help(),
     }
 }
 
@@ -71,7 +47,6 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn new(engine: &Engine) -> Self {
-        come_back_on_failure(engine);
         Self {
             engine: engine.clone(),
             library: engine.main(),
@@ -90,9 +65,7 @@ impl Calls {
         // What was printed so far comes before what compiled code prints.
         let _ = std::io::stdout().flush();
         let catcher = self.bridges.catcher(&self.engine)?;
-        let guard = Calling::begin();
         let ended = catching(catcher, || self.enter(context, name, words));
-        drop(guard);
         flush_stdio();
         match ended {
             Ended::Returned(value) => Ok(values::show(value?)),
@@ -103,11 +76,7 @@ impl Calls {
                     "{type_name} came out of {name}{said}"
                 )))
             }
-            Ended::Panicked(payload) if payload.is::<GivenUp>() => {
-                let failed = FAILED.take();
-                Err(failed.unwrap_or_else(|| Trouble::said(format!("{name} was given up"))))
-            }
-            Ended::Panicked(_) => Err(Trouble::said(format!("a panic came out of {name}"))),
+            Ended::Panicked => Err(Trouble::said(format!("a panic came out of {name}"))),
         }
     }
 
@@ -157,7 +126,7 @@ impl Calls {
         unsafe {
             self.engine.run_constructors()?;
             if is_defined && is_function && !is_variadic {
-                Ok(self.library.call(name, &arguments)?)
+                self.library.call(name, &arguments).map_err(trouble)
             } else {
                 self.bridges.call(&self.engine, context, callee, &arguments)
             }
@@ -212,23 +181,6 @@ fn types<'t>(name: &str, parameters: &[&'t str], words: &[Word]) -> Result<Vec<&
         values::guess(word).ok_or_else(unknown)
     });
     fixed.iter().copied().map(Ok).chain(guessed).collect()
-}
-
-/// Says that a call is under way, until it is dropped.
-struct Calling;
-
-impl Calling {
-    fn begin() -> Self {
-        FAILED.set(None);
-        IS_CALLING.set(true);
-        Self
-    }
-}
-
-impl Drop for Calling {
-    fn drop(&mut self) {
-        IS_CALLING.set(false);
-    }
 }
 
 /// Writes out what compiled code printed with C's streams, so that it stands before what comes

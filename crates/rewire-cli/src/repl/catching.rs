@@ -1,7 +1,6 @@
 //! C++ exceptions that nobody catches. Rust can't: the process would end. So calls go through a
 //! function of IR that catches what C++ throws, once the process has a C++ library.
 
-use std::any::Any;
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -66,7 +65,7 @@ pub(crate) enum Ended<R> {
     /// With a C++ exception: its type, and what it says.
     Thrown(String, Option<String>),
     /// With a panic.
-    Panicked(Box<dyn Any + Send>),
+    Panicked,
 }
 
 /// Something to be run, and what came of it.
@@ -84,8 +83,7 @@ pub(crate) fn catching<R>(catcher: Option<ExecAddr>, run: impl FnOnce() -> R) ->
     let result = catch_unwind(AssertUnwindSafe(|| call.go(catcher)));
     match (result, call.ended) {
         (Ok(()), Some(ended)) => ended,
-        (Ok(()), None) => Ended::Panicked(Box::new("it did not come back")),
-        (Err(panic), _) => Ended::Panicked(panic),
+        _ => Ended::Panicked,
     }
 }
 

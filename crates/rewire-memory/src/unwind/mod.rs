@@ -14,7 +14,11 @@
 //! A program opts in with [`answer_unwinder!`](crate::answer_unwinder).
 
 mod backtrace;
+mod description;
+mod encoded;
+mod exception_table;
 mod frames;
+pub mod give_up;
 pub(crate) mod index;
 
 use std::ffi::c_void;
@@ -40,6 +44,17 @@ pub struct Bases {
     text: *mut c_void,
     data: *mut c_void,
     function: *mut c_void,
+}
+
+impl Default for Bases {
+    fn default() -> Self {
+        let nothing = std::ptr::null_mut();
+        Self {
+            text: nothing,
+            data: nothing,
+            function: nothing,
+        }
+    }
 }
 
 const MAX_ENGINES: usize = 64;
@@ -283,16 +298,21 @@ fn find(address: u64) -> Option<Option<Record>> {
 /// `bases` points to a `struct dwarf_eh_bases`, as libgcc passes it.
 pub unsafe fn answer(pc: *mut c_void, bases: *mut Bases) -> *const c_void {
     if let Some(found) = find(pc as u64) {
-        let Some(record) = found else {
+        let given_up = give_up::plain(pc as u64);
+        let found = given_up.or_else(|| {
+            let record = found?;
+            Some((record.start, record.description as *const c_void))
+        });
+        let Some((start, description)) = found else {
             return std::ptr::null();
         };
+        let found = Bases {
+            function: start as *mut c_void,
+            ..Bases::default()
+        };
         // SAFETY: as the caller promises.
-        unsafe {
-            (*bases).text = std::ptr::null_mut();
-            (*bases).data = std::ptr::null_mut();
-            (*bases).function = record.start as *mut c_void;
-        }
-        return record.description as *const c_void;
+        unsafe { bases.write(found) };
+        return description;
     }
     match next() {
         // SAFETY: the arguments are the unwinder's.

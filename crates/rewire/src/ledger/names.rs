@@ -117,9 +117,9 @@ impl Ledger {
         self.libraries[library.index()].asks_host = asks;
     }
 
-    /// Whether the host process may supply a name that nothing else defines.
-    pub(crate) fn asks_host(&self, id: EntryId) -> bool {
-        self.libraries[self.entry(id).library.index()].asks_host
+    /// Whether the host process may supply names that nothing else defines.
+    pub(crate) fn asks_host(&self, library: LibraryId) -> bool {
+        self.namespace(library).asks_host
     }
 
     pub(super) fn namespace(&self, library: LibraryId) -> &Namespace {
@@ -192,14 +192,40 @@ impl Ledger {
         if entry.definition != Definition::None || entry.is_present() {
             return None;
         }
+        self.found_along(entry.library, &entry.name)
+    }
+
+    /// The definition of a name that is found along a library's search order.
+    fn found_along(&self, library: LibraryId, name: &str) -> Option<EntryId> {
         // Whoever searches may find it again.
         let is_defined = |found: &EntryId| {
             let known = self.entry(*found);
             known.definition != Definition::None && known.visibility.is_seen_outside()
         };
-        let search = self.namespace(entry.library).search.iter();
-        let mut found = search.filter_map(|library| self.find(*library, &entry.name));
+        let search = self.namespace(library).search.iter();
+        let mut found = search.filter_map(|library| self.find(*library, name));
         found.find(is_defined)
+    }
+
+    /// The entry that a name in code of a library stands for: the library's own, which then stands
+    /// for what is found along the search order, if it defines nothing itself; or, if the library
+    /// doesn't know the name, what is found there.
+    pub(crate) fn found_by_code(&mut self, library: LibraryId, name: &str) -> Option<EntryId> {
+        match self.find(library, name) {
+            Some(id) => {
+                self.import(id);
+                Some(id)
+            }
+            None => self.found_along(library, name),
+        }
+    }
+
+    /// The same, to be looked at.
+    pub(crate) fn seen_by_code(&self, library: LibraryId, name: &str) -> Option<EntryId> {
+        match self.find(library, name) {
+            Some(id) => Some(self.sought(id).unwrap_or(id)),
+            None => self.found_along(library, name),
+        }
     }
 
     /// The names of other libraries that stand for this one, or will when something that names them

@@ -67,5 +67,5 @@ fn find(name: &str) -> Option<ExecAddr> {
     let _inside = super::fork::hold_off();
     first_call::engines()
         .iter()
-        .find_map(|core| core.lookup(LibraryId::MAIN, name).ok())
+        .find_map(|core| core.lookup_defined(LibraryId::MAIN, name).ok().flatten())
 }
