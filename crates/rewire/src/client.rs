@@ -14,6 +14,7 @@ use rewire_memory::ExecAddr;
 use rewire_memory::unwind::give_up;
 
 use crate::error::Error;
+use crate::process::fork;
 use crate::workers;
 
 thread_local! {
@@ -23,7 +24,10 @@ thread_local! {
 /// Calls a closure of the client's for a name. It may run compiled code.
 pub(crate) fn call<R>(name: &Arc<str>, work: impl FnOnce() -> R) -> Result<R, Error> {
     PANIC.set(None);
-    let result = workers::as_program(|| catch_unwind(AssertUnwindSafe(work)));
+    let result = {
+        let _outside = fork::outside();
+        workers::as_program(|| catch_unwind(AssertUnwindSafe(work)))
+    };
     result.map_err(|payload| {
         PANIC.set(Some(payload));
         Error::Panicked { name: name.clone() }

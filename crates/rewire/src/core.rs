@@ -18,7 +18,7 @@ use crate::first_call;
 use crate::foresight::Foresight;
 use crate::gate::Gates;
 use crate::ledger::LibraryId;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, ThreadKey};
 use crate::observe::LinkObserver;
 use crate::options::Options;
 use crate::outside::Resolver;
@@ -32,7 +32,9 @@ use crate::sync::{Signal, lock};
 use crate::unit::{Unit, UnitKey, UnitPlace};
 use crate::workers::Workers;
 
+/// Fields are dropped in their order.
 pub(crate) struct Core {
+    _enter: fork::EnterWhenDropped,
     pub(crate) memory: Arc<CodeMemory>,
     pub(crate) slots: Slots,
     ledger: Mutex<Ledger>,
@@ -58,6 +60,7 @@ pub(crate) struct Core {
     pub(crate) demangled: Demangled,
     pub(crate) history: History,
     pub(crate) reclaimer: Reclaimer,
+    _leave: fork::LeaveWhenDropped,
 }
 
 impl std::fmt::Debug for Core {
@@ -80,6 +83,7 @@ impl Core {
         let unwind = UnwindTable::new(memory.reach())
             .ok_or_else(|| Error::Internal("there are too many engines".to_owned()))?;
         let core = Arc::new(Self {
+            _enter: fork::EnterWhenDropped,
             slots,
             ledger: Mutex::new(Ledger::new()),
             changed: Signal::default(),
@@ -101,17 +105,22 @@ impl Core {
             history: History::new(options.undo_depth),
             reclaimer: Reclaimer::default(),
             memory,
+            _leave: fork::LeaveWhenDropped,
         });
         core.workers.belong_to(&core);
         core.describe_stubs()?;
         core.place_dso_handle(LibraryId::MAIN)?;
         first_call::register(&core);
-        fork::prepare();
         Ok(core)
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
+    }
+
+    /// In a forked child: what other threads had begun is nobody's any more.
+    pub(crate) fn forget_other_threads(&self) {
+        self.ledger().forget_other_threads(ThreadKey::mine());
     }
 
     /// Before the process ends: whoever observes is told of everything, by the threads that do

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::events::Why;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
 use crate::link::{self, Object, Purpose};
+use crate::process::fork;
 use crate::process::quiet::BlockedSignals;
 use crate::sync::lock;
 use crate::unit::{Scope, Unit, UnitKey};
@@ -69,6 +70,7 @@ impl Core {
                 .filter_map(|_| {
                     let work = || {
                         workers::work_alone();
+                        let _inside = fork::hold_off();
                         work()
                     };
                     thread::Builder::new().spawn_scoped(scope, work).ok()
@@ -76,6 +78,7 @@ impl Core {
                 .collect();
             drop(blocked);
             let mut result = work();
+            let _outside = fork::outside();
             for helper in helpers {
                 let panicked = || Error::Internal("a compile thread panicked".to_owned());
                 let helped = helper.join().unwrap_or_else(|_| Err(panicked()));

@@ -57,6 +57,7 @@ impl Engine {
     ///
     /// No address space, or more than 64 engines in the process.
     pub fn new(options: Options) -> Result<Self, Error> {
+        let _inside = fork::hold_off();
         Ok(Self {
             core: HeldEngine::new(Core::new(options)?),
         })

@@ -148,15 +148,17 @@ fn callers(core: &Core, call: FirstCall) -> Vec<String> {
     let from = frames.iter().position(|frame| *frame == call.caller);
     let alone = [call.caller];
     let frames = from.map_or(&alone[..], |from| &frames[from..]);
-    let ledger = core.ledger();
+    // Below a gate is the client that called.
+    let compiled = |inside| {
+        let ledger = core.ledger();
+        let (_, defined) = ledger.definition_at(inside)?;
+        let is_gate = gate::is_one(&ledger, defined.entry);
+        Some((!is_gate).then(|| ledger.entry(defined.entry).label().to_owned()))
+    };
+    // The host's loader has a lock of its own, so the ledger's isn't held.
     let names = frames.iter().map_while(|frame| {
         let inside = frame.checked_add_signed(-1)?;
-        match ledger.definition_at(inside) {
-            // Below a gate is the client that called.
-            Some((_, defined)) if gate::is_one(&ledger, defined.entry) => None,
-            Some((_, defined)) => Some(ledger.entry(defined.entry).label().to_owned()),
-            None => host::describe(inside),
-        }
+        compiled(inside).unwrap_or_else(|| host::describe(inside))
     });
     names.take(SHOWN).collect()
 }

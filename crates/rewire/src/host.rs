@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 
 use rewire_memory::ExecAddr;
 
-use crate::process::supplied;
+use crate::process::{fork, supplied};
 
 /// What the host has under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,11 @@ pub(crate) fn find(name: &str, thread_local: bool) -> Option<HostSymbol> {
         return Some(HostSymbol::Address(address));
     }
     let c_name = CString::new(name).ok()?;
+    // The loader may be waiting for a library's constructor.
+    let outside = fork::outside();
     // SAFETY: the name is a C string.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c_name.as_ptr()) };
+    drop(outside);
     if found.is_null() {
         return supplied::where_host_has_none(name)
             .map(HostSymbol::Address)
@@ -74,6 +77,7 @@ fn thread_place(address: ExecAddr) -> Option<HostSymbol> {
         address: address.get(),
         found: None,
     };
+    let _outside = fork::outside();
     // SAFETY: the callback fits, and the data outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
     search.found
@@ -81,6 +85,7 @@ fn thread_place(address: ExecAddr) -> Option<HostSymbol> {
 
 /// The host's name for a place in it, for messages.
 pub(crate) fn describe(address: ExecAddr) -> Option<String> {
+    let _outside = fork::outside();
     // SAFETY: the structure is plain data that `dladdr` fills in; its strings live as long as
     // their library.
     unsafe {
@@ -103,6 +108,7 @@ pub(crate) fn load_library(path: &str) -> Result<(), String> {
     let Ok(c_path) = CString::new(path) else {
         return Err("the name contains a zero byte".to_owned());
     };
+    let _outside = fork::outside();
     // SAFETY: constructors of the library run; that is what loading it means.
     unsafe {
         if libc::dlopen(c_path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_GLOBAL).is_null() {

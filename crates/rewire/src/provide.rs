@@ -14,6 +14,7 @@ use crate::host::{self, HostSymbol};
 use crate::ledger::{Definition, EntryId, State, ThreadKey};
 use crate::link::enter_host;
 use crate::outside::{Found, LazyIr};
+use crate::process::fork;
 use crate::recording::span_since;
 use crate::unit::Unit;
 
@@ -183,7 +184,7 @@ impl Core {
                         *waiting = Some((name, Instant::now()));
                     }
                     ledger.waiting.insert(me, id);
-                    ledger = self.changed.wait(ledger);
+                    ledger = self.changed.wait(ledger, || self.ledger());
                     ledger.waiting.remove(&me);
                 }
                 State::Absent => break,
@@ -283,6 +284,7 @@ impl Core {
     fn choose(&self, resolver: EntryId) -> Result<ExecAddr, Error> {
         let (resolver, _) = self.ledger().target(resolver);
         let address = self.provide(resolver, None)?;
+        let _outside = fork::outside();
         // SAFETY: the unit says that this is the resolver of an indirect function, which takes
         // nothing and returns an address (LangRef, "IFuncs").
         let chosen = unsafe {

@@ -4,38 +4,59 @@
 //! a lock guards is consistent between its operations: each checks first and changes then.
 
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
 
-use rewire_sync::{Condvar, Mutex, MutexGuard};
+use rewire_sync::{Mutex, MutexGuard};
+
+use crate::process::fork;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tells threads that what one lock guards has changed. Telling makes no system call when nobody
-/// waits, which a `Condvar` alone does.
+/// waits.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
-    condvar: Condvar,
-    /// How many threads wait; changed with the lock held.
-    waiting: AtomicUsize,
+    /// How often something has changed.
+    changes: AtomicUsize,
+    waiting: Mutex<Vec<Thread>>,
+    /// Whether the list has anyone.
+    are_waiting: AtomicBool,
 }
 
 impl Signal {
-    /// Gives the lock up until something has changed. It must be the same lock each time.
-    pub(crate) fn wait<'m, T>(&self, guard: MutexGuard<'m, T>) -> MutexGuard<'m, T> {
-        // The lock orders these with the load in `notify_all`: whoever changes something after
-        // this thread gave the lock up sees that it waits.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let guard = self.condvar.wait(guard);
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        guard.unwrap_or_else(PoisonError::into_inner)
+    /// Gives the lock up until something has changed, and takes it again by `lock_again`. It must be the
+    /// same lock each time. Meanwhile this thread is outside of the engine.
+    pub(crate) fn wait<'m, T>(
+        &self,
+        guard: MutexGuard<'m, T>,
+        lock_again: impl FnOnce() -> MutexGuard<'m, T>,
+    ) -> MutexGuard<'m, T> {
+        let seen = self.changes.load(Ordering::SeqCst);
+        {
+            let mut waiting = lock(&self.waiting);
+            waiting.push(thread::current());
+            self.are_waiting.store(true, Ordering::SeqCst);
+        }
+        drop(guard);
+        let outside = fork::outside();
+        // Either whoever changes something sees that this thread waits, or this thread sees the change.
+        while self.changes.load(Ordering::SeqCst) == seen {
+            thread::park();
+        }
+        drop(outside);
+        lock_again()
     }
 
     /// Wakes those who wait. To be called after the change, which was made with the lock held.
     pub(crate) fn notify_all(&self) {
-        if self.waiting.load(Ordering::Relaxed) > 0 {
-            self.condvar.notify_all();
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        if self.are_waiting.load(Ordering::SeqCst) {
+            let mut waiting = lock(&self.waiting);
+            self.are_waiting.store(false, Ordering::SeqCst);
+            waiting.drain(..).for_each(|thread| thread.unpark());
         }
     }
 }
@@ -57,7 +78,7 @@ mod tests {
                     let (state, changed) = &*shared;
                     let mut state = lock(state);
                     while *state < 100 {
-                        state = changed.wait(state);
+                        state = changed.wait(state, || lock(&shared.0));
                     }
                 })
             })
@@ -69,6 +90,6 @@ mod tests {
         for waiter in waiters {
             waiter.join().unwrap();
         }
-        assert_eq!(shared.1.waiting.load(Ordering::Relaxed), 0);
+        assert!(lock(&shared.1.waiting).is_empty());
     }
 }

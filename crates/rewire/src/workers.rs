@@ -149,6 +149,7 @@ impl Workers {
             )
         };
         asleep.iter().for_each(Thread::unpark);
+        let _outside = fork::outside();
         for thread in threads.into_iter().chain(ended) {
             // The last handle to the engine may have been a thread's own; and a thread that is the last
             // of the process calls this when its thread-local variables are gone.

@@ -211,7 +211,7 @@ impl<'c> Work<'c> {
                 return Err(Error::Changing { name });
             }
             self.waited.get_or_insert_with(|| (name, Instant::now()));
-            ledger = core.changed.wait(ledger);
+            ledger = core.changed.wait(ledger, || core.ledger());
         }
     }
 

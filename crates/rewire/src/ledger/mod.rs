@@ -152,6 +152,19 @@ impl Ledger {
         false
     }
 
+    /// Gives up what all threads but this one were making, changing, or waiting for: there are none.
+    pub(crate) fn forget_other_threads(&mut self, me: ThreadKey) {
+        for entry in self.entries.values_mut() {
+            if matches!(entry.state, State::Pending(owner) if owner != me) {
+                entry.state = State::Absent;
+            }
+            if entry.changing.is_some_and(|owner| owner != me) {
+                entry.changing = None;
+            }
+        }
+        self.waiting.retain(|owner, _| *owner == me);
+    }
+
     /// Whether this thread is making a definition.
     pub(crate) fn is_pending_here(&self, id: EntryId) -> bool {
         matches!(self.entry(id).state, State::Pending(owner) if owner == ThreadKey::mine())

@@ -9,6 +9,7 @@ mod contending;
 mod dropping;
 mod endless;
 mod engine;
+mod forking_beside;
 mod frozen;
 mod giving_up;
 mod handing_back;
