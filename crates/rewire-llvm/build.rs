@@ -12,6 +12,7 @@ const SOURCES: &[&str] = &[
     "text.cpp",
     "extract.cpp",
     "lower.cpp",
+    "coroutines.cpp",
     "plain.cpp",
     "printer.cpp",
     "sequence.cpp",

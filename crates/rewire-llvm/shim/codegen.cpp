@@ -1,5 +1,6 @@
 // From an extracted module to an object: IR passes, slot calls, code generation.
 
+#include "coroutines.h"
 #include "index.h"
 #include "lower.h"
 #include "plain.h"
@@ -233,6 +234,7 @@ void rewire_set_layout(const RewireTarget *target, LLVMModuleRef module) {
 void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
   Module &M = *unwrap(module);
   rewire_keep_callers(M);
+  rewire_count_frames(M);
   const RewireLowerings lowerings = rewire_lowerings(M);
   if (codegen->level == 0 && !lowerings.any()) {
     bool inlines = false;
@@ -270,6 +272,7 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, groups, modules);
+  rewire_count_frames(M);
   RewireLowerings lowerings = rewire_lowerings(M);
   // The default pipeline splits coroutines at the best moment, but has nothing for the others.
   lowerings.coroutines = false;

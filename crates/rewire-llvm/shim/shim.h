@@ -110,6 +110,9 @@ void rewire_extract_in_place(RewireIndex *index, size_t root, const uint8_t *sta
 // Whether something stands before a function's first instruction or is it: prefix data, prologue
 // data.
 bool rewire_has_front(LLVMValueRef global);
+// Whether a function is part of a coroutine that was split already, and whether its frames can be
+// counted.
+bool rewire_is_coroutine_part(LLVMValueRef global, bool *is_counted);
 // A module with the front of a function: its prefix and prologue data, and a jump through its
 // slot. What takes the function's address finds the data there.
 bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *states,

@@ -121,6 +121,7 @@ unsafe extern "C" {
     pub(crate) fn rewire_is_all(index: *const RewireIndex, root: usize) -> bool;
     pub(crate) fn rewire_extract_in_place(index: *mut RewireIndex, root: usize, states: *const u8);
     pub(crate) fn rewire_has_front(global: LLVMValueRef) -> bool;
+    pub(crate) fn rewire_is_coroutine_part(global: LLVMValueRef, is_counted: *mut bool) -> bool;
     pub(crate) fn rewire_extract_front(
         index: *mut RewireIndex,
         function: usize,

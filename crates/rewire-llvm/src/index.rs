@@ -73,6 +73,9 @@ pub struct Global {
     pub contract: Arc<Contract>,
     /// A function with prefix or prologue data: its address has to lead to them.
     pub has_front: bool,
+    /// Whether it is part of a coroutine that the front end has split: what goes on with a suspended
+    /// one, or ends it.
+    pub coroutine: Option<CoroutinePart>,
     /// What it is.
     pub kind: GlobalKind,
 }
@@ -83,6 +86,15 @@ impl Global {
     pub fn is_local(&self) -> bool {
         self.linkage == Linkage::Local || self.name.is_empty()
     }
+}
+
+/// How a function that is part of a coroutine is known to be in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoroutinePart {
+    /// Frames of the coroutine are counted where they begin and where they end.
+    Counted,
+    /// Nothing tells where a frame ends.
+    Uncounted,
 }
 
 /// What a global is.
@@ -209,6 +221,10 @@ impl Reader<'_> {
         } else {
             self.kind(value, kind, ordinal)
         };
+        // LLVM gives parts such names, and makes them local.
+        let is_part_name = !is_declaration
+            && linkage == LLVMLinkage::LLVMInternalLinkage
+            && (name.contains('.') || name.ends_with('_'));
         Ok(Global {
             name,
             is_definition: !is_declaration && !is_available,
@@ -235,6 +251,7 @@ impl Reader<'_> {
             contract: self.contracts.of(value),
             // SAFETY: `value` is a global of a live module.
             has_front: unsafe { ffi::rewire_has_front(value) },
+            coroutine: part_of_coroutine(value, is_part_name),
             kind,
         })
     }
@@ -329,6 +346,18 @@ impl Reader<'_> {
         });
         printed.clone()
     }
+}
+
+fn part_of_coroutine(value: LLVMValueRef, is_candidate: bool) -> Option<CoroutinePart> {
+    let mut is_counted = false;
+    // SAFETY: `value` is a global of a live module.
+    let is_part =
+        is_candidate && unsafe { ffi::rewire_is_coroutine_part(value, &raw mut is_counted) };
+    is_part.then_some(if is_counted {
+        CoroutinePart::Counted
+    } else {
+        CoroutinePart::Uncounted
+    })
 }
 
 fn comdat(value: LLVMValueRef) -> Option<Arc<str>> {

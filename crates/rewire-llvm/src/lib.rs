@@ -37,5 +37,5 @@ pub use contents::{Contents, GlobalUse};
 pub use contract::Contract;
 pub use diagnostics::set_fatal_error_hook;
 pub use error::LlvmError;
-pub use index::{Global, GlobalKind, Linkage, ModuleIndex, Structor, Visibility};
+pub use index::{CoroutinePart, Global, GlobalKind, Linkage, ModuleIndex, Structor, Visibility};
 pub use module::{Extracted, GlobalState, Module, Ordinal, Source, Verified};

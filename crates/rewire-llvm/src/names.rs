@@ -6,6 +6,7 @@
 //! | `NAME.rewire.N` | the local or unnamed global with ordinal N of the unit (NAME for people) |
 //! | either, then `.rewire.slot` | the word that holds the function's current entry |
 //! | either, then `.rewire.front` | what stands at the function's address, if it has prefix data |
+//! | either, then `.rewire.frames` | the counts of frames of the coroutine that the function is part of |
 //! | either, then `.rewire.self` | the function, as its own body names it: never the body |
 
 use crate::module::Ordinal;
@@ -39,6 +40,8 @@ pub enum Aspect {
     Slot,
     /// The definition of what stands at its address.
     Front,
+    /// The counts of frames of its unit's coroutines.
+    Frames,
 }
 
 /// Reads the name of a symbol.
@@ -55,6 +58,7 @@ pub fn meaning(symbol: &str) -> Meaning<'_> {
         Some((base, "slot")) => (base, Aspect::Slot),
         Some((base, "self")) => (base, Aspect::FromItself),
         Some((base, "front")) => (base, Aspect::Front),
+        Some((base, "frames")) => (base, Aspect::Frames),
         _ => (symbol, Aspect::Itself),
     };
     let local = marked(base).and_then(|(_, digits)| {

@@ -9,6 +9,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rewire_object::{ExecAddr, Segment};
 use rewire_sync::{Mutex, MutexGuard};
@@ -376,6 +377,20 @@ impl CodeMemory {
             usage.quarantined += region.space().quarantined();
         }
         usage
+    }
+
+    /// Reads an aligned word of memory in use, all of it at once: compiled code may be writing it.
+    #[must_use]
+    pub fn load(&self, address: ExecAddr) -> Option<u64> {
+        let bytes = address.get()..address.get().checked_add(8)?;
+        let is_inside = address.get().is_multiple_of(8)
+            && RegionKind::ALL
+                .iter()
+                .any(|kind| self.lock(*kind).space().is_used(&bytes));
+        // SAFETY: the word was given out, so it is mapped and readable; it is aligned.
+        is_inside.then(|| unsafe {
+            AtomicU64::from_ptr(address.get() as *mut u64).load(Ordering::Acquire)
+        })
     }
 
     /// Reads bytes of memory in use, for checks and inspection.

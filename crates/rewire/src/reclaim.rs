@@ -79,7 +79,7 @@ impl Core {
     }
 
     fn reclaim_now(&self, caller: &Caller, last: &mut Left) -> Reclaimed {
-        let retired = self.ledger().retired(&self.slots);
+        let retired = self.ledger().retired(&self.slots, &self.memory);
         let mut ranges: Vec<(Range<ExecAddr>, usize)> = Vec::new();
         for (place, piece) in retired.iter().enumerate() {
             if piece.holder.is_none() {
@@ -117,7 +117,7 @@ impl Core {
         }
         let freed = {
             let mut ledger = self.ledger();
-            let freed = ledger.free(&clean);
+            let freed = ledger.free(&clean, &self.memory);
             for piece in clean.iter().filter(|piece| ledger.is_there(piece)) {
                 let namer = match piece.what {
                     Piece::Unit(unit) => ledger.namer_of(unit),
@@ -138,7 +138,7 @@ impl Core {
 
     /// What is retired and not given back.
     pub(crate) fn retired(&self) -> Vec<RetiredCode> {
-        let retired = self.ledger().retired(&self.slots);
+        let retired = self.ledger().retired(&self.slots, &self.memory);
         retired
             .iter()
             .map(|piece| describe(piece, piece.holder.clone()))

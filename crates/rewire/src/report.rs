@@ -133,6 +133,9 @@ pub struct Report {
     /// Retired bodies that were compiled together with others, of which some are in force: their
     /// memory is given back together.
     pub definitions_beside: u64,
+    /// Coroutines that are suspended in bodies which nobody enters any more: each keeps its body, for
+    /// ever if it is never destroyed.
+    pub suspended_coroutines: u64,
     /// Addresses of functions that left and that somebody may still know: each keeps its stub.
     pub tombstones: u64,
     /// Bytes of variables and constants of former bodies, which stay because somebody may have been
@@ -183,6 +186,7 @@ impl Report {
             definitions_retired: counts.definitions_retired,
             definitions_freed: counts.definitions_freed,
             definitions_beside: ledger.definitions_beside(),
+            suspended_coroutines: ledger.suspended_coroutines(&core.memory),
             tombstones: ledger.tombs() as u64,
             bytes_kept: counts.bytes_kept,
             relocations_applied: counts.relocations_applied,

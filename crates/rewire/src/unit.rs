@@ -14,7 +14,7 @@ use slotmap::{Key, new_key_type};
 
 use crate::error::Error;
 use crate::labels::defined_in;
-use crate::ledger::{EntryId, LibraryId, Standing};
+use crate::ledger::{EntryId, FrameCounts, LibraryId, Standing};
 use crate::sync::lock;
 
 new_key_type! {
@@ -116,6 +116,8 @@ pub(crate) struct Unit {
     /// The C library knows handlers of forks of this unit's.
     pub(crate) has_fork_handlers: AtomicBool,
     pub(crate) inherited: Inherited,
+    /// The frames of those of its coroutines that the front end has split.
+    pub(crate) frame_counts: OnceLock<(EntryId, FrameCounts)>,
     /// Locals by the name that people gave them: inline assembly knows them by no other.
     locals: OnceLock<HashMap<Arc<str>, EntryId, FxBuildHasher>>,
     /// The names that assembly in its functions defines, once somebody misses one.
@@ -147,6 +149,7 @@ impl Unit {
             has_placed_assembly: AtomicBool::new(false),
             has_fork_handlers: AtomicBool::new(false),
             inherited,
+            frame_counts: OnceLock::new(),
             locals: OnceLock::new(),
             labels: OnceLock::new(),
             own_copies: Mutex::default(),

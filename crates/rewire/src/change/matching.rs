@@ -53,7 +53,10 @@ fn likeness(
         return None;
     }
     let (name, what) = match global.kind {
-        GlobalKind::Function if functions => (&*global.name, What::Function),
+        // A suspended coroutine goes on with the parts that were made with it.
+        GlobalKind::Function if functions && global.coroutine.is_none() => {
+            (&*global.name, What::Function)
+        }
         GlobalKind::Variable { constant: true, .. } => {
             let value = module.value_text(ordinal);
             // What it names has names that say little, too.

@@ -14,8 +14,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use rewire_llvm::CoroutinePart;
 use rewire_memory::unwind::UnwindRegistration;
-use rewire_memory::{ExecAddr, RegionKind, SlotId, Slots};
+use rewire_memory::{CodeMemory, ExecAddr, RegionKind, SlotId, Slots};
 use rustc_hash::FxHashSet;
 
 use super::election::is_local;
@@ -27,8 +28,8 @@ use crate::unit::{Unit, UnitKey};
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
     /// Blocks with code, and none of it in force.
-    blocks: Vec<BlockId>,
-    units: Vec<UnitKey>,
+    pub(super) blocks: Vec<BlockId>,
+    pub(super) units: Vec<UnitKey>,
     /// Bytes of those blocks' code.
     bytes: u64,
 }
@@ -45,6 +46,8 @@ pub(crate) struct Retired {
     pub(crate) label: Arc<str>,
     /// Who needs it, if it isn't threads.
     pub(crate) holder: Option<Arc<str>>,
+    /// How many frames of its coroutines ever began.
+    frames_begun: u64,
 }
 
 /// See the module's documentation.
@@ -225,7 +228,7 @@ impl Ledger {
     }
 
     /// What waits to be given back, with what is known of who needs it.
-    pub(crate) fn retired(&mut self, slots: &Slots) -> Vec<Retired> {
+    pub(crate) fn retired(&mut self, slots: &Slots, memory: &CodeMemory) -> Vec<Retired> {
         let mut blocks = std::mem::take(&mut self.leaving.blocks);
         blocks.retain(|id| self.blocks.contains_key(*id));
         let mut retired = Vec::with_capacity(blocks.len());
@@ -233,20 +236,22 @@ impl Ledger {
             let block = &self.blocks[*id];
             let code = block.memory.code.clone();
             let standing = self.record(block.unit).map(|record| record.standing);
+            let frames = self.frames_of_block(block, memory);
             let holder = match standing {
                 Some(Standing::Leaving) => continue,
-                _ if block.pins > 0 => Some("a pinned address"),
+                _ if block.pins > 0 => Some("a pinned address".into()),
                 // It leaves as a whole or comes back: its bodies call one another.
-                Some(Standing::Withdrawn) => Some("a change that can be undone"),
+                Some(Standing::Withdrawn) => Some("a change that can be undone".into()),
                 // Code that came after its unit had gone stands alone as well.
-                _ => None,
+                _ => frames.holder(),
             };
             retired.push(Retired {
                 what: Piece::Block(*id),
                 code: Vec::from_iter((!code.is_empty()).then_some(code)),
                 stubs: Vec::new(),
                 label: self.label_of(block),
-                holder: holder.map(Arc::from),
+                holder,
+                frames_begun: frames.begun,
             });
         }
         self.leaving.blocks = blocks;
@@ -261,7 +266,8 @@ impl Ledger {
                 code: code.filter(|code| !code.is_empty()).collect(),
                 stubs: self.stubs_of(&record.unit, slots),
                 label: label_of(&record.unit.name),
-                holder: self.holder_of(id),
+                holder: self.holder_of(id, memory),
+                frames_begun: self.frames_of_unit(&record.unit, memory).begun,
             });
         }
         retired
@@ -305,7 +311,7 @@ impl Ledger {
     }
 
     /// Who besides threads needs something of a leaving unit.
-    fn holder_of(&self, id: UnitKey) -> Option<Arc<str>> {
+    fn holder_of(&self, id: UnitKey, memory: &CodeMemory) -> Option<Arc<str>> {
         let record = self.record(id)?;
         if record.holds > 0 {
             return Some("a change that can be undone".into());
@@ -319,16 +325,16 @@ impl Ledger {
                 return Some("a pinned address".into());
             }
         }
-        None
+        self.frames_of_unit(&record.unit, memory).holder()
     }
 
     /// Which of the leaving units can go if no thread is in `clean` ones: those that nobody else
     /// names, or who goes as well.
-    fn unneeded(&self, clean: &FxHashSet<UnitKey>) -> FxHashSet<UnitKey> {
+    fn unneeded(&self, clean: &FxHashSet<UnitKey>, memory: &CodeMemory) -> FxHashSet<UnitKey> {
         let mut going: FxHashSet<UnitKey> = clean
             .iter()
             .copied()
-            .filter(|id| self.holder_of(*id).is_none())
+            .filter(|id| self.holder_of(*id, memory).is_none())
             .collect();
         loop {
             let needed: Vec<UnitKey> = going
@@ -409,26 +415,37 @@ impl Ledger {
         }
     }
 
-    /// Takes out what no thread is in.
-    pub(crate) fn free(&mut self, clean: &[Retired]) -> Freed {
+    /// Takes out what no thread is in, unless coroutines began in it since it was found retired: who
+    /// resumes one may have been looked at before.
+    pub(crate) fn free(&mut self, clean: &[Retired], memory: &CodeMemory) -> Freed {
         let mut freed = Freed::default();
         let mut units = FxHashSet::default();
         for piece in clean {
             match piece.what {
-                Piece::Block(id) => self.free_code(id, &mut freed),
+                Piece::Block(id) => {
+                    let block = self.block(id);
+                    let frames = block.map(|block| self.frames_of_block(block, memory));
+                    if frames.is_some_and(|frames| frames.begun == piece.frames_begun) {
+                        self.free_code(id, &mut freed);
+                    }
+                }
                 Piece::Unit(id) => {
                     // Its bodies may have called something for the first time meanwhile.
                     let code = self.record(id).map_or(0, |record| {
                         let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
                         blocks.filter(|block| !block.memory.code.is_empty()).count()
                     });
-                    if code == piece.code.len() {
+                    let unit = self.unit(id);
+                    let frames = unit.map(|unit| self.frames_of_unit(unit, memory));
+                    if code == piece.code.len()
+                        && frames.is_some_and(|frames| frames.begun == piece.frames_begun)
+                    {
                         units.insert(id);
                     }
                 }
             }
         }
-        for id in self.unneeded(&units) {
+        for id in self.unneeded(&units, memory) {
             self.free_unit(id, &mut freed);
         }
         self.leaving.units.retain(|id| self.units.contains_key(*id));
@@ -564,16 +581,22 @@ impl Ledger {
             }
         }
         self.stop_borrowing(id);
-        for (ordinal, _) in unit.index.numbered() {
+        for (ordinal, global) in unit.index.numbered() {
             let Some(entry) = unit.entry(ordinal) else {
                 continue;
             };
+            // Only frames had the addresses of these, and they are gone.
+            let is_forgotten = global.coroutine == Some(CoroutinePart::Counted);
+            self.entry_mut(entry).has_escaped &= !is_forgotten;
             self.unmention(entry, id, ordinal);
             self.free_if_over(entry, unit.is_own(ordinal), freed);
         }
         for (_, entry) in unit.own_copies() {
             freed.entries.push(entry);
             self.free_if_over(entry, true, freed);
+        }
+        if let Some(counts) = self.free_frame_counts(&unit) {
+            freed.memory.push((RegionKind::Data, counts));
         }
         freed.entries.extend(unit.entries.iter().flatten());
         self.units.remove(id);

@@ -10,6 +10,7 @@
 //! microseconds; never while LLVM works, a library is searched, or the program runs.
 
 mod borrowing;
+mod coroutines;
 mod election;
 mod entry;
 mod history;
@@ -32,6 +33,7 @@ use rewire_memory::{ExecAddr, MemoryError, SlotId, Slots};
 use rustc_hash::FxBuildHasher;
 use slotmap::SlotMap;
 
+pub(crate) use coroutines::{BLOCK_COUNTS, FrameCounts};
 pub(crate) use entry::{Definition, Entry, EntryId, State, ThreadKey};
 pub use entry::{EntryKind, Generation};
 pub(crate) use history::{Former, Given};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind};
 
-use super::{BlockId, EntryId, EntryKind, Ledger, Use, UseAspect, UseRef};
+use super::{BlockId, EntryId, EntryKind, FrameCounts, Ledger, Use, UseAspect, UseRef};
 use crate::unit::UnitKey;
 
 /// Where the three segments of a linked object lie; each may be empty.
@@ -37,6 +37,8 @@ pub(crate) struct Block {
     pub(crate) folds: Vec<EntryId>,
     /// The number of its thread-local variables' module.
     pub(crate) thread_module: Option<u64>,
+    /// Where the frames of the coroutines are counted whose parts are here.
+    pub(crate) frame_counts: Option<FrameCounts>,
     /// How many definitions in force have code here.
     pub(crate) live_code: u32,
     /// How many definitions in force are here, thread-local variables among them.

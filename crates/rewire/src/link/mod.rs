@@ -167,7 +167,7 @@ fn complete(
     }
     let mut ledger = core.ledger();
     for parsed in &mut batch {
-        parsed.resolve(&mut ledger, purpose.planned())?;
+        parsed.resolve(&core.memory, &mut ledger, purpose.planned())?;
     }
     let needs = Needs::find(&ledger, purpose.planned(), &batch, absent);
     if needs.is_empty() {

@@ -11,7 +11,10 @@ use super::gather::is_defined;
 use super::resolve::{self, Parsed};
 use super::{ArrayPiece, Linked, Origin, Purpose, Staged};
 use crate::core::Core;
-use crate::ledger::{Block, BlockId, Defined, EntryId, Ledger, Memory, State, Use, UseAspect};
+use crate::ledger::{
+    BLOCK_COUNTS, Block, BlockId, Defined, EntryId, FrameCounts, Ledger, Memory, State, Use,
+    UseAspect,
+};
 use crate::observe::LinkRecord;
 use crate::process::thread_local;
 use crate::recording::{self, Published};
@@ -296,11 +299,19 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         unwind: None,
         folds: folds.filter_map(|one| unit.entry(*one)).collect(),
         thread_module: thread_module(one),
+        frame_counts: frame_counts(parsed, one),
         live_code: 0,
         live: 0,
         pins: 0,
         has_labels: false,
     }
+}
+
+/// Where the object counts the frames of its own coroutines.
+fn frame_counts(parsed: &Parsed<'_>, one: &Staged<'_>) -> Option<FrameCounts> {
+    let mut symbols = parsed.graph.symbol_ids();
+    let (id, _) = symbols.find(|(_, symbol)| symbol.name == BLOCK_COUNTS)?;
+    one.address(parsed, id).map(FrameCounts)
 }
 
 fn defines(one: &Staged<'_>, entry: EntryId) -> bool {

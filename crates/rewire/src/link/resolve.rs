@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rewire_llvm::Linkage;
 use rewire_llvm::names::{self, Aspect, GlobalRef};
+use rewire_memory::CodeMemory;
 use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolKind, SymbolPlace};
 use smallvec::SmallVec;
 
@@ -62,6 +63,7 @@ impl<'a> Parsed<'a> {
     /// Asks the ledger for the meaning of each symbol, if that wasn't done yet.
     pub(crate) fn resolve(
         &mut self,
+        memory: &CodeMemory,
         ledger: &mut Ledger,
         planned: Option<&Planned>,
     ) -> Result<(), Error> {
@@ -71,7 +73,7 @@ impl<'a> Parsed<'a> {
         let mut meanings = SmallVec::with_capacity(self.graph.symbols.len());
         for (id, symbol) in self.graph.symbol_ids() {
             let is_common = self.graph.is_common(id);
-            let meaning = meaning_of(ledger, planned, self.object, symbol, is_common)?;
+            let meaning = meaning_of(memory, ledger, planned, self.object, symbol, is_common)?;
             meanings.push(meaning);
         }
         self.meanings = meanings;
@@ -80,6 +82,7 @@ impl<'a> Parsed<'a> {
 }
 
 fn meaning_of(
+    memory: &CodeMemory,
     ledger: &mut Ledger,
     planned: Option<&Planned>,
     object: &Object,
@@ -107,10 +110,14 @@ fn meaning_of(
             None => named(ledger, unit, name),
         },
     };
+    let entry = match meant.aspect {
+        Aspect::Frames => ledger.frame_counts_of(entry, unit, memory)?,
+        _ => entry,
+    };
     ledger.import(entry);
     let aspect = match meant.aspect {
         Aspect::Slot => UseAspect::Slot,
-        Aspect::Itself | Aspect::FromItself | Aspect::Front => UseAspect::Address,
+        Aspect::Itself | Aspect::FromItself | Aspect::Front | Aspect::Frames => UseAspect::Address,
     };
     Ok(Some(Meaning {
         entry,

@@ -6,6 +6,7 @@ mod brought_units;
 mod changes;
 mod changing;
 mod contending;
+mod coroutines;
 mod dropping;
 mod endless;
 mod engine;
