@@ -12,6 +12,7 @@
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/CodeGen/MachineModuleInfo.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Statepoint.h"
@@ -143,6 +144,27 @@ private:
   SmallVector<char, 0> written;
 };
 
+// Whether some assembly has labels that are numbers.
+static bool hasNumberedLabel(StringRef assembly) {
+  for (size_t colon = assembly.find(':'); colon != StringRef::npos;
+       colon = assembly.find(':', colon + 1))
+    if (colon > 0 && isDigit(assembly[colon - 1]))
+      return true;
+  return false;
+}
+
+static bool hasNumberedLabels(const Module &module) {
+  if (hasNumberedLabel(module.getModuleInlineAsm()))
+    return true;
+  for (const Function &function : module)
+    for (const Instruction &instruction : instructions(function))
+      if (auto *call = dyn_cast<CallBase>(&instruction))
+        if (auto *piece = dyn_cast<InlineAsm>(call->getCalledOperand()))
+          if (hasNumberedLabel(piece->getAsmString()))
+            return true;
+  return false;
+}
+
 struct RewireCodegen {
   unsigned level;
   std::unique_ptr<TargetMachine> machine;
@@ -178,7 +200,11 @@ struct RewireCodegen {
     stream.clear();
     if (!passes)
       prepareFull();
+    // What such labels stand for is kept beyond the module that has them, in memory that isn't.
+    const bool isSpent = hasNumberedLabels(module);
     passes->run(module);
+    if (isSpent)
+      passes.reset();
   }
 };
 
