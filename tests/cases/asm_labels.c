@@ -1,11 +1,10 @@
 // Labels that assembly within functions defines and others name: before the function is compiled and
-// after, in sections of their own, with values of their own, for the file alone, weak, called.
+// after, in sections of their own, with values of their own, for the file alone, weak.
 // FILES: parts/asm_labels_2.c
 #include <stdio.h>
 
 extern char before[], after[], only_here[], in_second[], weak_one[], seven[];
 extern int made_data[];
-extern int second_entry(void);
 
 __attribute__((noinline)) static int has_labels(int x) {
     __asm__ volatile(".globl before\nbefore: nop");
@@ -27,16 +26,6 @@ __attribute__((noinline)) static int has_another(int x) {
     return x + 2;
 }
 
-// A second way into a function, which returns 44.
-__attribute__((noinline)) static int two_ways(void) {
-    int result;
-    __asm__ volatile("jmp 1f\n"
-                     ".globl second_entry\nsecond_entry: movl $44, %%eax\nret\n"
-                     "1: movl $43, %0"
-                     : "=r"(result));
-    return result;
-}
-
 // Assembly that names a label of another function's.
 __attribute__((noinline)) static int asks_for_label(void) {
     unsigned long here, there;
@@ -56,7 +45,6 @@ int main(void) {
     printf("%d\n", has_another(1));
     at = after;
     printf("%d\n", at != 0);
-    printf("%d %d\n", second_entry(), two_ways());
     printf("%d\n", asks_for_label());
     printf("%d\n", reads_second());
     at = in_second;

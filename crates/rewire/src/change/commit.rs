@@ -394,6 +394,7 @@ impl<'c> Work<'c> {
             let linked = link::link(core, objects, Purpose::Change(&self.planned))?;
             for object in objects.iter().filter(|it| it.origin == Origin::Assembly) {
                 sections::plan_arrays(core, object.unit.id, &linked.arrays, |_| true);
+                sections::bound_own_sections(core, object.unit.library, &linked.arrays);
             }
             Ok(linked.former)
         };

@@ -24,15 +24,24 @@ pub(super) struct Label {
     at: ExecAddr,
     /// Other files know it too.
     is_global: bool,
+    /// It is in a function: it goes out of force with that.
+    is_in_function: bool,
 }
 
 impl Ledger {
-    /// Notes a label of a block.
-    pub(crate) fn note_label(&mut self, name: &str, block: BlockId, at: ExecAddr, is_global: bool) {
+    /// Notes a label of a block: whether other files know it too, and whether it is in a function.
+    pub(crate) fn note_label(
+        &mut self,
+        name: &str,
+        block: BlockId,
+        at: ExecAddr,
+        (is_global, is_in_function): (bool, bool),
+    ) {
         let label = Label {
             block,
             at,
             is_global,
+            is_in_function,
         };
         self.labels.entry(name.into()).or_default().push(label);
         if let Some(block) = self.blocks.get_mut(block) {
@@ -98,10 +107,11 @@ impl Ledger {
         let known = self.labels.get(&entry.name)?;
         // What has left isn't found any more, though it may still be there.
         let unit_of = |label: &Label| {
-            let block = self.block(label.block).filter(|block| block.live > 0)?;
+            let block = self.block(label.block)?;
+            let is_in_force = block.live > 0 || !label.is_in_function;
             let record = self.record(block.unit)?;
             let stands = matches!(record.standing, Standing::Kept | Standing::Loose);
-            stands.then_some(&record.unit)
+            (stands && is_in_force).then_some(&record.unit)
         };
         let names_it = |unit: &Arc<Unit>| from == Some(unit.id) || unit.entries.contains(&Some(id));
         let own = known

@@ -75,6 +75,48 @@ impl Object {
     }
 }
 
+impl Object {
+    /// The first section of assembly whose name is an identifier: who knows that may walk it.
+    pub(crate) fn first_named_section(&self) -> Result<Option<Arc<str>>, Error> {
+        let graph = rewire_object::parse(&self.unit.name, &self.bytes)?;
+        let mut sections = graph.sections.iter();
+        let named = sections.find(|one| one.role == SectionRole::Plain && is_identifier(one.name));
+        Ok(named.map(|one| one.name.into()))
+    }
+
+    /// Checks that a section of it can lie beside those of other objects.
+    pub(crate) fn check_joins(&self, section: &Arc<str>) -> Result<(), Error> {
+        if self.origin == Origin::Ir {
+            return Ok(());
+        }
+        let graph = rewire_object::parse(&self.unit.name, &self.bytes)?;
+        let mut sections = graph.sections.iter();
+        let other = sections
+            .find(|one| one.segment == Segment::Data && one.size > 0 && one.name != &**section);
+        match other {
+            None => Ok(()),
+            Some(other) => Err(Error::Object(rewire_object::ObjectError::Section {
+                object: self.unit.name.clone(),
+                section: section.to_string(),
+                index: other.elf_index,
+                reason: format!(
+                    "other units have pieces of it, and this unit's can't lie beside them, \
+                     because its module-level assembly has other data, in {}; put that into \
+                     another unit",
+                    other.name
+                ),
+            })),
+        }
+    }
+}
+
+/// Whether a section's name can be part of `__start_NAME` in C.
+pub(crate) fn is_identifier(section: &str) -> bool {
+    let mut bytes = section.bytes();
+    let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    bytes.next().is_some_and(starts) && bytes.all(|byte| starts(byte) || byte.is_ascii_digit())
+}
+
 /// What an object was made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -93,13 +135,14 @@ pub(crate) struct Linked {
     pub(crate) calls: Vec<EntryId>,
     /// Where the pieces of named sections lie, in order.
     pub(crate) pieces: Vec<(Arc<str>, ExecAddr, u64)>,
-    /// What assembly wrote into tables of constructors and destructors.
+    /// What assembly wrote into tables of constructors and destructors, and into sections that can
+    /// be walked.
     pub(crate) arrays: Vec<ArrayPiece>,
     /// What the names stood for that moved over.
     pub(crate) former: Vec<Former>,
 }
 
-/// A piece of a table that the C library walks.
+/// A piece of a table that the C library walks, or the program.
 #[derive(Clone, Debug)]
 pub(crate) struct ArrayPiece {
     pub(crate) unit: UnitKey,

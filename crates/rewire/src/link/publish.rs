@@ -9,7 +9,7 @@ use rewire_sync::MutexGuard;
 use super::bind::{Definition, DefinitionKind};
 use super::gather::is_defined;
 use super::resolve::{self, Parsed};
-use super::{ArrayPiece, Linked, Origin, Purpose, Staged};
+use super::{ArrayPiece, Linked, Origin, Purpose, Staged, is_identifier};
 use crate::core::Core;
 use crate::ledger::{
     BLOCK_COUNTS, Block, BlockId, Defined, EntryId, FrameCounts, Ledger, Memory, State, Use,
@@ -213,7 +213,8 @@ fn note_labels(ledger: &mut Ledger, parsed: &Parsed<'_>, one: &Staged<'_>, block
             && let Some(at) = one.address(parsed, id)
         {
             let is_global = symbol.binding != SymbolBinding::Local;
-            ledger.note_label(symbol.name, block, at, is_global);
+            let is_ir = parsed.object.origin == Origin::Ir;
+            ledger.note_label(symbol.name, block, at, (is_global, is_ir));
         }
     }
 }
@@ -224,10 +225,15 @@ fn note_arrays(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
         return;
     }
     for (id, section) in parsed.graph.section_ids() {
-        if matches!(
-            section.role,
-            SectionRole::InitArray | SectionRole::FiniArray
-        ) && let Some((segment, offset)) = one.layout.section_offset(id)
+        let is_walked = match section.role {
+            SectionRole::InitArray | SectionRole::FiniArray => true,
+            SectionRole::Plain => is_identifier(section.name),
+            _ => false,
+        };
+        // What lies beside others' pieces is bounded with them.
+        if is_walked
+            && parsed.object.section.as_deref() != Some(section.name)
+            && let Some((segment, offset)) = one.layout.section_offset(id)
         {
             linked.arrays.push(ArrayPiece {
                 unit: parsed.object.unit.id,

@@ -24,17 +24,34 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
     let is_unplaced = |unit: &&Arc<Unit>| {
         unit.index.has_assembly && !unit.has_placed_assembly.load(Ordering::Relaxed)
     };
-    let mut assembled = FxHashMap::default();
-    for unit in units.iter().filter(is_unplaced) {
+    let mut sections = named_sections(core, units);
+    let mut arrays: FxHashMap<UnitKey, Vec<ArrayPiece>> = FxHashMap::default();
+    for (order, unit) in units.iter().enumerate().filter(|it| is_unplaced(&it.1)) {
         let why = || Why::Start;
-        let linked = core.observed(unit, &[], why, || match core.emit_assembly(unit)? {
-            Some(object) => link::link(core, &[object], Purpose::Load),
-            None => Ok(Linked::default()),
+        let linked = core.observed(unit, &[], why, || {
+            let Some(mut object) = core.emit_assembly(unit)? else {
+                return Ok(Linked::default());
+            };
+            let Some(section) = object.first_named_section()? else {
+                return link::link(core, &[object], Purpose::Load);
+            };
+            // It lies beside what others have in that section.
+            object.section = Some(section.clone());
+            let pieces = sections.entry((unit.library, section)).or_default();
+            piece_of(pieces, unit, order).assembly = Some(object);
+            Ok(Linked::default())
         })?;
-        assembled.insert(unit.id, linked);
+        arrays.insert(unit.id, linked.arrays);
     }
-    for ((library, section), pieces) in named_sections(core, units) {
-        place_section(core, library, &section, &pieces)?;
+    // Others may name what assembly defines.
+    let has_assembly = |pieces: &Pieces| pieces.iter().any(|piece| piece.assembly.is_some());
+    let (assembled, others): (Vec<_>, Vec<_>) = sections
+        .into_iter()
+        .partition(|(_, pieces)| has_assembly(pieces));
+    for ((library, section), pieces) in assembled.into_iter().chain(others) {
+        for piece in place_section(core, library, &section, pieces)? {
+            arrays.entry(piece.unit).or_default().push(piece);
+        }
     }
     for unit in units {
         let roots = used(core, unit);
@@ -45,9 +62,8 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
                 link::link(core, &[object], Purpose::Load)
             })?;
         }
-        let arrays = assembled
-            .get(&unit.id)
-            .map_or(&[][..], |linked| &linked.arrays);
+        let arrays = arrays.get(&unit.id).map_or(&[][..], Vec::as_slice);
+        bound_own_sections(core, unit.library, arrays);
         // As in an object of the whole unit, whose assembly comes first, and the older tables last.
         plan_arrays(core, unit.id, arrays, |array| !array.is_backwards);
         let elected = |structor: &rewire_llvm::Structor| {
@@ -115,12 +131,36 @@ fn used(core: &Core, unit: &Unit) -> Vec<Ordinal> {
         .collect()
 }
 
-type Pieces = Vec<(Arc<Unit>, Vec<Ordinal>)>;
+/// What a unit has in a section.
+struct Piece {
+    unit: Arc<Unit>,
+    /// Its place among the units.
+    order: usize,
+    variables: Vec<Ordinal>,
+    assembly: Option<Object>,
+}
+
+type Pieces = Vec<Piece>;
+
+/// The piece of a unit, which others of later units may follow.
+fn piece_of<'p>(pieces: &'p mut Pieces, unit: &Arc<Unit>, order: usize) -> &'p mut Piece {
+    let place = pieces.partition_point(|piece| piece.order < order);
+    if pieces.get(place).is_none_or(|piece| piece.order != order) {
+        let piece = Piece {
+            unit: unit.clone(),
+            order,
+            variables: Vec::new(),
+            assembly: None,
+        };
+        pieces.insert(place, piece);
+    }
+    &mut pieces[place]
+}
 
 /// The sections that have to be placed whole, with the variables of each unit in them.
 fn named_sections(core: &Core, units: &[Arc<Unit>]) -> BTreeMap<(LibraryId, Arc<str>), Pieces> {
     let mut sections: BTreeMap<(LibraryId, Arc<str>), Pieces> = BTreeMap::new();
-    for unit in units {
+    for (order, unit) in units.iter().enumerate() {
         for (place, global) in unit.index.globals.iter().enumerate() {
             let ordinal = Ordinal::new(place as u32);
             let GlobalKind::Variable { section, .. } = &global.kind else {
@@ -132,10 +172,7 @@ fn named_sections(core: &Core, units: &[Arc<Unit>]) -> BTreeMap<(LibraryId, Arc<
             let pieces = sections
                 .entry((unit.library, Arc::from(&**section)))
                 .or_default();
-            match pieces.last_mut() {
-                Some((last, ordinals)) if last.id == unit.id => ordinals.push(ordinal),
-                _ => pieces.push((unit.clone(), vec![ordinal])),
-            }
+            piece_of(pieces, unit, order).variables.push(ordinal);
         }
     }
     sections
@@ -144,45 +181,67 @@ fn named_sections(core: &Core, units: &[Arc<Unit>]) -> BTreeMap<(LibraryId, Arc<
 /// Whether a section is more than a place for its variables: its name is an identifier, so that
 /// `__start_NAME` can be written in C, or it is a table that the C library walks.
 fn is_whole(section: &str) -> bool {
-    let mut bytes = section.bytes();
-    let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    let is_identifier =
-        bytes.next().is_some_and(starts) && bytes.all(|byte| starts(byte) || byte.is_ascii_digit());
-    is_identifier || Array::of(section).is_some()
+    link::is_identifier(section) || Array::of(section).is_some()
 }
 
 fn place_section(
     core: &Core,
     library: LibraryId,
     section: &Arc<str>,
-    pieces: &Pieces,
-) -> Result<(), Error> {
-    let Some((first, roots)) = pieces.first() else {
-        return Ok(());
+    mut pieces: Pieces,
+) -> Result<Vec<ArrayPiece>, Error> {
+    let Some(first) = pieces.first() else {
+        return Ok(Vec::new());
     };
+    let (unit, variables) = (first.unit.clone(), first.variables.clone());
     let why = || Why::Start;
-    let linked = core.observed(first, roots, why, || {
-        let objects = pieces
-            .iter()
-            .map(|(unit, roots)| object(core, unit, roots, Some(section.clone())));
-        let objects: Vec<Object> = objects.collect::<Result<_, _>>()?;
+    let linked = core.observed(&unit, &variables, why, || {
+        let mut objects = Vec::new();
+        for piece in &mut pieces {
+            objects.extend(piece.assembly.take());
+            if !piece.variables.is_empty() {
+                let of_ir = object(core, &piece.unit, &piece.variables, Some(section.clone()))?;
+                objects.push(of_ir);
+            }
+        }
+        if objects.len() > 1 {
+            for object in &objects {
+                object.check_joins(section)?;
+            }
+        }
         link::link(core, &objects, Purpose::Load)
     })?;
+    let pieces = linked.pieces.iter();
+    let pieces = pieces.map(|(_, start, size)| (*start, *size));
     match Array::of(section) {
         Some(array) => {
-            let pieces = linked.pieces.iter();
-            let members = members(core, pieces.map(|(_, start, size)| (*start, *size)));
+            let members = members(core, pieces);
             lock(&core.process.structors).plan_array(array, &members, None);
         }
-        None => bound_section(core, library, section, &linked),
+        None => bound_section(core, library, section, pieces),
     }
-    Ok(())
+    Ok(linked.arrays)
+}
+
+/// Enters the bounds of sections of assembly that nobody else has a piece of.
+pub(crate) fn bound_own_sections(core: &Core, library: LibraryId, pieces: &[ArrayPiece]) {
+    for piece in pieces {
+        if link::is_identifier(&piece.section) {
+            let bounds = [(piece.start, piece.size)];
+            bound_section(core, library, &piece.section, bounds.into_iter());
+        }
+    }
 }
 
 /// Enters `__start_NAME` and `__stop_NAME`.
-fn bound_section(core: &Core, library: LibraryId, section: &Arc<str>, linked: &Linked) {
-    let starts = linked.pieces.iter().map(|(_, start, _)| *start);
-    let ends = linked.pieces.iter().map(|(_, start, size)| *start + *size);
+fn bound_section(
+    core: &Core,
+    library: LibraryId,
+    section: &Arc<str>,
+    pieces: impl Iterator<Item = (ExecAddr, u64)> + Clone,
+) {
+    let starts = pieces.clone().map(|(start, _)| start);
+    let ends = pieces.map(|(start, size)| start + size);
     let (Some(start), Some(end)) = (starts.min(), ends.max()) else {
         return;
     };

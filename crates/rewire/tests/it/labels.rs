@@ -171,3 +171,31 @@ fn frozen_units_name_each_others_labels() {
         assert_eq!(function::<Plain>(&engine, "b")(), 1);
     });
 }
+
+/// A second way into a function.
+#[test]
+fn a_label_is_called() {
+    at_each_level(|engine| {
+        add(
+            &engine,
+            r#"define i32 @two_ways() noinline {
+                 call void asm sideeffect "jmp 1f\0A.globl second\0Asecond: movl $$44, %eax\0Aret\0A1:", ""()
+                 ret i32 43
+               }
+               declare i32 @second()
+               define i32 @calls() {
+                 %a = call i32 @second()
+                 %b = call i32 @two_ways()
+                 %c = mul i32 %a, 100
+                 %d = add i32 %c, %b
+                 ret i32 %d
+               }"#,
+        );
+        assert_eq!(function::<Plain>(&engine, "calls")(), 4443);
+        engine
+            .replace("two_ways", returns("two_ways", 5).as_bytes())
+            .unwrap();
+        engine.reclaim();
+        assert_eq!(function::<Plain>(&engine, "calls")(), 4405);
+    });
+}

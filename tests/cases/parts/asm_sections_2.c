@@ -1,0 +1,1 @@
+__attribute__((section("walked"), used)) static long five = 5;
