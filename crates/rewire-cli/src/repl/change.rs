@@ -1,6 +1,8 @@
 //! Changes of what is loaded.
 
-use rewire::{Changed, Engine, Error, Library, TypeChange};
+use std::path::Path;
+
+use rewire::{Changed, Engine, Error, Library, TypeChange, UnitInfo};
 
 use super::trouble::Trouble;
 
@@ -15,7 +17,7 @@ pub(crate) fn define(library: &Library, unit: &str, ir: &[u8]) -> Result<Changed
 
 /// Loads a file, in the place of its former version if there is one.
 pub(crate) fn load(engine: &Engine, file: &str, ir: &[u8]) -> Result<Changed, Error> {
-    let former = engine.units().into_iter().find(|unit| &*unit.name == file);
+    let former = unit_called(engine, file);
     let mut change = engine.main().change();
     match former {
         Some(unit) => change.reload(unit.id, file, ir),
@@ -43,8 +45,7 @@ pub(crate) fn remove(library: &Library, name: &str, force: bool) -> Result<Chang
 
 /// Removes all that a unit defines.
 pub(crate) fn unload(engine: &Engine, name: &str) -> Result<Changed, Trouble> {
-    let unit = engine.units().into_iter().rfind(|unit| &*unit.name == name);
-    let unit = unit.ok_or_else(|| {
+    let unit = unit_called(engine, name).ok_or_else(|| {
         Trouble::with_help(
             format!("there is no unit {name}"),
             ":list says which unit a definition is in",
@@ -53,6 +54,20 @@ pub(crate) fn unload(engine: &Engine, name: &str) -> Result<Changed, Trouble> {
     engine
         .remove_unit(unit.id)
         .map_err(|error| in_use(error, "`:remove! NAME` removes each name all the same"))
+}
+
+/// The unit of this name, or of the file that the name leads to, the latest first.
+fn unit_called(engine: &Engine, name: &str) -> Option<UnitInfo> {
+    let units = engine.units();
+    let named = units.iter().rfind(|unit| &*unit.name == name);
+    let is_file = |unit: &&UnitInfo| is_same_file(&unit.name, name);
+    named.or_else(|| units.iter().rfind(is_file)).cloned()
+}
+
+/// Whether two names of files, of which each is perhaps another path to it, mean the same file.
+fn is_same_file(one: &str, other: &str) -> bool {
+    let found = |path: &str| Path::new(path).canonicalize().ok();
+    found(one).is_some_and(|one| found(other) == Some(one))
 }
 
 fn in_use(error: Error, force: &str) -> Trouble {

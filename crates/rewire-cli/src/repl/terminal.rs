@@ -9,7 +9,7 @@ use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use super::balance::Balance;
@@ -20,6 +20,9 @@ use super::lexer::{is_of_name, quote};
 /// What the user is asked with.
 const PROMPT: &str = "rewire> ";
 
+/// The same where an input goes on.
+const GOES_ON: &str = "   ...> ";
+
 /// How many inputs are kept.
 const KEPT: usize = 10_000;
 
@@ -27,6 +30,8 @@ const KEPT: usize = 10_000;
 pub(crate) struct Terminal {
     editor: Editor<Assistant, FileHistory>,
     history: Option<PathBuf>,
+    /// A command that broke an input off.
+    ahead: Option<String>,
 }
 
 impl Terminal {
@@ -48,7 +53,11 @@ impl Terminal {
             // There is none at first.
             let _ = editor.load_history(path);
         }
-        Ok(Self { editor, history })
+        Ok(Self {
+            editor,
+            history,
+            ahead: None,
+        })
     }
 
     /// Adds an input to the history at once: compiled code may end the process. A history that
@@ -66,7 +75,7 @@ impl Terminal {
 impl Inputs for Terminal {
     fn next(&mut self) -> Next {
         loop {
-            let text = match self.editor.readline(PROMPT) {
+            let text = match self.text() {
                 Ok(text) => text,
                 Err(ReadlineError::Interrupted) => continue,
                 Err(ReadlineError::Eof) => return Next::End,
@@ -85,6 +94,31 @@ impl Inputs for Terminal {
                 line: 1,
             });
         }
+    }
+}
+
+impl Terminal {
+    /// What the user types until its braces balance, or a command breaks it off.
+    fn text(&mut self) -> Result<String, ReadlineError> {
+        if let Some(command) = self.ahead.take() {
+            return Ok(command);
+        }
+        let mut text = self.editor.readline(PROMPT)?;
+        while !is_command(&text) && !is_blank(&text) && !balance(&text).is_complete() {
+            let line = match self.editor.readline(GOES_ON) {
+                Ok(line) => line,
+                // The input ends where the terminal does.
+                Err(ReadlineError::Eof) => break,
+                Err(error) => return Err(error),
+            };
+            if balance(&text).is_broken_off_by(&line) {
+                self.ahead = Some(line);
+                break;
+            }
+            text.push('\n');
+            text.push_str(&line);
+        }
+        Ok(text)
     }
 }
 
@@ -126,25 +160,7 @@ impl Hinter for Assistant {
 
 impl Highlighter for Assistant {}
 
-impl Validator for Assistant {
-    /// Enter ends an input that is complete, and begins a new line of one that isn't. A command on
-    /// a line of its own ends one that never will be.
-    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        let text = context.input();
-        let mut balance = Balance::default();
-        let mut is_broken_off = false;
-        for line in text.lines() {
-            is_broken_off |= balance.is_broken_off_by(line);
-            balance.feed(line);
-        }
-        let is_over = is_command(text) || balance.is_complete() || is_broken_off;
-        Ok(if is_over {
-            ValidationResult::Valid(None)
-        } else {
-            ValidationResult::Incomplete
-        })
-    }
-}
+impl Validator for Assistant {}
 
 impl Completer for Assistant {
     type Candidate = Pair;

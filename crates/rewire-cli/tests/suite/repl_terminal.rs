@@ -9,6 +9,7 @@ use crate::pty::Pty;
 use crate::support::{Bench, Folder};
 
 const PROMPT: &str = "rewire> ";
+const GOES_ON: &str = "   ...> ";
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
 const UP: &str = "\x1b[A";
@@ -25,6 +26,7 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("repl::terminal::ctrl_c_in_a_call", ctrl_c_in_a_call),
         bench.test("repl::terminal::quit", quit),
         bench.test("repl::terminal::strict", strict),
+        bench.test("repl::terminal::ctrl_c_in_a_body", ctrl_c_in_a_body),
         bench.test("repl::terminal::command_in_a_body", command_in_a_body),
         bench.test("repl::terminal::no_state_directory", no_state_directory),
     ]
@@ -70,7 +72,9 @@ const F: &str = "define i32 @function_f() { ret i32 1 }";
 fn several_lines(folder: &Folder) -> Result<(), String> {
     let mut pty = start(folder, &[])?;
     pty.type_in("define i32 @f(i32 %x) {\r")?;
+    pty.until(GOES_ON)?;
     pty.type_in("%y = add i32 %x, 1\r")?;
+    pty.until(GOES_ON)?;
     enter(&mut pty, "ret i32 %y }", "defined f")?;
     enter(&mut pty, ":call f 41", "42")?;
     pty.type_in("define i32 @g(i32 %x) {\r")?;
@@ -189,13 +193,26 @@ fn strict(folder: &Folder) -> Result<(), String> {
     expect_end(pty, Ending::Code(1))
 }
 
-/// A command on a line of its own ends a definition that never would.
+/// Ctrl-C drops all lines of an input.
+fn ctrl_c_in_a_body(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    pty.type_in("define i32 @g() {\r")?;
+    pty.until(GOES_ON)?;
+    pty.type_in("ret i32 1\x03")?;
+    pty.until(PROMPT)?;
+    enter(&mut pty, F, "defined function_f")?;
+    leave(pty)
+}
+
+/// A command on a line of its own ends a definition that never would, and is done.
 fn command_in_a_body(folder: &Folder) -> Result<(), String> {
     let mut pty = start(folder, &[])?;
     enter(&mut pty, F, "defined function_f")?;
     pty.type_in("define i32 @g() {\r")?;
     pty.type_in(":call function_f\r")?;
     pty.until("what begins here has no end")?;
+    // The command isn't lost.
+    pty.until("\n1\r\n")?;
     pty.until(PROMPT)?;
     leave(pty)
 }
