@@ -276,6 +276,8 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
     codegen->optimiser = std::make_unique<Optimiser>(*codegen->machine, levels[codegen->level]);
   }
   codegen->optimiser->run(M, lowerings);
+  if (lowerings.coroutines)
+    rewire_share_noop_frame(M);
 }
 
 // What works between functions changes itself when it runs, so this pipeline is made anew; that
@@ -305,6 +307,7 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
   if (lowerings.any())
     rewire_lowering_passes(lowerings, level).run(M, modules);
   builder.buildPerModuleDefaultPipeline(level).run(M, modules);
+  rewire_share_noop_frame(M);
 }
 
 namespace {

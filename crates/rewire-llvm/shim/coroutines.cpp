@@ -295,3 +295,29 @@ bool rewire_is_coroutine_part(LLVMValueRef global, bool *is_counted) {
   *is_counted = part != RewireCoroutinePart::Continuation;
   return part != RewireCoroutinePart::None;
 }
+
+bool rewire_is_noop_frame(const GlobalVariable &variable) {
+  auto *type = dyn_cast<StructType>(variable.getValueType());
+  return type && type->getNumElements() == 2 && variable.isConstant() &&
+         variable.hasLocalLinkage() && variable.getName().starts_with("NoopCoro.Frame.Const");
+}
+
+GlobalVariable *rewire_noop_frame(Module &module) {
+  const char *name = ".rewire.noop";
+  if (GlobalVariable *known = module.getNamedGlobal(name))
+    return known;
+  Type *pointer = PointerType::get(module.getContext(), 0);
+  auto *frame = new GlobalVariable(module, ArrayType::get(pointer, 2), true,
+                                   GlobalValue::ExternalLinkage, nullptr, name);
+  frame->setVisibility(GlobalValue::HiddenVisibility);
+  frame->setDSOLocal(true);
+  return frame;
+}
+
+void rewire_share_noop_frame(Module &module) {
+  for (GlobalVariable &variable : make_early_inc_range(module.globals()))
+    if (rewire_is_noop_frame(variable)) {
+      variable.replaceAllUsesWith(rewire_noop_frame(module));
+      variable.eraseFromParent();
+    }
+}

@@ -34,4 +34,12 @@ RewireCoroutinePart rewire_coroutine_part(const llvm::Function &function);
 // of functions that the module names, where there are no coroutines.
 void rewire_count_frames(llvm::Module &module);
 
+// The frame of coroutines that do nothing (`std::noop_coroutine`): LLVM gives each module its own,
+// and any frame may lead there. Here it is the engine's, and stays as long as the engine.
+bool rewire_is_noop_frame(const llvm::GlobalVariable &variable);
+llvm::GlobalVariable *rewire_noop_frame(llvm::Module &module);
+
+// Has a module use that one, once LLVM has given it its own.
+void rewire_share_noop_frame(llvm::Module &module);
+
 #endif

@@ -8,6 +8,7 @@
 // declared in the new module when the clone first names them. Variables without memory come along
 // with their values, and what those name; the linker keeps the first copy of each.
 
+#include "coroutines.h"
 #include "index.h"
 #include "keep.h"
 #include "read.h"
@@ -416,6 +417,8 @@ private:
   Value *bring(GlobalVariable &variable, bool asRoot = false) {
     if (Value *known = made.lookup(&variable))
       return known;
+    if (rewire_is_noop_frame(variable))
+      return made[&variable] = rewire_noop_frame(*target);
     uint8_t known = state(variable);
     bool elected = known & REWIRE_ELECTED;
     // A table of its labels is part of a body: the next body has other labels, and a table of its

@@ -6,17 +6,24 @@
 //! front end split has parts that are functions of its unit, each compiled when it is first called;
 //! their frames are counted by unit. Both hold what leaves: a block alone, or the unit as a whole.
 
+use std::ffi::c_void;
 use std::sync::Arc;
 
 use rewire_llvm::CoroutinePart;
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind};
 
-use super::{Block, Definition, Entry, EntryId, EntryKind, Ledger, State};
+use super::{Block, Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, State};
 use crate::error::Error;
 use crate::unit::Unit;
 
 /// The symbol of a block's own counts.
 pub(crate) const BLOCK_COUNTS: &str = ".rewire.frames";
+
+/// The symbol of the frame of coroutines that do nothing.
+pub(crate) const NOOP_FRAME: &str = ".rewire.noop";
+
+/// What resumes and destroys such a coroutine.
+extern "C" fn do_nothing(_frame: *mut c_void) {}
 
 /// Bytes of the two counts: of frames that began, and of those that ended.
 const SIZE: u64 = 16;
@@ -77,6 +84,21 @@ impl Frames {
     }
 }
 
+/// Gives memory to a variable that the engine itself defines.
+fn place(memory: &CodeMemory, bytes: &[u8]) -> Result<ExecAddr, Error> {
+    let mut place = memory.allocate(RegionKind::Data, bytes.len() as u64, 8)?;
+    place.write(bytes)?;
+    Ok(place.keep().start)
+}
+
+fn placed_entry(library: LibraryId, name: &str, address: ExecAddr) -> Entry {
+    let mut entry = Entry::new(library, Arc::from(name));
+    entry.definition = Definition::Engine;
+    entry.kind = EntryKind::Data;
+    entry.state = State::Present(address);
+    entry
+}
+
 impl Ledger {
     /// The entry of the counts of the unit that a part of a coroutine belongs to, made when it is
     /// first named. `user` is the unit that names it.
@@ -95,15 +117,22 @@ impl Ledger {
         if let Some((id, _)) = unit.frame_counts.get() {
             return Ok(*id);
         }
-        let mut place = memory.allocate(RegionKind::Data, SIZE, 8)?;
-        place.write(&[0; SIZE as usize])?;
-        let address = place.keep().start;
-        let mut entry = Entry::new(unit.library, Arc::from(BLOCK_COUNTS));
-        entry.definition = Definition::Engine;
-        entry.kind = EntryKind::Data;
-        entry.state = State::Present(address);
-        let id = self.add(entry);
+        let address = place(memory, &[0; SIZE as usize])?;
+        let id = self.add(placed_entry(unit.library, BLOCK_COUNTS, address));
         let _ = unit.frame_counts.set((id, FrameCounts(address)));
+        Ok(id)
+    }
+
+    /// The entry of the frame of coroutines that do nothing, made when it is first named: the
+    /// engine's, because frames keep its address.
+    pub(crate) fn noop_frame(&mut self, memory: &CodeMemory) -> Result<EntryId, Error> {
+        if let Some(known) = self.noop_frame {
+            return Ok(known);
+        }
+        let function = (do_nothing as *const () as u64).to_ne_bytes();
+        let address = place(memory, &[function, function].concat())?;
+        let id = self.add(placed_entry(LibraryId::MAIN, NOOP_FRAME, address));
+        self.noop_frame = Some(id);
         Ok(id)
     }
 

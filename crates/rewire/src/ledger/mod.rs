@@ -33,7 +33,7 @@ use rewire_memory::{ExecAddr, MemoryError, SlotId, Slots};
 use rustc_hash::FxBuildHasher;
 use slotmap::SlotMap;
 
-pub(crate) use coroutines::{BLOCK_COUNTS, FrameCounts};
+pub(crate) use coroutines::{BLOCK_COUNTS, FrameCounts, NOOP_FRAME};
 pub(crate) use entry::{Definition, Entry, EntryId, State, ThreadKey};
 pub use entry::{EntryKind, Generation};
 pub(crate) use history::{Former, Given};
@@ -68,6 +68,8 @@ pub(crate) struct Ledger {
     /// Names of functions that left and whose address may still be known to somebody.
     tombs: HashMap<SlotId, Arc<str>, FxBuildHasher>,
     leaving: leaving::Leaving,
+    /// The frame of coroutines that do nothing, once something names it.
+    noop_frame: Option<EntryId>,
     labels: labels::Labels,
     /// What each thread waits for another to compile.
     pub(crate) waiting: HashMap<ThreadKey, EntryId, FxBuildHasher>,
@@ -106,6 +108,7 @@ impl Ledger {
             by_code: BTreeMap::new(),
             tombs: HashMap::default(),
             leaving: leaving::Leaving::default(),
+            noop_frame: None,
             labels: labels::Labels::default(),
             waiting: HashMap::default(),
             lazies: HashMap::default(),

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::{Object, Origin};
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Planned, UseAspect};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, NOOP_FRAME, Planned, UseAspect};
 use crate::unit::Unit;
 
 /// What a symbol means.
@@ -107,6 +107,7 @@ fn meaning_of(
         },
         GlobalRef::Named(name) => match unit.local(name) {
             Some(local) => local,
+            None if name == NOOP_FRAME => ledger.noop_frame(memory)?,
             None => named(ledger, unit, name),
         },
     };

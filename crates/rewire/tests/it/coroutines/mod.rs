@@ -2,6 +2,7 @@
 
 mod counting;
 mod forms;
+mod other_kinds;
 
 use std::ffi::c_void;
 
