@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rewire_object::ExecAddr;
 use rewire_sync::OnceLock;
 
-use crate::stack;
+use crate::{quiet, stack};
 
 /// A call of a function whose slot leads to the engine.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +128,11 @@ extern "C" fn first_call(stub: u64, caller: u64) -> u64 {
 // Between the two, cancellation waits; the C library may act on it when it is allowed again, within
 // the last of the calls below. The type is changed as well as the state, because a request that is
 // under way already heeds the type alone.
+//
+// Signals wait likewise, and come in `end`, on the caller's stack: on one of the engine's, the kernel
+// wouldn't see that the caller is handling a signal on its alternate stack, and would have the next
+// handler begin over the frames there. Their handlers may leave by `longjmp`, so only the type of
+// cancellation is left to be set then.
 global_asm!(
     ".text",
     ".p2align 4",
@@ -194,7 +199,7 @@ global_asm!(
     "push r9",
     "push r10",
     "push r11",
-    "push 0",
+    "sub rsp, 32",
     "mov ebx, dword ptr [rip + {save_size}]",
     "sub rsp, rbx",
     "and rsp, -64",
@@ -229,6 +234,8 @@ global_asm!(
     "mov edi, 1",
     "lea rsi, [rbp - 84]",
     "call qword ptr [rip + pthread_setcancelstate@GOTPCREL]",
+    "lea rdi, [rbp - 112]",
+    "call {begin}",
     "mov rdi, rsp",
     "call {enter}",
     "test rax, rax",
@@ -248,6 +255,8 @@ global_asm!(
     "mov edi, dword ptr [rbp - 84]",
     "xor esi, esi",
     "call qword ptr [rip + pthread_setcancelstate@GOTPCREL]",
+    "lea rdi, [rbp - 112]",
+    "call {end}",
     "mov edi, dword ptr [rbp - 88]",
     "xor esi, esi",
     "call qword ptr [rip + pthread_setcanceltype@GOTPCREL]",
@@ -282,6 +291,8 @@ global_asm!(
     save_by = sym SAVE_BY,
     mxcsr = sym DEFAULT_MXCSR,
     x87 = sym DEFAULT_X87,
+    begin = sym quiet::begin,
+    end = sym quiet::end,
     enter = sym stack::enter,
     leave = sym stack::leave,
     first_call = sym first_call,

@@ -25,6 +25,7 @@ mod memory;
 mod mirror;
 #[cfg(all(test, loom))]
 mod models;
+pub mod quiet;
 mod readers;
 mod region;
 pub mod scan;

@@ -16,13 +16,14 @@ use rewire_llvm::Ordinal;
 use rewire_sync::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use rewire_memory::quiet::SilentStart;
+
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
 use crate::link::{self, Object, Purpose};
 use crate::process::fork;
-use crate::process::quiet::BlockedSignals;
 use crate::sync::lock;
 use crate::unit::{Scope, Unit, UnitKey};
 use crate::workers;
@@ -65,7 +66,7 @@ impl Core {
         };
         let helpers = self.workers.most();
         thread::scope(|scope| {
-            let blocked = BlockedSignals::new();
+            let blocked = SilentStart::begin();
             let helpers: Vec<_> = (0..helpers)
                 .filter_map(|_| {
                     let work = || {

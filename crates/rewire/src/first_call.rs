@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, Weak};
 
 use rewire_memory::entry::FirstCall;
+use rewire_memory::quiet::OpenToFaults;
 use rewire_memory::{ExecAddr, unwind};
 use rewire_sync::RwLock;
 
@@ -16,7 +17,6 @@ use crate::gate;
 use crate::host;
 use crate::ledger::{EntryId, State};
 use crate::process::fork;
-use crate::process::quiet::Quiet;
 
 /// The engines of the process. First calls find theirs by the address of the stub.
 static ENGINES: RwLock<Vec<Weak<Core>>> = RwLock::new(Vec::new());
@@ -39,10 +39,10 @@ fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
     live.find(|core| core.slots.stub_range().contains(&stub))
 }
 
-/// Called on a stack of the engine's, with all registers saved. Returns where to go instead, or
-/// `None` once the slot leads to the function.
+/// Called on a stack of the engine's, with all registers saved and signals waiting. Returns where to
+/// go instead, or `None` once the slot leads to the function.
 pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
-    let quiet = Quiet::new();
+    let _open = OpenToFaults::begin();
     let inside = fork::hold_off();
     let Some(core) = engine_of(call.stub) else {
         // Its memory is being unmapped under the caller's feet; there is nowhere to return to.
@@ -60,7 +60,6 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
         ),
     };
     drop(inside);
-    drop(quiet);
     if matches!(error.cause(), Error::Panicked { .. })
         && let Some(on) = client::goes_on(call.caller)
     {

@@ -9,11 +9,13 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::unix::thread::JoinHandleExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use rewire_memory::fault;
+use rewire_memory::quiet::{self, SilentStart};
 use rewire_memory::scan::{Exemption, exempt_this_thread};
 use rewire_sync::{Mutex, OnceLock};
 
@@ -21,7 +23,6 @@ use crate::core::Core;
 use crate::ledger::EntryId;
 use crate::process::alone::{self, Left};
 use crate::process::fork;
-use crate::process::quiet::{self, BlockedSignals};
 use crate::sync::lock;
 
 /// More than these wait for nobody: by the time a thread gets there, they will have been called.
@@ -122,7 +123,7 @@ impl Workers {
             return;
         };
         let shared = self.queue.clone();
-        let _blocked = BlockedSignals::new();
+        let _blocked = SilentStart::begin();
         let mask = self.mask;
         let thread = thread::Builder::new()
             .name("rewire-compile".to_owned())
@@ -131,7 +132,7 @@ impl Workers {
                 let present = Present::new();
                 work(&core, &shared, &present);
                 if let Some(left) = present.is_all() {
-                    end_as_program(left, &mask);
+                    end_as_program(left, mask);
                 }
             });
         queue.threads.extend(thread.ok());
@@ -163,6 +164,7 @@ impl Workers {
     /// In a forked child: the threads are the parent's.
     pub(crate) fn forget_threads(&self) {
         PRESENT.store(0, Ordering::Relaxed);
+        OUTLIVED.store(false, Ordering::Relaxed);
         let mut queue = lock(&self.queue);
         std::mem::forget(std::mem::take(&mut queue.threads));
         std::mem::forget(std::mem::take(&mut queue.ended));
@@ -184,6 +186,7 @@ thread_local! {
 
 /// This thread runs no code but the engine's, except in [`as_program`].
 pub(crate) fn work_alone() {
+    fault::own_this_thread();
     EXEMPT.set(Some(exempt_this_thread()));
 }
 
@@ -200,19 +203,29 @@ pub(crate) fn as_program<R>(work: impl FnOnce() -> R) -> R {
 /// How many compile threads the process has.
 static PRESENT: AtomicUsize = AtomicUsize::new(0);
 
+/// Whether others of the program's threads were seen after its first had ended.
+static OUTLIVED: AtomicBool = AtomicBool::new(false);
+
 /// Counts a compile thread of the process, of whichever engine.
 struct Present;
 
 impl Present {
     fn new() -> Self {
         PRESENT.fetch_add(1, Ordering::Relaxed);
-        Self
+        let present = Self;
+        present.is_all();
+        present
     }
 
     /// What is left of the program, if its threads have all ended and the process only waits for
     /// compile threads.
     fn is_all(&self) -> Option<Left> {
-        alone::after_main().filter(|left| left.threads <= PRESENT.load(Ordering::Relaxed))
+        let left = alone::after_main()?;
+        if left.threads > PRESENT.load(Ordering::Relaxed) {
+            OUTLIVED.store(true, Ordering::Relaxed);
+            return None;
+        }
+        Some(left)
     }
 }
 
@@ -225,8 +238,9 @@ impl Drop for Present {
 }
 
 /// The last thread of the process ends as the program's last one did.
-fn end_as_program(left: Left, mask: &quiet::Mask) {
-    if left.code != 0 {
+fn end_as_program(left: Left, mask: quiet::Mask) {
+    // Of another thread that was the last to end, nobody knows the code; nearly all pass 0.
+    if left.code != 0 && !OUTLIVED.load(Ordering::Relaxed) {
         // By the system call: what was registered with `atexit` isn't called then. The kernel takes the
         // code of the thread that ends last.
         // SAFETY: it ends this thread, which owns nothing any more that others wait for.

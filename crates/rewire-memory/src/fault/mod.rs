@@ -16,10 +16,11 @@ mod dispositions;
 mod stacks;
 
 use std::cell::Cell;
-use std::ffi::c_int;
 use std::io::Write;
 use std::marker::PhantomData;
 use std::ptr;
+
+use crate::quiet;
 
 pub use dispositions::{install, sigaction};
 pub use stacks::AlternateStack;
@@ -48,33 +49,29 @@ struct Crash {
 
 thread_local! {
     static CRASH: Cell<*const Crash> = const { Cell::new(ptr::null()) };
-    /// How many [`Working`] stand.
+    /// How many times the engine has begun to work here, one within the other.
     static WORKING: Cell<usize> = const { Cell::new(0) };
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While it stands on a thread, signals of these numbers that somebody sends there wait until the
-/// thread's mask is set again. Whoever makes one blocks them before, and sets the mask of before after
-/// its drop.
-#[derive(Debug)]
-pub struct Working {
-    _not_send: PhantomData<*const ()>,
-}
+/// The engine's work on a thread of the program's. Signals of these numbers that somebody sends there
+/// wait until the thread's mask is set again: they are blocked before the work begins, and the mask of
+/// before is set after it has ended.
+pub(crate) struct Working;
 
 impl Working {
-    /// The engine works on this thread from here on.
-    #[must_use]
-    pub fn begin() -> Self {
+    pub(crate) fn enter() {
         WORKING.set(WORKING.get() + 1);
-        Self {
-            _not_send: PhantomData,
-        }
+    }
+
+    pub(crate) fn leave() {
+        WORKING.set(WORKING.get() - 1);
     }
 }
 
-impl Drop for Working {
-    fn drop(&mut self) {
-        WORKING.set(WORKING.get() - 1);
-    }
+/// The calling thread is the engine's own, so that what it blocks isn't the program's wish.
+pub fn own_this_thread() {
+    IS_OURS.set(true);
 }
 
 /// While it stands, a crash of this thread is reported as `message` and ends the process.
@@ -84,7 +81,7 @@ pub struct CrashGuard {
     crash: *mut Crash,
     stack: Option<AlternateStack>,
     /// The mask to set again, where nobody else does.
-    mask: Option<libc::sigset_t>,
+    mask: Option<Mask>,
     _not_send: PhantomData<*const ()>,
 }
 
@@ -96,11 +93,10 @@ impl CrashGuard {
         let crash = Box::into_raw(Box::new(Crash { message, code }));
         let is_first = CRASH.get().is_null();
         // Where the engine works, they are let through already.
-        let mask = (is_first && WORKING.get() == 0).then(|| change_mask(libc::SIG_BLOCK));
+        let mask = (is_first && WORKING.get() == 0).then(Mask::block);
         let before = CRASH.replace(crash);
-        if mask.is_some() {
-            // A fault whose signal is blocked ends the process without a word.
-            change_mask(libc::SIG_UNBLOCK);
+        if let Some(mask) = &mask {
+            mask.open();
         }
         Self {
             before,
@@ -112,17 +108,26 @@ impl CrashGuard {
     }
 }
 
-/// Blocks the signals of faults or lets them through; the answer is the mask of before.
-fn change_mask(how: c_int) -> libc::sigset_t {
-    // SAFETY: these calls change this thread's own mask and fill in plain data.
-    unsafe {
-        let mut faults: libc::sigset_t = std::mem::zeroed();
-        let mut mask: libc::sigset_t = std::mem::zeroed();
-        for signal in SIGNALS {
-            libc::sigaddset(&raw mut faults, signal);
-        }
-        libc::pthread_sigmask(how, &raw const faults, &raw mut mask);
-        mask
+/// The mask of a thread before its guard.
+#[derive(Debug)]
+struct Mask(u64);
+
+impl Mask {
+    /// Blocks all signals that the thread doesn't block already.
+    fn block() -> Self {
+        Self(quiet::set_mask(!0))
+    }
+
+    /// Lets the signals of faults through: a fault whose signal is blocked ends the process without a
+    /// word. What the program blocks stays blocked, for somebody may wait for it.
+    fn open(&self) {
+        let faults = quiet::open_to_faults();
+        let kept = if IS_OURS.get() {
+            self.0 & !faults
+        } else {
+            self.0
+        };
+        quiet::set_mask(kept);
     }
 }
 
@@ -132,9 +137,8 @@ impl Drop for CrashGuard {
         CRASH.set(self.before);
         // SAFETY: made by `new`, and nobody refers to it any more.
         drop(unsafe { Box::from_raw(self.crash) });
-        if let Some(mask) = &self.mask {
-            // SAFETY: it is the mask that the thread had before.
-            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, ptr::null_mut()) };
+        if let Some(Mask(mask)) = self.mask {
+            quiet::set_mask(mask);
         }
     }
 }

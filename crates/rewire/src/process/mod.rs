@@ -10,7 +10,6 @@ pub(crate) mod fork;
 mod main;
 mod own_names;
 mod quick_exit;
-pub(crate) mod quiet;
 pub(crate) mod registering;
 pub(crate) mod sections;
 mod signals;

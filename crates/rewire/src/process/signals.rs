@@ -10,12 +10,12 @@
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use rewire_memory::quiet::{OpenToFaults, Quiet};
 use rewire_memory::{ExecAddr, entry};
 use rewire_sync::OnceLock;
 use rustc_hash::FxHashSet;
 
 use super::fork;
-use super::quiet::Quiet;
 use crate::core::Core;
 use crate::first_call;
 use crate::ledger::{Definition, EntryId, State, UseAspect};
@@ -111,10 +111,11 @@ extern "C" fn prepare_uncancelled(handler: *mut c_void) {
     else {
         return;
     };
-    let quiet = Quiet::new();
+    let quiet = Quiet::begin();
     let inside = fork::hold_off();
     // The caller's stack may be small.
     entry::on_engine_stack(|| {
+        let _open = OpenToFaults::begin();
         let _ = catch_unwind(AssertUnwindSafe(|| core.compile_closure(id)));
     });
     drop(inside);
