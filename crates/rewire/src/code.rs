@@ -2,6 +2,7 @@
 //! it is, and dropped.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
 
@@ -60,6 +61,75 @@ impl Drop for Pin {
     fn drop(&mut self) {
         if let Some(block) = self.core.ledger().block_mut(self.block) {
             block.pins -= 1;
+        }
+    }
+}
+
+/// Holds a variable's memory where it is, with its value, whatever becomes of the name.
+#[derive(Clone)]
+pub(crate) struct Held(Arc<Hold>);
+
+struct Hold {
+    core: HeldEngine,
+    /// None if the memory is no unit's.
+    block: Option<BlockId>,
+}
+
+impl Held {
+    fn new(core: &HeldEngine, block: Option<BlockId>) -> Self {
+        Self(Arc::new(Hold {
+            core: core.clone(),
+            block,
+        }))
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Held").field(&self.0.block).finish()
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let Some(block) = self.block else { return };
+        if let Some(block) = self.core.ledger().block_mut(block) {
+            block.handles -= 1;
+        }
+    }
+}
+
+/// See [`Library::data`](crate::Library::data): where a variable is, and what keeps it there.
+pub(crate) fn hold(
+    core: &HeldEngine,
+    library: LibraryId,
+    name: &str,
+) -> Result<(ExecAddr, Held), Error> {
+    loop {
+        let address = core.lookup(library, name, EntryKind::Data, None)?;
+        let mut ledger = core.ledger();
+        let Some(found) = ledger.found_by_code(library, name) else {
+            return Ok((address, Held::new(core, None)));
+        };
+        let (id, offset) = ledger.target(found);
+        let known = ledger.entry(id);
+        let is_variable = known.kind != EntryKind::Function;
+        let Some((block, place)) = known.placed.filter(|_| is_variable) else {
+            let is_ir = matches!(known.definition, Definition::Ir(..));
+            if is_variable && is_ir && matches!(known.state, State::Absent) {
+                // It was removed since.
+                continue;
+            }
+            return Ok((address, Held::new(core, None)));
+        };
+        let Some(known) = ledger.block_mut(block) else {
+            continue;
+        };
+        let start = known.definitions.get(place as usize).map(|one| one.start);
+        // It may have other memory by now.
+        if start.and_then(|start| start.checked_add_signed(offset)) == Some(address) {
+            known.handles += 1;
+            return Ok((address, Held::new(core, Some(block))));
         }
     }
 }

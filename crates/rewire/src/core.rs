@@ -32,6 +32,9 @@ use crate::sync::{Signal, lock};
 use crate::unit::{Unit, UnitKey, UnitPlace};
 use crate::workers::Workers;
 
+/// How many bytes a `__dso_handle` has.
+const HANDLE_SIZE: u64 = 8;
+
 /// Fields are dropped in their order.
 pub(crate) struct Core {
     _enter: fork::EnterWhenDropped,
@@ -225,10 +228,25 @@ impl Core {
         Ok(memory.keep().start)
     }
 
+    /// Takes a library out whose units have left.
+    pub(crate) fn forget_library(&self, library: LibraryId) {
+        let handle = self.ledger().forget_library(library, &self.slots);
+        self.demangled.forget(library);
+        let Some(start) = handle else { return };
+        // SAFETY: nobody was linked with it, or has looked it up.
+        let given = unsafe {
+            self.memory
+                .free(RegionKind::Data, start..start + HANDLE_SIZE)
+        };
+        if let Err(error) = given {
+            tracing::warn!(%error, "a library's handle was not given back");
+        }
+    }
+
     /// What libraries that the program is linked with statically take for the program's own
     /// object (Itanium C++ ABI, section 3.3.6.3): any address that is unique to it.
     pub(crate) fn place_dso_handle(&self, library: LibraryId) -> Result<(), Error> {
-        let start = self.place_variable(&[0; 8])?;
+        let start = self.place_variable(&[0; HANDLE_SIZE as usize])?;
         let mut ledger = self.ledger();
         let id = ledger.find_or_enter(library, &Arc::from(HANDLE));
         let entry = ledger.entry_mut(id);

@@ -43,6 +43,11 @@ struct Known {
 }
 
 impl Demangled {
+    /// A library was removed.
+    pub(crate) fn forget(&self, library: LibraryId) {
+        lock(&self.libraries).remove(&library);
+    }
+
     /// The names that read so.
     pub(crate) fn find(&self, ledger: &Ledger, library: LibraryId, name: &str) -> Vec<Arc<str>> {
         let mut libraries = lock(&self.libraries);

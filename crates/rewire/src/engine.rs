@@ -270,10 +270,10 @@ impl Engine {
     pub fn undo(&self) -> Result<Changed, Error> {
         let caller = Caller::here();
         let inside = fork::hold_off();
-        let changed = change::undo(&self.core)?;
+        let changed = change::undo(&self.core);
         drop(inside);
         self.core.reclaim_if_much(&caller);
-        Ok(changed)
+        changed
     }
 
     /// What was replaced or removed and is still in memory, because threads may be in it, or because

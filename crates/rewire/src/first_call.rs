@@ -78,9 +78,13 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
         .of_first_call(call.stub)
         .and_then(|slot| core.ledger().of_slot(slot));
     let Some(id) = function else {
-        let tomb = |slot| core.ledger().tomb(slot).cloned();
-        let error = match core.slots.of_first_call(call.stub).and_then(tomb) {
-            Some(name) => Error::Removed { name },
+        let slot = core.slots.of_first_call(call.stub);
+        let error = match slot.map(|slot| core.ledger().tomb(slot).cloned()) {
+            Some(Some(name)) => Error::Removed { name },
+            // Which one it was isn't remembered for ever.
+            Some(None) => Error::Removed {
+                name: "a function".into(),
+            },
             None => Error::Internal("a stub belongs to no function".to_owned()),
         };
         return Err((None, error));

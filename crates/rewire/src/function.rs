@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use rewire_memory::ExecAddr;
 
+use crate::code::Held;
 use crate::error::Error;
 use crate::held::HeldEngine;
 use crate::ledger::EntryKind;
@@ -195,11 +196,13 @@ impl<F> Deref for Function<F> {
     }
 }
 
-/// A variable of compiled code; it keeps its engine alive.
+/// A variable of compiled code; it keeps its engine alive, and the memory that the variable had when it
+/// was asked for: if the variable is removed, or gets other memory, what is read here is its last value
+/// there.
 #[derive(Clone, Debug)]
 pub struct Data<T> {
     address: ExecAddr,
-    _core: HeldEngine,
+    _held: Held,
     _type: PhantomData<*mut T>,
 }
 
@@ -211,7 +214,7 @@ unsafe impl<T> Sync for Data<T> {}
 
 impl<T> Data<T> {
     pub(crate) fn new(
-        core: HeldEngine,
+        held: Held,
         name: &str,
         address: ExecAddr,
         state: Option<&FunctionState>,
@@ -238,7 +241,7 @@ impl<T> Data<T> {
         }
         Ok(Self {
             address,
-            _core: core,
+            _held: held,
             _type: PhantomData,
         })
     }

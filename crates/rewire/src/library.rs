@@ -243,6 +243,9 @@ impl Library {
     pub fn define(&self, name: &str, address: ExecAddr) -> Result<(), Error> {
         let _inside = fork::hold_off();
         let mut ledger = self.core.ledger();
+        if !ledger.is_library(self.id) {
+            return Err(Error::NoLibrary);
+        }
         let id = ledger.find_or_enter(self.id, &Arc::from(name));
         let entry = ledger.entry_mut(id);
         let is_free = matches!(entry.definition, Definition::None | Definition::Absolute)
@@ -283,6 +286,9 @@ impl Library {
     ) -> Result<(), Error> {
         let _inside = fork::hold_off();
         let mut ledger = self.core.ledger();
+        if !ledger.is_library(self.id) {
+            return Err(Error::NoLibrary);
+        }
         let id = ledger.find_or_enter(self.id, &Arc::from(name));
         let entry = ledger.entry(id);
         if entry.definition != Definition::None || entry.is_present() {
@@ -397,9 +403,12 @@ impl Library {
     ///
     /// As [`Library::lookup`]; the name is no variable, or one of another size.
     pub fn data<T>(&self, name: &str) -> Result<Data<T>, Error> {
-        let address = self.lookup_as(name, EntryKind::Data, None)?;
+        let inside = fork::hold_off();
+        self.core.finish_loading()?;
+        let (address, held) = code::hold(&self.core, self.id, name)?;
+        drop(inside);
         let state = self.state(name);
-        Data::new(self.core.clone(), name, address, state.as_ref())
+        Data::new(held, name, address, state.as_ref())
     }
 
     /// Calls a function whose type is known only at run time; `None` if it returns nothing.
@@ -515,7 +524,7 @@ impl Library {
         let changed = change.commit()?;
         let _inside = fork::hold_off();
         self.core.history.clear(&self.core);
-        self.core.ledger().forget_library(self.id, &self.core.slots);
+        self.core.forget_library(self.id);
         let mut resolvers = self
             .core
             .resolvers
@@ -620,8 +629,12 @@ impl Library {
         name: &str,
         make: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static,
     ) -> Result<(), Error> {
-        let _inside = fork::hold_off();
-        code::refresh(&self.core, self.id, name, Arc::new(make))
+        let caller = Caller::here();
+        let inside = fork::hold_off();
+        code::refresh(&self.core, self.id, name, Arc::new(make))?;
+        drop(inside);
+        self.core.reclaim_if_much(&caller);
+        Ok(())
     }
 
     /// Begins a change: any number of adds, replaces and removes that become visible together.

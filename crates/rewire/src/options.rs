@@ -36,7 +36,8 @@ pub struct Options {
     /// will surely be called soon, and share the work where everything is compiled.
     pub threads: usize,
     /// How many changes can be undone, the latest first ([`Engine::undo`](crate::Engine::undo)). What
-    /// they took away is kept for so long; with 0, the default, nothing is.
+    /// they took away is kept for so long; with 0, the default, nothing is. Of changes that took away
+    /// more than 64 MiB together, fewer can be undone.
     pub undo_depth: usize,
     /// How code is mapped: for whoever has perf look up names of compiled code in a map of the
     /// process, [`CodeMapping::Anonymous`].

@@ -18,9 +18,9 @@ use crate::core::Core;
 use crate::ledger::{Freed, Piece, Retired};
 use crate::process::{fork, thread_local};
 
-/// So many pieces, or so many bytes of code, are looked after without being asked.
+/// So many pieces, or so many bytes of code, variables and IR, are looked after without being asked.
 const MANY: usize = 1024;
-const MUCH: u64 = 1 << 20;
+const MUCH: u64 = 4 << 20;
 
 /// Something that was replaced or removed and whose memory isn't given back yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Core {
     /// Looks at all stacks and gives back what no thread can return into, if much has gathered.
     pub(crate) fn reclaim_if_much(&self, caller: &Caller) {
         let _inside = fork::hold_off();
-        let (pieces, bytes) = self.ledger().waiting_to_leave();
+        let (pieces, bytes) = self.tidy();
         let last = self.reclaimer.lock_if_free();
         let Some(mut last) = last else {
             return;
@@ -71,6 +71,22 @@ impl Core {
         }
     }
 
+    /// Gives back what no thread can be in, whatever it does; how much else waits, in pieces and bytes.
+    fn tidy(&self) -> (usize, u64) {
+        let (copied, freed, waiting) = {
+            let mut ledger = self.ledger();
+            let freed = ledger.free_names();
+            (ledger.take_copied(), freed, ledger.waiting_to_leave())
+        };
+        for unit in copied {
+            unit.free_copies();
+        }
+        if !freed.entries.is_empty() {
+            self.give_back_memory(freed);
+        }
+        waiting
+    }
+
     /// Looks at all stacks and gives back what no thread can return into.
     pub(crate) fn reclaim(&self, caller: &Caller) -> Reclaimed {
         let _inside = fork::hold_off();
@@ -79,6 +95,7 @@ impl Core {
     }
 
     fn reclaim_now(&self, caller: &Caller, last: &mut Left) -> Reclaimed {
+        self.tidy();
         let retired = self.ledger().retired(&self.slots, &self.memory);
         let mut ranges: Vec<(Range<ExecAddr>, usize)> = Vec::new();
         for (place, piece) in retired.iter().enumerate() {
@@ -107,7 +124,7 @@ impl Core {
         for (piece, holder) in retired.into_iter().zip(holders) {
             if may_free && holder.is_none() && !(found.in_flight && piece.is_unit()) {
                 clean.push(piece);
-            } else {
+            } else if piece.is_code() {
                 let in_flight = found.in_flight.then(|| Arc::from("an exception in flight"));
                 reclaimed.left.push(describe(&piece, holder.or(in_flight)));
             }
@@ -121,7 +138,7 @@ impl Core {
             for piece in clean.iter().filter(|piece| ledger.is_there(piece)) {
                 let namer = match piece.what {
                     Piece::Unit(unit) => ledger.namer_of(unit),
-                    Piece::Block(_) => None,
+                    Piece::Block(_) | Piece::Name(_) => None,
                 };
                 let holder = namer.unwrap_or_else(|| "what leaves with it".to_owned());
                 reclaimed.left.push(describe(piece, Some(holder.into())));
@@ -141,6 +158,7 @@ impl Core {
         let retired = self.ledger().retired(&self.slots, &self.memory);
         retired
             .iter()
+            .filter(|piece| piece.is_code())
             .map(|piece| describe(piece, piece.holder.clone()))
             .collect()
     }
@@ -156,6 +174,9 @@ impl Core {
         }
         for slot in freed.slots {
             self.slots.free(slot);
+        }
+        for slot in freed.buried {
+            self.slots.bury(slot);
         }
         for (kind, range) in freed.memory {
             bytes += if kind == rewire_memory::RegionKind::Code {

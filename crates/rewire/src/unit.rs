@@ -1,4 +1,4 @@
-//! Units: what was added in one step, and the copies of its IR that threads work on.
+//! Units: what was added in one step, and what threads do with copies of its IR.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use rewire_llvm::{
     CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
-    Verified,
 };
 use rewire_sync::{Mutex, OnceLock};
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -15,6 +14,7 @@ use slotmap::{Key, new_key_type};
 use crate::error::Error;
 use crate::labels::defined_in;
 use crate::ledger::{EntryId, FrameCounts, LibraryId, Standing};
+use crate::modules::ModulePool;
 use crate::sync::lock;
 
 new_key_type! {
@@ -296,8 +296,20 @@ impl Unit {
     pub(crate) fn forget_if_done(&self) {
         let definitions = self.index.globals.iter().filter(|one| one.is_definition);
         if definitions.count() == 1 {
-            lock(&self.modules.free).clear();
+            self.modules.clear();
         }
+    }
+
+    /// Frees the copies of its IR that nobody works on: it is removed, and hardly needed again.
+    pub(crate) fn free_copies(&self) {
+        self.modules.clear();
+    }
+
+    /// About how many bytes of memory it takes, without what was linked of it.
+    pub(crate) fn size(&self) -> u64 {
+        /// What is known of a global, here and in the ledger.
+        const GLOBAL: u64 = 512;
+        self.modules.size() + self.index.globals.len() as u64 * GLOBAL
     }
 
     /// As [`Unit::states_for_only`], with what texts tell besides.
@@ -434,59 +446,5 @@ impl Drop for Copy<'_> {
         if let Some(module) = module.filter(|one| !one.is_spent() && !one.is_unreadable()) {
             self.unit.modules.put(module);
         }
-    }
-}
-
-/// Copies of a module, each in a context of its own. Whoever takes one has it alone, so that no
-/// lock is held while LLVM works; when none is free, another copy is read.
-#[derive(Debug)]
-struct ModulePool {
-    source: Source,
-    /// What was verified in any of the copies that were read from it.
-    verified: Verified,
-    /// Text is read once; copies come from bitcode, written when the first one is needed.
-    bitcode: OnceLock<Source>,
-    free: Mutex<Vec<Module>>,
-}
-
-impl ModulePool {
-    fn new(source: Source, first: Module) -> Self {
-        Self {
-            source,
-            verified: first.verified(),
-            bitcode: OnceLock::new(),
-            free: Mutex::new(vec![first]),
-        }
-    }
-
-    /// A copy that still has the bodies of `roots`.
-    fn take(&self, roots: &[Ordinal]) -> Result<Module, LlvmError> {
-        let has_all = |module: &Module| !roots.iter().any(|root| module.is_taken(*root));
-        let mut free = lock(&self.free);
-        if let Some(place) = free.iter().rposition(has_all) {
-            return Ok(free.swap_remove(place));
-        }
-        drop(free);
-        if self.source.is_bitcode() {
-            return Module::read_copy(&self.source, &self.verified);
-        }
-        let bitcode = match self.bitcode.get() {
-            Some(bitcode) => bitcode,
-            None => {
-                let bitcode = Module::read(&self.source)?.to_bitcode()?;
-                self.bitcode.get_or_init(|| bitcode)
-            }
-        };
-        Module::read(bitcode)
-    }
-
-    /// Whether it may have assembly within functions; of bitcode, only its bodies say.
-    fn may_have_assembly(&self) -> bool {
-        let mut words = self.source.bytes.windows(3);
-        self.source.is_bitcode() || words.any(|word| word == b"asm")
-    }
-
-    fn put(&self, module: Module) {
-        lock(&self.free).push(module);
     }
 }

@@ -29,6 +29,7 @@
 //! Slots can be given back ([`Slots::free`]) and are then given out again, with their stubs. What
 //! may happen to a function's two words, and in which order, is in `words.rs`.
 
+mod ready;
 pub(crate) mod words;
 
 use std::collections::VecDeque;
@@ -41,6 +42,7 @@ use rewire_sync::{Mutex, MutexGuard};
 use crate::error::MemoryError;
 use crate::memory::{CodeMemory, RegionKind};
 use crate::sync::atomic::{AtomicU64, Ordering};
+use ready::ReadyWords;
 use words::{NEW, Words};
 
 /// The number of a slot and of the stub that belongs to it.
@@ -85,13 +87,15 @@ struct Pages {
     /// Those that aren't in use. The longest unused is taken first, so that a call of a function that is
     /// gone finds a slot of nobody's for as long as possible, and is told so.
     free: VecDeque<SlotId>,
-    /// The ready words of each page of stubs.
-    ready: Vec<Box<[AtomicU64]>>,
+    ready: ReadyWords,
+    /// How many slots were buried of those whose ready words share a page.
+    buried: Vec<u16>,
 }
 
 const NEW_SLOT: Known = Known {
     in_use: true,
     given: false,
+    is_buried: false,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -99,9 +103,16 @@ struct Known {
     in_use: bool,
     /// Whether a first call may have got a body, see `words.rs`.
     given: bool,
+    /// It was [buried](Slots::bury) once: its ready word isn't used any more.
+    is_buried: bool,
 }
 
 impl Pages {
+    /// The slots whose ready words share a page with this one's.
+    fn sharing(id: SlotId) -> usize {
+        id.index() / (STUBS_PER_PAGE as usize * ready::SHARING)
+    }
+
     fn is_in_use(&self, id: SlotId) -> bool {
         self.known.get(id.index()).is_some_and(|known| known.in_use)
     }
@@ -136,8 +147,8 @@ impl Slots {
         }
         let next = pages.known.len() as u64;
         if next.is_multiple_of(STUBS_PER_PAGE) {
-            let ready = self.add_page(next)?;
-            pages.ready.push(ready);
+            let ready = pages.ready.open((next / STUBS_PER_PAGE) as usize)?;
+            self.add_page(next, ready)?;
         }
         let id = SlotId(next as u32);
         pages.known.push(NEW_SLOT);
@@ -161,6 +172,26 @@ impl Slots {
         was_in_use
     }
 
+    /// The function of a slot has left, and its address may still be known to somebody: the slot leads to
+    /// the engine, and is never [freed](Slots::free). If the function comes back, its first call goes
+    /// through the engine.
+    pub fn bury(&self, id: SlotId) {
+        let pages = &mut *self.pages();
+        self.words(&pages.ready, id).reset();
+        let known = &mut pages.known[id.index()];
+        if std::mem::replace(&mut known.is_buried, true) {
+            return;
+        }
+        let place = Pages::sharing(id);
+        if pages.buried.len() <= place {
+            pages.buried.resize(place + 1, 0);
+        }
+        pages.buried[place] += 1;
+        if u64::from(pages.buried[place]) == STUBS_PER_PAGE * ready::SHARING as u64 {
+            pages.ready.release(place * ready::SHARING);
+        }
+    }
+
     /// How many slots are in use.
     #[must_use]
     pub fn in_use(&self) -> usize {
@@ -174,9 +205,8 @@ impl Slots {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Writes a page of stubs; the answer is its words.
-    fn add_page(&self, first: u64) -> Result<Box<[AtomicU64]>, MemoryError> {
-        let ready: Box<[AtomicU64]> = (0..PAGE / STUB).map(|_| AtomicU64::new(0)).collect();
+    /// Writes a page of stubs, whose ready words are there.
+    fn add_page(&self, first: u64, ready: u64) -> Result<(), MemoryError> {
         let mut page = self.memory.allocate(RegionKind::Stubs, PAGE, PAGE)?;
         let words = self
             .memory
@@ -186,7 +216,7 @@ impl Slots {
         // jmp *2(%rip), to the word behind it.
         code.extend([0xff, 0x25, 2, 0, 0, 0, 0xcc, 0xcc]);
         code.extend(self.entry.get().to_le_bytes());
-        code.extend((ready.as_ptr() as u64).to_le_bytes());
+        code.extend(ready.to_le_bytes());
         code.extend((&raw const *self.found_ready as u64).to_le_bytes());
         for id in ids {
             let stub = self.canonical(id);
@@ -203,7 +233,7 @@ impl Slots {
         page.write(&code)?;
         page.keep();
         words.keep();
-        Ok(ready)
+        Ok(())
     }
 
     /// The address of the slot itself.
@@ -328,12 +358,12 @@ impl Slots {
         work(words, &mut pages.known[id.index()].given)
     }
 
-    fn words<'p>(&'p self, ready: &'p [Box<[AtomicU64]>], id: SlotId) -> Words<'p> {
+    fn words<'p>(&'p self, ready: &'p ReadyWords, id: SlotId) -> Words<'p> {
         let (page, place) = (
             u64::from(id.0) / STUBS_PER_PAGE,
             u64::from(id.0) % STUBS_PER_PAGE,
         );
-        let ready = &ready[page as usize][((HEAD / STUB) + place) as usize];
+        let ready = ready.word(page as usize, ((HEAD / STUB) + place) as usize);
         Words::new(self.slot_word(id), ready, self.canonical(id).get())
     }
 

@@ -128,7 +128,7 @@ fn a_first_call_with_a_removed_body_goes_to_the_engine() {
     engine.slots.reset(slot);
     // As if the body had been taken just before: a real first call takes it, and can't store it.
     let pages = engine.slots.pages();
-    let ready = &pages.ready[0][(HEAD / STUB) as usize + slot.index()];
+    let ready = pages.ready.word(0, (HEAD / STUB) as usize + slot.index());
     ready.store(engine.body(1).get(), Ordering::Release);
     drop(pages);
     assert_eq!(engine.call(slot), 9);
@@ -143,7 +143,7 @@ fn a_body_is_not_left_when_a_first_call_has_got_the_former() {
     assert!(engine.slots.lead(slot, engine.body(1), true));
     // A first call takes it, and is interrupted there.
     let pages = engine.slots.pages();
-    let ready = &pages.ready[0][(HEAD / STUB) as usize + slot.index()];
+    let ready = pages.ready.word(0, (HEAD / STUB) as usize + slot.index());
     assert_eq!(ready.swap(0, Ordering::AcqRel), engine.body(1).get());
     drop(pages);
     assert!(!engine.slots.lead(slot, engine.body(2), true));
@@ -244,4 +244,33 @@ fn callers_never_go_back_to_an_older_or_a_removed_body() {
     });
     assert_eq!(wrong.into_inner().unwrap(), []);
     assert_eq!(engine.slots.in_use(), 0);
+}
+
+#[test]
+fn buried_slots_lead_to_the_engine_until_they_lead_somewhere() {
+    let engine = Engine::new();
+    let slots = &engine.slots;
+    let all: Vec<SlotId> = (0..3 * STUBS_PER_PAGE)
+        .map(|_| slots.allocate().unwrap())
+        .collect();
+    for (number, slot) in all.iter().enumerate() {
+        if number % 2 == 0 {
+            assert!(slots.make_ready(*slot, engine.body(1)));
+        } else {
+            slots.retarget(*slot, engine.body(2));
+        }
+    }
+    // Two pages of stubs have a page of words together.
+    for slot in &all {
+        slots.bury(*slot);
+        assert!(slots.is_fresh(*slot));
+        assert_eq!(slots.at_canonical(slots.canonical(*slot)), Some(*slot));
+        assert_eq!(slots.take_ready(*slot), None);
+    }
+    for slot in &all {
+        slots.lead(*slot, engine.body(3), false);
+        assert_eq!(slots.target(*slot), engine.body(3));
+        slots.bury(*slot);
+    }
+    assert_eq!(slots.in_use(), all.len());
 }

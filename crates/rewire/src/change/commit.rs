@@ -67,6 +67,9 @@ pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Ch
     let began = Instant::now();
     let begun = terms.steps.into_iter().map(|step| begin(core, step));
     let begun = begun.collect::<Result<Vec<_>, _>>()?;
+    if !core.ledger().is_library(library) {
+        return Err(Error::NoLibrary);
+    }
     let mut work = Work::new(core, library);
     work.type_change = terms.type_change;
     work.is_forced = terms.is_forced;
@@ -428,7 +431,7 @@ impl<'c> Work<'c> {
         }
         if self.changes_something() {
             let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
-            self.number = core.history.remember(former, units, &self.planned);
+            self.number = core.history.remember(core, former, units, &self.planned);
         }
         Ok(())
     }

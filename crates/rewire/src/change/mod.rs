@@ -261,10 +261,11 @@ impl Change {
         let core = self.core.clone();
         let inside = fork::hold_off();
         core.finish_loading()?;
-        let changed = commit::commit(&core, self.library, self.terms)?;
+        let changed = commit::commit(&core, self.library, self.terms);
         drop(inside);
+        // What a change that failed had brought has left as well.
         core.reclaim_if_much(&caller);
-        Ok(changed)
+        changed
     }
 }
 

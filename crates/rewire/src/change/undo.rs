@@ -26,6 +26,9 @@ pub(crate) struct History {
     latest: AtomicU64,
 }
 
+/// So many bytes are kept for changes to be undone; of larger ones, the latest alone can be.
+const MOST_KEPT: u64 = 64 << 20;
+
 /// One change.
 #[derive(Debug)]
 struct Record {
@@ -36,6 +39,8 @@ struct Record {
     joined: Vec<UnitKey>,
     /// Units that it took away.
     left: Vec<UnitKey>,
+    /// About how many bytes are kept for it.
+    bytes: u64,
 }
 
 /// What undoing a change is about.
@@ -76,6 +81,7 @@ impl History {
     /// in which they happened. The answer is its number.
     pub(super) fn remember(
         &self,
+        core: &Core,
         former: Vec<Former>,
         joined: Vec<UnitKey>,
         planned: &Planned,
@@ -83,6 +89,7 @@ impl History {
         if !planned.is_remembered {
             return None;
         }
+        let bytes = core.ledger().held_by_change(&former, &planned.leaving);
         let mut changes = lock(&self.changes);
         let number = self.latest.fetch_add(1, Ordering::Relaxed) + 1;
         changes.push_back(Record {
@@ -90,6 +97,7 @@ impl History {
             former,
             joined,
             left: planned.leaving.clone(),
+            bytes,
         });
         Some(number)
     }
@@ -133,7 +141,8 @@ impl History {
         loop {
             let oldest = {
                 let mut changes = lock(&self.changes);
-                let are_many = changes.len() > depth;
+                let bytes: u64 = changes.iter().map(|one| one.bytes).sum();
+                let are_many = changes.len() > depth || changes.len() > 1 && bytes > MOST_KEPT;
                 are_many.then(|| changes.pop_front()).flatten()
             };
             match oldest {

@@ -174,6 +174,8 @@ pub(crate) struct Entry {
     pub(crate) changing: Option<ThreadKey>,
     /// Its address was given out, to code, data or the client: it stays its own for ever.
     pub(crate) has_escaped: bool,
+    /// How many changes that can be undone know what it stood for.
+    pub(crate) remembered: u32,
     /// It stands for the memory of a variable whose name has other memory by now, or none.
     pub(crate) is_aside: bool,
     /// It was defined, and its definition was removed while others used it.
@@ -207,6 +209,7 @@ impl Entry {
             is_bound: false,
             changing: None,
             has_escaped: false,
+            remembered: 0,
             is_aside: false,
             is_removed: false,
             size: 0,

@@ -5,6 +5,7 @@
 
 use rewire_llvm::Ordinal;
 use rewire_memory::{ExecAddr, Slots};
+use rustc_hash::FxHashSet;
 
 use super::replacing::Planned;
 use super::{Block, BlockId, Definition, EntryId, Ledger, Standing, State};
@@ -60,6 +61,7 @@ impl Ledger {
                     .take()
                     .map(|(block, place)| (block, place, state));
             }
+            self.entry_mut(id).remembered += 1;
             if let Some(record) = elected.and_then(|(unit, _)| self.record_mut(unit)) {
                 record.holds += 1;
             }
@@ -72,6 +74,25 @@ impl Ledger {
             given,
             since: self.next_block,
         }
+    }
+
+    /// How many bytes are kept for a change that can be undone: of units that it took away or
+    /// superseded, and of variables.
+    pub(crate) fn held_by_change(&self, former: &[Former], left: &[UnitKey]) -> u64 {
+        let mut units: FxHashSet<UnitKey> = left.iter().copied().collect();
+        let superseded = former.iter().filter_map(|former| former.elected);
+        let superseded = superseded.filter(|(unit, _)| {
+            let record = self.record(*unit);
+            record.is_some_and(|record| record.in_force == 0)
+        });
+        units.extend(superseded.map(|(unit, _)| unit));
+        let places = former.iter().filter_map(|former| former.memory.as_ref());
+        let blocks: FxHashSet<BlockId> = places.map(|place| place.0).collect();
+        let blocks = blocks.into_iter().filter_map(|block| self.block(block));
+        let others = blocks.filter(|block| !units.contains(&block.unit));
+        let variables: u64 = others.map(|block| block.memory.size()).sum();
+        let units = units.iter().map(|unit| self.held_by_unit(*unit));
+        variables + units.sum::<u64>()
     }
 
     /// What a name stood for won't come back.
@@ -92,6 +113,9 @@ impl Ledger {
             }
             self.leave_if_idle(unit);
         }
+        let entry = self.entry_mut(former.entry);
+        entry.remembered = entry.remembered.saturating_sub(1);
+        self.note_if_over(former.entry);
     }
 
     /// Where the memory is that a variable had: places in a block change when its code leaves.
@@ -191,6 +215,8 @@ impl Ledger {
         if let Some(record) = self.record_mut(id) {
             record.standing = Standing::Withdrawn;
             record.holds += 1;
+            let unit = record.unit.clone();
+            self.free_copies_later(unit);
         }
         self.leave_the_line(id);
     }
@@ -211,15 +237,7 @@ impl Ledger {
     /// Takes names out that were entered for a change that failed, and that nobody mentions.
     pub(crate) fn forget_unused(&mut self, ids: &[EntryId]) {
         for id in ids {
-            let entry = self.entry(*id);
-            let is_unused = entry.mentions.is_empty()
-                && entry.users.is_empty()
-                && entry.slot.is_none()
-                && entry.definition == Definition::None
-                && !entry.is_present();
-            if is_unused {
-                self.forget_name(*id);
-            }
+            self.note_if_over(*id);
         }
     }
 }

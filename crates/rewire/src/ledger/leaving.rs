@@ -30,9 +30,16 @@ pub(super) struct Leaving {
     /// Blocks with code, and none of it in force.
     pub(super) blocks: Vec<BlockId>,
     pub(super) units: Vec<UnitKey>,
-    /// Bytes of those blocks' code.
+    /// Names that nobody may need any more ([`super::over`]).
+    pub(super) names: Vec<EntryId>,
+    /// Bytes that all of these hold: machine code, variables, IR.
     bytes: u64,
+    /// Units that were removed, and whose copies of IR are still in memory.
+    copied: Vec<Arc<Unit>>,
 }
+
+/// Who holds variables.
+const HANDLE: &str = "a handle of a variable";
 
 /// What goes together, and the code that no thread may be in then.
 #[derive(Debug)]
@@ -42,12 +49,14 @@ pub(crate) struct Retired {
     /// The stubs of its functions: a thread that calls one for the first time is in its stub, and
     /// nowhere else if the call was a jump.
     pub(crate) stubs: Vec<Range<ExecAddr>>,
+    /// The slots of those.
+    pub(super) slots: Vec<SlotId>,
     /// What people know it by.
     pub(crate) label: Arc<str>,
     /// Who needs it, if it isn't threads.
     pub(crate) holder: Option<Arc<str>>,
     /// How many frames of its coroutines ever began.
-    frames_begun: u64,
+    pub(super) frames_begun: u64,
 }
 
 /// See the module's documentation.
@@ -55,6 +64,8 @@ pub(crate) struct Retired {
 pub(crate) enum Piece {
     Block(BlockId),
     Unit(UnitKey),
+    /// A name, with its stub.
+    Name(EntryId),
 }
 
 /// What was taken out of the ledger, to be given back without its lock.
@@ -65,6 +76,10 @@ pub(crate) struct Freed {
     pub(crate) unwind: Vec<UnwindRegistration>,
     pub(crate) memory: Vec<(RegionKind, Range<ExecAddr>)>,
     pub(crate) slots: Vec<SlotId>,
+    /// Slots of functions whose addresses may still be known to somebody.
+    pub(crate) buried: Vec<SlotId>,
+    /// Slots in whose stubs no thread is.
+    looked_at: FxHashSet<SlotId>,
     pub(crate) thread_modules: Vec<u64>,
     /// Names of which nothing may be remembered that is about a former definition.
     pub(crate) entries: Vec<EntryId>,
@@ -76,13 +91,17 @@ impl Retired {
     pub(crate) fn is_unit(&self) -> bool {
         matches!(self.what, Piece::Unit(_))
     }
+
+    /// Whether it is something that clients know.
+    pub(crate) fn is_code(&self) -> bool {
+        !matches!(self.what, Piece::Name(_))
+    }
 }
 
 impl Ledger {
     /// No code of a block is in force any more.
     pub(crate) fn retire(&mut self, id: BlockId) {
-        let code = &self.blocks[id].memory.code;
-        self.leaving.bytes += code.end.get() - code.start.get();
+        self.leaving.bytes += self.held_by_block(id);
         self.leaving.blocks.push(id);
     }
 
@@ -112,6 +131,34 @@ impl Ledger {
             self.bequeath(entry);
         }
         self.leaving.units.push(id);
+        self.leaving.bytes += self.held_by_unit(id);
+        self.leaving.copied.push(unit);
+    }
+
+    /// How many bytes a block holds that has left.
+    fn held_by_block(&self, id: BlockId) -> u64 {
+        self.block(id).map_or(0, |block| match block.live {
+            0 => block.memory.size(),
+            _ => block.memory.code.end.get() - block.memory.code.start.get(),
+        })
+    }
+
+    /// How many bytes a unit holds: its IR, what is known of it, and what was linked of it.
+    pub(crate) fn held_by_unit(&self, id: UnitKey) -> u64 {
+        self.record(id).map_or(0, |record| {
+            let blocks = record.blocks.iter().filter_map(|block| self.block(*block));
+            record.unit.size() + blocks.map(|block| block.memory.size()).sum::<u64>()
+        })
+    }
+
+    /// A unit was removed: the copies of its IR aren't worth their memory any more.
+    pub(super) fn free_copies_later(&mut self, unit: Arc<Unit>) {
+        self.leaving.copied.push(unit);
+    }
+
+    /// The units whose copies of IR are to be freed, which takes LLVM its time.
+    pub(crate) fn take_copied(&mut self) -> Vec<Arc<Unit>> {
+        std::mem::take(&mut self.leaving.copied)
     }
 
     /// Nothing of a unit takes over when what is in force leaves, and its COMDAT groups are any other's.
@@ -221,9 +268,15 @@ impl Ledger {
         self.tombs.len()
     }
 
-    /// How much waits to be given back: pieces, and bytes of code.
+    /// How much waits to be given back: pieces, and bytes.
     pub(crate) fn waiting_to_leave(&self) -> (usize, u64) {
-        let pieces = self.leaving.blocks.len() + self.leaving.units.len();
+        let Leaving {
+            blocks,
+            units,
+            names,
+            ..
+        } = &self.leaving;
+        let pieces = blocks.len() + units.len() + names.len();
         (pieces, self.leaving.bytes)
     }
 
@@ -240,6 +293,7 @@ impl Ledger {
             let holder = match standing {
                 Some(Standing::Leaving) => continue,
                 _ if block.pins > 0 => Some("a pinned address".into()),
+                _ if block.handles > 0 && code.is_empty() => Some(HANDLE.into()),
                 // It leaves as a whole or comes back: its bodies call one another.
                 Some(Standing::Withdrawn) => Some("a change that can be undone".into()),
                 // Code that came after its unit had gone stands alone as well.
@@ -249,6 +303,7 @@ impl Ledger {
                 what: Piece::Block(*id),
                 code: Vec::from_iter((!code.is_empty()).then_some(code)),
                 stubs: Vec::new(),
+                slots: Vec::new(),
                 label: self.label_of(block),
                 holder,
                 frames_begun: frames.begun,
@@ -261,15 +316,20 @@ impl Ledger {
             };
             let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
             let code = blocks.map(|block| block.memory.code.clone());
+            let slots_of = self.slots_of(&record.unit);
+            let stubs = slots_of.iter().map(|slot| slots.inside_stub(*slot));
             retired.push(Retired {
                 what: Piece::Unit(id),
                 code: code.filter(|code| !code.is_empty()).collect(),
-                stubs: self.stubs_of(&record.unit, slots),
+                stubs: stubs.collect(),
+                slots: slots_of,
                 label: label_of(&record.unit.name),
                 holder: self.holder_of(id, memory),
                 frames_begun: self.frames_of_unit(&record.unit, memory).begun,
             });
         }
+        let names = self.retired_names(slots);
+        retired.extend(names);
         retired
     }
 
@@ -290,8 +350,8 @@ impl Ledger {
         bodies.next().map(|one| one.start)
     }
 
-    /// The stubs of the functions that a unit names and that may go with it.
-    fn stubs_of(&self, unit: &Unit, slots: &Slots) -> Vec<Range<ExecAddr>> {
+    /// The slots of the functions that a unit names and that may go with it.
+    fn slots_of(&self, unit: &Unit) -> Vec<SlotId> {
         let entries = unit.index.globals.iter().zip(&unit.entries);
         let slots_of = entries.filter_map(|(global, id)| {
             let entry = self.entry((*id)?);
@@ -301,7 +361,7 @@ impl Ledger {
         });
         let copies = unit.own_copies().into_iter();
         let slots_of = slots_of.chain(copies.filter_map(|(_, id)| self.entry(id).slot));
-        slots_of.map(|slot| slots.inside_stub(slot)).collect()
+        slots_of.collect()
     }
 
     fn label_of(&self, block: &Block) -> Arc<str> {
@@ -323,6 +383,9 @@ impl Ledger {
             let block = &self.blocks[*block];
             if block.pins > 0 {
                 return Some("a pinned address".into());
+            }
+            if block.handles > 0 {
+                return Some(HANDLE.into());
             }
         }
         self.frames_of_unit(&record.unit, memory).holder()
@@ -412,6 +475,7 @@ impl Ledger {
                 .get(id)
                 .is_some_and(|block| !block.memory.code.is_empty() || block.live == 0),
             Piece::Unit(id) => self.units.contains_key(id),
+            Piece::Name(_) => false,
         }
     }
 
@@ -419,6 +483,8 @@ impl Ledger {
     /// resumes one may have been looked at before.
     pub(crate) fn free(&mut self, clean: &[Retired], memory: &CodeMemory) -> Freed {
         let mut freed = Freed::default();
+        let looked_at = clean.iter().flat_map(|piece| &piece.slots);
+        freed.looked_at = looked_at.copied().collect();
         let mut units = FxHashSet::default();
         for piece in clean {
             match piece.what {
@@ -443,22 +509,29 @@ impl Ledger {
                         units.insert(id);
                     }
                 }
+                Piece::Name(id) => {
+                    if self.is_over(id, false) {
+                        self.free_entry(id, &mut freed);
+                    }
+                }
             }
         }
         for id in self.unneeded(&units, memory) {
             self.free_unit(id, &mut freed);
         }
         self.leaving.units.retain(|id| self.units.contains_key(*id));
-        let mut bytes = 0;
         self.leaving.blocks.retain(|id| {
-            let Some(block) = self.blocks.get(*id) else {
-                return false;
-            };
-            let code = &block.memory.code;
-            bytes += code.end.get() - code.start.get();
-            !code.is_empty() || block.live == 0
+            let block = self.blocks.get(*id);
+            block.is_some_and(|block| !block.memory.code.is_empty() || block.live == 0)
         });
-        self.leaving.bytes = bytes;
+        let is_alone = |block: &&BlockId| {
+            let record = self.record(self.blocks[**block].unit);
+            record.is_none_or(|record| record.standing != Standing::Leaving)
+        };
+        let blocks = self.leaving.blocks.iter().filter(is_alone);
+        let units = self.leaving.units.iter();
+        self.leaving.bytes = blocks.map(|id| self.held_by_block(*id)).sum::<u64>()
+            + units.map(|id| self.held_by_unit(*id)).sum::<u64>();
         freed
     }
 
@@ -475,7 +548,8 @@ impl Ledger {
             let entry = self.entry(one.entry);
             entry.is_aside && entry.users.iter().any(|user| user.block != id)
         };
-        if block.live == 0 && !block.definitions.iter().any(is_named) {
+        let is_needed = block.handles > 0 || block.definitions.iter().any(is_named);
+        if block.live == 0 && !is_needed {
             self.free_block(id, freed);
             return;
         }
@@ -641,34 +715,34 @@ impl Ledger {
         live.find_map(|one| self.entry(one.entry).elected.map(|(unit, _)| unit))
     }
 
-    /// A unit that named an entry is gone.
+    /// A unit that named an entry is gone. Whether a thread is in the entry's stub may have to be looked
+    /// for yet, if other units named it as well.
     fn free_if_over(&mut self, id: EntryId, is_local: bool, freed: &mut Freed) {
-        let entry = self.entry(id);
-        let is_over = entry.mentions.is_empty()
-            && entry.users.is_empty()
-            && entry.changing.is_none()
-            && (is_local
-                || entry.definition == Definition::None
-                    && !entry.is_present()
-                    // Its address may be called again, once something defines the name anew.
-                    && !entry.has_escaped);
-        if is_over {
+        let slot = self.entry(id).slot;
+        let may_go = is_local || slot.is_none_or(|slot| freed.looked_at.contains(&slot));
+        if may_go && self.is_over(id, is_local) {
             self.free_entry(id, freed);
+        } else {
+            self.note_if_over(id);
         }
     }
 
     /// Takes an entry out that nobody names. An address that was given out stays the function's: its
     /// slot is never another's.
-    fn free_entry(&mut self, id: EntryId, freed: &mut Freed) {
+    pub(super) fn free_entry(&mut self, id: EntryId, freed: &mut Freed) {
         let entry = self.entry(id);
         let (slot, front) = (entry.slot, entry.front);
         if let Some(slot) = slot {
             if entry.has_escaped {
-                let name: Arc<str> = entry.label().into();
-                self.tombs.insert(slot, name);
+                let known = self.namespace(entry.library).entry(&entry.name);
+                let library = (known == Some(id)).then_some(entry.library);
+                let (name, generation) = (entry.label().into(), entry.generation);
+                self.tombs.bury(slot, library, name, generation);
+                freed.buried.push(slot);
             } else {
                 freed.slots.push(slot);
             }
+            self.by_slot.clear(slot);
         }
         self.lazies.remove(&id);
         freed.entries.push(id);

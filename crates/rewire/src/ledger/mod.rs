@@ -19,9 +19,12 @@ mod labels;
 mod leaving;
 mod mentions;
 mod names;
+mod over;
 mod own_copies;
+mod owners;
 mod placed;
 mod replacing;
+mod tombs;
 mod units;
 mod uses;
 
@@ -56,17 +59,15 @@ pub(crate) struct Ledger {
     entries: SlotMap<EntryId, Entry>,
     /// What an entry that left reads as.
     gone: Entry,
-    libraries: Vec<names::Namespace>,
+    libraries: names::Libraries,
     units: SlotMap<UnitKey, units::Record>,
     next_unit: u64,
     next_block: u64,
-    /// The entry of each slot.
-    by_slot: Vec<EntryId>,
+    by_slot: owners::Owners,
     blocks: SlotMap<BlockId, Block>,
     /// Blocks that hold code, by its address.
     by_code: BTreeMap<ExecAddr, BlockId>,
-    /// Names of functions that left and whose address may still be known to somebody.
-    tombs: HashMap<SlotId, Arc<str>, FxBuildHasher>,
+    tombs: tombs::Tombs,
     leaving: leaving::Leaving,
     /// The frame of coroutines that do nothing, once something names it.
     noop_frame: Option<EntryId>,
@@ -99,14 +100,14 @@ impl Ledger {
             engine: EngineNumber::next(),
             entries: SlotMap::with_key(),
             gone: Entry::new(LibraryId::MAIN, Arc::from("")),
-            libraries: vec![names::Namespace::new("main".into())],
+            libraries: names::Libraries::new(),
             units: SlotMap::with_key(),
             next_unit: 0,
             next_block: 0,
-            by_slot: Vec::new(),
+            by_slot: owners::Owners::default(),
             blocks: SlotMap::with_key(),
             by_code: BTreeMap::new(),
-            tombs: HashMap::default(),
+            tombs: tombs::Tombs::default(),
             leaving: leaving::Leaving::default(),
             noop_frame: None,
             labels: labels::Labels::default(),
@@ -215,10 +216,7 @@ impl Ledger {
             return Ok(slot);
         }
         let slot = slots.allocate()?;
-        if self.by_slot.len() <= slot.index() {
-            self.by_slot.resize(slot.index() + 1, EntryId::default());
-        }
-        self.by_slot[slot.index()] = id;
+        self.by_slot.set(slot, id);
         let entry = self.entry_mut(id);
         entry.slot = Some(slot);
         if let State::Present(address) = entry.state {
@@ -242,13 +240,13 @@ impl Ledger {
 
     /// The function that a slot belongs to.
     pub(crate) fn of_slot(&self, slot: SlotId) -> Option<EntryId> {
-        let id = self.by_slot.get(slot.index()).copied()?;
+        let id = self.by_slot.get(slot)?;
         self.entries.contains_key(id).then_some(id)
     }
 
-    /// The name that a function had whose address is all that is left of it.
+    /// The name that a function had whose address is all that is left of it, if it isn't long gone.
     pub(crate) fn tomb(&self, slot: SlotId) -> Option<&Arc<str>> {
-        self.tombs.get(&slot)
+        self.tombs.name(slot)
     }
 
     /// Notes that a definition is in memory, and tells the extractor so.

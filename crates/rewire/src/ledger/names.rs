@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rewire_memory::Slots;
-use rustc_hash::FxBuildHasher;
+use rewire_memory::{ExecAddr, Slots};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::{Definition, Entry, EntryId, EntryKind, Ledger};
+use super::{Definition, Entry, EntryId, EntryKind, Ledger, State};
 use crate::unit::UnitKey;
 
 /// The number of a library: a namespace of symbols with a search order (LLVM's ORC calls it a
@@ -18,9 +18,37 @@ pub struct LibraryId(pub(crate) u32);
 impl LibraryId {
     /// The library that every engine has.
     pub(crate) const MAIN: Self = Self(0);
+}
 
-    const fn index(self) -> usize {
-        self.0 as usize
+/// The libraries there are. They come and go: nothing is left of one that was removed.
+#[derive(Debug)]
+pub(super) struct Libraries {
+    all: FxHashMap<LibraryId, Namespace>,
+    by_name: HashMap<Arc<str>, LibraryId, FxBuildHasher>,
+    next: u32,
+    /// What a library that was removed reads as.
+    gone: Namespace,
+}
+
+impl Libraries {
+    /// The main library.
+    pub(super) fn new() -> Self {
+        let mut libraries = Self {
+            all: FxHashMap::default(),
+            by_name: HashMap::default(),
+            next: 0,
+            gone: Namespace::new("".into()),
+        };
+        libraries.add("main".into());
+        libraries
+    }
+
+    fn add(&mut self, name: Arc<str>) -> LibraryId {
+        let id = LibraryId(self.next);
+        self.next += 1;
+        self.by_name.insert(name.clone(), id);
+        self.all.insert(id, Namespace::new(name));
+        id
     }
 }
 
@@ -33,21 +61,26 @@ pub(super) struct Namespace {
     pub(super) comdats: HashMap<Arc<str>, UnitKey, FxBuildHasher>,
     /// Where names that it doesn't define are searched for.
     search: Vec<LibraryId>,
+    /// The libraries that search this one.
+    searched_by: Vec<LibraryId>,
     /// Whether the host process is asked after those.
     asks_host: bool,
-    /// It was removed.
-    is_gone: bool,
 }
 
 impl Namespace {
-    pub(super) fn new(name: Arc<str>) -> Self {
+    /// The entry of a name.
+    pub(super) fn entry(&self, name: &str) -> Option<EntryId> {
+        self.entries.get(name).copied()
+    }
+
+    fn new(name: Arc<str>) -> Self {
         Self {
             name,
             entries: HashMap::default(),
             comdats: HashMap::default(),
             search: Vec::new(),
+            searched_by: Vec::new(),
             asks_host: true,
-            is_gone: false,
         }
     }
 }
@@ -58,63 +91,79 @@ impl Ledger {
         if self.library(name).is_some() {
             return None;
         }
-        let id = LibraryId(self.libraries.len() as u32);
-        self.libraries.push(Namespace::new(name.into()));
-        Some(id)
+        Some(self.libraries.add(name.into()))
     }
 
     /// The library of this name.
     pub(crate) fn library(&self, name: &str) -> Option<LibraryId> {
-        let mut libraries = self.libraries.iter();
-        let place = libraries.position(|one| !one.is_gone && &*one.name == name)?;
-        Some(LibraryId(place as u32))
+        self.libraries.by_name.get(name).copied()
     }
 
+    /// The libraries, in the order of their making.
     pub(crate) fn libraries(&self) -> Vec<LibraryId> {
-        let all = (0..self.libraries.len() as u32).map(LibraryId);
-        all.filter(|id| !self.namespace(*id).is_gone).collect()
+        let mut all: Vec<LibraryId> = self.libraries.all.keys().copied().collect();
+        all.sort_unstable();
+        all
     }
 
     /// Whether a library is there.
     pub(crate) fn is_library(&self, library: LibraryId) -> bool {
-        !self.namespace(library).is_gone
+        self.libraries.all.contains_key(&library)
     }
 
-    /// Takes a library out whose units have left. Names that somebody uses stay theirs, undefined.
-    pub(crate) fn forget_library(&mut self, library: LibraryId, slots: &Slots) {
+    /// Takes a library out whose units have left. Names that somebody uses stay theirs, undefined. The
+    /// answer is where its `__dso_handle` is, if nobody knows that.
+    pub(crate) fn forget_library(&mut self, library: LibraryId, slots: &Slots) -> Option<ExecAddr> {
         let names: Vec<EntryId> = self.namespace(library).entries.values().copied().collect();
+        let mut handle = None;
         for id in names {
             let entry = self.entry(id);
+            if entry.definition == Definition::Engine
+                && entry.users.is_empty()
+                && !entry.has_escaped
+                && let State::Present(at) = entry.state
+            {
+                handle = Some(at);
+            }
             if entry.definition != Definition::None || entry.is_present() {
                 self.withdraw(id, slots);
             }
-            let entry = self.entry(id);
-            if entry.mentions.is_empty() && entry.users.is_empty() && entry.slot.is_none() {
-                self.forget_name(id);
+            self.note_if_over(id);
+        }
+        self.set_search(library, Vec::new());
+        if let Some(gone) = self.libraries.all.remove(&library) {
+            self.libraries.by_name.remove(&gone.name);
+            for searching in gone.searched_by {
+                let search = &mut self.namespace_mut(searching).search;
+                search.retain(|one| *one != library);
             }
         }
-        let gone = self.namespace_mut(library);
-        gone.is_gone = true;
-        gone.name = Arc::from("");
-        gone.entries.clear();
-        gone.comdats.clear();
-        gone.search.clear();
-        for other in &mut self.libraries {
-            other.search.retain(|one| *one != library);
-        }
         self.names_version += 1;
+        handle
     }
 
     pub(crate) fn library_name(&self, library: LibraryId) -> &Arc<str> {
-        &self.libraries[library.index()].name
+        &self.namespace(library).name
     }
 
     pub(crate) fn set_search(&mut self, library: LibraryId, search: Vec<LibraryId>) {
-        self.libraries[library.index()].search = search;
+        for searched in &search {
+            let searching = &mut self.namespace_mut(*searched).searched_by;
+            if !searching.contains(&library) {
+                searching.push(library);
+            }
+        }
+        let before = std::mem::replace(&mut self.namespace_mut(library).search, search);
+        for searched in before {
+            if !self.namespace(library).search.contains(&searched) {
+                let searching = &mut self.namespace_mut(searched).searched_by;
+                searching.retain(|one| *one != library);
+            }
+        }
     }
 
     pub(crate) fn set_asks_host(&mut self, library: LibraryId, asks: bool) {
-        self.libraries[library.index()].asks_host = asks;
+        self.namespace_mut(library).asks_host = asks;
     }
 
     /// Whether the host process may supply names that nothing else defines.
@@ -123,11 +172,17 @@ impl Ledger {
     }
 
     pub(super) fn namespace(&self, library: LibraryId) -> &Namespace {
-        &self.libraries[library.index()]
+        let known = self.libraries.all.get(&library);
+        known.unwrap_or(&self.libraries.gone)
     }
 
     pub(super) fn namespace_mut(&mut self, library: LibraryId) -> &mut Namespace {
-        &mut self.libraries[library.index()]
+        let Libraries { all, gone, .. } = &mut self.libraries;
+        all.get_mut(&library).unwrap_or_else(|| {
+            // What is written to it is lost.
+            *gone = Namespace::new("".into());
+            gone
+        })
     }
 
     /// The entry of a name in a library.
@@ -140,7 +195,19 @@ impl Ledger {
         if let Some(id) = self.namespace(library).entries.get(name) {
             return *id;
         }
-        let id = self.add(Entry::new(library, name.clone()));
+        let mut entry = Entry::new(library, name.clone());
+        // Its address may be known from before.
+        let former = self.tombs.revive(library, name);
+        if let Some((slot, generation)) = former {
+            entry.slot = Some(slot);
+            entry.generation = generation;
+            entry.has_escaped = true;
+            entry.is_removed = true;
+        }
+        let id = self.add(entry);
+        if let Some((slot, _)) = former {
+            self.by_slot.set(slot, id);
+        }
         let entries = &mut self.namespace_mut(library).entries;
         entries.insert(name.clone(), id);
         self.names_version += 1;
@@ -229,7 +296,7 @@ impl Ledger {
     }
 
     /// The names of other libraries that stand for this one, or will when something that names them
-    /// is linked. Costs a lookup for each library that searches this one's.
+    /// is linked. Costs a lookup for each library that searches this one.
     pub(crate) fn importers(&self, id: EntryId) -> Vec<EntryId> {
         let mut importers = vec![id];
         let mut next = 0;
@@ -237,8 +304,8 @@ impl Ledger {
         while let Some(found) = importers.get(next).copied() {
             next += 1;
             let entry = self.entry(found);
-            let searching = self.libraries.iter();
-            let searching = searching.filter(|one| one.search.contains(&entry.library));
+            let searching = self.namespace(entry.library).searched_by.iter();
+            let searching = searching.map(|one| self.namespace(*one));
             for id in searching.filter_map(|one| one.entries.get(&entry.name).copied()) {
                 let known = self.entry(id);
                 let stands_for = match known.definition {

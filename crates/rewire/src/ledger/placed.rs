@@ -47,6 +47,19 @@ pub(crate) struct Block {
     pub(crate) pins: u32,
     /// It has labels that may be asked for ([`super::labels`]).
     pub(crate) has_labels: bool,
+    /// How many clients hold its variables where they are.
+    pub(crate) handles: u32,
+}
+
+impl Memory {
+    /// How many bytes it is.
+    pub(crate) fn size(&self) -> u64 {
+        let ranges = [&self.code, &self.read_only, &self.data];
+        ranges
+            .iter()
+            .map(|range| range.end.get() - range.start.get())
+            .sum()
+    }
 }
 
 impl Block {
@@ -93,7 +106,8 @@ impl Ledger {
                 block: id,
                 place: place as u32,
             });
-            entry.has_escaped |= one.aspect != UseAspect::Slot;
+            // Who calls a body directly doesn't know the function's address.
+            entry.has_escaped |= one.aspect == UseAspect::Address;
         }
         for fold in &block.folds {
             if let Some(entry) = self.entries.get_mut(*fold) {
@@ -193,6 +207,7 @@ impl Ledger {
         if let Some(entry) = self.entries.get_mut(gone.entry) {
             let users = &mut entry.users;
             users.swap_remove(gone.back());
+            let was_last = users.is_empty() && entry.mentions.is_empty();
             if let Some(moved) = users.get(gone.back()).copied() {
                 let uses = &mut self.blocks[moved.block].uses;
                 // The use that moved within the block's own list is found at its new place below.
@@ -202,6 +217,9 @@ impl Ledger {
                     moved.place as usize
                 };
                 uses[at].set_back(gone.back());
+            }
+            if was_last {
+                self.note_if_over(gone.entry);
             }
         }
         if let Some(moved) = self.blocks[block].uses.get(place) {

@@ -129,6 +129,7 @@ impl Ledger {
             let entry = self.entry_mut(*id);
             if entry.changing == Some(me) {
                 entry.changing = None;
+                self.note_if_over(*id);
             }
         }
     }

@@ -284,6 +284,10 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
             is_live: false,
         })
     });
+    let mut definitions: Vec<Defined> = definitions.collect();
+    // There is one of these for each function, for as long as it lives.
+    definitions.shrink_to_fit();
+    uses.shrink_to_fit();
     let unit = &parsed.object.unit;
     let folds = parsed.object.folds.iter();
     Block {
@@ -300,7 +304,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
                 RegionKind::ReadOnly
             },
         },
-        definitions: definitions.collect(),
+        definitions,
         uses,
         unwind: None,
         folds: folds.filter_map(|one| unit.entry(*one)).collect(),
@@ -310,6 +314,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         live: 0,
         pins: 0,
         has_labels: false,
+        handles: 0,
     }
 }
 

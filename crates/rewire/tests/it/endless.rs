@@ -1,5 +1,5 @@
 //! What may go on for ever needs no more memory, mappings or descriptors in the end than soon after its
-//! beginning. Each is run in a process of its own, because memory is counted for all of it.
+//! beginning, but for the addresses that were given out. Each is run in a process of its own, because memory is counted for all of it.
 //!
 //! `cargo test -p rewire --test it endless -- --ignored --nocapture` runs them at full length.
 
@@ -132,6 +132,20 @@ impl Watch {
         }
         assert!(rest.mappings <= first.mappings, "{first:?} {rest:?}");
         assert_eq!(rest.descriptors, first.descriptors);
+    }
+
+    /// Each round may have left so many bytes; besides, memory is flat within 2 %.
+    fn check_growth(&self, each: u64) {
+        println!("100 %: {:?}", self.tenths[9]);
+        let before = self.tenths[1].mean();
+        // The names of those that left last are remembered, 8192 at most.
+        let remembered = if self.rounds < LONG { 2048 } else { 0 };
+        for (number, tenth) in self.tenths.iter().enumerate().skip(2) {
+            let rounds = self.rounds / 10 * (number as u64 - 1);
+            let most = before + before / 50 + rounds * each / 1024 + self.slack + remembered;
+            assert!(tenth.mean() <= most, "{before} {most} {:?}", self.tenths);
+        }
+        assert_eq!(self.rest.descriptors, self.first.descriptors);
     }
 }
 
@@ -334,6 +348,214 @@ fn a_hundred_thousand_units_come_and_go() {
         "endless::a_hundred_thousand_units_come_and_go",
         "once",
         || come_and_go(rounds(100_000)),
+    );
+    assert_eq!(said, [1]);
+}
+
+/// A name that nobody had before, called from compiled code, and gone again. With `given`, its address is
+/// given out.
+fn fresh_names(rounds: u64, given: bool) {
+    let engine = Case {
+        level: Level::O0,
+        undo_depth: 0,
+        threads: 0,
+    }
+    .engine();
+    add(&engine, "define i64 @enter() {\n ret i64 0\n}\n");
+    let enter: extern "C-unwind" fn() -> u64 = function(&engine, "enter");
+    let mut watch = Watch::new(rounds);
+    let every = (rounds / 1000).max(1) | 1;
+    for round in 0..rounds {
+        let unit = add(
+            &engine,
+            &format!("define i64 @f{round}() {{\n ret i64 {round}\n}}\n"),
+        );
+        let caller = format!(
+            "declare i64 @f{round}()
+            define i64 @enter() {{
+              %x = call i64 @f{round}()
+              ret i64 %x
+            }}\n"
+        );
+        engine.replace("enter", caller.as_bytes()).unwrap();
+        assert_eq!(enter(), round);
+        if given {
+            engine.lookup(&format!("f{round}")).unwrap();
+        }
+        let mut change = engine.main().change();
+        change.remove_unit(unit).force();
+        change.commit().unwrap();
+        if round.is_multiple_of(every) {
+            watch.sample(round, Usage::now(&engine));
+        }
+    }
+    if given {
+        watch.check_growth(GIVEN);
+        assert!(engine.report().tombstones > rounds - rounds / 10);
+    } else {
+        watch.check();
+        assert_eq!(engine.report().tombstones, 0);
+    }
+    say(1);
+}
+
+/// How many bytes an address that was given out may take for ever: a stub of 16, a slot of 8.
+const GIVEN: u64 = 32;
+
+#[test]
+fn six_thousand_names_come_and_go() {
+    for given in [false, true] {
+        let said = said_in_process(
+            "endless::six_thousand_names_come_and_go",
+            &format!("{given}"),
+            || fresh_names(6_000, given),
+        );
+        assert!(said.is_empty() || said == [1]);
+    }
+}
+
+#[test]
+#[ignore = "takes many minutes"]
+fn a_million_names_come_and_go() {
+    for given in [false, true] {
+        let said = said_in_process(
+            "endless::a_million_names_come_and_go",
+            &format!("{given}"),
+            || fresh_names(rounds(1_000_000), given),
+        );
+        assert!(said.is_empty() || said == [1]);
+    }
+}
+
+/// A library with something of every kind, which searches the main one.
+fn libraries(rounds: u64) {
+    const CONTENTS: &str = "@text = private constant [5 x i8] c\"abcd\\00\"
+        @global = global ptr @text
+        @own = thread_local global i32 4
+        declare i32 @shared()
+        define i32 @enter() {
+          %at = load ptr, ptr @global
+          %c = load i8, ptr %at
+          %own = load i32, ptr @own
+          %x = zext i8 %c to i32
+          %y = add i32 %x, %own
+          %z = call i32 @shared()
+          %w = add i32 %y, %z
+          ret i32 %w
+        }\n";
+    let engine = Case {
+        level: Level::O0,
+        undo_depth: 0,
+        threads: 0,
+    }
+    .engine();
+    add(&engine, "define i32 @shared() {\n ret i32 1\n}\n");
+    let mut watch = Watch::new(rounds);
+    let every = (rounds / 1000).max(1) | 1;
+    for round in 0..rounds {
+        let library = engine.new_library(&format!("library {round}")).unwrap();
+        library.search(&[&engine.main()]).unwrap();
+        library.add_ir("contents", CONTENTS.as_bytes()).unwrap();
+        type Enter = extern "C-unwind" fn() -> i32;
+        // SAFETY: it has this type.
+        let enter = unsafe { library.function::<Enter>("enter").unwrap() };
+        assert_eq!(enter(), 97 + 4 + 1);
+        library.remove(true).unwrap();
+        assert!(library.add_ir("late", CONTENTS.as_bytes()).is_err());
+        if round.is_multiple_of(every) {
+            watch.sample(round, Usage::now(&engine));
+        }
+    }
+    // `enter` and `__tls_get_addr`.
+    watch.check_growth(2 * GIVEN);
+    assert_eq!(engine.libraries().len(), 1);
+    say(1);
+}
+
+#[test]
+fn two_thousand_libraries_come_and_go() {
+    let said = said_in_process(
+        "endless::two_thousand_libraries_come_and_go",
+        "once",
+        || {
+            libraries(2_000);
+        },
+    );
+    assert_eq!(said, [1]);
+}
+
+#[test]
+#[ignore = "takes many minutes"]
+fn a_hundred_thousand_libraries_come_and_go() {
+    let said = said_in_process(
+        "endless::a_hundred_thousand_libraries_come_and_go",
+        "once",
+        || libraries(rounds(100_000)),
+    );
+    assert_eq!(said, [1]);
+}
+
+/// Changes that are refused, each for another reason.
+fn refusals(rounds: u64) {
+    let engine = Case {
+        level: Level::O0,
+        undo_depth: 0,
+        threads: 0,
+    }
+    .engine();
+    add(&engine, &version(7));
+    let f: extern "C-unwind" fn() -> u64 = function(&engine, "f");
+    assert_eq!(f(), 7);
+    let missing = "@nowhere = external global i64
+        @own = internal global [64 x i64] zeroinitializer
+        define i64 @f() {
+          %x = load i64, ptr @nowhere
+          %y = load i64, ptr @own
+          %z = add i64 %x, %y
+          ret i64 %z
+        }\n";
+    let mut watch = Watch::new(rounds);
+    let every = (rounds / 1000).max(1) | 1;
+    // So many fail before what they brought is given back for the first time.
+    let early = 600;
+    for round in 0..early + rounds {
+        assert!(engine.replace("f", missing.as_bytes()).is_err());
+        let other = "define i32 @f() {\n ret i32 2\n}\n";
+        assert!(engine.replace("f", other.as_bytes()).is_err());
+        assert!(engine.add_ir("twice", version(1).as_bytes()).is_err());
+        let mut change = engine.main().change();
+        change.define(
+            "new",
+            format!("define void @new{round}() {{\n ret void\n}}\n").as_bytes(),
+        );
+        change.replace("nobody", version(3).as_bytes());
+        assert!(change.commit().is_err());
+        if round >= early && round.is_multiple_of(every) {
+            watch.sample(round - early, Usage::now(&engine));
+        }
+    }
+    assert_eq!(f(), 7);
+    watch.check();
+    say(1);
+}
+
+#[test]
+fn two_thousand_refused_changes() {
+    let said = said_in_process("endless::two_thousand_refused_changes", "once", || {
+        refusals(2_000);
+    });
+    assert_eq!(said, [1]);
+}
+
+#[test]
+#[ignore = "takes many minutes"]
+fn a_hundred_thousand_refused_changes() {
+    let said = said_in_process(
+        "endless::a_hundred_thousand_refused_changes",
+        "once",
+        || {
+            refusals(rounds(100_000));
+        },
     );
     assert_eq!(said, [1]);
 }

@@ -1,0 +1,77 @@
+//! Names that nobody names any more, and that stand for nothing.
+//!
+//! A name that no unit's IR mentions, that no code in memory uses and that nothing defines is taken out
+//! with all that is known of it. A thread may be in its stub, on the way into the engine, so one that has
+//! a stub is first looked for on all stacks, as code that has left is.
+
+use std::sync::Arc;
+
+use rewire_memory::Slots;
+
+use super::{Definition, EntryId, Freed, Ledger, Piece, Retired, State};
+
+impl Ledger {
+    /// Whether nobody needs an entry. What only one unit's IR knows is needed as long as that unit is
+    /// there.
+    pub(super) fn is_over(&self, id: EntryId, is_local: bool) -> bool {
+        let Some(entry) = self.entries.get(id) else {
+            return false;
+        };
+        let stands_for_nothing = match entry.definition {
+            Definition::None => true,
+            // Another library's, as long as somebody names it.
+            Definition::Alias(..) => entry.elected.is_none(),
+            _ => false,
+        };
+        entry.mentions.is_empty()
+            && entry.users.is_empty()
+            && entry.changing.is_none()
+            && !entry.is_aside
+            && entry.remembered == 0
+            && !matches!(entry.state, State::Pending(_))
+            && (is_local || stands_for_nothing && entry.alternatives.is_empty())
+    }
+
+    /// Has a name taken out at the next opportunity, if nobody needs it.
+    pub(super) fn note_if_over(&mut self, id: EntryId) {
+        if self.is_over(id, false) {
+            self.leaving.names.push(id);
+        }
+    }
+
+    /// Takes the names out that nobody needs and that have no stub.
+    pub(crate) fn free_names(&mut self) -> Freed {
+        let mut freed = Freed::default();
+        let names = std::mem::take(&mut self.leaving.names);
+        for id in names {
+            if !self.is_over(id, false) {
+                continue;
+            }
+            match self.entry(id).slot {
+                None => self.free_entry(id, &mut freed),
+                Some(_) => self.leaving.names.push(id),
+            }
+        }
+        freed
+    }
+
+    /// The others, to be looked for.
+    pub(super) fn retired_names(&mut self, slots: &Slots) -> Vec<Retired> {
+        self.leaving.names.sort_unstable();
+        self.leaving.names.dedup();
+        let nothing: Arc<str> = Arc::from("");
+        let names = self.leaving.names.iter().filter_map(|id| {
+            let slot = self.entries.get(*id)?.slot?;
+            Some(Retired {
+                what: Piece::Name(*id),
+                code: Vec::new(),
+                stubs: vec![slots.inside_stub(slot)],
+                slots: vec![slot],
+                label: nothing.clone(),
+                holder: None,
+                frames_begun: 0,
+            })
+        });
+        names.collect()
+    }
+}

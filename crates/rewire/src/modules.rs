@@ -1,0 +1,183 @@
+//! Copies of a unit's module, and how many of them are kept while nobody works on them.
+//!
+//! Whoever takes a copy has it alone, so that no lock is held while LLVM works; when none is idle,
+//! another one is read. What a small module has in memory is mostly its context, some dozens of
+//! kilobytes whatever is in it, and reading it again takes a fraction of the time of compiling it:
+//! so a few of those that were used last are kept, of all engines together. The copies of a larger
+//! one are kept for as long as its unit is in force, because what reading it takes grows with it,
+//! and it is needed once for each function.
+
+use std::collections::VecDeque;
+use std::sync::TryLockError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rewire_llvm::{LlvmError, Module, Ordinal, Source, Verified};
+use rewire_sync::{Mutex, MutexGuard, OnceLock};
+
+use crate::packed::Packed;
+use crate::sync::lock;
+
+/// How many bytes a module has at most that is small: of bitcode, and of text, which is slower to
+/// read.
+const SMALL: usize = 16 << 10;
+const SMALL_TEXT: usize = 4 << 10;
+
+/// How many copies of small modules are kept idle.
+const MOST_IDLE: usize = 16;
+
+/// Copies of small modules, those that were used last at the end.
+static IDLE: Mutex<VecDeque<Idle>> = Mutex::new(VecDeque::new());
+
+#[derive(Debug)]
+struct Idle {
+    pool: u64,
+    module: Module,
+}
+
+/// The lock is never waited for: a child of fork may find it locked for ever.
+fn idle() -> Option<MutexGuard<'static, VecDeque<Idle>>> {
+    match IDLE.try_lock() {
+        Ok(idle) => Some(idle),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+fn may_have_assembly(source: &Source) -> bool {
+    let mut words = source.bytes.windows(3);
+    source.is_bitcode() || words.any(|word| word == b"asm")
+}
+
+/// The copies of one unit's module.
+#[derive(Debug)]
+pub(crate) struct ModulePool {
+    source: Packed,
+    /// What was verified in any of the copies that were read from it.
+    verified: Verified,
+    may_have_assembly: bool,
+    /// Large text is read once; copies come from bitcode, written when the first one is needed.
+    bitcode: OnceLock<Source>,
+    /// Idle copies, if it isn't small.
+    large: Mutex<Vec<Module>>,
+    is_small: bool,
+    /// Tells it from others in [`IDLE`].
+    number: u64,
+}
+
+impl ModulePool {
+    pub(crate) fn new(source: Source, first: Module) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let most = if source.is_bitcode() {
+            SMALL
+        } else {
+            SMALL_TEXT
+        };
+        let pool = Self {
+            is_small: source.bytes.len() <= most,
+            verified: first.verified(),
+            may_have_assembly: may_have_assembly(&source),
+            source: Packed::new(source),
+            bitcode: OnceLock::new(),
+            large: Mutex::default(),
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+        };
+        pool.put(first);
+        pool
+    }
+
+    /// A copy that still has the bodies of `roots`.
+    pub(crate) fn take(&self, roots: &[Ordinal]) -> Result<Module, LlvmError> {
+        let has_all = |module: &Module| !roots.iter().any(|root| module.is_taken(*root));
+        if self.is_small {
+            if let Some(mut idle) = idle()
+                && let Some(place) = idle
+                    .iter()
+                    .rposition(|one| one.pool == self.number && has_all(&one.module))
+                && let Some(found) = idle.remove(place)
+            {
+                return Ok(found.module);
+            }
+            return Module::read_copy(&self.source.source()?, &self.verified);
+        }
+        let mut large = lock(&self.large);
+        if let Some(place) = large.iter().rposition(has_all) {
+            return Ok(large.swap_remove(place));
+        }
+        drop(large);
+        let source = self.source.source()?;
+        if source.is_bitcode() {
+            return Module::read_copy(&source, &self.verified);
+        }
+        let bitcode = match self.bitcode.get() {
+            Some(bitcode) => bitcode,
+            None => {
+                let bitcode = Module::read(&source)?.to_bitcode()?;
+                self.bitcode.get_or_init(|| bitcode)
+            }
+        };
+        Module::read(bitcode)
+    }
+
+    /// Whether it may have assembly within functions; of bitcode, only its bodies say.
+    pub(crate) fn may_have_assembly(&self) -> bool {
+        self.may_have_assembly
+    }
+
+    /// Leaves a copy to whoever needs one next.
+    pub(crate) fn put(&self, module: Module) {
+        if !self.is_small {
+            lock(&self.large).push(module);
+            return;
+        }
+        let Some(mut idle) = idle() else {
+            return;
+        };
+        idle.push_back(Idle {
+            pool: self.number,
+            module,
+        });
+        // LLVM takes its time to free modules.
+        let oldest = (idle.len() > MOST_IDLE).then(|| idle.pop_front());
+        drop(idle);
+        drop(oldest);
+    }
+
+    /// Frees the copies that nobody works on.
+    pub(crate) fn clear(&self) {
+        if !self.is_small {
+            let copies = std::mem::take(&mut *lock(&self.large));
+            drop(copies);
+            return;
+        }
+        let Some(mut idle) = idle() else {
+            return;
+        };
+        let mut own = Vec::new();
+        while let Some(place) = idle.iter().position(|one| one.pool == self.number) {
+            own.extend(idle.remove(place));
+        }
+        drop(idle);
+        drop(own);
+    }
+
+    /// About how many bytes it takes: the IR as it was given, and copies of it.
+    pub(crate) fn size(&self) -> u64 {
+        /// What a copy takes for each byte of bitcode, its bodies not read.
+        const TIMES: u64 = 8;
+        let given = self.source.size() as u64;
+        let bitcode = self.bitcode.get();
+        let written = bitcode.map_or(0, |bitcode| bitcode.bytes.len() as u64);
+        let copies = if self.is_small {
+            0
+        } else {
+            lock(&self.large).len() as u64
+        };
+        given + written + copies * TIMES * given
+    }
+}
+
+impl Drop for ModulePool {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
