@@ -96,7 +96,7 @@ mod tests {
         );
         let bitcode = |last: u8| {
             let mut bytes = b"BC\xC0\xDE".to_vec();
-            bytes.extend((0..1500u32).map(|at| (at * at >> 3) as u8));
+            bytes.extend((0..1500u32).map(|at| ((at * at) >> 3) as u8));
             bytes.push(last);
             source(&bytes)
         };
