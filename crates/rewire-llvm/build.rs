@@ -21,6 +21,8 @@ const SOURCES: &[&str] = &[
     "codegen.cpp",
     "gate.cpp",
     "keep.cpp",
+    "front.cpp",
+    "instrument.cpp",
     "locations.cpp",
 ];
 

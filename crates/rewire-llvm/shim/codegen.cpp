@@ -2,6 +2,7 @@
 
 #include "coroutines.h"
 #include "index.h"
+#include "instrument.h"
 #include "lower.h"
 #include "plain.h"
 #include "printer.h"
@@ -86,6 +87,8 @@ struct Optimiser {
   }
 
   void run(Module &module, RewireLowerings lowerings) {
+    if (rewire_instruments(module))
+      rewire_instrument(module, functions);
     early_passes.run(module, modules);
     if (lowerings.any())
       rewire_lowering_passes(lowerings, level).run(module, modules);
@@ -267,7 +270,7 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
     for (const Function &function : M)
       inlines |= function.hasAvailableExternallyLinkage() ||
                  (!function.isDeclaration() && function.hasFnAttribute(Attribute::AlwaysInline));
-    if (!inlines)
+    if (!inlines && !rewire_instruments(M))
       return;
   }
   if (!codegen->optimiser) {
@@ -301,6 +304,8 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, groups, modules);
   rewire_count_frames(M);
+  if (rewire_instruments(M))
+    rewire_instrument(M, functions);
   RewireLowerings lowerings = rewire_lowerings(M);
   // The default pipeline splits coroutines at the best moment, but has nothing for the others.
   lowerings.coroutines = false;
@@ -393,10 +398,36 @@ GlobalVariable *slotOf(const Function &callee) {
   return slot;
 }
 
+// What a call checks of a pointer, a call through a slot would check of the body.
+CallBase *withoutTypeCheck(CallBase *call) {
+  if (!call->getOperandBundle(LLVMContext::OB_kcfi))
+    return call;
+  CallBase *unchecked =
+      CallBase::removeOperandBundle(call, LLVMContext::OB_kcfi, call->getIterator());
+  call->replaceAllUsesWith(unchecked);
+  unchecked->takeName(call);
+  call->eraseFromParent();
+  return unchecked;
+}
+
+// The pass that moves buffers to another stack makes this variable where the module doesn't know it,
+// with a model of thread-local storage that only fits the main program.
+void declareSafeStack(Module &M) {
+  constexpr StringLiteral kPointer = "__safestack_unsafe_stack_ptr";
+  const bool needed = llvm::any_of(M, [](const Function &function) {
+    return !function.isDeclaration() && function.hasFnAttribute(Attribute::SafeStack);
+  });
+  if (!needed || M.getNamedValue(kPointer))
+    return;
+  new GlobalVariable(M, PointerType::get(M.getContext(), 0), false, GlobalValue::ExternalLinkage,
+                     nullptr, kPointer, nullptr, GlobalVariable::GeneralDynamicTLSModel);
+}
+
 } // namespace
 
 void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
   Module &M = *unwrap(module);
+  declareSafeStack(M);
   SmallVector<std::pair<CallBase *, Function *>, 32> calls;
   for (Function &function : M) {
     if (function.isDeclaration() || function.hasAvailableExternallyLinkage())
@@ -415,6 +446,7 @@ void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module) {
         TargetLibraryInfo(*codegen->library).hasOptimizedCodeGen(known) &&
         !callee->isDSOLocal() && !call->isNoBuiltin())
       continue;
+    call = withoutTypeCheck(call);
     const bool statepoint = isa<GCStatepointInst>(call);
     if (!statepoint)
       moveAttributes(*call, *callee);

@@ -9,7 +9,9 @@
 // with their values, and what those name; the linker keeps the first copy of each.
 
 #include "coroutines.h"
+#include "front.h"
 #include "index.h"
+#include "instrument.h"
 #include "keep.h"
 #include "read.h"
 #include "llvm/ADT/SmallVector.h"
@@ -75,6 +77,8 @@ public:
   // through the slot. The data of which the function itself is a part means this one.
   bool runFront(Function &function, bool own, std::string &error) {
     this->error = &error;
+    if (index.reads_for_fronts && !rewire_read_unverified(index, function, error))
+      return false;
     if (own)
       ownCopies.insert(&function);
     Function *front =
@@ -90,8 +94,8 @@ public:
     const auto map = [&](Constant *constant) {
       return cast<Constant>(MapValue(constant, values, RF_None, nullptr, this));
     };
-    if (function.hasPrefixData())
-      front->setPrefixData(map(function.getPrefixData()));
+    if (Constant *data = rewire_front_data(function))
+      front->setPrefixData(map(data));
     if (function.hasPrologueData())
       front->setPrologueData(map(function.getPrologueData()));
     LLVMContext &context = source.getContext();
@@ -296,10 +300,11 @@ private:
     if (!text)
       body->setSection("");
     // What reads it does so by the function's address, which is not the body's.
-    if (body->hasPrefixData())
-      body->setPrefixData(text ? cast<Constant>(MapValue(function.getPrefixData(), values,
-                                                         RF_None, nullptr, this))
-                               : nullptr);
+    if (!text)
+      rewire_drop_front(*body);
+    else if (body->hasPrefixData())
+      body->setPrefixData(cast<Constant>(
+          MapValue(function.getPrefixData(), values, RF_None, nullptr, this)));
     if (body->hasPrologueData()) {
       ValueToValueMapTy own;
       own[&function] = body;
@@ -384,9 +389,9 @@ private:
       same->setAttributes(function.getAttributes());
       return same;
     }
-    // What a function with prefix data has at its address is not its body.
+    // What a function with a front has at its address is not its body.
     const bool hasBody = bodies.count(&function) && !ownCopies.contains(&function);
-    if (whole && hasBody && !function.hasPrefixData() && !function.hasPrologueData())
+    if (whole && hasBody && !rewire_needs_front(function))
       if (Function *body = bodies.lookup(&function))
         return body;
     std::string name = nameOf(function);
@@ -404,10 +409,11 @@ private:
         keepAbi(source.getContext(), function.getAttributes(), function.arg_size()));
     if (!weak && (state(function) & REWIRE_ELECTED))
       declaration->setDSOLocal(true);
-    // An available_externally body is never elected, and there to be inlined.
+    // An available_externally body is never elected, and there to be inlined. A function that is
+    // itself among the roots is inlined by way of the name that others know it by.
     bool usable = (state(function) & REWIRE_ELECTED) || function.hasAvailableExternallyLinkage();
     if (function.hasFnAttribute(Attribute::AlwaysInline) && !function.isDeclaration() &&
-        usable && !bodies.count(&function)) {
+        usable && !(text && bodies.count(&function))) {
       inlined.push_back({&function, declaration});
       index.shown.push_back(index.ordinals.lookup(&function));
     }
@@ -541,6 +547,10 @@ private:
         return false;
       // It is there to be inlined; whoever takes its address gets the one in the ledger.
       cloneInto(*to, *from);
+      rewire_drop_front(*to);
+      // Natively such a body is inlined without the calls that -finstrument-functions asks for.
+      if (from->hasAvailableExternallyLinkage())
+        rewire_drop_instrumentation(*to);
       to->setLinkage(GlobalValue::AvailableExternallyLinkage);
       to->setVisibility(GlobalValue::DefaultVisibility);
       to->setDSOLocal(false);
@@ -580,7 +590,7 @@ static bool isAllOfItsModule(const Module &M, const Function &function) {
   // Mentions of itself would have to be kept apart from the body; addresses of its blocks are
   // such mentions.
   if (function.isDeclaration() || function.isMaterializable() || !function.use_empty() ||
-      function.hasPrefixData() || function.hasPrologueData() ||
+      rewire_needs_front(function) ||
       function.hasFnAttribute(Attribute::AlwaysInline) || !function.hasExternalLinkage())
     return false;
   return llvm::all_of(M, [&](const Function &one) {

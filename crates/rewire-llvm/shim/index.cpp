@@ -148,10 +148,10 @@ std::string rewire_mangled(const GlobalValue &global) {
   return name;
 }
 
-bool rewire_has_front(LLVMValueRef global) {
+bool rewire_is_inlined_away(LLVMValueRef global) {
   auto *function = dyn_cast<Function>(unwrap<GlobalValue>(global));
-  return function && !function->isDeclaration() &&
-         (function->hasPrefixData() || function->hasPrologueData());
+  return function && !function->isDeclaration() && function->isDiscardableIfUnused() &&
+         function->hasFnAttribute(Attribute::AlwaysInline);
 }
 
 char *rewire_symbol_name(LLVMValueRef global) {

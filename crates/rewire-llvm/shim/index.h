@@ -31,6 +31,8 @@ struct RewireIndex {
   uint64_t *verified = nullptr;
   // Bodies may have calls of `llvm.dbg.*`, which become records as they are read.
   bool has_debug_calls = false;
+  // Bodies may have metadata that says what lies before their functions' addresses.
+  bool reads_for_fronts = false;
   // Why a body couldn't be read. No other can be read then.
   std::string unreadable;
 

@@ -6,6 +6,7 @@
 // again in another: the bytes are the same (RewireIndex::verified).
 
 #include "read.h"
+#include "front.h"
 #include "locations.h"
 #include "target.h"
 #include "llvm/AsmParser/LLParser.h"
@@ -181,7 +182,7 @@ bool rewire_verify(RewireIndex *index, char **error) {
   return false;
 }
 
-bool rewire_read_body(RewireIndex &index, Function &function, std::string &error) {
+bool rewire_read_unverified(RewireIndex &index, Function &function, std::string &error) {
   if (!index.unreadable.empty()) {
     error = index.unreadable;
     return false;
@@ -200,6 +201,12 @@ bool rewire_read_body(RewireIndex &index, Function &function, std::string &error
       return false;
     }
   }
+  return true;
+}
+
+bool rewire_read_body(RewireIndex &index, Function &function, std::string &error) {
+  if (!rewire_read_unverified(index, function, error))
+    return false;
   if (function.empty())
     return true;
   const size_t ordinal = index.ordinals.lookup(&function);
@@ -212,6 +219,20 @@ bool rewire_read_body(RewireIndex &index, Function &function, std::string &error
     return false;
   index.setVerified(ordinal);
   return true;
+}
+
+bool rewire_read_for_fronts(RewireIndex *index, const char *bytes, size_t length,
+                            bool is_bitcode, char **error) {
+  index->reads_for_fronts =
+      index->module.getModuleFlag("kcfi") ||
+      (is_bitcode && rewire_may_mark_functions(StringRef(bytes, length)));
+  if (!index->reads_for_fronts)
+    return false;
+  std::string reason;
+  for (Function &function : index->module)
+    if (!rewire_read_unverified(*index, function, reason))
+      return fail(error, reason);
+  return false;
 }
 
 bool rewire_read_all(RewireIndex *index, char **error) {

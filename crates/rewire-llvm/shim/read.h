@@ -9,4 +9,7 @@
 // False on failure.
 bool rewire_read_body(RewireIndex &index, llvm::Function &function, std::string &error);
 
+// The same without verifying it.
+bool rewire_read_unverified(RewireIndex &index, llvm::Function &function, std::string &error);
+
 #endif

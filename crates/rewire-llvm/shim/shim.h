@@ -76,6 +76,10 @@ char *rewire_symbol_name(LLVMValueRef global);
 void rewire_strip_debug(RewireIndex *index);
 // Verifies all of the module but the bodies that aren't read yet.
 bool rewire_verify(RewireIndex *index, char **error);
+// Reads the bodies, where those may say what lies before a function's address. `bytes` are what
+// the module was read from.
+bool rewire_read_for_fronts(RewireIndex *index, const char *bytes, size_t length, bool is_bitcode,
+                            char **error);
 // Reads all bodies, and verifies those that weren't.
 bool rewire_read_all(RewireIndex *index, char **error);
 // Whether a body couldn't be read, so that nothing can be read from this copy any more.
@@ -107,8 +111,10 @@ bool rewire_is_all(const RewireIndex *index, size_t root);
 // Makes the module of such a function itself what would be extracted. The index is of no use for
 // other extractions then.
 void rewire_extract_in_place(RewireIndex *index, size_t root, const uint8_t *states);
+// Whether a function must be inlined, and isn't needed where it is.
+bool rewire_is_inlined_away(LLVMValueRef global);
 // Whether something stands before a function's first instruction or is it: prefix data, prologue
-// data.
+// data, marks of sanitizers.
 bool rewire_has_front(LLVMValueRef global);
 // Whether a function is part of a coroutine that was split already, and whether its frames can be
 // counted.

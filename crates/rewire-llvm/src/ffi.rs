@@ -61,6 +61,13 @@ unsafe extern "C" {
     pub(crate) fn rewire_index_verified(index: *mut RewireIndex, words: *const AtomicU64);
     pub(crate) fn rewire_strip_debug(index: *mut RewireIndex);
     pub(crate) fn rewire_verify(index: *mut RewireIndex, error: *mut *mut c_char) -> bool;
+    pub(crate) fn rewire_read_for_fronts(
+        index: *mut RewireIndex,
+        bytes: *const c_char,
+        length: usize,
+        is_bitcode: bool,
+        error: *mut *mut c_char,
+    ) -> bool;
     pub(crate) fn rewire_read_all(index: *mut RewireIndex, error: *mut *mut c_char) -> bool;
     pub(crate) fn rewire_is_unreadable(index: *const RewireIndex) -> bool;
     pub(crate) fn rewire_verify_other(module: LLVMModuleRef, error: *mut *mut c_char) -> bool;
@@ -120,6 +127,7 @@ unsafe extern "C" {
     ) -> bool;
     pub(crate) fn rewire_is_all(index: *const RewireIndex, root: usize) -> bool;
     pub(crate) fn rewire_extract_in_place(index: *mut RewireIndex, root: usize, states: *const u8);
+    pub(crate) fn rewire_is_inlined_away(global: LLVMValueRef) -> bool;
     pub(crate) fn rewire_has_front(global: LLVMValueRef) -> bool;
     pub(crate) fn rewire_is_coroutine_part(global: LLVMValueRef, is_counted: *mut bool) -> bool;
     pub(crate) fn rewire_extract_front(

@@ -71,11 +71,14 @@ pub struct Global {
     pub comdat: Option<Arc<str>>,
     /// What callers may rely on; empty for what is no function.
     pub contract: Arc<Contract>,
-    /// A function with prefix or prologue data: its address has to lead to them.
+    /// A function with something before its first instruction, or in its place: prefix and
+    /// prologue data, marks of sanitizers. Its address has to lead there.
     pub has_front: bool,
     /// Whether it is part of a coroutine that the front end has split: what goes on with a suspended
     /// one, or ends it.
     pub coroutine: Option<CoroutinePart>,
+    /// A function that must be inlined, and isn't needed where all that name it have inlined it.
+    pub is_inlined_away: bool,
     /// What it is.
     pub kind: GlobalKind,
 }
@@ -252,6 +255,8 @@ impl Reader<'_> {
             // SAFETY: `value` is a global of a live module.
             has_front: unsafe { ffi::rewire_has_front(value) },
             coroutine: part_of_coroutine(value, is_part_name),
+            // SAFETY: as above, `value` is a global.
+            is_inlined_away: unsafe { ffi::rewire_is_inlined_away(value) },
             kind,
         })
     }

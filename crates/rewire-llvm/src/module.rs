@@ -217,6 +217,7 @@ impl Module {
             ffi::rewire_strip_debug(module.index);
         }
         module.verify(source.is_verified)?;
+        module.read_for_fronts(source)?;
         Ok(module)
     }
 
@@ -288,6 +289,23 @@ impl Module {
         let (failed, reason) = unsafe {
             ffi::rewire_index_verified(self.index, verification.words());
             let failed = ffi::rewire_verify(self.index, &raw mut message);
+            (failed, take_message(message))
+        };
+        self.invalid(failed, reason)
+    }
+
+    /// Reads the bodies, where those may say what lies before a function's address.
+    fn read_for_fronts(&self, source: &Source) -> Result<(), LlvmError> {
+        let mut message = ptr::null_mut();
+        // SAFETY: the index is valid; a message is ours to free.
+        let (failed, reason) = unsafe {
+            let failed = ffi::rewire_read_for_fronts(
+                self.index,
+                source.bytes.as_ptr().cast(),
+                source.bytes.len(),
+                source.is_bitcode(),
+                &raw mut message,
+            );
             (failed, take_message(message))
         };
         self.invalid(failed, reason)

@@ -6,7 +6,7 @@ use rewire_llvm::{LlvmError, Module, Ordinal};
 use rewire_memory::fault::CrashGuard;
 
 use crate::core::Core;
-use crate::eager::wanted;
+use crate::eager::{is_absent, wanted};
 use crate::error::Error;
 use crate::events::Why;
 use crate::ledger::{Definition, EntryId, Ledger, State, ThreadKey};
@@ -110,7 +110,7 @@ impl Core {
             return;
         };
         let roots = if unit.is_frozen {
-            claim_whole(&mut self.ledger(), &unit)
+            claim_whole(&mut self.ledger(), &unit, function)
         } else {
             vec![function]
         };
@@ -302,9 +302,14 @@ impl Core {
     }
 }
 
-/// Marks all of a frozen unit that has no body yet as this thread's to compile.
-pub(crate) fn claim_whole(ledger: &mut Ledger, unit: &Unit) -> Vec<Ordinal> {
-    let roots = wanted(ledger, unit);
+/// Marks all of a frozen unit that has no body yet as this thread's to compile, for a call of one of
+/// its functions.
+pub(crate) fn claim_whole(ledger: &mut Ledger, unit: &Unit, called: Ordinal) -> Vec<Ordinal> {
+    let mut roots = wanted(ledger, unit);
+    // It was to be inlined wherever it is named, and wasn't.
+    if !roots.contains(&called) && is_absent(ledger, unit, called) {
+        roots.push(called);
+    }
     for id in roots.iter().filter_map(|root| unit.entry(*root)) {
         ledger.entry_mut(id).state = State::Pending(ThreadKey::mine());
     }

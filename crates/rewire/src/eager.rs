@@ -86,7 +86,39 @@ impl Core {
                 result = result.and(helped);
             }
             result
-        })
+        })?;
+        self.compile_not_inlined()
+    }
+
+    /// Functions whose address is taken, and those that couldn't be inlined, though they had to be.
+    fn compile_not_inlined(&self) -> Result<(), Error> {
+        let units: Vec<Arc<Unit>> = self.ledger().units();
+        let mut is_done = false;
+        // They may name others.
+        while !is_done {
+            is_done = true;
+            for unit in &units {
+                let roots = not_inlined(&self.ledger(), unit);
+                if roots.is_empty() {
+                    continue;
+                }
+                is_done = false;
+                let scope = match unit.is_frozen {
+                    true => Scope::Whole,
+                    false => Scope::Values,
+                };
+                self.observed(
+                    unit,
+                    &roots,
+                    || Why::Eager,
+                    || {
+                        let object = Object::of_ir(unit, self.emit(unit, &roots, scope)?);
+                        link::link(self, &[object], Purpose::Load).map(|_| ())
+                    },
+                )?;
+            }
+        }
+        Ok(())
     }
 
     /// All at once, so that frozen units call one another directly, whichever was added first.
@@ -223,20 +255,36 @@ fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitKey, Ordinal)> {
     }
 }
 
-/// The functions of a unit that have no body in memory yet.
+/// The functions of a unit that have no body in memory yet, but for those that their callers have
+/// inlined.
 pub(crate) fn wanted(ledger: &Ledger, unit: &Unit) -> Vec<Ordinal> {
-    let globals = (0..unit.index.globals.len() as u32).map(Ordinal::new);
+    let globals = unit.index.numbered();
+    let needed = globals
+        .filter(|(ordinal, global)| !global.is_inlined_away || unit.index.used.contains(ordinal));
     let copies = unit.own_copies().into_iter().map(|(ordinal, _)| ordinal);
-    globals
-        .chain(copies)
-        .filter(|ordinal| {
-            let id = unit.entry(*ordinal).filter(|id| !ledger.is_stale(*id));
-            let entry = id.map(|id| ledger.entry(id));
-            entry.is_some_and(|entry| {
-                entry.kind == EntryKind::Function
-                    && entry.definition == Definition::Ir(unit.id, *ordinal)
-                    && matches!(entry.state, State::Absent)
-            })
-        })
+    let all = needed.map(|(ordinal, _)| ordinal).chain(copies);
+    all.filter(|ordinal| is_absent(ledger, unit, *ordinal))
         .collect()
+}
+
+/// Those that were to be inlined wherever they are named, and are named all the same.
+fn not_inlined(ledger: &Ledger, unit: &Unit) -> Vec<Ordinal> {
+    let globals = unit.index.numbered();
+    let to_inline = globals.filter(|(_, global)| global.is_inlined_away);
+    let named = to_inline.filter(|(ordinal, _)| {
+        let entry = unit.entry(*ordinal).map(|id| ledger.entry(id));
+        entry.is_some_and(|entry| !entry.users.is_empty()) && is_absent(ledger, unit, *ordinal)
+    });
+    named.map(|(ordinal, _)| ordinal).collect()
+}
+
+/// Whether this is the definition in force of a function that has no body in memory yet.
+pub(crate) fn is_absent(ledger: &Ledger, unit: &Unit, ordinal: Ordinal) -> bool {
+    let id = unit.entry(ordinal).filter(|id| !ledger.is_stale(*id));
+    let entry = id.map(|id| ledger.entry(id));
+    entry.is_some_and(|entry| {
+        entry.kind == EntryKind::Function
+            && entry.definition == Definition::Ir(unit.id, ordinal)
+            && matches!(entry.state, State::Absent)
+    })
 }

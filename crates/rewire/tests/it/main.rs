@@ -16,6 +16,7 @@ mod frozen;
 mod giving_up;
 mod handing_back;
 mod held;
+mod inlining;
 mod inspect;
 mod labels;
 mod ledger;

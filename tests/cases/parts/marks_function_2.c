@@ -1,0 +1,2 @@
+int next(int x) { return x + 1; }
+long wide(long x) { return x; }
