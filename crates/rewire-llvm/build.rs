@@ -20,6 +20,7 @@ const SOURCES: &[&str] = &[
     "object_writer.cpp",
     "codegen.cpp",
     "gate.cpp",
+    "initialisers.cpp",
     "keep.cpp",
     "front.cpp",
     "instrument.cpp",

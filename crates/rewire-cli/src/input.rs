@@ -114,11 +114,13 @@ fn ir_of(
     }
 }
 
-/// What a file is. An empty one is no IR, unless it says that it is text.
+/// What a file is. An empty one is no IR, unless it says that it is text; to a compiler it is a source
+/// like any other.
 fn recognise(path: &Path) -> Result<Kind, Problem> {
     let kind = kind(path)?;
     let is_empty = std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
-    if is_empty && path.extension().is_none_or(|extension| extension != "ll") {
+    let is_source = matches!(kind, Kind::Source(_));
+    if is_empty && !is_source && path.extension().is_none_or(|extension| extension != "ll") {
         return Err(Problem::Source {
             what: format!("{}: the file is empty", path.display()),
             help: None,

@@ -51,6 +51,16 @@ void rewire_index_free(RewireIndex *index);
 size_t rewire_index_len(const RewireIndex *index);
 LLVMValueRef rewire_index_get(const RewireIndex *index, size_t ordinal);
 
+// The functions that do a constructor's work, each with the variables that it initialises: those
+// that it writes, or passes to be written, before it reads them. All bodies are read.
+void rewire_initialisers(const RewireIndex *index, size_t constructor,
+                         void (*part)(void *data, size_t ordinal),
+                         void (*variable)(void *data, size_t ordinal), void *data);
+
+// The thread-local variables that are initialised together, with the flag that says so.
+void rewire_thread_initialiser(const RewireIndex *index,
+                               void (*variable)(void *data, size_t ordinal), void *data);
+
 // Alignment in bytes that codegen gives a variable, and whether its value may be folded.
 uint64_t rewire_variable_align(LLVMValueRef variable);
 // The object that an alias or ifunc stands for: its ordinal and the offset in bytes. True when

@@ -87,6 +87,18 @@ unsafe extern "C" {
         entry: StructorEntry,
         data: *mut c_void,
     );
+    pub(crate) fn rewire_initialisers(
+        index: *const RewireIndex,
+        constructor: usize,
+        part: UsedEntry,
+        variable: UsedEntry,
+        data: *mut c_void,
+    );
+    pub(crate) fn rewire_thread_initialiser(
+        index: *const RewireIndex,
+        variable: UsedEntry,
+        data: *mut c_void,
+    );
     pub(crate) fn rewire_used(index: *const RewireIndex, entry: UsedEntry, data: *mut c_void);
     pub(crate) fn rewire_comdat(global: LLVMValueRef, length: *mut usize) -> *const c_char;
     pub(crate) fn rewire_contents(

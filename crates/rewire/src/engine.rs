@@ -21,7 +21,7 @@ use crate::options::Options;
 use crate::process::{self, fork};
 use crate::reclaim::{Reclaimed, RetiredCode};
 use crate::report::Report;
-use crate::unit::{UnitId, UnitInfo};
+use crate::unit::{Unit, UnitId, UnitInfo};
 
 /// An execution engine: it takes IR, and compiles and links each function when it is first
 /// called.
@@ -424,8 +424,64 @@ impl Engine {
         *known = Some(Arc::new(handler));
     }
 
+    /// Runs the constructors of one unit that haven't run (ORC's `initialize`, for a unit). Those of a
+    /// unit that takes the place of one whose objects live run when the change is committed.
+    ///
+    /// # Errors
+    ///
+    /// The unit is gone, or another engine's; what can't be placed in memory.
+    ///
+    /// # Safety
+    ///
+    /// The loaded code has no undefined behaviour.
+    pub unsafe fn initialize(&self, unit: UnitId) -> Result<(), Error> {
+        self.finish_loading()?;
+        let unit = self.unit(unit)?;
+        process::initialise(&self.core, |one| one == unit.id)
+    }
+
+    /// Runs what one unit has registered for the process's exit, and its destructors, as when it is
+    /// removed (ORC's `deinitialize`). The unit stays; its constructors are pending again.
+    ///
+    /// # Errors
+    ///
+    /// The unit is gone, or another engine's.
+    ///
+    /// # Safety
+    ///
+    /// No thread uses the unit's objects any more.
+    pub unsafe fn deinitialize(&self, unit: UnitId) -> Result<(), Error> {
+        let unit = self.unit(unit)?;
+        process::endings::run(&self.core, &unit);
+        process::plan_again(&self.core, &unit);
+        Ok(())
+    }
+
+    /// The units that have constructors which haven't run: calling their functions may meet objects
+    /// that aren't there yet. In the order of adding.
+    #[must_use]
+    pub fn pending_constructors(&self) -> Vec<UnitId> {
+        let _inside = fork::hold_off();
+        let units = self.core.ledger().units();
+        let pending = units
+            .iter()
+            .filter(|unit| process::has_pending_constructors(&self.core, unit));
+        pending.map(|unit| unit.number()).collect()
+    }
+
+    fn unit(&self, unit: UnitId) -> Result<Arc<Unit>, Error> {
+        let _inside = fork::hold_off();
+        let ledger = self.core.ledger();
+        let record = ledger.record(unit.key(ledger.engine)?);
+        let record = record
+            .filter(|record| record.is_there())
+            .ok_or(Error::NoUnit)?;
+        Ok(record.unit.clone())
+    }
+
     /// Runs the constructors of what was added since the last time, as [`Engine::run_main`] does
-    /// before the program: for clients that call functions by themselves.
+    /// before the program: for clients that call functions by themselves. [`Engine::initialize`] and
+    /// [`Library::initialize`] do so for one unit and one library.
     ///
     /// # Errors
     ///

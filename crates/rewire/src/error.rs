@@ -298,7 +298,8 @@ impl Error {
                 format!("load the file, or the library (-l), that defines {name}")
             }
             Self::Signature { .. } => {
-                "it has to return i32 or void and to take nothing, (i32, ptr) or (i32, ptr, ptr)"
+                "it has to return i32 or void and to take nothing, (i32), (i32, ptr) or \
+                 (i32, ptr, ptr)"
                     .to_owned()
             }
             Self::Again(error) | Self::Call { error, .. } => return error.help(),

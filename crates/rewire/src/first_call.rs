@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
 
 use rewire_memory::entry::FirstCall;
 use rewire_memory::quiet::OpenToFaults;
@@ -15,7 +16,7 @@ use crate::error::Error;
 use crate::failure;
 use crate::gate;
 use crate::host;
-use crate::ledger::{EntryId, State};
+use crate::ledger::{EntryId, Passage, State};
 use crate::process::fork;
 
 /// The engines of the process. First calls find theirs by the address of the stub.
@@ -52,7 +53,15 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     };
     let result = catch_unwind(AssertUnwindSafe(|| provide(&core, call)));
     let (function, error) = match result {
-        Ok(Ok(target)) => return target,
+        Ok(Ok(Way::To(target))) => return Some(target),
+        Ok(Ok(Way::Back)) => return None,
+        Ok(Ok(Way::Wait)) => {
+            drop(inside);
+            drop(core);
+            // A constructor runs, which may fork: nobody waits for it inside the engine.
+            std::thread::sleep(WHILE_CONSTRUCTING);
+            return None;
+        }
         Ok(Err((function, error))) => (function, error),
         Err(_) => (
             None,
@@ -72,7 +81,19 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
 
 type Failed = (Option<EntryId>, Error);
 
-fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
+/// Where a call goes on.
+enum Way {
+    /// Through the slot.
+    Back,
+    To(ExecAddr),
+    /// Through the slot, some time later.
+    Wait,
+}
+
+/// How long a caller of new code sleeps before it asks again whether it is let in.
+const WHILE_CONSTRUCTING: Duration = Duration::from_micros(100);
+
+fn provide(core: &Core, call: FirstCall) -> Result<Way, Failed> {
     let function = core
         .slots
         .of_first_call(call.stub)
@@ -89,6 +110,12 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
         };
         return Err((None, error));
     };
+    let passage = core.ledger().passage(id, call.caller);
+    match passage {
+        Passage::Former(body) => return Ok(Way::To(body)),
+        Passage::Wait => return Ok(Way::Wait),
+        Passage::Open | Passage::Within => {}
+    }
     note_call(core, id);
     core.foresee_after(call.caller, id);
     loop {
@@ -99,15 +126,21 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
                 let former = || core.ledger().former_body(id, call.caller);
                 return match is_removed.then(former).flatten() {
                     // The caller's own unit is gone as well, and the caller finishes in it.
-                    Some(address) => Ok(Some(address)),
+                    Some(address) => Ok(Way::To(address)),
                     None => Err((Some(id), error)),
                 };
             }
         };
         let ledger = core.ledger();
         let Some(slot) = ledger.entry(id).slot else {
-            return Ok(Some(address));
+            return Ok(Way::To(address));
         };
+        match ledger.passage(id, call.caller) {
+            Passage::Open => {}
+            Passage::Within => return Ok(Way::To(address)),
+            Passage::Former(body) => return Ok(Way::To(body)),
+            Passage::Wait => return Ok(Way::Wait),
+        }
         if !core.slots.is_fresh(slot) {
             break;
         }
@@ -118,11 +151,11 @@ fn provide(core: &Core, call: FirstCall) -> Result<Option<ExecAddr>, Failed> {
             break;
         }
         if !ledger.entry(id).is_replaceable() {
-            return Ok(Some(address));
+            return Ok(Way::To(address));
         }
     }
     // Back to the stub, which jumps through the slot.
-    Ok(None)
+    Ok(Way::Back)
 }
 
 /// Counts the first call of a function; those of functions that were ready count themselves.

@@ -19,11 +19,11 @@ use crate::held::HeldEngine;
 use crate::ir::Ir;
 use crate::ledger::{Definition, EntryKind, Generation, LibraryId, Standing, State};
 use crate::outside::Resolver;
-use crate::process::fork;
+use crate::process::{self, fork};
 use crate::recording::Loading;
 use crate::report::Phase;
 use crate::state::{self, Descriptor, FunctionState};
-use crate::unit::{UnitId, UnitPlace};
+use crate::unit::{Unit, UnitId, UnitPlace};
 
 /// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A handle; clones
 /// are handles to the same library.
@@ -392,6 +392,10 @@ impl Library {
     /// may be called as often and from whichever threads the caller will call it.
     pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
         let address = self.lookup_as(name, EntryKind::Function, Some(&F::type_name()))?;
+        {
+            let _inside = fork::hold_off();
+            process::warn_if_pending(&self.core, self.id, name);
+        }
         let state = self.state(name);
         // SAFETY: as the caller promises.
         unsafe { Function::new(self.core.clone(), name, address, state.as_ref()) }
@@ -465,10 +469,58 @@ impl Library {
         let gate = {
             let _inside = fork::hold_off();
             self.core.finish_loading()?;
+            process::warn_if_pending(&self.core, self.id, name);
             gate::open(&self.core, self.id, name)?
         };
         // SAFETY: as the caller promises.
         failure::catch(|| unsafe { gate.call(arguments) })
+    }
+
+    /// Runs the constructors of the library's units that haven't run, in the order of their
+    /// priorities (ORC's `initialize`).
+    ///
+    /// # Errors
+    ///
+    /// The library was removed; what can't be placed in memory.
+    ///
+    /// # Safety
+    ///
+    /// The loaded code has no undefined behaviour.
+    pub unsafe fn initialize(&self) -> Result<(), Error> {
+        let units = self.units()?;
+        self.core.finish_loading()?;
+        let own = |one| units.iter().any(|unit| unit.id == one);
+        process::initialise(&self.core, own)
+    }
+
+    /// Runs what the library's units have registered for the process's exit, and their destructors:
+    /// those of the latest unit first (ORC's `deinitialize`). The units stay; their constructors are
+    /// pending again.
+    ///
+    /// # Errors
+    ///
+    /// The library was removed.
+    ///
+    /// # Safety
+    ///
+    /// No thread uses the library's objects any more.
+    pub unsafe fn deinitialize(&self) -> Result<(), Error> {
+        for unit in self.units()?.iter().rev() {
+            process::endings::run(&self.core, unit);
+            process::plan_again(&self.core, unit);
+        }
+        Ok(())
+    }
+
+    fn units(&self) -> Result<Vec<Arc<Unit>>, Error> {
+        let _inside = fork::hold_off();
+        let ledger = self.core.ledger();
+        if !ledger.is_library(self.id) {
+            return Err(Error::NoLibrary);
+        }
+        let mut units = ledger.units();
+        units.retain(|unit| unit.library == self.id);
+        Ok(units)
     }
 
     /// Gives a function a new body, see [`Engine::replace`](crate::Engine::replace).

@@ -13,14 +13,20 @@ use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
 use rewire_memory::scan::{self, Caller, Unknown};
+use rustc_hash::FxHashSet;
 
 use crate::core::Core;
 use crate::ledger::{Freed, Piece, Retired};
-use crate::process::{fork, thread_local};
+use crate::process::{endings, fork, thread_local};
+use crate::sync::lock;
+use crate::unit::{Unit, UnitKey};
 
 /// So many pieces, or so many bytes of code, variables and IR, are looked after without being asked.
 const MANY: usize = 1024;
 const MUCH: u64 = 4 << 20;
+
+/// How often to look again because destructors have run.
+const MOST_LOOKS: usize = 8;
 
 /// Something that was replaced or removed and whose memory isn't given back yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +65,7 @@ impl fmt::Display for RetiredCode {
 impl Core {
     /// Looks at all stacks and gives back what no thread can return into, if much has gathered.
     pub(crate) fn reclaim_if_much(&self, caller: &Caller) {
-        let _inside = fork::hold_off();
+        let inside = fork::hold_off();
         let (pieces, bytes) = self.tidy();
         let last = self.reclaimer.lock_if_free();
         let Some(mut last) = last else {
@@ -67,7 +73,23 @@ impl Core {
         };
         // What was held the last time is likely to be held now.
         if pieces >= last.pieces + MANY || bytes >= last.bytes + MUCH {
-            let _ = self.reclaim_now(caller, &mut last);
+            let mut ending = Vec::new();
+            let _ = self.reclaim_now(caller, &mut last, &mut ending);
+            drop(last);
+            drop(inside);
+            // They are given back the next time.
+            for unit in ending {
+                endings::run(self, &unit);
+            }
+        }
+    }
+
+    /// The same after a change; `has_endings`: a unit's destructors wait for nobody to be in it.
+    pub(crate) fn reclaim_after_change(&self, caller: &Caller, has_endings: bool) {
+        if has_endings {
+            let _ = self.reclaim(caller);
+        } else {
+            self.reclaim_if_much(caller);
         }
     }
 
@@ -89,12 +111,36 @@ impl Core {
 
     /// Looks at all stacks and gives back what no thread can return into.
     pub(crate) fn reclaim(&self, caller: &Caller) -> Reclaimed {
-        let _inside = fork::hold_off();
-        let mut last = self.reclaimer.lock();
-        self.reclaim_now(caller, &mut last)
+        let mut reclaimed = Reclaimed::default();
+        // Destructors may have others removed.
+        for _ in 0..MOST_LOOKS {
+            let mut ending = Vec::new();
+            let again = {
+                let _inside = fork::hold_off();
+                let mut last = self.reclaimer.lock();
+                self.reclaim_now(caller, &mut last, &mut ending)
+            };
+            reclaimed = Reclaimed {
+                bytes: reclaimed.bytes + again.bytes,
+                ..again
+            };
+            if ending.is_empty() {
+                break;
+            }
+            for unit in ending {
+                endings::run(self, &unit);
+            }
+        }
+        reclaimed
     }
 
-    fn reclaim_now(&self, caller: &Caller, last: &mut Left) -> Reclaimed {
+    /// Units that only wait for their destructors to run are put into `ending`.
+    fn reclaim_now(
+        &self,
+        caller: &Caller,
+        last: &mut Left,
+        ending: &mut Vec<Arc<Unit>>,
+    ) -> Reclaimed {
         self.tidy();
         let retired = self.ledger().retired(&self.slots, &self.memory);
         let mut ranges: Vec<(Range<ExecAddr>, usize)> = Vec::new();
@@ -123,12 +169,20 @@ impl Core {
         let mut clean = Vec::new();
         for (piece, holder) in retired.into_iter().zip(holders) {
             if may_free && holder.is_none() && !(found.in_flight && piece.is_unit()) {
-                clean.push(piece);
+                match self.ending_of(&piece) {
+                    Some(unit) => {
+                        ending.push(unit);
+                        let holder = Some("its destructors".into());
+                        reclaimed.left.push(describe(&piece, holder));
+                    }
+                    None => clean.push(piece),
+                }
             } else if piece.is_code() {
                 let in_flight = found.in_flight.then(|| Arc::from("an exception in flight"));
                 reclaimed.left.push(describe(&piece, holder.or(in_flight)));
             }
         }
+        self.keep_for_endings(&mut clean, ending, &mut reclaimed);
         if may_free {
             self.memory.end_quarantine();
         }
@@ -163,6 +217,41 @@ impl Core {
             .collect()
     }
 
+    /// Keeps what destructors may call that are still to run, in this look or a later one.
+    fn keep_for_endings(
+        &self,
+        clean: &mut Vec<Retired>,
+        ending: &[Arc<Unit>],
+        reclaimed: &mut Reclaimed,
+    ) {
+        let left = self.ledger().left_units();
+        let mut waiting: FxHashSet<UnitKey> = ending.iter().map(|unit| unit.id).collect();
+        let held = left.iter().filter(|unit| endings::has_endings(self, unit));
+        waiting.extend(held.map(|unit| unit.id));
+        if waiting.is_empty() {
+            return;
+        }
+        let ledger = self.ledger();
+        clean.retain(|piece| {
+            let is_needed =
+                matches!(piece.what, Piece::Unit(unit) if ledger.is_used_by(unit, &waiting));
+            if is_needed {
+                let holder = Some("destructors of units that leave".into());
+                reclaimed.left.push(describe(piece, holder));
+            }
+            !is_needed
+        });
+    }
+
+    /// The unit that a piece is, if its destructors haven't run.
+    fn ending_of(&self, piece: &Retired) -> Option<Arc<Unit>> {
+        let Piece::Unit(unit) = piece.what else {
+            return None;
+        };
+        let unit = self.ledger().unit(unit).cloned();
+        unit.filter(|unit| endings::has_endings(self, unit))
+    }
+
     fn give_back_memory(&self, freed: Freed) -> u64 {
         // The unwinder forgets them first.
         let mut bytes = 0;
@@ -190,6 +279,9 @@ impl Core {
             if let Err(error) = given {
                 tracing::warn!(%error, ?range, "memory was not given back");
             }
+        }
+        for unit in &freed.units {
+            lock(&self.process.structors).forget(unit.id);
         }
         // LLVM takes its time to free modules.
         drop(freed.units);

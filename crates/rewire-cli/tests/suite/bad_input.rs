@@ -162,7 +162,7 @@ const ODD_MAINS: [&str; 6] = [
     "define i64 @main() {\n  ret i64 0\n}\n",
     "define double @main() {\n  ret double 0.0\n}\n",
     "define i32 @main(i64 %a, ptr %b) {\n  ret i32 0\n}\n",
-    "define i32 @main(i32 %a) {\n  ret i32 0\n}\n",
+    "define i32 @main(ptr %a) {\n  ret i32 0\n}\n",
     "define i32 @main(i32 %a, ptr %b, ptr %c, ptr %d) {\n  ret i32 0\n}\n",
     "@main = global i32 0\n",
 ];

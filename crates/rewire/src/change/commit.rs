@@ -8,18 +8,20 @@ use std::time::Instant;
 use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::construction::{self, Construction};
+use super::finishing::Finishing;
 use super::join::Read;
 use super::matching::{Matched, declared_locals, match_locals};
 use super::{Changed, Step, Terms, TypeChange, removing};
 use crate::core::Core;
 use crate::error::Error;
-use crate::events::{Replacement, Why};
+use crate::events::Why;
 use crate::ledger::{
     Definition, EntryId, EntryKind, Former, Ledger, LibraryId, Planned, Standing, State,
 };
 use crate::link::{self, Object, Origin, Purpose};
-use crate::process::{cxx, sections};
-use crate::recording::span_since;
+use crate::process::{cxx, endings, sections};
+use crate::sync::lock;
 use crate::unit::{Scope, Unit, UnitId, UnitKey, UnitPlace};
 
 /// A step whose module was read.
@@ -44,7 +46,15 @@ pub(super) struct Work<'c> {
     pub(super) library: LibraryId,
     pub(super) type_change: TypeChange,
     pub(super) is_forced: bool,
+    /// All objects are destroyed and made anew.
+    renews_objects: bool,
     pub(super) planned: Planned,
+    /// What the joined units construct.
+    constructions: Vec<(Arc<Unit>, Construction)>,
+    /// Global variables that get other memory though their type is the same.
+    pub(super) renewed: FxHashSet<EntryId>,
+    /// What units that leave have still to run.
+    endings: Vec<(Arc<Unit>, endings::Bodies)>,
     /// The names that no other change may touch meanwhile.
     claimed: Vec<EntryId>,
     pub(super) joined: Vec<(Arc<Unit>, Standing)>,
@@ -63,7 +73,11 @@ pub(super) struct Work<'c> {
 }
 
 /// See [`Change::commit`](super::Change::commit).
-pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Changed, Error> {
+pub(super) fn commit(
+    core: &Core,
+    library: LibraryId,
+    terms: Terms,
+) -> Result<Finishing<'_>, Error> {
     let began = Instant::now();
     let begun = terms.steps.into_iter().map(|step| begin(core, step));
     let begun = begun.collect::<Result<Vec<_>, _>>()?;
@@ -73,6 +87,7 @@ pub(super) fn commit(core: &Core, library: LibraryId, terms: Terms) -> Result<Ch
     let mut work = Work::new(core, library);
     work.type_change = terms.type_change;
     work.is_forced = terms.is_forced;
+    work.renews_objects = terms.renews_objects;
     let result = work.run(begun);
     work.end(result, began)
 }
@@ -143,6 +158,10 @@ impl<'c> Work<'c> {
             library,
             type_change: TypeChange::default(),
             is_forced: false,
+            renews_objects: false,
+            constructions: Vec::new(),
+            renewed: FxHashSet::default(),
+            endings: Vec::new(),
             planned: Planned {
                 is_remembered: core.history.depth() > 0,
                 ..Planned::default()
@@ -221,7 +240,11 @@ impl<'c> Work<'c> {
     /// Plans what a module brings.
     fn take(&mut self, read: Read, how: &How) -> Result<(), Error> {
         let former = self.former(&read, how)?;
-        let matched = self.matched(&read, how, former.as_deref())?;
+        let mut matched = self.matched(&read, how, former.as_deref())?;
+        let construction = match &former {
+            Some(former) => self.construction(&read, former, &mut matched),
+            None => None,
+        };
         let (source, module, index, contracts, assembly) = read.into_parts();
         let place = UnitPlace {
             library: self.library,
@@ -248,6 +271,8 @@ impl<'c> Work<'c> {
             Standing::Loose
         };
         self.joined.push((unit.clone(), standing));
+        self.constructions
+            .extend(construction.map(|it| (unit.clone(), it)));
         // Some of it comes after the names have moved, and may fail.
         self.planned.is_remembered |= unit.index.has_assembly || !unit.index.used.is_empty();
         self.changed.units.push(unit.number());
@@ -346,6 +371,31 @@ impl<'c> Work<'c> {
         Ok(units.next())
     }
 
+    /// What has to be constructed of a module, if the objects of its former version live. Takes out
+    /// of `matched` what is made anew.
+    fn construction(
+        &mut self,
+        read: &Read,
+        former: &Unit,
+        matched: &mut Matched,
+    ) -> Option<Construction> {
+        if !construction::concerns(&read.index) {
+            return None;
+        }
+        let ledger = self.core.ledger();
+        let lives = !lock(&self.core.process.structors).is_pending(former.id);
+        let mut construction = construction::plan(
+            &ledger,
+            self.library,
+            read,
+            matched,
+            self.renews_objects && lives,
+        );
+        drop(ledger);
+        self.renewed.extend(construction.renewed.drain());
+        lives.then_some(construction)
+    }
+
     fn matched(&self, read: &Read, how: &How, former: Option<&Unit>) -> Result<Matched, Error> {
         let Some(former) = former else {
             return Ok(Matched::default());
@@ -392,7 +442,10 @@ impl<'c> Work<'c> {
         }
         let roots = self.roots();
         let assemblies = self.ready_assemblies();
-        self.run_destructors();
+        self.prepare_endings();
+        let constructs = self.constructions.iter().any(|it| !it.1.run.is_empty());
+        self.planned.renews_objects = self.renews_objects && constructs;
+        self.planned.is_gated = constructs;
         let link = |objects: &[Object]| -> Result<Vec<Former>, Error> {
             let linked = link::link(core, objects, Purpose::Change(&self.planned))?;
             for object in objects.iter().filter(|it| it.origin == Origin::Assembly) {
@@ -426,6 +479,11 @@ impl<'c> Work<'c> {
                 })?
             }
         };
+        if !self.planned.renews_objects {
+            for (unit, bodies) in &self.endings {
+                endings::hand_over(core, unit, bodies);
+            }
+        }
         for unit in assembled {
             unit.has_placed_assembly.store(true, Ordering::Relaxed);
         }
@@ -434,6 +492,18 @@ impl<'c> Work<'c> {
             self.number = core.history.remember(core, former, units, &self.planned);
         }
         Ok(())
+    }
+
+    /// Compiles what units that leave have still to run, while their names stand for it.
+    fn prepare_endings(&mut self) {
+        let core = self.core;
+        for unit in &self.planned.leaving {
+            let unit = core.ledger().unit(*unit).cloned();
+            if let Some(unit) = unit.filter(|unit| endings::has_endings(core, unit)) {
+                let bodies = endings::prepare(core, &unit);
+                self.endings.push((unit, bodies));
+            }
+        }
     }
 
     /// The assembly that is linked before the names move: all but what defines names of a unit's IR
@@ -511,59 +581,76 @@ impl<'c> Work<'c> {
         self.core.changed.notify_all();
     }
 
-    /// Leaves the names to others, and undoes what was begun if it failed.
+    /// Settles what was done, or undoes what was begun if it failed.
     pub(super) fn end(
         mut self,
         result: Result<(), Error>,
         began: Instant,
-    ) -> Result<Changed, Error> {
+    ) -> Result<Finishing<'c>, Error> {
         let core = self.core;
-        let mut ledger = core.ledger();
-        ledger.release_names(&self.claimed);
         let joined = std::mem::take(&mut self.joined);
-        match &result {
-            Ok(()) => {
-                for (unit, standing) in &joined {
-                    ledger.settle(unit, *standing);
-                }
-                ledger.counts.functions_replaced += self.changed.replaced.len() as u64;
+        let mut ledger = core.ledger();
+        if let Err(error) = result {
+            ledger.release_names(&self.claimed);
+            for id in &self.new {
+                ledger.withdraw(*id, &core.slots);
+                ledger.entry_mut(*id).is_removed = false;
             }
-            Err(_) => {
-                for id in &self.new {
-                    ledger.withdraw(*id, &core.slots);
-                    ledger.entry_mut(*id).is_removed = false;
-                }
-                self.disassemble(&mut ledger);
-                for (unit, _) in &joined {
-                    ledger.leave(unit.id);
-                }
-                ledger.forget_unused(&self.claimed);
+            self.disassemble(&mut ledger);
+            for (unit, _) in &joined {
+                ledger.leave(unit.id);
             }
+            ledger.forget_unused(&self.claimed);
+            drop(ledger);
+            core.changed.notify_all();
+            return Err(error);
         }
+        for (unit, standing) in &joined {
+            ledger.settle(unit, *standing);
+        }
+        ledger.counts.functions_replaced += self.changed.replaced.len() as u64;
         drop(ledger);
-        core.changed.notify_all();
-        result?;
+        let mut finishing = Finishing {
+            core,
+            changed: self.changed,
+            claimed: self.claimed,
+            is_gated: self.planned.is_gated,
+            has_endings: !self.endings.is_empty(),
+            destroyed: Vec::new(),
+            constructed: Vec::new(),
+            began,
+        };
         for (unit, _) in &joined {
             unit.forget_if_done();
         }
         core.note_fresh(joined.into_iter().map(|(unit, _)| unit));
         if let Err(error) = core.finish_loading() {
+            drop(finishing);
             // What else has to be in memory from the start can only be linked under its names.
             if let Some(number) = self.number {
                 super::undo::take_back(core, number);
             }
             return Err(error);
         }
-        core.history.trim(core);
-        if let Some(observer) = &core.compile_observer {
-            for one in &self.changed.replaced {
-                observer.replaced(&Replacement {
-                    function: one.name.clone(),
-                    generation: one.generation,
-                    span: span_since(began),
-                });
-            }
+        if self.planned.renews_objects {
+            finishing.destroyed = self.endings.into_iter().map(|it| it.0).collect();
         }
-        Ok(self.changed)
+        for (unit, construction) in self.constructions {
+            lock(&core.process.structors).adopt(unit.id);
+            let ledger = core.ledger();
+            let run = construction.run.iter().filter(|part| {
+                part.associated.is_none_or(|ordinal| {
+                    let id = unit.entry(ordinal);
+                    id.is_some_and(|id| {
+                        ledger.entry(id).definition == Definition::Ir(unit.id, ordinal)
+                    })
+                })
+            });
+            let run = run.map(|part| part.function).collect();
+            drop(ledger);
+            finishing.constructed.push((unit, run));
+        }
+        core.history.trim(core);
+        Ok(finishing)
     }
 }

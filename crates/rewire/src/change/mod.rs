@@ -8,6 +8,8 @@
 //! remembered, to a depth that [`Options`](crate::Options) say, so that it can be undone.
 
 mod commit;
+mod construction;
+mod finishing;
 mod join;
 mod matching;
 mod plan;
@@ -153,6 +155,7 @@ struct Terms {
     refused: Option<Error>,
     type_change: TypeChange,
     is_forced: bool,
+    renews_objects: bool,
 }
 
 impl fmt::Debug for Change {
@@ -239,6 +242,15 @@ impl Change {
         self
     }
 
+    /// Has the static objects of units that are reloaded destroyed and made anew, instead of living
+    /// on: first all of the former version's are destroyed, then the new one's are constructed, in
+    /// memory of their own. Whoever calls the unit meanwhile waits, except from within its former
+    /// version: the client sees to it that nobody there uses an object any more.
+    pub fn renew_objects(&mut self) -> &mut Self {
+        self.terms.renews_objects = true;
+        self
+    }
+
     /// Says what happens when a type, or a contract, changes; the change is refused unless this
     /// says otherwise.
     pub fn on_type_change(&mut self, policy: TypeChange) -> &mut Self {
@@ -261,11 +273,21 @@ impl Change {
         let core = self.core.clone();
         let inside = fork::hold_off();
         core.finish_loading()?;
-        let changed = commit::commit(&core, self.library, self.terms);
+        let finishing = match commit::commit(&core, self.library, self.terms) {
+            Ok(finishing) => finishing,
+            Err(error) => {
+                drop(inside);
+                // What a change that failed had brought has left as well.
+                core.reclaim_if_much(&caller);
+                return Err(error);
+            }
+        };
+        // The program may fork while it constructs.
         drop(inside);
-        // What a change that failed had brought has left as well.
-        core.reclaim_if_much(&caller);
-        changed
+        let has_endings = finishing.has_endings();
+        let changed = finishing.complete()?;
+        core.reclaim_after_change(&caller, has_endings);
+        Ok(changed)
     }
 }
 
@@ -295,5 +317,5 @@ pub(crate) fn renew(
         steps: vec![step],
         ..Terms::default()
     };
-    commit::commit(core, library, terms).map(|_| ())
+    commit::commit(core, library, terms)?.complete().map(|_| ())
 }

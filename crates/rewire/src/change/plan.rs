@@ -163,6 +163,7 @@ impl Work<'_> {
                 .unit(unit)
                 .is_some_and(|unit| is_variable(&unit.index.globals[ordinal.index()].kind))
         });
+        let is_same = is_same && !self.renewed.contains(&id);
         let keeps = is_same && was_variable && is_variable(&global.kind) && entry.is_present();
         self.changed.replaced.push(Replaced {
             name: entry.label().into(),

@@ -11,7 +11,6 @@ use super::commit::Work;
 use super::plan::{names, users_of};
 use crate::error::Error;
 use crate::ledger::{Definition, EntryId, Ledger, UseAspect};
-use crate::process::structors;
 use crate::unit::{Unit, UnitKey};
 
 /// The names that a unit's definitions stand for.
@@ -232,16 +231,6 @@ impl Work<'_> {
             None => {
                 let elected = self.core.ledger().entry(id).elected;
                 elected == Some((unit.id, ordinal)) && !self.planned.withdrawn.contains(id)
-            }
-        }
-    }
-
-    /// The destructors of the units that leave run while all is as it was.
-    pub(super) fn run_destructors(&self) {
-        for unit in &self.planned.leaving {
-            let unit = self.core.ledger().unit(*unit).cloned();
-            if let Some(unit) = unit {
-                structors::finalize(self.core, &unit);
             }
         }
     }

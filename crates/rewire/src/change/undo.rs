@@ -14,6 +14,7 @@ use super::removing::names_of;
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Definition, EntryId, Former, Ledger, Planned, Standing};
+use crate::process::endings;
 use crate::sync::lock;
 use crate::unit::UnitKey;
 
@@ -220,7 +221,7 @@ fn undo_if_last(core: &Core, number: u64, concerned: &Concerned) -> Option<Resul
             core.history.put_back(record);
         }
     }
-    Some(work.end(result, began))
+    Some(work.end(result, began).and_then(|it| it.complete()))
 }
 
 impl Work<'_> {
@@ -256,7 +257,11 @@ impl Work<'_> {
                 }
             }
         }
-        self.move_over()
+        self.move_over()?;
+        for unit in &record.left {
+            endings::take_back(core, *unit);
+        }
+        Ok(())
     }
 
     fn restore(&mut self, ledger: &mut Ledger, former: &Former) -> Result<(), Error> {

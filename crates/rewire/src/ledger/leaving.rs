@@ -20,8 +20,10 @@ use rewire_memory::{CodeMemory, ExecAddr, RegionKind, SlotId, Slots};
 use rustc_hash::FxHashSet;
 
 use super::election::is_local;
+use super::units::Record;
 use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing, UseRef};
 use crate::change::label_of;
+use crate::process::registering;
 use crate::unit::{Unit, UnitKey};
 
 /// What waits to be given back.
@@ -336,11 +338,24 @@ impl Ledger {
     /// The body that a function had in a unit that was removed, for a caller that is still in one of
     /// the unit's bodies: that caller's frame keeps all of the unit.
     pub(crate) fn former_body(&self, id: EntryId, returns_to: ExecAddr) -> Option<ExecAddr> {
-        let (block, _) = self.definition_at(returns_to.checked_add_signed(-1)?)?;
-        let record = self.record(self.block(block)?.unit)?;
-        if !matches!(record.standing, Standing::Leaving | Standing::Withdrawn) {
-            return None;
-        }
+        let inside = returns_to.checked_add_signed(-1)?;
+        let block = self.definition_at(inside).and_then(|it| self.block(it.0));
+        // A destructor of a unit that has left may call in tail position.
+        let unit = block.map(|block| block.unit);
+        let unit = unit.or_else(|| registering::running(self.engine))?;
+        let record = self.record(unit).filter(|record| record.has_left())?;
+        // Others may have left with it.
+        let left = self.units.values().filter(|record| record.has_left());
+        let bodies = std::iter::once(record).chain(left);
+        let given = self.given_before.get(&id).copied();
+        bodies
+            .filter_map(|record| self.body_in(record, id))
+            .next()
+            .or(given)
+    }
+
+    /// The body that a function has in the code of a unit.
+    fn body_in(&self, record: &Record, id: EntryId) -> Option<ExecAddr> {
         let blocks = record.blocks.iter().filter_map(|block| self.block(*block));
         let mut bodies = blocks.flat_map(|block| {
             let code = block.memory.code.clone();
@@ -348,6 +363,22 @@ impl Ledger {
             definitions.filter(move |one| one.entry == id && code.contains(&one.start))
         });
         bodies.next().map(|one| one.start)
+    }
+
+    /// Whether code of some units names what a unit defines for others.
+    pub(crate) fn is_used_by(&self, unit: UnitKey, users: &FxHashSet<UnitKey>) -> bool {
+        let Some(record) = self.record(unit) else {
+            return false;
+        };
+        let globals = record.unit.index.globals.iter().zip(&record.unit.entries);
+        let mut defined = globals.filter_map(|(global, id)| (*id).filter(|_| global.is_definition));
+        defined.any(|id| {
+            let mut uses = self.entry(id).users.iter();
+            uses.any(|user| {
+                let block = self.blocks.get(user.block);
+                block.is_some_and(|block| block.unit != unit && users.contains(&block.unit))
+            })
+        })
     }
 
     /// The slots of the functions that a unit names and that may go with it.
@@ -745,6 +776,7 @@ impl Ledger {
             self.by_slot.clear(slot);
         }
         self.lazies.remove(&id);
+        self.given_before.remove(&id);
         freed.entries.push(id);
         if let Some(front) = front {
             self.entries.remove(front);

@@ -13,6 +13,7 @@ mod borrowing;
 mod coroutines;
 mod election;
 mod entry;
+mod gated;
 mod history;
 mod joining;
 mod labels;
@@ -39,12 +40,13 @@ use slotmap::SlotMap;
 pub(crate) use coroutines::{BLOCK_COUNTS, FrameCounts, NOOP_FRAME};
 pub(crate) use entry::{Definition, Entry, EntryId, State, ThreadKey};
 pub use entry::{EntryKind, Generation};
+pub(crate) use gated::Passage;
 pub(crate) use history::{Former, Given};
 pub(crate) use leaving::{Freed, Piece, Retired};
 pub use names::LibraryId;
 pub(crate) use placed::{Block, Defined, Memory};
 pub(crate) use replacing::{Planned, Target};
-pub(crate) use units::{Record, Standing};
+pub(crate) use units::Standing;
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
 
@@ -72,6 +74,10 @@ pub(crate) struct Ledger {
     /// The frame of coroutines that do nothing, once something names it.
     noop_frame: Option<EntryId>,
     labels: labels::Labels,
+    /// What the client gave for names that were removed: units that left with them may call it.
+    given_before: HashMap<EntryId, ExecAddr, FxBuildHasher>,
+    /// Changes whose new code isn't let in yet.
+    gates: Vec<gated::Gate>,
     /// What each thread waits for another to compile.
     pub(crate) waiting: HashMap<ThreadKey, EntryId, FxBuildHasher>,
     /// Closures that make functions' IR.
@@ -111,6 +117,8 @@ impl Ledger {
             leaving: leaving::Leaving::default(),
             noop_frame: None,
             labels: labels::Labels::default(),
+            gates: Vec::new(),
+            given_before: HashMap::default(),
             waiting: HashMap::default(),
             lazies: HashMap::default(),
             counts: Counts::default(),
@@ -217,9 +225,12 @@ impl Ledger {
         }
         let slot = slots.allocate()?;
         self.by_slot.set(slot, id);
+        let is_gated = self.is_gated(id);
         let entry = self.entry_mut(id);
         entry.slot = Some(slot);
-        if let State::Present(address) = entry.state {
+        if let State::Present(address) = entry.state
+            && !is_gated
+        {
             slots.lead(slot, address, entry.is_ahead && !entry.called);
         }
         Ok(slot)

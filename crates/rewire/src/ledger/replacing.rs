@@ -48,6 +48,10 @@ pub(crate) struct Planned {
     pub(crate) overridden: FxHashSet<EntryId>,
     /// It can be undone: what names stood for is kept.
     pub(crate) is_remembered: bool,
+    /// New code isn't let in before objects that it needs are constructed.
+    pub(crate) is_gated: bool,
+    /// All objects are destroyed and made anew meanwhile.
+    pub(crate) renews_objects: bool,
 }
 
 /// Names, each once, in the order in which they came.
@@ -86,6 +90,11 @@ impl Planned {
     fn only_stale(&self) -> impl Iterator<Item = &EntryId> + Clone {
         let is_only = |id: &&EntryId| !self.targets.contains_key(*id);
         self.stale.iter().filter(is_only)
+    }
+
+    /// The names whose new code will be called.
+    pub(super) fn arriving(&self) -> impl Iterator<Item = &EntryId> + Clone {
+        self.order.iter().chain(self.only_stale())
     }
 
     /// Has a name stand for something else.
@@ -136,9 +145,12 @@ impl Ledger {
 
     /// To be called before the slots of new bodies are stored, by the same hold of the lock as
     /// [`Ledger::move_over`]: from here on, none of several functions is called by its former body.
-    pub(crate) fn hold_back(&self, planned: &Planned, slots: &Slots) {
+    pub(crate) fn hold_back(&mut self, planned: &Planned, slots: &Slots) {
+        if planned.is_gated {
+            self.close_gate(planned);
+        }
         let all = planned.changed().chain(planned.only_stale());
-        let mut several = all.clone().count() > 1;
+        let mut several = planned.is_gated || all.clone().count() > 1;
         for id in all {
             let entry = self.entry(*id);
             let Some(slot) = entry.slot else { continue };
@@ -275,6 +287,13 @@ impl Ledger {
             self.set_aside(id);
             self.set_dead(id);
             self.set_elected(id, None);
+            if let (Definition::Absolute, State::Present(address)) = {
+                let entry = self.entry(id);
+                (entry.definition, &entry.state)
+            } {
+                let address = *address;
+                self.given_before.insert(id, address);
+            }
             let entry = self.entry_mut(id);
             entry.is_removed = entry.definition != Definition::None;
             entry.definition = Definition::None;

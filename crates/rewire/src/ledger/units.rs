@@ -59,6 +59,11 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Whether it was removed, or a newer version took its place.
+    pub(crate) fn has_left(&self) -> bool {
+        matches!(self.standing, Standing::Withdrawn | Standing::Leaving)
+    }
+
     /// Whether it is there for the client.
     pub(crate) fn is_there(&self) -> bool {
         match self.standing {
@@ -108,6 +113,12 @@ impl Ledger {
 
     pub(crate) fn record_mut(&mut self, id: UnitKey) -> Option<&mut Record> {
         self.units.get_mut(id)
+    }
+
+    /// Units that have left and aren't given back.
+    pub(crate) fn left_units(&self) -> Vec<Arc<Unit>> {
+        let left = self.units.values().filter(|record| record.has_left());
+        left.map(|record| record.unit.clone()).collect()
     }
 
     /// All units whose IR is there, also of those that have left.

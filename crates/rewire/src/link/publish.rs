@@ -78,10 +78,12 @@ pub(crate) fn publish(
 
 /// Has calls go to a body: at once, or when the function is first called.
 fn store_slot(core: &Core, ledger: &mut Ledger, definition: &Definition, purpose: Purpose<'_>) {
+    let is_gated = ledger.is_gated(definition.entry);
     let known = ledger.entry_mut(definition.entry);
-    let is_ahead = matches!(purpose, Purpose::Call) && !known.called && known.is_replaceable();
+    let is_ahead =
+        matches!(purpose, Purpose::Call) && !known.called && known.is_replaceable() && !is_gated;
     known.is_ahead = is_ahead;
-    if let Some(slot) = known.slot {
+    if let Some(slot) = known.slot.filter(|_| !is_gated) {
         core.slots.lead(slot, definition.start, is_ahead);
     }
     ledger.counts.compiled_ahead += u64::from(is_ahead);

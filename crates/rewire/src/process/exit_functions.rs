@@ -13,15 +13,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use rewire_memory::ExecAddr;
 use rewire_sync::{Mutex, OnceLock};
 use rustc_hash::FxHashMap;
 
 use super::exit::c_library;
 use super::fork;
-use super::registering::Registrant;
+use super::registering::{Registrant, Running};
 use crate::core::Core;
 use crate::first_call::engines;
 use crate::sync::lock;
@@ -40,6 +41,10 @@ pub(crate) struct Registration {
     /// What the program gave as its handle.
     handle: *mut c_void,
     was_called: AtomicBool,
+    /// The body to call, once the function's name stands for something else; else 0.
+    body: AtomicU64,
+    /// The unit that has to stay for that, though the object isn't its any more.
+    keeps: Mutex<Option<UnitKey>>,
     group: Arc<Group>,
 }
 
@@ -64,6 +69,9 @@ struct GroupState {
     /// All were called; no more join it.
     is_over: bool,
 }
+
+/// A registration, and the unit that it was of.
+type Taken = (UnitKey, Arc<Registration>);
 
 /// Who calls a registered function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +124,8 @@ impl Group {
 }
 
 impl Registration {
-    fn call(&self, caller: Caller) {
+    /// `unit`: whose it is, if it was taken from there.
+    fn call(&self, caller: Caller, unit: Option<UnitKey>) {
         struct Called<'r>(&'r Registration, Caller);
         impl Drop for Called<'_> {
             fn drop(&mut self) {
@@ -131,11 +140,27 @@ impl Registration {
         let Some(core) = self.core.upgrade() else {
             return;
         };
-        {
+        let (unit, engine) = {
             let _inside = fork::hold_off();
-            lock(&core.process.exit_functions).forget(self.number);
+            let known = lock(&core.process.exit_functions).forget(self.number);
+            let unit = lock(&self.keeps).or(unit).or(known.map(|it| it.0));
+            (unit, core.ledger().engine)
+        };
+        let _running = Running::new(engine, unit);
+        let mut function = self.function;
+        let body = self.body.load(Ordering::Acquire);
+        if body != 0 {
+            // SAFETY: it is a body of the same function, which stays until this was called.
+            function = unsafe { std::mem::transmute::<u64, ExitFunction>(body) };
         }
-        (self.function)(self.argument);
+        function(self.argument);
+        let kept = lock(&self.keeps).take();
+        if let Some(unit) = kept {
+            let _inside = fork::hold_off();
+            if let Some(record) = core.ledger().record_mut(unit) {
+                record.holders -= 1;
+            }
+        }
     }
 }
 
@@ -158,7 +183,7 @@ impl ExitFunctions {
         made
     }
 
-    fn forget(&mut self, number: u64) -> Option<Arc<Registration>> {
+    fn forget(&mut self, number: u64) -> Option<Taken> {
         let (unit, registration) = self.all.remove(&number)?;
         if let Some(of_unit) = self.of_unit.get_mut(&unit) {
             of_unit.numbers.remove(&number);
@@ -166,20 +191,76 @@ impl ExitFunctions {
                 self.of_unit.remove(&unit);
             }
         }
-        Some(registration)
+        Some((unit, registration))
     }
 
-    fn take_last(&mut self) -> Option<Arc<Registration>> {
+    /// Whether a unit has registered something.
+    pub(super) fn are_of(&self, unit: UnitKey) -> bool {
+        self.of_unit.contains_key(&unit)
+    }
+
+    /// What a unit has registered: its number, the function's address, and the argument.
+    pub(super) fn of_unit(&self, unit: UnitKey) -> Vec<(u64, ExecAddr, ExecAddr)> {
+        let numbers = self
+            .of_unit
+            .get(&unit)
+            .into_iter()
+            .flat_map(|it| &it.numbers);
+        let known = numbers.filter_map(|number| {
+            let (_, one) = self.all.get(number)?;
+            let function = ExecAddr::new(one.function as usize as u64);
+            Some((*number, function, ExecAddr::new(one.argument as u64)))
+        });
+        known.collect()
+    }
+
+    /// Has a body called instead of what a function's name stands for by then; `keeps` is the unit
+    /// that has to stay for that, if the registration isn't its own.
+    pub(super) fn call_body(&self, number: u64, body: ExecAddr, keeps: Option<UnitKey>) {
+        if let Some((_, one)) = self.all.get(&number) {
+            // One that keeps a unit goes on to do so.
+            let mut kept = lock(&one.keeps);
+            if kept.is_none() {
+                *kept = keeps;
+                one.body.store(body.get(), Ordering::Release);
+            }
+        }
+    }
+
+    /// Has what a function's name stands for called again; the answer is a unit that needn't stay for
+    /// it any more.
+    pub(super) fn call_by_name(&self, number: u64) -> Option<UnitKey> {
+        let (_, one) = self.all.get(&number)?;
+        one.body.store(0, Ordering::Release);
+        lock(&one.keeps).take()
+    }
+
+    /// Gives a registration to another unit: its object is that one's now.
+    pub(super) fn give(&mut self, number: u64, to: UnitKey) {
+        let Some((unit, _)) = self.all.get_mut(&number) else {
+            return;
+        };
+        let from = std::mem::replace(unit, to);
+        if let Some(of_unit) = self.of_unit.get_mut(&from) {
+            of_unit.numbers.remove(&number);
+            if of_unit.numbers.is_empty() {
+                self.of_unit.remove(&from);
+            }
+        }
+        self.of_unit.entry(to).or_default().numbers.insert(number);
+    }
+
+    fn take_last(&mut self) -> Option<Taken> {
         let number = *self.all.last_key_value()?.0;
         self.forget(number)
     }
 
-    fn take_last_of(&mut self, unit: UnitKey) -> Option<Arc<Registration>> {
+    fn take_last_of(&mut self, unit: UnitKey) -> Option<Taken> {
         let number = *self.of_unit.get(&unit)?.numbers.last()?;
         self.forget(number)
     }
 
-    fn take_last_with(&mut self, handle: *mut c_void) -> Option<Arc<Registration>> {
+    fn take_last_with(&mut self, handle: *mut c_void) -> Option<Taken> {
         let mut all = self.all.iter().rev();
         let number = *all.find(|(_, (_, one))| one.handle == handle)?.0;
         self.forget(number)
@@ -188,14 +269,14 @@ impl ExitFunctions {
 
 /// Calls functions as long as there are any, each taken without any lock held when it is called:
 /// they may register others.
-fn call_each(core: &Core, take: impl Fn(&mut ExitFunctions) -> Option<Arc<Registration>>) {
+fn call_each(core: &Core, take: impl Fn(&mut ExitFunctions) -> Option<Taken>) {
     loop {
         let next = {
             let _inside = fork::hold_off();
             take(&mut lock(&core.process.exit_functions))
         };
         match next {
-            Some(registration) => registration.call(Caller::Engine),
+            Some((unit, registration)) => registration.call(Caller::Engine, Some(unit)),
             None => return,
         }
     }
@@ -243,6 +324,8 @@ pub(super) fn register(
             argument,
             handle,
             was_called: AtomicBool::new(false),
+            body: AtomicU64::new(0),
+            keeps: Mutex::new(None),
             group,
         })
     };
@@ -264,7 +347,7 @@ pub(super) fn register(
 extern "C-unwind" fn call_registered(record: *mut c_void) {
     // SAFETY: `register` made it, and the C library calls it once.
     let registration = unsafe { Arc::from_raw(record.cast::<Registration>().cast_const()) };
-    registration.call(Caller::Exit);
+    registration.call(Caller::Exit, None);
 }
 
 /// `__cxa_finalize` of compiled code: calls what was registered with a handle.

@@ -185,6 +185,7 @@ extern "C" fn after_in_child() {
     STEPPED_OUT.store(OUT.get(), Ordering::Relaxed);
     for engine in &held.engines {
         engine.workers.forget_threads();
+        engine.ledger().open_gates_of_others(&engine.slots);
         if others_have_begun {
             engine.forget_other_threads();
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use rewire_memory::ExecAddr;
 use rewire_sync::Mutex;
 
-use super::structors::{self, Arguments, When};
+use super::structors::{self, Arguments};
 use super::{exit, fork};
 use crate::core::Core;
 use crate::error::Error;
@@ -30,7 +30,8 @@ impl Signature {
             "void" => false,
             _ => return None,
         };
-        matches!(parameters, "" | "i32, ptr" | "i32, ptr, ptr").then_some(Self::Returns { status })
+        let is_known = matches!(parameters, "" | "i32" | "i32, ptr" | "i32, ptr, ptr");
+        is_known.then_some(Self::Returns { status })
     }
 }
 
@@ -111,7 +112,7 @@ pub(crate) unsafe fn run(
     let arguments = Arguments { argc, argv, envp };
     structors::awaits_exit(core);
     AtExit::register(Program::Whole(core.clone()), arguments);
-    structors::run(core, When::Before, arguments)?;
+    structors::initialise(core, |_| true, arguments)?;
     let address = main.address.get();
     // SAFETY: the function's type was compared with the ledger's; a function that takes fewer
     // arguments ignores the rest (psABI, section 3.2.3).
@@ -136,11 +137,16 @@ pub(crate) unsafe fn run(
 ///
 /// The loaded code does what it does.
 pub(crate) unsafe fn run_constructors(core: &Arc<Core>) -> Result<(), Error> {
-    // Before the constructors register anything: what they register runs first at exit.
+    prepare_exit(core);
+    structors::initialise(core, |_| true, Arguments::default())
+}
+
+/// Has the process's exit run the destructors. Called before constructors register anything: what they
+/// register runs first.
+pub(super) fn prepare_exit(core: &Arc<Core>) {
     if structors::awaits_exit(core) {
         AtExit::register(Program::Parts(Arc::downgrade(core)), Arguments::default());
     }
-    structors::run(core, When::Before, Arguments::default())
 }
 
 /// The client has given the engine up: runs what the program has left for its end.
@@ -165,7 +171,7 @@ extern "C" fn run_destructors() {
             None => return,
         },
     };
-    if let Err(error) = structors::run(&engine, When::After, arguments) {
+    if let Err(error) = structors::run_destructors(&engine, arguments) {
         engine.process.fail(&format!("error: {error}\n"));
     }
     engine.finish_observed();
@@ -182,6 +188,7 @@ mod tests {
         let status = |status| Some(Signature::Returns { status });
         assert_eq!(Signature::parse("i32 ()"), status(true));
         assert_eq!(Signature::parse("void (i32, ptr)"), status(false));
+        assert_eq!(Signature::parse("i32 (i32)"), status(true));
         assert_eq!(Signature::parse("i32 (i32, ptr, ptr)"), status(true));
         for odd in [
             "i64 ()",

@@ -4,6 +4,7 @@
 pub(crate) mod alone;
 mod builtins;
 pub(crate) mod cxx;
+pub(crate) mod endings;
 pub(crate) mod exit;
 mod exit_functions;
 pub(crate) mod fork;
@@ -18,12 +19,18 @@ pub(crate) mod supplied;
 pub(crate) mod thread_local;
 
 pub(crate) use main::{end, find as find_main, run as run_main, run_constructors};
+pub(crate) use sections::plan_structors as plan_again;
 
 use std::io::Write;
+use std::sync::Arc;
 
 use rewire_sync::Mutex;
 
+use crate::core::Core;
+use crate::error::Error;
+use crate::ledger::LibraryId;
 use crate::sync::lock;
+use crate::unit::{Unit, UnitKey};
 
 /// What an engine remembers of the program that runs in it.
 #[derive(Default)]
@@ -32,6 +39,38 @@ pub(crate) struct Process {
     exit_functions: Mutex<exit_functions::ExitFunctions>,
     /// Called before the process ends because a function could not be compiled.
     at_failure: Mutex<Vec<Box<dyn FnMut() + Send>>>,
+}
+
+/// Runs the constructors of some units that haven't run.
+pub(crate) fn initialise(core: &Arc<Core>, own: impl Fn(UnitKey) -> bool) -> Result<(), Error> {
+    main::prepare_exit(core);
+    let is_wanted = |unit: Option<UnitKey>| unit.is_some_and(&own);
+    structors::initialise(core, is_wanted, structors::Arguments::default())
+}
+
+/// Whether constructors of a unit haven't run.
+pub(crate) fn has_pending_constructors(core: &Core, unit: &Unit) -> bool {
+    lock(&core.process.structors).is_pending(unit.id)
+}
+
+/// Says in the log, once for each unit, that its code is about to be used and its constructors
+/// haven't run.
+pub(crate) fn warn_if_pending(core: &Core, library: LibraryId, name: &str) {
+    let unit = {
+        let ledger = core.ledger();
+        let id = ledger.find(library, name).map(|id| ledger.target(id).0);
+        let unit = id.and_then(|id| ledger.entry(id).elected);
+        unit.and_then(|(unit, _)| ledger.unit(unit).cloned())
+    };
+    if let Some(unit) = unit
+        && lock(&core.process.structors).is_first_use(unit.id)
+    {
+        tracing::warn!(
+            unit = &*unit.name,
+            name,
+            "is used, and constructors of its unit haven't run"
+        );
+    }
 }
 
 impl Process {

@@ -10,7 +10,6 @@ use super::exit::c_library;
 use super::fork;
 use super::registering::Registrant;
 use crate::core::Core;
-use crate::ledger::{Record, Standing};
 use crate::sync::lock;
 use crate::unit::UnitKey;
 
@@ -33,9 +32,7 @@ fn still_there(owner: &Owner) -> Result<Option<Arc<Core>>, ()> {
     };
     let core = core.upgrade().ok_or(())?;
     let _inside = fork::hold_off();
-    let has_left =
-        |record: &Record| matches!(record.standing, Standing::Leaving | Standing::Withdrawn);
-    let is_there = core.ledger().record(*unit).is_some_and(|it| !has_left(it));
+    let is_there = core.ledger().record(*unit).is_some_and(|it| !it.has_left());
     if is_there { Ok(Some(core)) } else { Err(()) }
 }
 

@@ -54,6 +54,12 @@ impl Running {
     }
 }
 
+/// The unit whose constructor or destructor runs on this thread.
+pub(crate) fn running(engine: EngineNumber) -> Option<UnitKey> {
+    let running = RUNNING.get();
+    running.filter(|it| it.0 == engine).map(|it| it.1)
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         RUNNING.set(self.before);

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use rewire_llvm::{GlobalKind, Ordinal};
 use rewire_memory::ExecAddr;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::structors::Array;
 use crate::core::Core;
@@ -66,12 +66,7 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
         bound_own_sections(core, unit.library, arrays);
         // As in an object of the whole unit, whose assembly comes first, and the older tables last.
         plan_arrays(core, unit.id, arrays, |array| !array.is_backwards);
-        let elected = |structor: &rewire_llvm::Structor| {
-            structor
-                .associated
-                .is_none_or(|ordinal| is_elected(core, unit, ordinal))
-        };
-        lock(&core.process.structors).plan_unit(unit, elected);
+        plan_structors(core, unit);
         plan_arrays(core, unit.id, arrays, |array| array.is_backwards);
     }
     Ok(())
@@ -90,6 +85,25 @@ pub(crate) fn plan_arrays(
             lock(&core.process.structors).plan_array(array, &members, Some(unit));
         }
     }
+}
+
+/// Has a unit's constructors and destructors wait for their time.
+pub(crate) fn plan_structors(core: &Core, unit: &Unit) {
+    let all = unit
+        .index
+        .constructors
+        .iter()
+        .chain(&unit.index.destructors);
+    let associated = all.filter_map(|one| one.associated);
+    let elected: FxHashSet<Ordinal> = associated
+        .filter(|ordinal| is_elected(core, unit, *ordinal))
+        .collect();
+    let is_elected = |structor: &rewire_llvm::Structor| {
+        structor
+            .associated
+            .is_none_or(|ordinal| elected.contains(&ordinal))
+    };
+    lock(&core.process.structors).plan_unit(unit, is_elected);
 }
 
 fn object(

@@ -116,7 +116,7 @@ extern "C" fn prepare_uncancelled(handler: *mut c_void) {
     // The caller's stack may be small.
     entry::on_engine_stack(|| {
         let _open = OpenToFaults::begin();
-        let _ = catch_unwind(AssertUnwindSafe(|| core.compile_closure(id)));
+        let _ = catch_unwind(AssertUnwindSafe(|| core.compile_closure(id, MOST)));
     });
     drop(inside);
     drop(quiet);
@@ -136,9 +136,9 @@ impl Core {
         }
     }
 
-    /// Compiles a function and what it calls directly, transitively, and has their slots lead to
-    /// their bodies.
-    fn compile_closure(&self, first: EntryId) {
+    /// Compiles a function and what it calls directly, transitively, `most` functions at most, and has
+    /// their slots lead to their bodies.
+    pub(super) fn compile_closure(&self, first: EntryId, most: usize) {
         let mut seen = FxHashSet::from_iter([first]);
         let mut waiting = vec![first];
         let mut place = 0;
@@ -154,13 +154,14 @@ impl Core {
             };
             if let Some(slot) = entry.slot
                 && self.slots.is_fresh(slot)
+                && !ledger.is_gated(id)
             {
                 // A body that was made ahead waits for a first call; none will come.
                 self.slots.take_ready(slot);
                 self.slots.retarget(slot, body);
             }
             for callee in ledger.callees(body) {
-                if waiting.len() < MOST && seen.insert(callee) {
+                if waiting.len() < most && seen.insert(callee) {
                     waiting.push(callee);
                 }
             }

@@ -1,6 +1,6 @@
 //! Constructors and destructors: what runs before and after the program's main function.
 
-use rewire_llvm::Structor;
+use rewire_llvm::{Ordinal, Structor};
 use rewire_memory::ExecAddr;
 use rustc_hash::FxHashSet;
 
@@ -25,6 +25,8 @@ struct Planned {
     target: Target,
     /// Whose it is, if one unit's.
     unit: Option<UnitKey>,
+    /// The body to call, once the entry stands for something else.
+    body: Option<ExecAddr>,
 }
 
 /// What is still to be run.
@@ -34,6 +36,8 @@ pub(crate) struct Structors {
     destructors: Vec<Planned>,
     /// The units whose constructors, if they have any, have run.
     constructed: FxHashSet<UnitKey>,
+    /// Units whose pending constructors somebody was told of.
+    warned: FxHashSet<UnitKey>,
     /// The process's exit runs the destructors.
     is_awaiting_exit: bool,
 }
@@ -109,6 +113,7 @@ impl Structors {
                         priority: structor.priority,
                         target: Target::Entry(entry),
                         unit: Some(unit.id),
+                        body: None,
                     });
                 }
             }
@@ -122,6 +127,7 @@ impl Structors {
             priority: array.priority.unwrap_or(USUAL),
             target: Target::Address(*address),
             unit,
+            body: None,
         };
         let list = self.list(array.when);
         if array.is_backwards {
@@ -133,18 +139,13 @@ impl Structors {
 
     /// Takes what is planned, in the order in which it has to run.
     fn take(&mut self, when: When) -> Vec<Planned> {
-        let list = std::mem::take(self.list(when));
-        if when == When::Before {
-            let all = list.iter().chain(&self.destructors);
-            self.constructed
-                .extend(all.filter_map(|planned| planned.unit));
-        }
-        Self::in_order(list, when)
+        Self::in_order(std::mem::take(self.list(when)), when)
     }
 
-    /// Takes what is planned of one unit that leaves: the destructors, if its constructors ran.
+    /// Takes the destructors of one unit, if its constructors ran.
     fn take_unit(&mut self, unit: UnitKey) -> Vec<Planned> {
         let was_constructed = self.constructed.remove(&unit);
+        self.warned.remove(&unit);
         self.constructors
             .retain(|planned| planned.unit != Some(unit));
         let is_own = |planned: &Planned| planned.unit == Some(unit);
@@ -156,11 +157,98 @@ impl Structors {
         Self::in_order(if was_constructed { own } else { Vec::new() }, When::After)
     }
 
+    /// Takes the constructors of some units that haven't run; those that are no one unit's, too.
+    fn take_pending(&mut self, is_wanted: impl Fn(Option<UnitKey>) -> bool) -> Vec<Planned> {
+        let (taken, others) = std::mem::take(&mut self.constructors)
+            .into_iter()
+            .partition(|planned| is_wanted(planned.unit));
+        self.constructors = others;
+        let taken: Vec<Planned> = taken;
+        let all = taken.iter().chain(&self.destructors);
+        let units = all.filter_map(|planned| planned.unit);
+        self.constructed
+            .extend(units.filter(|unit| is_wanted(Some(*unit))));
+        Self::in_order(taken, When::Before)
+    }
+
+    /// Whether constructors of a unit haven't run.
+    pub(crate) fn is_pending(&self, unit: UnitKey) -> bool {
+        let mut constructors = self.constructors.iter();
+        constructors.any(|planned| planned.unit == Some(unit))
+    }
+
+    /// Whether constructors of a unit haven't run, and nobody was told so.
+    pub(super) fn is_first_use(&mut self, unit: UnitKey) -> bool {
+        !self.constructors.is_empty() && self.is_pending(unit) && self.warned.insert(unit)
+    }
+
+    /// A unit takes the place of one whose objects live: none of its IR's constructors is pending.
+    pub(crate) fn adopt(&mut self, unit: UnitKey) {
+        self.constructors.retain(|planned| {
+            planned.unit != Some(unit) || matches!(planned.target, Target::Address(_))
+        });
+        self.constructed.insert(unit);
+    }
+
+    /// Whether a unit has destructors that have to run.
+    pub(super) fn has_destructors(&self, unit: UnitKey) -> bool {
+        let mut destructors = self.destructors.iter();
+        self.constructed.contains(&unit) && destructors.any(|one| one.unit == Some(unit))
+    }
+
+    /// The functions that are a unit's destructors, if its constructors ran.
+    pub(super) fn destructors_of(&self, unit: UnitKey) -> Vec<EntryId> {
+        if !self.constructed.contains(&unit) {
+            return Vec::new();
+        }
+        let own = self.destructors.iter().filter(|one| one.unit == Some(unit));
+        let entries = own.filter_map(|one| match one.target {
+            Target::Entry(entry) => Some(entry),
+            Target::Address(_) => None,
+        });
+        entries.collect()
+    }
+
+    /// Has a body called instead of what a destructor's name stands for by then.
+    pub(super) fn call_body(&mut self, unit: UnitKey, destructor: EntryId, body: ExecAddr) {
+        for one in self
+            .destructors
+            .iter_mut()
+            .filter(|one| one.unit == Some(unit))
+        {
+            if matches!(one.target, Target::Entry(entry) if entry == destructor) {
+                one.body = Some(body);
+            }
+        }
+    }
+
+    /// Has what the names of a unit's destructors stand for called again.
+    pub(super) fn call_by_name(&mut self, unit: UnitKey) {
+        for one in self
+            .destructors
+            .iter_mut()
+            .filter(|one| one.unit == Some(unit))
+        {
+            one.body = None;
+        }
+    }
+
+    /// Forgets a unit that was given back.
+    pub(crate) fn forget(&mut self, unit: UnitKey) {
+        let _ = self.take_unit(unit);
+    }
+
     fn in_order(mut list: Vec<Planned>, when: When) -> Vec<Planned> {
         // Stable: those of one priority run in the order of loading, or the reverse.
         list.sort_by_key(|planned| planned.priority);
         if when == When::After {
             list.reverse();
+            // A unit and its newer version may both have planned one function.
+            let mut seen = FxHashSet::default();
+            list.retain(|planned| match (planned.target, planned.body) {
+                (Target::Entry(entry), None) => seen.insert(entry),
+                _ => true,
+            });
         }
         list
     }
@@ -187,11 +275,11 @@ impl Default for Arguments {
     }
 }
 
-/// Runs what is planned for before or after the program.
-pub(crate) fn run(core: &Core, when: When, arguments: Arguments) -> Result<(), Error> {
+/// Runs the destructors that are planned for after the program.
+pub(crate) fn run_destructors(core: &Core, arguments: Arguments) -> Result<(), Error> {
     let planned = {
         let _inside = fork::hold_off();
-        lock(&core.process.structors).take(when)
+        lock(&core.process.structors).take(When::After)
     };
     call(core, planned, arguments)
 }
@@ -202,11 +290,52 @@ pub(crate) fn awaits_exit(core: &Core) -> bool {
     !std::mem::replace(&mut lock(&core.process.structors).is_awaiting_exit, true)
 }
 
-/// A unit leaves: runs what it has registered for the process's exit, and its destructors.
-pub(crate) fn finalize(core: &Core, unit: &Unit) {
-    exit_functions::call_of_unit(core, unit.id);
-    registering::forget_fork_handlers(unit);
-    let planned = lock(&core.process.structors).take_unit(unit.id);
+/// Runs the constructors that haven't run of some of the units that are there.
+pub(crate) fn initialise(
+    core: &Core,
+    is_wanted: impl Fn(Option<UnitKey>) -> bool,
+    arguments: Arguments,
+) -> Result<(), Error> {
+    let planned = {
+        let _inside = fork::hold_off();
+        // In this order: whoever holds the ledger may want these.
+        let ledger = core.ledger();
+        let has_left = |unit: UnitKey| ledger.record(unit).is_none_or(|it| it.has_left());
+        let is_wanted = |unit: Option<UnitKey>| is_wanted(unit) && !unit.is_some_and(has_left);
+        lock(&core.process.structors).take_pending(is_wanted)
+    };
+    call(core, planned, arguments)
+}
+
+/// Runs functions of a unit that construct something, in order.
+pub(crate) fn construct(core: &Core, unit: &Unit, functions: &[Ordinal]) -> Result<(), Error> {
+    let entries = functions
+        .iter()
+        .filter_map(|function| unit.entry(*function));
+    let planned = entries.map(|entry| Planned {
+        priority: USUAL,
+        target: Target::Entry(entry),
+        unit: Some(unit.id),
+        body: None,
+    });
+    call(core, planned.collect(), Arguments::default())
+}
+
+/// Runs the destructors of a unit, if its constructors ran; not those that a newer version has taken
+/// over.
+pub(super) fn destroy(core: &Core, unit: UnitKey) {
+    let planned = {
+        let _inside = fork::hold_off();
+        let mut planned = lock(&core.process.structors).take_unit(unit);
+        let ledger = core.ledger();
+        planned.retain(|one| match (one.target, one.body) {
+            (Target::Entry(entry), None) => {
+                ledger.entry(entry).elected.is_some_and(|it| it.0 == unit)
+            }
+            _ => true,
+        });
+        planned
+    };
     // A function without memory for its slot can't have been constructed either.
     let _ = call(core, planned, Arguments::default());
 }
@@ -242,9 +371,9 @@ fn call(core: &Core, planned: Vec<Planned>, arguments: Arguments) -> Result<(), 
         let (address, engine) = {
             let _inside = fork::hold_off();
             let mut ledger = core.ledger();
-            let address = match one.target {
-                Target::Address(address) => address,
-                Target::Entry(entry) => {
+            let address = match (one.target, one.body) {
+                (_, Some(address)) | (Target::Address(address), None) => address,
+                (Target::Entry(entry), None) => {
                     let (entry, _) = ledger.target(entry);
                     ledger.canonical(entry, &core.slots)?
                 }

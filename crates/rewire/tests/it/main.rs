@@ -27,6 +27,7 @@ mod observer;
 mod removing;
 mod replace;
 mod retiring;
+mod static_objects;
 mod stress;
 mod support;
 mod threads;

@@ -1,0 +1,188 @@
+//! Which static objects of a new version are new, and which live on.
+//!
+//! A constructor of the new version mustn't run again for what already lives. What a constructor
+//! consists of, and which variables each part initialises, is read off its body
+//! (`rewire_llvm::Module::initialisers`). A part is run if its variables are new, and isn't if they live. Where
+//! one part initialises both, because the optimiser has merged them, they can't be told apart: then
+//! all of them are made anew, in memory of their own, and the former ones stay with the code that
+//! uses them, to be destroyed with it. The same holds for a variable and the flag that says whether
+//! it is initialised (static variables of functions, `inline` variables), and for all that a thread
+//! initialises at once.
+//!
+//! A part that initialises nothing (a function with the attribute `constructor` that only does
+//! something) has run when the former version was initialised, and is run only if it is new by name:
+//! what it has done, a registration say, lives on as objects do.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rewire_llvm::{GlobalKind, Initialiser, ModuleIndex, Ordinal};
+use rustc_hash::{FxBuildHasher, FxHashSet};
+
+use super::join::Read;
+use super::matching::Matched;
+use crate::ledger::{EntryId, Ledger, LibraryId};
+
+/// What of a new version has to be constructed.
+#[derive(Debug, Default)]
+pub(super) struct Construction {
+    /// The functions that do it, in their order.
+    pub(super) run: Vec<Part>,
+    /// Global variables that live and are made anew.
+    pub(super) renewed: FxHashSet<EntryId>,
+}
+
+/// A function that constructs something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) function: Ordinal,
+    /// It is run only if the unit's definition of this is the one in force.
+    pub(super) associated: Option<Ordinal>,
+}
+
+/// The variables of a new module, with what is known of their former selves.
+struct Variables<'a> {
+    ledger: &'a Ledger,
+    library: LibraryId,
+    index: &'a ModuleIndex,
+    matched: &'a mut Matched,
+    renewed: FxHashSet<EntryId>,
+    /// Nothing lives on.
+    renews_all: bool,
+}
+
+impl Variables<'_> {
+    /// The memory that a variable has already, if it keeps it.
+    fn living(&self, ordinal: Ordinal) -> Option<EntryId> {
+        let global = &self.index.globals[ordinal.index()];
+        if global.is_local() {
+            let id = *self.matched.get(&ordinal)?;
+            return self.ledger.entry(id).is_present().then_some(id);
+        }
+        let id = self.ledger.find(self.library, &global.name)?;
+        let entry = self.ledger.entry(id);
+        let (unit, former) = entry.elected?;
+        let former = &self.ledger.unit(unit)?.index.globals[former.index()];
+        let is_variable = matches!(
+            former.kind,
+            GlobalKind::Variable {
+                constant: false,
+                ..
+            }
+        );
+        let lives = is_variable
+            && entry.is_present()
+            && entry.type_name.as_ref() == Some(&global.type_name)
+            && !self.renewed.contains(&id);
+        lives.then_some(id)
+    }
+
+    /// Has variables that are initialised together live all, or none; whether it changed something.
+    fn settle(&mut self, group: &[Ordinal]) -> bool {
+        let living = |one: &&Ordinal| self.living(**one).is_some();
+        let count = group.iter().filter(living).count();
+        if count == 0 || count == group.len() && !self.renews_all {
+            return false;
+        }
+        for ordinal in group {
+            let Some(id) = self.living(*ordinal) else {
+                continue;
+            };
+            if self.index.globals[ordinal.index()].is_local() {
+                self.matched.remove(ordinal);
+            } else {
+                self.renewed.insert(id);
+            }
+        }
+        true
+    }
+}
+
+/// Whether a module has something that is initialised while the program runs.
+pub(super) fn concerns(index: &ModuleIndex) -> bool {
+    let is_flag = |name: &str| name.starts_with(GUARD) || name == "__tls_guard";
+    !index.constructors.is_empty() || index.globals.iter().any(|one| is_flag(&one.name))
+}
+
+/// What the names of flags begin with that guard an initialisation.
+const GUARD: &str = "_ZGV";
+
+/// Says what has to be constructed of a module that takes the place of a unit whose objects live.
+pub(super) fn plan(
+    ledger: &Ledger,
+    library: LibraryId,
+    read: &Read,
+    matched: &mut Matched,
+    renews_all: bool,
+) -> Construction {
+    let (module, index) = (&read.module, &read.index);
+    let mut constructors = index.constructors.clone();
+    constructors.sort_by_key(|one| one.priority);
+    let mut parts = Vec::new();
+    for one in &constructors {
+        let each = module.initialisers(one.function).into_iter();
+        parts.extend(each.map(|it| (it, one.associated)));
+    }
+    let mut groups: Vec<Vec<Ordinal>> = parts.iter().map(|it| it.0.variables.clone()).collect();
+    groups.push(module.thread_initialiser());
+    groups.extend(guarded(index));
+    let mut variables = Variables {
+        ledger,
+        library,
+        index,
+        matched,
+        renewed: FxHashSet::default(),
+        renews_all,
+    };
+    // What is made anew for one group may be in another.
+    while groups
+        .iter()
+        .fold(false, |changed, group| variables.settle(group) | changed)
+    {}
+    let is_needed = |(part, _): &&(Initialiser, Option<Ordinal>)| match part.variables.first() {
+        Some(one) => variables.living(*one).is_none(),
+        None => renews_all || is_new_function(&variables, part.function),
+    };
+    let needed = parts.iter().filter(is_needed);
+    let run = needed.map(|(part, associated)| Part {
+        function: part.function,
+        associated: *associated,
+    });
+    Construction {
+        run: run.collect(),
+        renewed: variables.renewed,
+    }
+}
+
+fn is_new_function(known: &Variables<'_>, function: Ordinal) -> bool {
+    let global = &known.index.globals[function.index()];
+    if global.is_local() {
+        return !known.matched.contains_key(&function);
+    }
+    let found = known.ledger.find(known.library, &global.name);
+    found.is_none_or(|id| known.ledger.entry(id).elected.is_none())
+}
+
+/// Variables with the flags that guard their initialisation, by their names (Itanium C++ ABI, section
+/// 5.1.5.2): the flag of `_ZZ1fvE1x` is `_ZGVZ1fvE1x`.
+fn guarded(index: &ModuleIndex) -> Vec<Vec<Ordinal>> {
+    let is_variable = |kind: &GlobalKind| {
+        matches!(
+            kind,
+            GlobalKind::Variable {
+                constant: false,
+                ..
+            }
+        )
+    };
+    let all = index.numbered();
+    let variables = all.filter(|(_, one)| one.is_definition && is_variable(&one.kind));
+    let by_name: HashMap<Arc<str>, Ordinal, FxBuildHasher> = variables
+        .map(|(ordinal, one)| (one.name.clone(), ordinal))
+        .collect();
+    let guards = by_name.iter().filter_map(|(name, guard)| {
+        let of = by_name.get(&*format!("_Z{}", name.strip_prefix(GUARD)?))?;
+        Some(vec![*guard, *of])
+    });
+    guards.collect()
+}

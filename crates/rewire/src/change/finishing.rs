@@ -1,0 +1,76 @@
+//! What is left of a change once its names have moved: objects are constructed, then everybody is let
+//! in. The program runs meanwhile, so nothing is held but the names.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rewire_llvm::Ordinal;
+
+use super::Changed;
+use crate::core::Core;
+use crate::error::Error;
+use crate::events::Replacement;
+use crate::ledger::EntryId;
+use crate::process::{endings, structors};
+use crate::recording::span_since;
+use crate::unit::Unit;
+
+/// See the module's documentation. Dropping it lets everybody in.
+pub(crate) struct Finishing<'c> {
+    pub(super) core: &'c Core,
+    pub(super) changed: Changed,
+    /// The names that no other change may touch meanwhile.
+    pub(super) claimed: Vec<EntryId>,
+    pub(super) is_gated: bool,
+    /// Units whose objects are destroyed before others are constructed.
+    pub(super) destroyed: Vec<Arc<Unit>>,
+    /// What is constructed.
+    pub(super) constructed: Vec<(Arc<Unit>, Vec<Ordinal>)>,
+    /// A unit waits for its destructors to run.
+    pub(super) has_endings: bool,
+    pub(super) began: Instant,
+}
+
+impl Finishing<'_> {
+    /// Whether something waits for nobody to be in a unit any more.
+    pub(crate) fn has_endings(&self) -> bool {
+        self.has_endings
+    }
+
+    /// Constructs, and lets everybody in.
+    pub(crate) fn complete(mut self) -> Result<Changed, Error> {
+        let core = self.core;
+        for unit in &self.destroyed {
+            endings::run(core, unit);
+        }
+        for (unit, functions) in &self.constructed {
+            structors::construct(core, unit, functions)?;
+        }
+        let changed = std::mem::take(&mut self.changed);
+        let began = self.began;
+        drop(self);
+        if let Some(observer) = &core.compile_observer {
+            for one in &changed.replaced {
+                observer.replaced(&Replacement {
+                    function: one.name.clone(),
+                    generation: one.generation,
+                    span: span_since(began),
+                });
+            }
+        }
+        Ok(changed)
+    }
+}
+
+impl Drop for Finishing<'_> {
+    fn drop(&mut self) {
+        let _inside = crate::process::fork::hold_off();
+        let mut ledger = self.core.ledger();
+        if self.is_gated {
+            ledger.open_gate(&self.core.slots);
+        }
+        ledger.release_names(&self.claimed);
+        drop(ledger);
+        self.core.changed.notify_all();
+    }
+}
