@@ -6,7 +6,7 @@ use std::ptr;
 use llvm_sys::prelude::LLVMModuleRef;
 use rewire_sync::OnceLock;
 
-use crate::diagnostics::take_message;
+use crate::diagnostics::{self, take_message};
 use crate::error::LlvmError;
 use crate::ffi;
 use crate::module::Extracted;
@@ -44,6 +44,8 @@ impl Level {
 pub struct Codegen {
     raw: *mut ffi::RewireCodegen,
     level: Level,
+    /// LLVM gave up in the middle of something: it can't be used any more, nor freed.
+    is_lost: bool,
 }
 
 // SAFETY: it refers to nothing outside of itself between calls.
@@ -51,6 +53,9 @@ unsafe impl Send for Codegen {}
 
 impl Drop for Codegen {
     fn drop(&mut self) {
+        if self.is_lost {
+            return;
+        }
         // SAFETY: it is ours.
         unsafe { ffi::rewire_codegen_free(self.raw) };
     }
@@ -72,7 +77,11 @@ impl Codegen {
         if raw.is_null() {
             return Err(LlvmError::NoTarget { reason });
         }
-        Ok(Self { raw, level })
+        Ok(Self {
+            raw,
+            level,
+            is_lost: false,
+        })
     }
 
     /// The level it was made for.
@@ -81,18 +90,60 @@ impl Codegen {
         self.level
     }
 
+    /// Whether an error that LLVM doesn't survive has made it unusable.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// Has LLVM work on a module. If it gives up, the module and what it was extracted from are
+    /// lost, as is the code generator.
+    fn contained(
+        &mut self,
+        module: &Extracted<'_>,
+        work: impl FnOnce(*mut ffi::RewireCodegen),
+    ) -> Result<(), LlvmError> {
+        let raw = self.raw;
+        if self.is_lost || module.is_lost() {
+            return Err(LlvmError::Codegen {
+                module: module.source_name().clone(),
+                reason: "LLVM has given up on it before".to_owned(),
+            });
+        }
+        diagnostics::contained(|| work(raw)).map_err(|reason| {
+            self.is_lost = true;
+            module.lose();
+            LlvmError::Codegen {
+                module: module.source_name().clone(),
+                reason,
+            }
+        })
+    }
+
     /// Inlines what has to be inlined and runs the IR passes of the level.
-    pub fn optimise(&mut self, module: &mut Extracted<'_>) {
+    ///
+    /// # Errors
+    ///
+    /// What LLVM can't survive, see [`Codegen::is_lost`].
+    pub fn optimise(&mut self, module: &mut Extracted<'_>) -> Result<(), LlvmError> {
         // SAFETY: both are valid, and we hold them alone.
-        unsafe { ffi::rewire_optimise(self.raw, module.module_ref()) };
+        self.contained(module, |raw| unsafe {
+            ffi::rewire_optimise(raw, module.module_ref());
+        })
     }
 
     /// The same for a module that was extracted whole
     /// ([`Module::extract_whole`](crate::Module::extract_whole)): its functions are also inlined
     /// into one another.
-    pub fn optimise_whole(&mut self, module: &mut Extracted<'_>) {
+    ///
+    /// # Errors
+    ///
+    /// As [`Codegen::optimise`].
+    pub fn optimise_whole(&mut self, module: &mut Extracted<'_>) -> Result<(), LlvmError> {
         // SAFETY: both are valid, and we hold them alone.
-        unsafe { ffi::rewire_optimise_whole(self.raw, module.module_ref()) };
+        self.contained(module, |raw| unsafe {
+            ffi::rewire_optimise_whole(raw, module.module_ref());
+        })
     }
 
     /// Turns each direct call into a call through its callee's slot, then generates code: the
@@ -104,15 +155,10 @@ impl Codegen {
     pub fn emit(&mut self, module: Extracted<'_>) -> Result<&[u8], LlvmError> {
         let (mut bytes, mut length) = (ptr::null(), 0);
         // SAFETY: both are valid, and we hold them alone.
-        unsafe {
-            ffi::rewire_slot_calls(self.raw, module.module_ref());
-            ffi::rewire_emit(
-                self.raw,
-                module.module_ref(),
-                &raw mut bytes,
-                &raw mut length,
-            );
-        }
+        self.contained(&module, |raw| unsafe {
+            ffi::rewire_slot_calls(raw, module.module_ref());
+            ffi::rewire_emit(raw, module.module_ref(), &raw mut bytes, &raw mut length);
+        })?;
         if let Some(reason) = module.take_diagnostics() {
             return Err(LlvmError::Codegen {
                 module: module.source_name().clone(),

@@ -1,7 +1,9 @@
 //! What LLVM says while it works: diagnostics of a context, and errors it does not survive.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Once;
 
 use llvm_sys::LLVMDiagnosticSeverity;
 use llvm_sys::core::{
@@ -72,19 +74,64 @@ extern "C" fn collect(info: LLVMDiagnosticInfoRef, data: *mut c_void) {
 
 static FATAL: OnceLock<fn(&str)> = OnceLock::new();
 
-/// Has `hook` called when LLVM meets an error that it doesn't survive; LLVM ends the process
-/// when the hook returns. The first hook stays. Affects the whole process.
+thread_local! {
+    /// Whether this thread is in [`contained`].
+    static IS_CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What a thread unwinds with from an error that LLVM doesn't survive.
+struct Fatal(String);
+
+/// Has `hook` called when LLVM has no memory left, or meets an error that it doesn't survive outside
+/// of code generation; LLVM ends the process when the hook returns. The first hook stays. Affects
+/// the whole process.
 pub fn set_fatal_error_hook(hook: fn(&str)) {
     if FATAL.set(hook).is_ok() {
+        install();
         // SAFETY: the handler is a function that lives as long as the process.
-        unsafe {
-            LLVMInstallFatalErrorHandler(Some(fatal));
-            ffi::rewire_on_out_of_memory(fatal);
-        }
+        unsafe { ffi::rewire_on_out_of_memory(out_of_memory) };
     }
 }
 
-extern "C" fn fatal(reason: *const c_char) {
+fn install() {
+    static INSTALLED: Once = Once::new();
+    type Handler = extern "C" fn(*const c_char);
+    // SAFETY: the handler lives as long as the process. It unwinds only where `contained` has been
+    // entered; LLVM's frames have descriptions and nothing to clean up.
+    INSTALLED.call_once(|| unsafe {
+        let handler = fatal as extern "C-unwind" fn(*const c_char);
+        let handler = std::mem::transmute::<extern "C-unwind" fn(*const c_char), Handler>(handler);
+        LLVMInstallFatalErrorHandler(Some(handler));
+    });
+}
+
+/// Has LLVM do something, which may fail with an error that it doesn't survive: the answer is that
+/// error then. Whatever LLVM was working on is in an unknown state, and must not be used or freed.
+pub(crate) fn contained<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    install();
+    let was = IS_CONTAINED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    IS_CONTAINED.set(was);
+    result.map_err(|panic| match panic.downcast::<Fatal>() {
+        Ok(fatal) => fatal.0,
+        Err(other) => resume_unwind(other),
+    })
+}
+
+extern "C-unwind" fn fatal(reason: *const c_char) {
+    // SAFETY: LLVM passes a C string.
+    let reason = unsafe { CStr::from_ptr(reason) }.to_string_lossy();
+    if IS_CONTAINED.get() {
+        resume_unwind(Box::new(Fatal(reason.into_owned())));
+    }
+    if let Some(hook) = FATAL.get() {
+        hook(&reason);
+    }
+    // As LLVM says it without a handler.
+    eprintln!("LLVM ERROR: {reason}");
+}
+
+extern "C" fn out_of_memory(reason: *const c_char) {
     // SAFETY: LLVM passes a C string.
     let reason = unsafe { CStr::from_ptr(reason) };
     if let Some(hook) = FATAL.get() {

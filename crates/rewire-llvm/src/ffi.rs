@@ -172,6 +172,10 @@ unsafe extern "C" {
     pub(crate) fn rewire_target_new(codegen: *const RewireCodegen) -> *mut RewireTarget;
     pub(crate) fn rewire_set_triple(target: *const RewireTarget, module: LLVMModuleRef);
     pub(crate) fn rewire_set_layout(target: *const RewireTarget, module: LLVMModuleRef);
+}
+
+// An error that LLVM doesn't survive unwinds through these, see `diagnostics::contained`.
+unsafe extern "C-unwind" {
     pub(crate) fn rewire_optimise(codegen: *mut RewireCodegen, module: LLVMModuleRef);
     pub(crate) fn rewire_optimise_whole(codegen: *mut RewireCodegen, module: LLVMModuleRef);
     pub(crate) fn rewire_slot_calls(codegen: *mut RewireCodegen, module: LLVMModuleRef);

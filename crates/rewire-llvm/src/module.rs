@@ -1,5 +1,6 @@
 //! A module in a context of its own.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
@@ -137,6 +138,9 @@ pub struct Module {
     module: LLVMModuleRef,
     /// Which of its bodies were verified. The index refers to it.
     verification: Option<Arc<Verification>>,
+    /// LLVM gave up on something in its context, which is in an unknown state: nothing in it may be
+    /// used or freed.
+    is_lost: Cell<bool>,
     /// Others may have the context afterwards.
     shares_context: bool,
     /// Only `drop` takes it out. Dropped after the module that lives in it.
@@ -151,6 +155,10 @@ unsafe impl Send for Module {}
 
 impl Drop for Module {
     fn drop(&mut self) {
+        if self.is_lost.get() {
+            std::mem::forget((self.context.take(), self._bytes.clone()));
+            return;
+        }
         // SAFETY: these are ours, and the index refers to the module.
         unsafe {
             if !self.index.is_null() {
@@ -205,6 +213,7 @@ impl Module {
             index: ptr::null_mut(),
             module: ptr::null_mut(),
             verification,
+            is_lost: Cell::new(false),
             shares_context,
             context: Some(Context::of(source, shares_context)),
             _bytes: source.bytes.clone(),
@@ -466,7 +475,7 @@ impl Module {
     /// it, and nothing else can be asked of it.
     #[must_use]
     pub fn is_spent(&self) -> bool {
-        self.module.is_null()
+        self.module.is_null() || self.is_lost.get()
     }
 
     /// Whether a body couldn't be read: others can't be read from this copy either.
@@ -733,6 +742,15 @@ impl Extracted<'_> {
         self.module
     }
 
+    /// Whether LLVM has given up on it.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.source.is_lost.get()
+    }
+
+    pub(crate) fn lose(&self) {
+        self.source.is_lost.set(true);
+    }
+
     pub(crate) fn source_name(&self) -> &Arc<str> {
         &self.source.name
     }
@@ -744,6 +762,9 @@ impl Extracted<'_> {
 
 impl Drop for Extracted<'_> {
     fn drop(&mut self) {
+        if self.is_lost() {
+            return;
+        }
         // SAFETY: it is ours, and its context lives.
         unsafe { LLVMDisposeModule(self.module) };
     }

@@ -252,9 +252,9 @@ impl Core {
                 extract.stop();
                 let optimise = self.timings.start(Phase::Optimise);
                 if scope == Scope::Whole {
-                    codegen.optimise_whole(&mut extracted);
+                    codegen.optimise_whole(&mut extracted)?;
                 } else {
-                    codegen.optimise(&mut extracted);
+                    codegen.optimise(&mut extracted)?;
                 }
                 optimise.stop();
                 let generate = self.timings.start(Phase::Codegen);

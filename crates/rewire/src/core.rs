@@ -66,6 +66,11 @@ pub(crate) struct Core {
     _leave: fork::LeaveWhenDropped,
 }
 
+// A panic leaves no lock poisoned for long: whoever takes one next takes what it guards as it is, which
+// is whole, because what unwinds is the client's code, and that runs without locks.
+impl std::panic::UnwindSafe for Core {}
+impl std::panic::RefUnwindSafe for Core {}
+
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core")
@@ -83,8 +88,9 @@ impl Core {
         }
         let entry = entry::install(first_call::handle);
         let slots = Slots::new(memory.clone(), entry);
-        let unwind = UnwindTable::new(memory.reach())
-            .ok_or_else(|| Error::Internal("there are too many engines".to_owned()))?;
+        let unwind = UnwindTable::new(memory.reach()).ok_or(Error::TooManyEngines {
+            limit: unwind::MAX_ENGINES,
+        })?;
         let core = Arc::new(Self {
             _enter: fork::EnterWhenDropped,
             slots,
@@ -201,7 +207,9 @@ impl Core {
             None => Codegen::new(self.level)?,
         };
         let result = work(&mut codegen);
-        lock(&self.codegens).push(codegen);
+        if !codegen.is_lost() {
+            lock(&self.codegens).push(codegen);
+        }
         result
     }
 

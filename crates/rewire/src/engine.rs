@@ -55,7 +55,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// No address space, or more than 64 engines in the process.
+    /// No address space, or 64 engines in the process already ([`Error::TooManyEngines`]). LLVM's
+    /// handler of fatal errors, of which a process has one, becomes the engine's, so that such an
+    /// error of compiling a function is that function's alone.
     pub fn new(options: Options) -> Result<Self, Error> {
         let _inside = fork::hold_off();
         Ok(Self {

@@ -234,6 +234,12 @@ pub enum Error {
         /// What the loader said.
         reason: String,
     },
+    /// The process has as many engines as it can have.
+    #[error("there are {limit} engines in this process already, which is the most")]
+    TooManyEngines {
+        /// How many there can be.
+        limit: usize,
+    },
     /// The engine itself failed at something; it goes on.
     #[error("internal error: {0}")]
     Internal(String),
@@ -300,6 +306,11 @@ impl Error {
             Self::Signature { .. } => {
                 "it has to return i32 or void and to take nothing, (i32), (i32, ptr) or \
                  (i32, ptr, ptr)"
+                    .to_owned()
+            }
+            Self::TooManyEngines { .. } => {
+                "drop an engine that isn't used any more, with all handles to it; what has to be kept \
+                 apart may be libraries of one engine (Engine::new_library)"
                     .to_owned()
             }
             Self::Again(error) | Self::Call { error, .. } => return error.help(),

@@ -1,5 +1,6 @@
 //! For clients that want to see what the engine does: what is compiled when, and why.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,17 @@ pub trait CompileObserver: Send + Sync {
     /// A function got a new body. Its compilation was told of before.
     fn replaced(&self, replacement: &Replacement) {
         let _ = replacement;
+    }
+
+    /// A change, or its undoing, took definitions away. Their code may still run.
+    fn removed(&self, removal: &Removal) {
+        let _ = removal;
+    }
+
+    /// Memory of code that was replaced or removed was given back: from now on its addresses may be
+    /// other code's.
+    fn reclaimed(&self, given_back: &ReclaimedCode) {
+        let _ = given_back;
     }
 }
 
@@ -223,4 +235,22 @@ pub struct Replacement {
     pub generation: Generation,
     /// When, and how long it took, compiling included.
     pub span: TimeSpan,
+}
+
+/// A change took definitions away.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// The names that nothing defines any more.
+    pub names: Vec<Arc<str>>,
+    /// When, and how long the change took.
+    pub span: TimeSpan,
+}
+
+/// Memory of code that was given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReclaimedCode {
+    /// The function, or the unit, that the code was of.
+    pub name: Arc<str>,
+    /// Where the code was.
+    pub code: Vec<Range<ExecAddr>>,
 }

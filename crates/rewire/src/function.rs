@@ -90,12 +90,24 @@ fn matches(type_name: &str, result: &[&str], parameters: &[&[&str]]) -> bool {
     } else {
         list.split(", ").collect()
     };
-    result.contains(&found)
+    let fits = |found: &str, wanted: &[&str]| wanted.contains(&plain_pointer(found));
+    fits(found, result)
         && listed.len() == parameters.len()
         && listed
             .iter()
             .zip(parameters)
-            .all(|(one, wanted)| wanted.contains(one))
+            .all(|(one, wanted)| fits(one, wanted))
+}
+
+/// Pointers of all address spaces are passed alike, but for those of 32 bits (LLVM, "X86 address
+/// spaces": 270 and 271).
+pub(crate) fn plain_pointer(type_name: &str) -> &str {
+    let space = type_name.strip_prefix("ptr addrspace(");
+    let space = space.and_then(|space| space.strip_suffix(')')?.parse().ok());
+    match space {
+        None | Some(270 | 271) => type_name,
+        Some(_) => "ptr",
+    }
 }
 
 macro_rules! pointers {
@@ -292,5 +304,8 @@ mod tests {
         assert_eq!(F::type_name(), "double (i32, ptr)");
         assert!(<extern "C" fn()>::fits("void ()"));
         assert!(<unsafe extern "C-unwind" fn(bool)>::fits("void (i1)"));
+        type G = extern "C" fn(*const u8) -> *mut u8;
+        assert!(G::fits("ptr addrspace(1) (ptr addrspace(256))"));
+        assert!(!G::fits("ptr (ptr addrspace(270))"), "it has 32 bits");
     }
 }

@@ -14,6 +14,7 @@ use rewire_sync::Mutex;
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::function::plain_pointer;
 use crate::held::HeldEngine;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing};
 use crate::recording::Loading;
@@ -85,7 +86,7 @@ impl Value {
             bytes.copy_from_slice(&cell.0[..N]);
             bytes
         }
-        Some(match type_name {
+        Some(match plain_pointer(type_name) {
             "i1" => Self::Bool(cell.0[0] & 1 != 0),
             "i8" => Self::I8(i8::from_le_bytes(first(cell))),
             "i16" => Self::I16(i16::from_le_bytes(first(cell))),
@@ -261,7 +262,7 @@ impl Gate {
             && arguments
                 .iter()
                 .zip(&self.parameters)
-                .all(|(one, wanted)| one.type_name() == wanted);
+                .all(|(one, wanted)| one.type_name() == plain_pointer(wanted));
         if !fits {
             let given: Vec<&str> = arguments.iter().map(Value::type_name).collect();
             return Err(Error::WrongArguments {

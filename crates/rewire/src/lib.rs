@@ -61,8 +61,8 @@ pub use demangle::demangle;
 pub use engine::Engine;
 pub use error::Error;
 pub use events::{
-    Compilation, CompileObserver, CompiledFunction, Loaded, PhaseSpan, Replacement, TimeSpan, Wait,
-    Why,
+    Compilation, CompileObserver, CompiledFunction, Loaded, PhaseSpan, ReclaimedCode, Removal,
+    Replacement, TimeSpan, Wait, Why,
 };
 pub use failure::Failure;
 pub use function::{Data, Function, FunctionPointer, Passed};

@@ -232,33 +232,63 @@ impl Library {
             .push(Arc::new(resolver));
     }
 
-    /// Gives a name to an address of the host's: a function, or a variable.
+    /// Gives a name to an address of the host's: a function, or a variable. If the client gave the
+    /// name to another address before, all who use it follow in one step, which
+    /// [`Engine::undo`](crate::Engine::undo) undoes; [`Change::define_address`] does it together with
+    /// other changes.
     ///
     /// The thing must stay there as long as the engine lives, and be what the code that names it
     /// takes it for.
     ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// extern "C" fn one() -> i32 {
+    ///     1
+    /// }
+    /// extern "C" fn two() -> i32 {
+    ///     2
+    /// }
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.define("number", (one as *const ()).into())?;
+    /// main.add_ir("f.ll", "declare i32 @number()
+    ///     define i32 @f() {
+    ///       %x = call i32 @number()
+    ///       ret i32 %x
+    ///     }")?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { main.function::<extern "C" fn() -> i32>("f")? };
+    /// assert_eq!(f(), 1);
+    /// main.define("number", (two as *const ()).into())?;
+    /// assert_eq!(f(), 2);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// The library has that name already.
+    /// The name is defined by other than an address, or frozen code calls what it stands for directly.
     pub fn define(&self, name: &str, address: ExecAddr) -> Result<(), Error> {
-        let _inside = fork::hold_off();
-        let mut ledger = self.core.ledger();
-        if !ledger.is_library(self.id) {
-            return Err(Error::NoLibrary);
+        {
+            let _inside = fork::hold_off();
+            let mut ledger = self.core.ledger();
+            if !ledger.is_library(self.id) {
+                return Err(Error::NoLibrary);
+            }
+            let id = ledger.find_or_enter(self.id, &Arc::from(name));
+            let entry = ledger.entry_mut(id);
+            let is_new = entry.definition == Definition::None && !entry.is_present();
+            if is_new && entry.changing.is_none() {
+                entry.definition = Definition::Absolute;
+                entry.state = State::Present(address);
+                if let Some(slot) = entry.slot {
+                    self.core.slots.retarget(slot, address);
+                }
+                return Ok(());
+            }
         }
-        let id = ledger.find_or_enter(self.id, &Arc::from(name));
-        let entry = ledger.entry_mut(id);
-        let is_free = matches!(entry.definition, Definition::None | Definition::Absolute)
-            && !entry.is_present();
-        if !is_free {
-            return Err(Error::AlreadyDefined { name: name.into() });
-        }
-        entry.definition = Definition::Absolute;
-        entry.state = State::Present(address);
-        if let Some(slot) = entry.slot {
-            self.core.slots.retarget(slot, address);
-        }
-        Ok(())
+        let mut change = self.change();
+        change.define_address(name, address);
+        change.commit().map(|_| ())
     }
 
     /// Gives a name to a function whose IR `make` returns when the function is first called: a

@@ -16,6 +16,7 @@ use rewire_memory::scan::{self, Caller, Unknown};
 use rustc_hash::FxHashSet;
 
 use crate::core::Core;
+use crate::events::ReclaimedCode;
 use crate::ledger::{Freed, Piece, Retired};
 use crate::process::{endings, fork, thread_local};
 use crate::sync::lock;
@@ -50,6 +51,8 @@ pub struct Reclaimed {
     pub left: Vec<RetiredCode>,
     /// Threads and stacks that couldn't be looked at: because of them nothing was given back.
     pub unknown: Vec<String>,
+    /// What the observer is to be told of.
+    code: Vec<ReclaimedCode>,
 }
 
 impl fmt::Display for RetiredCode {
@@ -74,9 +77,10 @@ impl Core {
         // What was held the last time is likely to be held now.
         if pieces >= last.pieces + MANY || bytes >= last.bytes + MUCH {
             let mut ending = Vec::new();
-            let _ = self.reclaim_now(caller, &mut last, &mut ending);
+            let reclaimed = self.reclaim_now(caller, &mut last, &mut ending);
             drop(last);
             drop(inside);
+            self.tell_reclaimed(&reclaimed);
             // They are given back the next time.
             for unit in ending {
                 endings::run(self, &unit);
@@ -120,6 +124,7 @@ impl Core {
                 let mut last = self.reclaimer.lock();
                 self.reclaim_now(caller, &mut last, &mut ending)
             };
+            self.tell_reclaimed(&again);
             reclaimed = Reclaimed {
                 bytes: reclaimed.bytes + again.bytes,
                 ..again
@@ -132,6 +137,15 @@ impl Core {
             }
         }
         reclaimed
+    }
+
+    /// Tells the observer, with no lock held.
+    fn tell_reclaimed(&self, reclaimed: &Reclaimed) {
+        if let Some(observer) = &self.compile_observer {
+            for one in &reclaimed.code {
+                observer.reclaimed(one);
+            }
+        }
     }
 
     /// Units that only wait for their destructors to run are put into `ending`.
@@ -199,6 +213,15 @@ impl Core {
             }
             freed
         };
+        if self.compile_observer.is_some() {
+            let ledger = self.ledger();
+            let gone = clean.iter().filter(|piece| !ledger.is_there(piece));
+            let gone = gone.filter(|piece| !piece.code.is_empty());
+            reclaimed.code.extend(gone.map(|piece| ReclaimedCode {
+                name: piece.label.clone(),
+                code: piece.code.clone(),
+            }));
+        }
         reclaimed.bytes = self.give_back_memory(freed);
         *last = {
             let (pieces, bytes) = self.ledger().waiting_to_leave();

@@ -239,12 +239,12 @@ fn what_is_extracted_in_place_is_what_would_be_moved() {
             }
             done += 1;
             let mut extracted = module.extract_in_place(root, &states).unwrap();
-            codegen.optimise(&mut extracted);
+            codegen.optimise(&mut extracted).unwrap();
             let bytes = codegen.emit(extracted).unwrap().to_vec();
             assert!(module.is_spent());
             let (mut module, root, states) = read(&text);
             let mut extracted = module.extract(&[root], &states, false).unwrap();
-            codegen.optimise(&mut extracted);
+            codegen.optimise(&mut extracted).unwrap();
             assert_eq!(
                 linkable(&bytes),
                 linkable(codegen.emit(extracted).unwrap()),

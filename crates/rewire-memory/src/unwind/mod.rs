@@ -57,7 +57,8 @@ impl Default for Bases {
     }
 }
 
-const MAX_ENGINES: usize = 64;
+/// How many tables there can be at a time.
+pub const MAX_ENGINES: usize = 64;
 static INDEXES: [AtomicPtr<Index>; MAX_ENGINES] =
     [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_ENGINES];
 
@@ -161,7 +162,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl UnwindTable {
-    /// A table for code in `range`; `None` when there are 64 engines already.
+    /// A table for code in `range`; `None` when there are [`MAX_ENGINES`] already.
     #[must_use]
     pub fn new(range: Range<ExecAddr>) -> Option<Self> {
         // Looked up now, because a signal handler that unwinds must not be the first to do it.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
+use rewire_memory::ExecAddr;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::construction::{self, Construction};
@@ -27,6 +28,7 @@ use crate::unit::{Scope, Unit, UnitId, UnitKey, UnitPlace};
 /// A step whose module was read.
 enum Begun {
     Module { read: Box<Read>, how: How },
+    Address { name: Arc<str>, address: ExecAddr },
     Remove(Arc<str>),
     RemoveUnit(UnitKey),
 }
@@ -95,6 +97,7 @@ pub(super) fn commit(
 fn begin(core: &Core, step: Step) -> Result<Begun, Error> {
     let (source, how) = match step {
         Step::Remove(name) => return Ok(Begun::Remove(name)),
+        Step::DefineAddress { name, address } => return Ok(Begun::Address { name, address }),
         Step::RemoveUnit(unit) => return Ok(Begun::RemoveUnit(key(core, unit)?)),
         Step::Add { source, is_frozen } => (source, How::Add { is_frozen }),
         Step::Define(source) => (source, How::Define),
@@ -136,6 +139,9 @@ fn names_of(
                 if let How::Reload(unit) = how {
                     names.extend(removing::names_of(ledger, *unit)?);
                 }
+            }
+            Begun::Address { name, .. } => {
+                names.insert(ledger.find_or_enter(library, name));
             }
             Begun::Remove(name) => names.extend(ledger.find(library, name)),
             Begun::RemoveUnit(unit) => names.extend(removing::names_of(ledger, *unit)?),
@@ -186,6 +192,7 @@ impl<'c> Work<'c> {
         for step in begun {
             match step {
                 Begun::Module { read, how } => self.take(*read, &how)?,
+                Begun::Address { name, address } => self.define_address(&name, address)?,
                 other => removals.push(other),
             }
         }
@@ -193,7 +200,7 @@ impl<'c> Work<'c> {
             match step {
                 Begun::Remove(name) => self.remove(&name)?,
                 Begun::RemoveUnit(unit) => self.remove_unit(unit)?,
-                Begun::Module { .. } => {}
+                Begun::Module { .. } | Begun::Address { .. } => {}
             }
         }
         self.check_withdrawn()?;
@@ -206,7 +213,7 @@ impl<'c> Work<'c> {
         let mut going = FxHashSet::default();
         for step in begun {
             match step {
-                Begun::Module { .. } => {}
+                Begun::Module { .. } | Begun::Address { .. } => {}
                 Begun::Remove(name) => going.extend(ledger.find(self.library, name)),
                 Begun::RemoveUnit(unit) => going.extend(removing::names_of(&ledger, *unit)?),
             }

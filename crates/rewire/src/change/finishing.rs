@@ -9,7 +9,7 @@ use rewire_llvm::Ordinal;
 use super::Changed;
 use crate::core::Core;
 use crate::error::Error;
-use crate::events::Replacement;
+use crate::events::{Removal, Replacement};
 use crate::ledger::EntryId;
 use crate::process::{endings, structors};
 use crate::recording::span_since;
@@ -54,6 +54,12 @@ impl Finishing<'_> {
                 observer.replaced(&Replacement {
                     function: one.name.clone(),
                     generation: one.generation,
+                    span: span_since(began),
+                });
+            }
+            if !changed.removed.is_empty() {
+                observer.removed(&Removal {
+                    names: changed.removed.clone(),
                     span: span_since(began),
                 });
             }

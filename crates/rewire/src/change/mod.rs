@@ -7,6 +7,7 @@
 //! Everything that can fail comes before the first name moves. What a change takes away is
 //! remembered, to a depth that [`Options`](crate::Options) say, so that it can be undone.
 
+mod addresses;
 mod commit;
 mod construction;
 mod finishing;
@@ -20,6 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rewire_llvm::Source;
+use rewire_memory::ExecAddr;
 use rewire_memory::scan::Caller;
 
 pub(crate) use undo::{History, undo};
@@ -109,6 +111,8 @@ enum Step {
     Replace { name: Arc<str>, source: Source },
     /// A unit's new version: what it doesn't define any more is removed.
     Reload { unit: UnitId, source: Source },
+    /// The host's thing at an address.
+    DefineAddress { name: Arc<str>, address: ExecAddr },
     /// A name.
     Remove(Arc<str>),
     /// A unit.
@@ -205,6 +209,40 @@ impl Change {
     /// constant. Its unit goes when nothing of it is in force any more.
     pub fn define<'i>(&mut self, name: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
         self.bring(name, ir.into(), Step::Define)
+    }
+
+    /// Gives a name to an address of the host's, as [`Library::define`](crate::Library::define) does:
+    /// to one that nothing defines, or in the place of the address that was given to it before.
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// extern "C" fn one() -> i32 {
+    ///     1
+    /// }
+    /// extern "C" fn two() -> i32 {
+    ///     2
+    /// }
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.define("number", (one as *const ()).into())?;
+    /// main.add_ir("f.ll", "declare i32 @number()
+    ///     define i32 @f() {
+    ///       %x = call i32 @number()
+    ///       ret i32 %x
+    ///     }")?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { main.function::<extern "C" fn() -> i32>("f")? };
+    /// assert_eq!(f(), 1);
+    /// let mut change = main.change();
+    /// change.define_address("number", (two as *const ()).into());
+    /// change.define("g.ll", "define i32 @g() {\n ret i32 2\n}");
+    /// change.commit()?;
+    /// assert_eq!(f(), 2);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    pub fn define_address(&mut self, name: &str, address: ExecAddr) -> &mut Self {
+        let name = name.into();
+        self.step(Step::DefineAddress { name, address })
     }
 
     /// Gives one function a new body; the module may define nothing else that others see.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
 use rustc_hash::FxHashSet;
 
+use super::addresses::check_host;
 use super::commit::Work;
 use super::join::Contracts;
 use super::{Replaced, TypeChange};
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Standing, Target, UseAspect};
+use crate::ledger::{Definition, Entry, EntryId, EntryKind, Ledger, Standing, Target, UseAspect};
 use crate::unit::Unit;
 
 impl Work<'_> {
@@ -68,8 +69,13 @@ impl Work<'_> {
                 self.define(ledger, unit, ordinal, id);
                 Ok(())
             }
-            Definition::Assembly(_) | Definition::Absolute | Definition::Engine => {
-                refuse("it is not defined by IR")
+            Definition::Assembly(_) | Definition::Engine => refuse("it is not defined by IR"),
+            Definition::Absolute if self.is_given(id) => Err(Error::AlreadyDefined {
+                name: global.name.clone(),
+            }),
+            Definition::Absolute => {
+                check_host(ledger, id)?;
+                self.replace(ledger, unit, ordinal, id, contracts)
             }
             _ => {
                 // One of several copies alike isn't another's newer version.
@@ -212,7 +218,7 @@ impl Work<'_> {
             if target != id {
                 self.drop_code(ledger, ledger.inliners(target))?;
                 self.drop_code(ledger, [target])?;
-            } else if !ledger.entry(id).is_fixed() || !ledger.entry(id).is_present() {
+            } else if !has_own_place(ledger.entry(id)) {
                 continue;
             } else {
                 users = placed_users_of(ledger, id);
@@ -265,6 +271,12 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether who takes a name's address has that of the definition itself, not of a stub.
+fn has_own_place(entry: &Entry) -> bool {
+    let is_host = matches!(entry.definition, Definition::None | Definition::Absolute);
+    entry.is_present() && (entry.is_fixed() || is_host)
 }
 
 /// Code is made either for a variable of each thread's or for one of all, whatever its type.

@@ -98,7 +98,8 @@ impl Work<'_> {
     /// Plans that nothing defines these names any more, unless the change itself does.
     fn withdraw(&mut self, ledger: &Ledger, ids: &[EntryId]) -> Result<(), Error> {
         for id in ids {
-            if !self.planned.targets.contains_key(id) && self.planned.withdrawn.insert(*id) {
+            let stays = self.planned.targets.contains_key(id) || self.is_given(*id);
+            if !stays && self.planned.withdrawn.insert(*id) {
                 if let Some(unit) = self.assembled_anew(ledger, *id) {
                     self.reassemble(ledger, *id, unit)?;
                     continue;

@@ -274,7 +274,7 @@ impl Work<'_> {
                 ledger.restore_memory(former);
                 return Ok(());
             }
-            if entry.elected.is_some() {
+            if entry.elected.is_some() || entry.definition == Definition::Absolute {
                 self.changed.removed.push(entry.label().into());
                 self.planned.withdrawn.insert(former.entry);
                 self.drop_copies(ledger, former.entry)?;
@@ -299,8 +299,11 @@ impl Work<'_> {
     fn note_back(&mut self, ledger: &Ledger, id: EntryId) {
         let entry = ledger.entry(id);
         let name: Arc<str> = entry.label().into();
-        let was_assembly = matches!(entry.definition, Definition::Assembly(_));
-        if entry.elected.is_none() && !was_assembly {
+        let was_there = matches!(
+            entry.definition,
+            Definition::Assembly(_) | Definition::Absolute
+        );
+        if entry.elected.is_none() && !was_there {
             self.changed.added.push(name);
             return;
         }

@@ -174,6 +174,7 @@ impl Ledger {
         }
         let entry = self.entry_mut(id);
         entry.is_removed = false;
+        entry.generation = entry.generation.next();
         if let (Some(slot), State::Present(address)) = (entry.slot, &entry.state) {
             slots.retarget(slot, *address);
         }

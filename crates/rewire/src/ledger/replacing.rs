@@ -83,7 +83,8 @@ impl Names {
 impl Planned {
     /// The names that get another definition, or none.
     fn changed(&self) -> impl Iterator<Item = &EntryId> + Clone {
-        self.order.iter().chain(self.withdrawn.iter())
+        let given = self.given.iter().map(|(id, _)| id);
+        self.order.iter().chain(self.withdrawn.iter()).chain(given)
     }
 
     /// The functions whose machine code leaves and that get no other definition.

@@ -168,6 +168,47 @@ fn what_cannot_be_compiled_or_made_is_an_error() {
     });
 }
 
+#[test]
+fn what_llvm_gives_up_on_is_an_error_of_its_own() {
+    with_engines(|engine| {
+        // The instruction needs a feature of processors that the function doesn't have.
+        let ir = "declare <8 x float> @llvm.x86.avx.max.ps.256(<8 x float>, <8 x float>)
+            define float @impossible(float %x) {
+              %v = insertelement <8 x float> poison, float %x, i32 0
+              %r = call <8 x float> @llvm.x86.avx.max.ps.256(<8 x float> %v, <8 x float> %v)
+              %e = extractelement <8 x float> %r, i32 0
+              ret float %e
+            }
+            define i32 @beside() {
+              ret i32 6
+            }
+            define float @calls_it(float %x) {
+              %y = call float @impossible(float %x)
+              %z = fadd float %y, 1.0
+              ret float %z
+            }";
+        engine.add_ir("impossible", ir).unwrap();
+        for name in ["impossible", "calls_it", "impossible"] {
+            // SAFETY: it may be called.
+            let error = unsafe { engine.main().call(name, &[Value::F32(1.0)]) }.unwrap_err();
+            let text = error.to_string();
+            assert!(text.starts_with("cannot compile impossible: "), "{text}");
+            assert!(text.contains("LLVM cannot generate code"), "{text}");
+        }
+        // The rest of the unit, and the engine, are as they were.
+        assert_eq!(call(engine, "beside").unwrap(), Some(Value::I32(6)));
+        engine
+            .add_ir("after", "define i32 @after() {\n ret i32 7\n}")
+            .unwrap();
+        assert_eq!(call(engine, "after").unwrap(), Some(Value::I32(7)));
+        let new = "define float @impossible(float %x) {\n ret float %x\n}";
+        engine.replace("impossible", new).unwrap();
+        // SAFETY: as above.
+        let result = unsafe { engine.main().call("calls_it", &[Value::F32(1.0)]) };
+        assert_eq!(result.unwrap(), Some(Value::F32(2.0)));
+    });
+}
+
 /// Handlers of the program's: for whatever comes, and for nothing at all.
 const HANDLERS: &str = "define i32 @catch_all() personality ptr @__gxx_personality_v0 {
        %x = invoke i32 @missing() to label %good unwind label %bad
