@@ -357,7 +357,8 @@ fn absolute_symbols_are_called_and_read() {
         main.define("triple", (triple as *const ()).into()).unwrap();
         main.define("word", ExecAddr::new(&raw const WORD as u64))
             .unwrap();
-        assert!(main.define("word", ExecAddr::new(8)).is_err());
+        main.add_ir("own.ll", b"@own = global i64 1").unwrap();
+        assert!(main.define("own", ExecAddr::new(8)).is_err());
         main.add_ir(
             "main.ll",
             b"declare i32 @triple(i32)
