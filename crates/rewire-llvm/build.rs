@@ -10,6 +10,7 @@ const SOURCES: &[&str] = &[
     "call_plan.cpp",
     "contract.cpp",
     "text.cpp",
+    "types.cpp",
     "extract.cpp",
     "lower.cpp",
     "coroutines.cpp",

@@ -60,12 +60,21 @@ pub(crate) fn error(what: &str, help: Option<&str>) {
 
 /// As [`error`], without allocating memory.
 pub(crate) fn error_of(what: fmt::Arguments<'_>, help: Option<&dyn fmt::Display>) {
-    let (red, cyan, plain) = if is_coloured(std::io::stderr().is_terminal()) {
-        ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m")
+    print("error", "\x1b[1;31m", what, help);
+}
+
+/// Prints what may turn out wrong, and what to do.
+pub(crate) fn warning(what: &str, help: &str) {
+    print("warning", "\x1b[1;33m", format_args!("{what}"), Some(&help));
+}
+
+fn print(kind: &str, colour: &str, what: fmt::Arguments<'_>, help: Option<&dyn fmt::Display>) {
+    let (colour, cyan, plain) = if is_coloured(std::io::stderr().is_terminal()) {
+        (colour, "\x1b[1;36m", "\x1b[0m")
     } else {
         ("", "", "")
     };
-    say(format_args!("{red}error{plain}: {what}\n"));
+    say(format_args!("{colour}{kind}{plain}: {what}\n"));
     if let Some(help) = help {
         say(format_args!("{cyan}help{plain}: {help}\n"));
     }

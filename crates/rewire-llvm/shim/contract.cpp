@@ -2,7 +2,7 @@
 // optimiser may have used in callers that it compiled elsewhere.
 
 #include "index.h"
-#include "shim.h"
+#include "types.h"
 
 #include "llvm/IR/Attributes.h"
 #include "llvm/IR/Function.h"
@@ -16,9 +16,10 @@ namespace {
 
 // How values are passed; both sides have to agree.
 constexpr Attribute::AttrKind ABI[] = {
-    Attribute::StructRet, Attribute::ByVal,      Attribute::ByRef,     Attribute::InAlloca,
-    Attribute::InReg,     Attribute::ZExt,       Attribute::SExt,      Attribute::Nest,
-    Attribute::SwiftSelf, Attribute::SwiftError, Attribute::SwiftAsync};
+    Attribute::StructRet,    Attribute::ByVal,       Attribute::ByRef,     Attribute::InAlloca,
+    Attribute::Preallocated, Attribute::ElementType, Attribute::InReg,     Attribute::ZExt,
+    Attribute::SExt,         Attribute::Nest,        Attribute::SwiftSelf, Attribute::SwiftError,
+    Attribute::SwiftAsync,   Attribute::StackAlignment};
 
 constexpr Attribute::AttrKind FUNCTION_PROMISES[] = {
     Attribute::NoUnwind, Attribute::NoReturn, Attribute::WillReturn, Attribute::NoFree,
@@ -39,12 +40,21 @@ constexpr Attribute::AttrKind DEMANDS[] = {
 
 class Printer {
 public:
-  explicit Printer(raw_ostream &out) : out(out) {}
+  Printer(raw_ostream &out, RewireTypes &types) : out(out), types(types) {}
 
   void print(char what, StringRef where, AttributeSet set, ArrayRef<Attribute::AttrKind> kinds) {
     for (Attribute::AttrKind kind : kinds)
       if (set.hasAttribute(kind))
-        out << what << where << set.getAttribute(kind).getAsString() << '\n';
+        print(what, where, set.getAttribute(kind));
+  }
+
+  // Of a value that is copied to the stack, the alignment says where there.
+  void printCopied(StringRef where, AttributeSet set) {
+    const bool copied = set.hasAttribute(Attribute::ByVal) ||
+                        set.hasAttribute(Attribute::InAlloca) ||
+                        set.hasAttribute(Attribute::Preallocated);
+    if (copied && set.hasAttribute(Attribute::Alignment))
+      print('a', where, set.getAttribute(Attribute::Alignment));
   }
 
   // One promise for each kind of memory that is never read, or never written.
@@ -63,6 +73,14 @@ public:
 
 private:
   raw_ostream &out;
+  RewireTypes &types;
+
+  void print(char what, StringRef where, Attribute attribute) {
+    out << what << where << attribute.getAsString();
+    if (attribute.isTypeAttribute())
+      out << '\t' << types.text(attribute.getValueAsType());
+    out << '\n';
+  }
 };
 
 } // namespace
@@ -73,11 +91,11 @@ const void *rewire_attributes(LLVMValueRef global, unsigned *convention) {
   return function ? function->getAttributes().getRawPointer() : nullptr;
 }
 
-char *rewire_contract(LLVMValueRef global) {
+char *rewire_contract(RewireTypes *types, LLVMValueRef global) {
   auto &function = *unwrap<Function>(global);
   std::string text;
   raw_string_ostream stream(text);
-  Printer printer(stream);
+  Printer printer(stream, *types);
   AttributeList attributes = function.getAttributes();
   if (function.getCallingConv() != CallingConv::C)
     stream << "a calling convention " << function.getCallingConv() << '\n';
@@ -89,6 +107,7 @@ char *rewire_contract(LLVMValueRef global) {
     std::string where = " argument " + std::to_string(place + 1) + " ";
     AttributeSet set = attributes.getParamAttrs(place);
     printer.print('a', where, set, ABI);
+    printer.printCopied(where, set);
     printer.print('p', where, set, ARGUMENT_PROMISES);
     printer.print('d', where, set, DEMANDS);
   }

@@ -500,9 +500,11 @@ private:
     return true;
   }
 
-  // A weak value stays weak, so that nobody folds it; all else is plain.
+  // The linker may keep another object's copy of the variable, at the alignment that the unit asks
+  // for. LLVM raises the alignment of a definition that is certain to count and relies on it; of a
+  // weak one it doesn't. Nobody folds a weak value either, unless all are alike.
   static GlobalValue::LinkageTypes definedAs(const GlobalVariable &variable) {
-    return variable.isInterposable() ? GlobalValue::WeakAnyLinkage : GlobalValue::ExternalLinkage;
+    return variable.isInterposable() ? GlobalValue::WeakAnyLinkage : GlobalValue::WeakODRLinkage;
   }
 
   // Whether an alias is what its module defines and nobody else: where a weak definition has lost

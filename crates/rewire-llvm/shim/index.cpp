@@ -68,7 +68,11 @@ LLVMValueRef rewire_index_get(const RewireIndex *index, size_t ordinal) {
 
 uint64_t rewire_variable_align(LLVMValueRef variable) {
   auto *GV = unwrap<GlobalVariable>(variable);
-  return GV->getDataLayout().getPreferredAlign(GV).value();
+  const DataLayout &layout = GV->getDataLayout();
+  // Of a definition, code may rely on what code generation gives it.
+  if (GV->hasInitializer())
+    return layout.getPreferredAlign(GV).value();
+  return GV->getAlign().value_or(layout.getABITypeAlign(GV->getValueType())).value();
 }
 
 bool rewire_alias_target(const RewireIndex *index, LLVMValueRef alias, size_t *ordinal,

@@ -61,7 +61,15 @@ void rewire_initialisers(const RewireIndex *index, size_t constructor,
 void rewire_thread_initialiser(const RewireIndex *index,
                                void (*variable)(void *data, size_t ordinal), void *data);
 
-// Alignment in bytes that codegen gives a variable, and whether its value may be folded.
+// The identities of a module's types, each computed once. The module must outlive it.
+typedef struct RewireTypes RewireTypes;
+RewireTypes *rewire_types_new(LLVMModuleRef module);
+void rewire_types_free(RewireTypes *types);
+// Stores the 16 bytes that identify a type: types of one structure and layout have the same,
+// whatever they are called.
+void rewire_type_id(RewireTypes *types, LLVMTypeRef type, uint8_t *id);
+// The alignment in bytes that code which was compiled with this definition or declaration of a
+// variable may rely on.
 uint64_t rewire_variable_align(LLVMValueRef variable);
 // The object that an alias or ifunc stands for: its ordinal and the offset in bytes. True when
 // it is no constant offset from one object.
@@ -139,8 +147,8 @@ const size_t *rewire_shown(const RewireIndex *index, size_t *count);
 // What tells functions of one contract from others: their attributes, and their convention.
 const void *rewire_attributes(LLVMValueRef global, unsigned *convention);
 // A line for each part of a function's contract: 'a' for how values are passed, 'p' for promises,
-// 'd' for demands.
-char *rewire_contract(LLVMValueRef function);
+// 'd' for demands. Where one names a type, a tab and the identity of that type follow.
+char *rewire_contract(RewireTypes *types, LLVMValueRef function);
 // Whether a function's body may throw; one that isn't read may.
 bool rewire_may_throw(LLVMValueRef function);
 // A definition with all that it says, to be printed: aliases are named rather than followed, tables

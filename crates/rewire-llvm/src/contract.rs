@@ -13,17 +13,73 @@ use rustc_hash::FxHashMap;
 use crate::diagnostics::take_message;
 use crate::ffi;
 use crate::module::{Module, Ordinal};
+use crate::types::{TypeId, Types};
 
 /// A function's contract with its callers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     /// How values are passed.
-    abi: Vec<Box<str>>,
+    abi: Vec<Passing>,
     /// What callers may rely on.
     promises: Vec<Box<str>>,
     /// What callers have to see to.
     demands: Vec<Box<str>>,
 }
+
+/// One thing about how a value is passed.
+#[derive(Clone, Debug)]
+struct Passing {
+    /// As IR writes it: `argument 1 byval(%pair)`.
+    text: Box<str>,
+    /// The type that it names.
+    of: Option<TypeId>,
+}
+
+impl Passing {
+    fn parse(line: &str) -> Self {
+        let (text, id) = line.split_once('\t').unwrap_or((line, ""));
+        Self {
+            text: text.into(),
+            of: TypeId::parse(id),
+        }
+    }
+
+    /// The text without the type's name, where a type tells more.
+    fn attribute(&self) -> &str {
+        match self.of {
+            Some(_) => self.text.split('(').next().unwrap_or_default(),
+            None => &self.text,
+        }
+    }
+}
+
+impl PartialEq for Passing {
+    fn eq(&self, other: &Self) -> bool {
+        self.of == other.of && self.attribute() == other.attribute()
+    }
+}
+
+impl Eq for Passing {}
+
+/// How the text of a calling convention that isn't C's begins; its number follows.
+const CONVENTION: &str = "calling convention ";
+
+/// The calling conventions by which functions can be called as C's (LLVM's `CallingConv.h`): `fastcc`,
+/// `coldcc`, `preserve_mostcc`, `preserve_allcc`, `swiftcc` and `x86_64_sysvcc`.
+const LIKE_C: &[&str] = &["8", "9", "14", "15", "16", "78"];
+
+/// What makes a function that takes or gives a value in a way of which function pointers know
+/// nothing.
+const UNUSUAL: &[&str] = &[
+    "byval",
+    "inalloca",
+    "inreg",
+    "nest",
+    "preallocated",
+    "swiftasync",
+    "swifterror",
+    "swiftself",
+];
 
 /// The promise that a body may keep without saying so.
 const NO_UNWIND: &str = "nounwind";
@@ -33,29 +89,52 @@ impl Contract {
         let mut contract = Self::default();
         for line in text.lines() {
             let (kind, rest) = line.split_at(line.len().min(1));
-            let list = match kind {
-                "a" => &mut contract.abi,
-                "p" => &mut contract.promises,
-                _ => &mut contract.demands,
-            };
-            list.push(rest.trim_start().into());
+            let rest = rest.trim_start();
+            match kind {
+                "a" => contract.abi.push(Passing::parse(rest)),
+                "p" => contract.promises.push(rest.into()),
+                _ => contract.demands.push(rest.into()),
+            }
         }
         contract
+    }
+
+    /// What a caller that passes each value as C passes one of its type gets wrong, if anything:
+    /// `argument 1 byval(%pair)`.
+    #[must_use]
+    pub fn unusual_passing(&self) -> Option<&str> {
+        let mut texts = self.abi.iter().map(|one| &*one.text);
+        texts.find(|text| {
+            if let Some(number) = text.strip_prefix(CONVENTION) {
+                return !LIKE_C.contains(&number);
+            }
+            let mut words = text.split([' ', '(']);
+            words.any(|word| UNUSUAL.contains(&word))
+        })
+    }
+
+    /// Whether both say the same of how values are passed.
+    #[must_use]
+    pub fn passes_as(&self, other: &Self) -> bool {
+        self.abi == other.abi
     }
 
     /// Why callers that know this contract can't do with another; `None` if they can.
     #[must_use]
     pub fn broken_by(&self, new: &Self) -> Option<String> {
         if self.abi != new.abi {
-            let show = |list: &[Box<str>]| match list {
+            let show = |list: &[Passing]| match list {
                 [] => "plainly".to_owned(),
-                some => some.join(", "),
+                some => {
+                    let texts: Vec<&str> = some.iter().map(|one| &*one.text).collect();
+                    texts.join(", ")
+                }
             };
-            return Some(format!(
-                "values were passed so: {}; and now so: {}",
-                show(&self.abi),
-                show(&new.abi)
-            ));
+            let (before, now) = (show(&self.abi), show(&new.abi));
+            return Some(match before == now {
+                true => format!("a type in this has other fields now: {now}"),
+                false => format!("values were passed so: {before}; and now so: {now}"),
+            });
         }
         if let Some(lost) = self.promises.iter().find(|one| !new.promises.contains(one)) {
             return Some(format!(
@@ -75,7 +154,7 @@ pub(crate) struct Contracts {
 
 impl Contracts {
     /// That of a global; what is no function has an empty one.
-    pub(crate) fn of(&mut self, global: LLVMValueRef) -> Arc<Contract> {
+    pub(crate) fn of(&mut self, types: &Types<'_>, global: LLVMValueRef) -> Arc<Contract> {
         let mut convention = 0;
         // SAFETY: the global is valid.
         let attributes = unsafe { ffi::rewire_attributes(global, &raw mut convention) };
@@ -84,8 +163,8 @@ impl Contracts {
             if !is_function {
                 return Arc::default();
             }
-            // SAFETY: it is a function, and the text is ours.
-            let text = unsafe { take_message(ffi::rewire_contract(global)) };
+            // SAFETY: it is a function of the module whose types these are, and the text is ours.
+            let text = unsafe { take_message(ffi::rewire_contract(types.raw(), global)) };
             Arc::new(Contract::parse(&text))
         };
         let known = self.known.entry((attributes, convention));
@@ -130,5 +209,25 @@ mod tests {
         assert!(old.broken_by(&demands).unwrap().contains("argument 2"));
         let other = Contract::parse("a argument 1 byval(i64)\np nounwind");
         assert!(old.broken_by(&other).unwrap().contains("byval"));
+    }
+
+    #[test]
+    fn types_that_values_are_passed_as_are_told_by_their_identities() {
+        let old = Contract::parse("a argument 1 byval(%s)\t0a");
+        let renamed = Contract::parse("a argument 1 byval(%t)\t0a");
+        assert_eq!(old.broken_by(&renamed), None);
+        let grown = Contract::parse("a argument 1 byval(%s)\t0b");
+        assert!(old.broken_by(&grown).unwrap().contains("other fields"));
+        let by_address = Contract::parse("a argument 1 byref(%s)\t0a");
+        assert!(old.broken_by(&by_address).unwrap().contains("byref(%s)"));
+        assert_eq!(old.unusual_passing(), Some("argument 1 byval(%s)"));
+        assert_eq!(by_address.unusual_passing(), None);
+        let fast = Contract::parse("a calling convention 8");
+        assert_eq!(fast.unusual_passing(), None);
+        assert!(
+            Contract::parse("a calling convention 10")
+                .unusual_passing()
+                .is_some()
+        );
     }
 }

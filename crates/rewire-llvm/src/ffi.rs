@@ -3,11 +3,18 @@
 use std::sync::atomic::AtomicU64;
 
 use libc::{c_char, c_int, c_uint, c_void};
-use llvm_sys::prelude::{LLVMContextRef, LLVMModuleRef, LLVMValueRef};
+use llvm_sys::prelude::{LLVMContextRef, LLVMModuleRef, LLVMTypeRef, LLVMValueRef};
 
 /// The numbered globals of a module.
 #[repr(C)]
 pub(crate) struct RewireIndex {
+    _opaque: [u8; 0],
+}
+
+/// The identities of a module's types.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct RewireTypes {
     _opaque: [u8; 0],
 }
 
@@ -74,6 +81,9 @@ unsafe extern "C" {
     pub(crate) fn rewire_index_free(index: *mut RewireIndex);
     pub(crate) fn rewire_index_len(index: *const RewireIndex) -> usize;
     pub(crate) fn rewire_index_get(index: *const RewireIndex, ordinal: usize) -> LLVMValueRef;
+    pub(crate) fn rewire_types_new(module: LLVMModuleRef) -> *mut RewireTypes;
+    pub(crate) fn rewire_types_free(types: *mut RewireTypes);
+    pub(crate) fn rewire_type_id(types: *mut RewireTypes, of: LLVMTypeRef, id: *mut u8);
     pub(crate) fn rewire_variable_align(variable: LLVMValueRef) -> u64;
     pub(crate) fn rewire_alias_target(
         index: *const RewireIndex,
@@ -153,7 +163,7 @@ unsafe extern "C" {
     pub(crate) fn rewire_shown(index: *const RewireIndex, count: *mut usize) -> *const usize;
     pub(crate) fn rewire_attributes(global: LLVMValueRef, convention: *mut c_uint)
     -> *const c_void;
-    pub(crate) fn rewire_contract(function: LLVMValueRef) -> *mut c_char;
+    pub(crate) fn rewire_contract(types: *mut RewireTypes, function: LLVMValueRef) -> *mut c_char;
     pub(crate) fn rewire_may_throw(function: LLVMValueRef) -> bool;
     pub(crate) fn rewire_extract_text(
         index: *mut RewireIndex,

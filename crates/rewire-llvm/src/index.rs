@@ -18,6 +18,7 @@ use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
 use crate::module::{Module, Ordinal};
+use crate::types::{TypeId, Types};
 
 /// What a module holds, by [`Ordinal`].
 #[derive(Clone, Debug, Default)]
@@ -65,8 +66,11 @@ pub struct Global {
     pub linkage: Linkage,
     /// Its visibility.
     pub visibility: Visibility,
-    /// Its type as IR writes it: `i32 (i32, ptr)`, `[4 x i8]`.
+    /// Its type as IR writes it: `i32 (i32, ptr)`, `[4 x i8]`. For people: two types of one name
+    /// may differ, and one type may have two names.
     pub type_name: Arc<str>,
+    /// What tells its type from others.
+    pub type_id: TypeId,
     /// The COMDAT it is in.
     pub comdat: Option<Arc<str>>,
     /// What callers may rely on; empty for what is no function.
@@ -111,7 +115,7 @@ pub enum GlobalKind {
     Variable {
         /// Bytes; 0 where the type has no size.
         size: u64,
-        /// Bytes.
+        /// Bytes: what code that was compiled with this definition or declaration may rely on.
         align: u64,
         /// Each thread has its own.
         thread_local: bool,
@@ -174,7 +178,8 @@ impl Visibility {
 pub(crate) fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
     let mut reader = Reader {
         module,
-        types: FxHashMap::default(),
+        types: Types::new(module),
+        known: FxHashMap::default(),
         contracts: Contracts::default(),
     };
     let mut index = ModuleIndex {
@@ -197,7 +202,8 @@ pub(crate) fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
 
 struct Reader<'m> {
     module: &'m Module,
-    types: FxHashMap<LLVMTypeRef, Arc<str>>,
+    types: Types<'m>,
+    known: FxHashMap<LLVMTypeRef, (Arc<str>, TypeId)>,
     contracts: Contracts,
 }
 
@@ -228,6 +234,7 @@ impl Reader<'_> {
         let is_part_name = !is_declaration
             && linkage == LLVMLinkage::LLVMInternalLinkage
             && (name.contains('.') || name.ends_with('_'));
+        let (type_name, type_id) = self.value_type(value_type);
         Ok(Global {
             name,
             is_definition: !is_declaration && !is_available,
@@ -249,9 +256,10 @@ impl Reader<'_> {
                 LLVMVisibility::LLVMProtectedVisibility => Visibility::Protected,
                 LLVMVisibility::LLVMDefaultVisibility => Visibility::Default,
             },
-            type_name: self.type_name(value_type),
+            type_name,
+            type_id,
             comdat: comdat(value),
-            contract: self.contracts.of(value),
+            contract: self.contracts.of(&self.types, value),
             // SAFETY: `value` is a global of a live module.
             has_front: unsafe { ffi::rewire_has_front(value) },
             coroutine: part_of_coroutine(value, is_part_name),
@@ -343,13 +351,14 @@ impl Reader<'_> {
         (!failed && target != ordinal).then(|| (Ordinal::new(target as u32), offset))
     }
 
-    /// Prints each type once: modules have far fewer types than globals.
-    fn type_name(&mut self, value_type: LLVMTypeRef) -> Arc<str> {
-        let printed = self.types.entry(value_type).or_insert_with(|| {
+    /// Looks at each type once: modules have far fewer types than globals.
+    fn value_type(&mut self, value_type: LLVMTypeRef) -> (Arc<str>, TypeId) {
+        let look = || {
             // SAFETY: the type is valid; LLVM hands over the string.
-            unsafe { take_message(LLVMPrintTypeToString(value_type)) }.into()
-        });
-        printed.clone()
+            let printed = unsafe { take_message(LLVMPrintTypeToString(value_type)) };
+            (printed.into(), self.types.id(value_type))
+        };
+        self.known.entry(value_type).or_insert_with(look).clone()
     }
 }
 

@@ -29,6 +29,7 @@ mod index;
 mod initialisers;
 mod module;
 pub mod names;
+mod types;
 mod verification;
 
 pub use bitcode::verified_bitcode;
@@ -41,3 +42,4 @@ pub use error::LlvmError;
 pub use index::{CoroutinePart, Global, GlobalKind, Linkage, ModuleIndex, Structor, Visibility};
 pub use initialisers::Initialiser;
 pub use module::{Extracted, GlobalState, Module, Ordinal, Source, Verified};
+pub use types::TypeId;

@@ -137,7 +137,7 @@ pub struct Section<'data> {
     /// Whether it has no bytes in the file and starts as zeros. Then `data` is empty and there
     /// are no relocations.
     pub zero_fill: bool,
-    /// Its bytes in the file; `size` of them unless `zero_fill`.
+    /// Its bytes in the file; zeros follow up to `size`. None if `zero_fill`.
     pub data: &'data [u8],
     /// Its size in bytes at run time.
     pub size: u64,
@@ -283,6 +283,25 @@ impl<'data> LinkGraph<'data> {
     #[must_use]
     pub fn symbol(&self, id: SymbolId) -> Option<&Symbol<'data>> {
         self.symbols.get(id.index())
+    }
+
+    /// Has a variable take at least `size` bytes, zeros at its end, and be aligned to at least `align`:
+    /// others of its definitions may ask for more than this one. One that shares its section keeps its
+    /// size, and its alignment unless it comes first.
+    pub fn make_room(&mut self, variable: SymbolId, size: u64, align: u64) {
+        let Some(symbol) = self.symbols.get_mut(variable.index()) else {
+            return;
+        };
+        let SymbolPlace::Defined { section, offset: 0 } = symbol.place else {
+            return;
+        };
+        if let Some(section) = self.sections.get_mut(section.index()) {
+            section.align = section.align.max(align);
+            if section.size == symbol.size {
+                symbol.size = symbol.size.max(size);
+                section.size = symbol.size;
+            }
+        }
     }
 
     /// All sections with their numbers.

@@ -109,6 +109,16 @@ pub enum Error {
         /// Who uses it.
         users: Vec<String>,
     },
+    /// Another unit's copy of a variable is in memory already, and doesn't do for this unit's.
+    #[error("{unit} defines {name} as well: {reason}")]
+    Room {
+        /// The name.
+        name: Arc<str>,
+        /// The unit that comes later.
+        unit: Arc<str>,
+        /// What the memory lacks.
+        reason: String,
+    },
     /// A change that isn't finished concerns the name.
     #[error("{name} is being changed by a change that is not finished")]
     Changing {

@@ -181,6 +181,14 @@ impl<F: FunctionPointer> Function<F> {
                     wanted: F::type_name(),
                 });
             }
+            if let Some(passing) = &state.passing {
+                let found = found.unwrap_or_default();
+                return Err(Error::WrongType {
+                    name: name.into(),
+                    found: format!("{found}, {passing}").into(),
+                    wanted: F::type_name(),
+                });
+            }
         }
         let bits = address.get() as *const ();
         assert_eq!(size_of::<F>(), size_of_val(&bits), "a function pointer");

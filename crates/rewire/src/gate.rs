@@ -155,7 +155,10 @@ pub(crate) fn open(core: &HeldEngine, library: LibraryId, name: &str) -> Result<
         // What only the host has, and no code has named, has no type.
         let id = id.ok_or_else(|| unfit("unknown"))?;
         let entry = ledger.entry(ledger.target(id).0);
-        let type_name = entry.type_name.clone().unwrap_or_else(|| "unknown".into());
+        let type_name = entry
+            .type_name()
+            .cloned()
+            .unwrap_or_else(|| "unknown".into());
         let described = entry
             .described()
             .filter(|_| entry.kind == EntryKind::Function);

@@ -55,7 +55,7 @@ mod sync;
 mod unit;
 mod workers;
 
-pub use change::{Change, Changed, Replaced, TypeChange};
+pub use change::{Change, Changed, Mismatch, Replaced, TypeChange};
 pub use code::{MachineCode, Pin};
 pub use demangle::demangle;
 pub use engine::Engine;

@@ -153,6 +153,6 @@ impl Core {
 
 /// The type of what a name stands for.
 fn type_of(ledger: &Ledger, id: EntryId) -> std::sync::Arc<str> {
-    let known = ledger.entry(id).type_name.clone();
+    let known = ledger.entry(id).type_name().cloned();
     known.unwrap_or_else(|| "unknown".into())
 }

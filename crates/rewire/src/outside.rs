@@ -152,7 +152,7 @@ impl Wanted {
             library: entry.library,
             name: entry.name.clone(),
             kind: entry.kind,
-            type_name: entry.type_name.clone(),
+            type_name: entry.type_name().cloned(),
             asks_host: ledger.asks_host(entry.library),
         }
     }

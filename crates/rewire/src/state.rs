@@ -18,6 +18,9 @@ pub struct FunctionState {
     pub name: Arc<str>,
     /// Its type, as IR writes it.
     pub type_name: Option<Arc<str>>,
+    /// How a function takes or gives a value where a function pointer of C says nothing of it:
+    /// `argument 1 byval(%pair)`.
+    pub passing: Option<Arc<str>>,
     /// Its linkage.
     pub linkage: rewire_llvm::Linkage,
     /// What kind of thing it is.
@@ -129,7 +132,7 @@ pub(crate) fn descriptor(core: &Core, library: LibraryId, name: &str) -> Option<
     let entry = ledger.entry(id);
     Some(Descriptor {
         name: entry.name.clone(),
-        type_name: entry.type_name.clone(),
+        type_name: entry.type_name().cloned(),
         linkage: entry.linkage,
         kind: entry.kind,
         unit: unit_of(&ledger, entry).map(|unit| unit.name.clone()),
@@ -163,7 +166,12 @@ pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<Function
     });
     Some(FunctionState {
         name: entry.name.clone(),
-        type_name: entry.type_name.clone(),
+        type_name: entry.type_name().cloned(),
+        passing: entry.described().and_then(|(unit, ordinal)| {
+            let globals = &ledger.unit(unit)?.index.globals;
+            let contract = &globals.get(ordinal.index())?.contract;
+            contract.unusual_passing().map(Arc::from)
+        }),
         linkage: entry.linkage,
         kind: entry.kind,
         unit: unit_of(&ledger, entry).map(|unit| unit.name.clone()),

@@ -4,15 +4,43 @@ use std::path::Path;
 
 use rewire::{Changed, Engine, Error, Library, TypeChange, UnitInfo};
 
+use super::lexer::quote;
 use super::trouble::Trouble;
 
 /// Adds what a module defines, or replaces what is defined already. Who uses a name of another type
-/// than before is compiled again.
+/// than before is compiled again. A variable has the value that was typed; to keep what it holds is for
+/// files that are loaded again.
 pub(crate) fn define(library: &Library, unit: &str, ir: &[u8]) -> Result<Changed, Error> {
     let mut change = library.change();
     change.define(unit, ir);
     change.on_type_change(TypeChange::Recompile);
+    change.reset_variables();
     change.commit()
+}
+
+/// What a person had better know of a change, each with what to do.
+pub(crate) fn warnings(changed: &Changed) -> Vec<(String, String)> {
+    let mismatches = changed.mismatches.iter().map(|one| {
+        let (user, name) = (quote(&one.user), quote(&one.name));
+        let (declared, defined) = (&one.declared, &one.defined);
+        let what = match declared == defined {
+            true => format!("{user} uses {name} as {declared}, whose types had other fields"),
+            false => format!("{user} uses {name} as {declared}, and it is {defined}"),
+        };
+        let help = format!("define {user} again: a call passes what the text of {user} says");
+        (what, help)
+    });
+    let pointers = changed.replaced.iter().flat_map(|one| {
+        let name = quote(&one.name);
+        one.pointers.iter().map(move |pointer| {
+            let pointer = quote(pointer);
+            (
+                format!("{pointer} may still hold the address of the former {name}"),
+                format!("define {pointer} again"),
+            )
+        })
+    });
+    mismatches.chain(pointers).collect()
 }
 
 /// Loads a file, in the place of its former version if there is one.
@@ -26,7 +54,13 @@ pub(crate) fn load(engine: &Engine, file: &str, ir: &[u8]) -> Result<Changed, Er
     change.on_type_change(TypeChange::Recompile);
     match change.commit() {
         // Names that others define: a new version of those, under another name.
-        Err(Error::Duplicate { .. }) => define(&engine.main(), file, ir),
+        Err(Error::Duplicate { .. }) => {
+            let main = engine.main();
+            let mut change = main.change();
+            change.define(file, ir);
+            change.on_type_change(TypeChange::Recompile);
+            change.commit()
+        }
         done => done,
     }
 }

@@ -60,7 +60,7 @@ impl Session {
         let began = Instant::now();
         let text = input.text.trim();
         let result = if text.starts_with(':') {
-            Command::parse(text).and_then(|command| self.obey(command))
+            Command::parse(text).and_then(|command| self.obey(command, input.line))
         } else {
             self.define(input).map(Some)
         };
@@ -94,6 +94,7 @@ impl Session {
         } else {
             self.commit(&prepared)?
         };
+        warn(&changed, input.line);
         let entities = &prepared.entities;
         let told = self.told(entities, &changed);
         self.context.remember(&self.library, &input.text, entities);
@@ -148,14 +149,14 @@ impl Session {
     }
 
     /// What a command says; `None` to leave.
-    fn obey(&mut self, command: Command) -> Result<Option<String>, Trouble> {
+    fn obey(&mut self, command: Command, line: usize) -> Result<Option<String>, Trouble> {
         Ok(Some(match command {
             Command::Quit => return Ok(None),
             Command::Help => command::help(),
             Command::Call { name, arguments } => {
                 self.calls.call(&self.context, &name, &arguments)?
             }
-            Command::Load(file) => self.load(Path::new(&file))?,
+            Command::Load(file) => self.load(Path::new(&file), line)?,
             Command::Unload(unit) => told_change(&change::unload(&self.engine, &unit)?),
             Command::Remove { name, force } => {
                 self.known(&name)?;
@@ -193,13 +194,14 @@ impl Session {
     }
 
     /// Loads a file, as `rewire run` does.
-    fn load(&mut self, path: &Path) -> Result<String, Trouble> {
+    fn load(&mut self, path: &Path, line: usize) -> Result<String, Trouble> {
         let mut library = |path: &Path| Ok(self.engine.load_library(&path.to_string_lossy())?);
         let shown = path.display();
         let Some(ir) = files::read(path, self.level, &mut library)? else {
             return Ok(format!("loaded {shown}"));
         };
         let changed = change::load(&self.engine, &path.to_string_lossy(), &ir)?;
+        warn(&changed, line);
         let counts = [
             (changed.added.len(), "defined"),
             (changed.replaced.len(), "replaced"),
@@ -279,6 +281,13 @@ fn told_change(changed: &Changed) -> String {
     let removed = removed.map(|it| format!("removed {}", shown(it)));
     let lines: Vec<String> = added.chain(replaced).chain(removed).collect();
     lines.join("\n")
+}
+
+/// Tells of what a change left behind.
+fn warn(changed: &Changed, line: usize) {
+    for (what, help) in change::warnings(changed) {
+        message::warning(&format!("line {line}: {what}"), &help);
+    }
 }
 
 /// Prints a result, and has it out before compiled code prints anything.

@@ -255,3 +255,26 @@ fn what_is_extracted_in_place_is_what_would_be_moved() {
         assert_eq!(done, PLAIN.len() - 1);
     }
 }
+
+#[test]
+fn variables_keep_their_alignment_whatever_is_done_with_them() {
+    // An optimiser would rather have aligned what is loaded as a vector.
+    let body = "%a = load <4 x i32>, ptr @v, align 4\n%b = add <4 x i32> %a, splat (i32 3)\n\
+                store <4 x i32> %b, ptr @v, align 4\n";
+    for linkage in ["internal", "weak", "linkonce_odr", "common", ""] {
+        let text = format!(
+            "@v = {linkage} global [5 x i32] zeroinitializer, align 4\n\
+             define void @f() {{\n{body}ret void\n}}"
+        );
+        for level in [Level::O0, Level::O1, Level::O2, Level::O3] {
+            let mut codegen = Codegen::new(level).unwrap();
+            let (mut module, root, states) = read(&text);
+            let mut extracted = module.extract(&[root], &states, true).unwrap();
+            codegen.optimise(&mut extracted).unwrap();
+            let linkable = linkable(codegen.emit(extracted).unwrap());
+            let mut sections = linkable.sections.iter();
+            let variable = sections.find(|one| one.0.contains('v')).unwrap();
+            assert_eq!(variable.1, 4, "{linkage} {level:?}: {variable:?}");
+        }
+    }
+}

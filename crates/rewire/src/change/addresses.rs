@@ -34,6 +34,7 @@ impl Work<'_> {
                 name: name.clone(),
                 generation: entry.generation.next(),
                 users: users_of(&ledger, id).len(),
+                pointers: Vec::new(),
             });
         } else {
             self.changed.added.push(name.clone());

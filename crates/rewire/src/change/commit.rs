@@ -18,7 +18,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
 use crate::ledger::{
-    Definition, EntryId, EntryKind, Former, Ledger, LibraryId, Planned, Standing, State,
+    Definition, EntryId, EntryKind, Former, Heritage, Ledger, LibraryId, Planned, Standing, State,
 };
 use crate::link::{self, Object, Origin, Purpose};
 use crate::process::{cxx, endings, sections};
@@ -47,6 +47,8 @@ pub(super) struct Work<'c> {
     pub(super) core: &'c Core,
     pub(super) library: LibraryId,
     pub(super) type_change: TypeChange,
+    /// Variables that are replaced begin anew.
+    pub(super) resets_variables: bool,
     pub(super) is_forced: bool,
     /// All objects are destroyed and made anew.
     renews_objects: bool,
@@ -69,6 +71,8 @@ pub(super) struct Work<'c> {
     /// That assembly, until it is linked.
     assemblies: Vec<Object>,
     pub(super) changed: Changed,
+    /// Functions that modules of this change take for something else than others do.
+    pub(super) retyped: FxHashSet<EntryId>,
     waited: Option<(Arc<str>, Instant)>,
     /// Its place among those that can be undone.
     number: Option<u64>,
@@ -88,6 +92,7 @@ pub(super) fn commit(
     }
     let mut work = Work::new(core, library);
     work.type_change = terms.type_change;
+    work.resets_variables = terms.resets_variables;
     work.is_forced = terms.is_forced;
     work.renews_objects = terms.renews_objects;
     let result = work.run(begun);
@@ -163,6 +168,7 @@ impl<'c> Work<'c> {
             core,
             library,
             type_change: TypeChange::default(),
+            resets_variables: false,
             is_forced: false,
             renews_objects: false,
             constructions: Vec::new(),
@@ -179,6 +185,7 @@ impl<'c> Work<'c> {
             assembled: FxHashMap::default(),
             assemblies: Vec::new(),
             changed: Changed::default(),
+            retyped: FxHashSet::default(),
             waited: None,
             number: None,
         }
@@ -204,6 +211,7 @@ impl<'c> Work<'c> {
             }
         }
         self.check_withdrawn()?;
+        self.find_mismatches();
         self.move_over()
     }
 
@@ -263,6 +271,7 @@ impl<'c> Work<'c> {
         let origin = former.as_deref().filter(|_| !matches!(how, How::Reload(_)));
         let origin = origin.map(|it| it.inherited.origin.unwrap_or(it.id));
         let unit = ledger.join(source, module, index, place, &matched, origin);
+        self.note_types(&ledger, &unit);
         let stays = match how {
             // Its assembly is in force as long as it is there.
             _ if unit.index.has_assembly => true,
@@ -300,8 +309,12 @@ impl<'c> Work<'c> {
                 continue;
             }
             if global.is_local() {
-                // A function of the former version: its address stays.
-                if matched.contains_key(&ordinal) && global.kind == GlobalKind::Function {
+                let is_former = matched.contains_key(&ordinal);
+                // The address of a function stays; a variable stays where it is, if that does.
+                if is_former
+                    && (global.kind == GlobalKind::Function
+                        || ledger.too_small(global, id).is_some())
+                {
                     self.replace(&mut ledger, &unit, ordinal, id, &contracts)?;
                 }
             } else if matches!(how, How::Add { .. }) && !self.going.contains(&id) {
@@ -556,8 +569,8 @@ impl<'c> Work<'c> {
             || self.joined.iter().any(brings)
     }
 
-    /// The functions whose former bodies were called: their new bodies are there before the names
-    /// move. All others are compiled when they are called.
+    /// The functions whose former bodies were called, and the variables whose values move: what is new
+    /// of them is there before the names move. All others are compiled when they are called.
     fn roots(&self) -> Vec<(Arc<Unit>, Vec<Ordinal>)> {
         let ledger = self.core.ledger();
         let mut roots: FxHashMap<UnitKey, Vec<Ordinal>> = FxHashMap::default();
@@ -569,7 +582,9 @@ impl<'c> Work<'c> {
                 unit.index.globals[target.ordinal.index()].kind == GlobalKind::Function
             });
             let was_called = matches!(entry.state, State::Present(_));
-            if is_function && was_called && entry.kind == EntryKind::Function {
+            let is_body = is_function && was_called && entry.kind == EntryKind::Function;
+            // A value is moved when the names are.
+            if is_body || target.memory == Heritage::Value {
                 roots.entry(target.unit).or_default().push(target.ordinal);
             }
         }

@@ -72,7 +72,10 @@ impl Variables<'_> {
         );
         let lives = is_variable
             && entry.is_present()
-            && entry.type_name.as_ref() == Some(&global.type_name)
+            && entry
+                .value_type
+                .as_ref()
+                .is_some_and(|it| it.id == global.type_id)
             && !self.renewed.contains(&id);
         lives.then_some(id)
     }

@@ -5,9 +5,10 @@
 //! a constant by its value; a function by its name and type.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use rewire_llvm::{Global, GlobalKind, LlvmError, Module, ModuleIndex, Ordinal, Visibility, names};
+use rewire_llvm::{
+    Global, GlobalKind, LlvmError, Module, ModuleIndex, Ordinal, TypeId, Visibility, names,
+};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::ledger::EntryId;
@@ -20,7 +21,7 @@ pub(super) type Matched = FxHashMap<Ordinal, EntryId>;
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Likeness {
     name: Box<str>,
-    type_name: Arc<str>,
+    type_id: TypeId,
     what: What,
 }
 
@@ -72,7 +73,7 @@ fn likeness(
     };
     Some(Likeness {
         name: name.into(),
-        type_name: global.type_name.clone(),
+        type_id: global.type_id,
         what,
     })
 }

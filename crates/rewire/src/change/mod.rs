@@ -11,8 +11,10 @@ mod addresses;
 mod commit;
 mod construction;
 mod finishing;
+mod heritage;
 mod join;
 mod matching;
+mod mismatch;
 mod plan;
 mod removing;
 mod undo;
@@ -24,6 +26,7 @@ use rewire_llvm::Source;
 use rewire_memory::ExecAddr;
 use rewire_memory::scan::Caller;
 
+pub use mismatch::Mismatch;
 pub(crate) use undo::{History, undo};
 
 use crate::core::Core;
@@ -58,6 +61,9 @@ pub struct Replaced {
     pub generation: Generation,
     /// How many definitions use the name.
     pub users: usize,
+    /// Of a variable that has other memory now: the variables whose initial values have the address
+    /// of its former memory. Nobody changed what they hold.
+    pub pointers: Vec<Arc<str>>,
 }
 
 /// What a change did.
@@ -72,6 +78,9 @@ pub struct Changed {
     pub removed: Vec<Arc<str>>,
     /// The units that came, one for each module, in the order of the steps.
     pub units: Vec<UnitId>,
+    /// Functions whose IR takes others for something else than they are now. Calls from them pass
+    /// values as their own IR says.
+    pub mismatches: Vec<Mismatch>,
 }
 
 impl fmt::Display for Replaced {
@@ -80,6 +89,7 @@ impl fmt::Display for Replaced {
             name,
             generation,
             users,
+            ..
         } = self;
         let plural = if *users == 1 { "" } else { "s" };
         write!(
@@ -158,6 +168,7 @@ struct Terms {
     /// What is wrong with a module that isn't among the steps because of it.
     refused: Option<Error>,
     type_change: TypeChange,
+    resets_variables: bool,
     is_forced: bool,
     renews_objects: bool,
 }
@@ -293,6 +304,29 @@ impl Change {
     /// says otherwise.
     pub fn on_type_change(&mut self, policy: TypeChange) -> &mut Self {
         self.terms.type_change = policy;
+        self
+    }
+
+    /// Has variables that are replaced begin anew with their new initial values, in memory of their own,
+    /// where they would keep what they hold.
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// let engine = Engine::new(Options::default())?;
+    /// let unit = b"@n = global i32 1 define i32 @get() { %v = load i32, ptr @n ret i32 %v }";
+    /// engine.add_ir("a.ll", unit)?;
+    /// let get = unsafe { engine.main().function::<extern "C" fn() -> i32>("get")? };
+    /// assert_eq!(get(), 1);
+    /// let mut change = engine.main().change();
+    /// change.define("b.ll", b"@n = global i32 2").commit()?;
+    /// assert_eq!(get(), 1);
+    /// let mut change = engine.main().change();
+    /// change.define("c.ll", b"@n = global i32 3").reset_variables().commit()?;
+    /// assert_eq!(get(), 3);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    pub fn reset_variables(&mut self) -> &mut Self {
+        self.terms.resets_variables = true;
         self
     }
 

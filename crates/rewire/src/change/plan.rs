@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
+use rewire_llvm::{GlobalKind, Linkage, Ordinal};
 use rustc_hash::FxHashSet;
 
 use super::addresses::check_host;
 use super::commit::Work;
 use super::join::Contracts;
-use super::{Replaced, TypeChange};
+use super::{Replaced, TypeChange, heritage};
 use crate::error::Error;
-use crate::ledger::{Definition, Entry, EntryId, EntryKind, Ledger, Standing, Target, UseAspect};
+use crate::ledger::{
+    Definition, Entry, EntryId, EntryKind, Heritage, Ledger, Standing, Target, UseAspect,
+};
 use crate::unit::Unit;
 
 impl Work<'_> {
@@ -27,7 +29,7 @@ impl Work<'_> {
         if ledger.define_new(unit, ordinal, id) {
             self.new.push(id);
         } else {
-            self.plan(ledger, unit, ordinal, id, false);
+            self.plan(ledger, unit, ordinal, id, Heritage::Nothing);
         }
     }
 
@@ -84,7 +86,7 @@ impl Work<'_> {
                 let elected = entry.elected.map(|(unit, _)| unit);
                 let is_other = elected.is_some() && elected != former.map(|former| former.id);
                 if is_copy && (here.is_some() || is_other && !self.going.contains(&id)) {
-                    return Ok(());
+                    return ledger.check_room(id, &unit.name, global);
                 }
                 match here {
                     Some(first) => Err(Error::Duplicate {
@@ -132,16 +134,28 @@ impl Work<'_> {
                 ),
             });
         }
-        if let Some(reason) = other_storage(ledger, global, id) {
+        if let Some(reason) = heritage::other_storage(ledger, global, id) {
             return Err(Error::Replace {
                 name: global.name.clone(),
                 reason: reason.to_owned(),
             });
         }
         let misfit = misfit(ledger, unit, ordinal, id, contracts);
+        let has_heritage = misfit.is_none()
+            && heritage::takes_over(ledger, global, id)
+            && !self.resets_variables
+            && !self.renewed.contains(&id);
+        let too_small = match has_heritage {
+            true => ledger.too_small(global, id),
+            false => None,
+        };
+        let memory = match (has_heritage, &too_small) {
+            (false, _) => Heritage::Nothing,
+            (true, None) => Heritage::Memory,
+            (true, Some(_)) => heritage::moved(ledger, id),
+        };
         let users = users_of(ledger, id);
-        let is_same = misfit.is_none();
-        if let Some(reason) = misfit {
+        if let Some(reason) = misfit.or(too_small) {
             match self.type_change {
                 TypeChange::Refuse => {
                     return Err(Error::Contract {
@@ -155,29 +169,17 @@ impl Work<'_> {
             }
         }
         let entry = ledger.entry(id);
-        let is_variable = |kind: &GlobalKind| {
-            matches!(
-                kind,
-                GlobalKind::Variable {
-                    constant: false,
-                    ..
-                }
-            )
-        };
-        let was_variable = entry.elected.is_some_and(|(unit, ordinal)| {
-            ledger
-                .unit(unit)
-                .is_some_and(|unit| is_variable(&unit.index.globals[ordinal.index()].kind))
-        });
-        let is_same = is_same && !self.renewed.contains(&id);
-        let keeps = is_same && was_variable && is_variable(&global.kind) && entry.is_present();
         self.changed.replaced.push(Replaced {
             name: entry.label().into(),
             generation: entry.generation.next(),
             users: users.len(),
+            pointers: match memory {
+                Heritage::Memory => Vec::new(),
+                _ => heritage::pointers_to(ledger, id),
+            },
         });
-        self.plan(ledger, unit, ordinal, id, keeps);
-        if !keeps {
+        self.plan(ledger, unit, ordinal, id, memory);
+        if memory != Heritage::Memory {
             self.drop_copies(ledger, id)?;
         }
         Ok(())
@@ -189,19 +191,19 @@ impl Work<'_> {
         unit: &Arc<Unit>,
         ordinal: Ordinal,
         id: EntryId,
-        keeps_memory: bool,
+        memory: Heritage,
     ) {
         let target = Target {
             unit: unit.id,
             ordinal,
-            keeps_memory,
+            memory,
         };
         self.planned.set(id, target);
         unit.set_state(
             ordinal,
             rewire_llvm::GlobalState {
                 elected: true,
-                placed: keeps_memory && ledger.entry(id).is_present(),
+                placed: target.keeps_memory() && ledger.entry(id).is_present(),
             },
         );
     }
@@ -239,7 +241,7 @@ impl Work<'_> {
                 let is_constant = matches!(kind, GlobalKind::Variable { constant: true, .. });
                 if is_constant && !self.planned.targets.contains_key(&user) {
                     let unit = unit.clone();
-                    self.plan(ledger, &unit, ordinal, user, false);
+                    self.plan(ledger, &unit, ordinal, user, Heritage::Nothing);
                     waiting.push(user);
                 }
             }
@@ -279,20 +281,6 @@ fn has_own_place(entry: &Entry) -> bool {
     entry.is_present() && (entry.is_fixed() || is_host)
 }
 
-/// Code is made either for a variable of each thread's or for one of all, whatever its type.
-fn other_storage(ledger: &Ledger, global: &Global, id: EntryId) -> Option<&'static str> {
-    let GlobalKind::Variable { thread_local, .. } = global.kind else {
-        return None;
-    };
-    match (ledger.entry(id).kind, thread_local) {
-        (EntryKind::ThreadLocal, false) => {
-            Some("each thread has its own, and the new one is shared")
-        }
-        (EntryKind::Data, true) => Some("it is shared, and of the new one each thread has its own"),
-        _ => None,
-    }
-}
-
 /// Why a new definition doesn't fit those who use the old one.
 fn misfit(
     ledger: &Ledger,
@@ -303,12 +291,19 @@ fn misfit(
 ) -> Option<String> {
     let global = &unit.index.globals[ordinal.index()];
     let entry = ledger.entry(id);
-    let known = entry.type_name.clone().unwrap_or_default();
-    if known != global.type_name {
-        return Some(format!(
-            "its type is {known}, and the new one's {}",
-            global.type_name
-        ));
+    if let Some(known) = entry.value_type.as_ref()
+        && known.id != global.type_id
+    {
+        return Some(match known.name == global.type_name {
+            true => format!(
+                "both are of a type {}, which has other fields now",
+                known.name
+            ),
+            false => format!(
+                "its type is {}, and the new one's {}",
+                known.name, global.type_name
+            ),
+        });
     }
     let (former, ordinal_there) = entry.elected?;
     let former = &ledger.unit(former)?.index.globals[ordinal_there.index()];

@@ -132,6 +132,7 @@ impl Work<'_> {
             name: entry.label().into(),
             generation: entry.generation.next(),
             users: users_of(ledger, id).len(),
+            pointers: Vec::new(),
         });
         self.drop_copies(ledger, id)
     }
@@ -226,7 +227,7 @@ impl Work<'_> {
     }
 
     /// Whether an entry will stand for this definition.
-    fn will_stand(&self, id: EntryId, unit: &Unit, ordinal: Ordinal) -> bool {
+    pub(super) fn will_stand(&self, id: EntryId, unit: &Unit, ordinal: Ordinal) -> bool {
         match self.planned.targets.get(&id) {
             Some(target) => (target.unit, target.ordinal) == (unit.id, ordinal),
             None => {

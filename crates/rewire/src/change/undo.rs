@@ -13,7 +13,7 @@ use super::commit::Work;
 use super::removing::names_of;
 use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, Former, Ledger, Planned, Standing};
+use crate::ledger::{Definition, EntryId, Former, Heritage, Ledger, Planned, Standing};
 use crate::process::endings;
 use crate::sync::lock;
 use crate::unit::UnitKey;
@@ -290,7 +290,11 @@ impl Work<'_> {
         let keeps_memory = ledger.restore_memory(former);
         self.note_back(ledger, former.entry);
         if let Some(unit) = ledger.unit(unit) {
-            self.plan(ledger, unit, ordinal, former.entry, keeps_memory);
+            let memory = match keeps_memory {
+                true => Heritage::Memory,
+                false => Heritage::Nothing,
+            };
+            self.plan(ledger, unit, ordinal, former.entry, memory);
         }
         Ok(())
     }
@@ -311,6 +315,7 @@ impl Work<'_> {
             name,
             generation: entry.generation.next(),
             users: super::plan::users_of(ledger, id).len(),
+            pointers: Vec::new(),
         });
     }
 }

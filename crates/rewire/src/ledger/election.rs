@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use rewire_llvm::{Global, GlobalKind, GlobalState, Linkage, Module, ModuleIndex, Ordinal, Source};
 
-use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, State, ThreadKey};
+use super::{
+    Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, State, ThreadKey, ValueType,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::Error;
@@ -180,6 +182,17 @@ impl Ledger {
                     name: global.name.clone(),
                 });
             }
+            let is_copy = matches!(
+                global.linkage,
+                Linkage::Weak | Linkage::LinkOnce | Linkage::Common
+            );
+            if is_copy
+                && global.is_definition
+                && matches!(global.kind, GlobalKind::Variable { .. })
+                && let Some(known) = self.find(library, &global.name)
+            {
+                self.check_room(known, unit, global)?;
+            }
             let is_strong = global.is_definition
                 && global.linkage != Linkage::Local
                 && global.kind != GlobalKind::Intrinsic
@@ -229,8 +242,8 @@ impl Ledger {
     /// A declaration says what a name is as long as nothing better does.
     pub(super) fn describe(&mut self, entry: EntryId, global: &Global) {
         let known = self.entry_mut(entry);
-        if known.type_name.is_none() {
-            known.type_name = Some(global.type_name.clone());
+        if known.value_type.is_none() {
+            known.value_type = Some(ValueType::of(global));
             known.linkage = global.linkage;
         }
         if known.kind == EntryKind::Unknown {
@@ -285,7 +298,7 @@ impl Ledger {
         let entry = self.entry_mut(id);
         entry.definition = definition;
         entry.generation = entry.generation.next();
-        entry.type_name = Some(global.type_name.clone());
+        entry.value_type = Some(ValueType::of(global));
         entry.linkage = global.linkage;
         entry.visibility = global.visibility;
         entry.size = size_of(global);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rewire_llvm::{Linkage, Ordinal, Visibility};
+use rewire_llvm::{Global, Linkage, Ordinal, TypeId, Visibility};
 use rewire_memory::{ExecAddr, SlotId};
 
 use slotmap::new_key_type;
@@ -138,8 +138,8 @@ pub(crate) struct Entry {
     pub(crate) library: LibraryId,
     /// As the linker sees it; empty for unnamed locals.
     pub(crate) name: Arc<str>,
-    /// Its type as IR writes it, once something has said so.
-    pub(crate) type_name: Option<Arc<str>>,
+    /// Its type, once something has said so.
+    pub(crate) value_type: Option<ValueType>,
     /// Of the elected definition, else of a declaration.
     pub(crate) linkage: Linkage,
     /// Of the elected definition.
@@ -184,12 +184,30 @@ pub(crate) struct Entry {
     pub(crate) size: u64,
 }
 
+/// The type of what a name stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct ValueType {
+    /// As IR writes it, for people.
+    pub(crate) name: Arc<str>,
+    /// What tells it from others.
+    pub(crate) id: TypeId,
+}
+
+impl ValueType {
+    pub(crate) fn of(global: &Global) -> Self {
+        Self {
+            name: global.type_name.clone(),
+            id: global.type_id,
+        }
+    }
+}
+
 impl Entry {
     pub(crate) fn new(library: LibraryId, name: Arc<str>) -> Self {
         Self {
             library,
             name,
-            type_name: None,
+            value_type: None,
             linkage: Linkage::External,
             visibility: Visibility::Default,
             kind: EntryKind::Unknown,
@@ -214,6 +232,11 @@ impl Entry {
             is_removed: false,
             size: 0,
         }
+    }
+
+    /// Its type as IR writes it.
+    pub(crate) fn type_name(&self) -> Option<&Arc<str>> {
+        self.value_type.as_ref().map(|it| &it.name)
     }
 
     pub(crate) fn is_present(&self) -> bool {

@@ -48,7 +48,10 @@ impl Ledger {
             (Definition::Assembly(unit), _) => Some(Given::Assembly(unit)),
             _ => None,
         };
-        let leaves = planned.targets.get(&id).is_none_or(|one| !one.keeps_memory);
+        let leaves = planned
+            .targets
+            .get(&id)
+            .is_none_or(|one| !one.keeps_memory());
         let has_heir = !entry.alternatives.is_empty() && !planned.targets.contains_key(&id);
         let is_data = entry.is_fixed();
         let mut memory = None;

@@ -26,6 +26,11 @@ impl Entry {
         self.elected
             .or_else(|| first.map(|one| (one.unit, one.ordinal)))
     }
+
+    /// The globals of units that define or declare it.
+    pub(crate) fn mentioned(&self) -> impl Iterator<Item = (UnitKey, Ordinal)> {
+        self.mentions.iter().map(|one| (one.unit, one.ordinal))
+    }
 }
 
 impl Ledger {

@@ -11,6 +11,7 @@
 
 mod borrowing;
 mod coroutines;
+mod demand;
 mod election;
 mod entry;
 mod gated;
@@ -38,14 +39,14 @@ use rustc_hash::FxBuildHasher;
 use slotmap::SlotMap;
 
 pub(crate) use coroutines::{BLOCK_COUNTS, FrameCounts, NOOP_FRAME};
-pub(crate) use entry::{Definition, Entry, EntryId, State, ThreadKey};
+pub(crate) use entry::{Definition, Entry, EntryId, State, ThreadKey, ValueType};
 pub use entry::{EntryKind, Generation};
 pub(crate) use gated::Passage;
 pub(crate) use history::{Former, Given};
 pub(crate) use leaving::{Freed, Piece, Retired};
 pub use names::LibraryId;
 pub(crate) use placed::{Block, Defined, Memory};
-pub(crate) use replacing::{Planned, Target};
+pub(crate) use replacing::{Heritage, Planned, Target};
 pub(crate) use units::Standing;
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
 
 use super::election::{is_local, kind_of, size_of};
-use super::{Definition, Entry, EntryId, EntryKind, Ledger};
+use super::{Definition, Entry, EntryId, EntryKind, Ledger, ValueType};
 use crate::unit::{Unit, UnitKey};
 
 impl Ledger {
@@ -62,7 +62,7 @@ impl Ledger {
         let own = ordinal.own_copy();
         let mut entry = Entry::new(unit.library, global.name.clone());
         entry.kind = kind_of(global);
-        entry.type_name = Some(global.type_name.clone());
+        entry.value_type = Some(ValueType::of(global));
         entry.linkage = Linkage::Local;
         entry.size = size_of(global);
         entry.elected = Some((unit.id, own));

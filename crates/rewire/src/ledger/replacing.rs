@@ -24,8 +24,26 @@ use crate::unit::UnitKey;
 pub(crate) struct Target {
     pub(crate) unit: UnitKey,
     pub(crate) ordinal: Ordinal,
-    /// The variable stays where it is, with its value.
-    pub(crate) keeps_memory: bool,
+    /// What becomes of the memory of a variable that the name stood for.
+    pub(crate) memory: Heritage,
+}
+
+/// What a variable's new definition gets of the former one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heritage {
+    /// Nothing: it has memory of its own, with its initial value.
+    Nothing,
+    /// The value, in memory of its own.
+    Value,
+    /// The memory, and so the value.
+    Memory,
+}
+
+impl Target {
+    /// Whether the variable stays where it is.
+    pub(crate) fn keeps_memory(&self) -> bool {
+        self.memory == Heritage::Memory
+    }
 }
 
 /// What names will stand for, once a change is committed.
@@ -231,13 +249,13 @@ impl Ledger {
             let entry = self.entry(id);
             (entry.state.clone(), entry.placed)
         };
-        if !target.keeps_memory {
+        if !target.keeps_memory() {
             self.set_aside(id);
             self.set_dead(id);
         }
         let before = self.set_in_force(&unit, target.ordinal, id);
         self.entry_mut(id).is_ahead = false;
-        if target.keeps_memory {
+        if target.keeps_memory() {
             let entry = self.entry_mut(id);
             entry.placed = placed;
             self.set_present(id, state);

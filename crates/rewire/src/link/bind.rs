@@ -11,7 +11,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::gather::is_defined;
 use super::resolve::{Meaning, Parsed, is_owner};
-use super::{Origin, Staged, absolute};
+use super::{Object, Origin, Staged, absolute};
 use crate::core::Core;
 use crate::error::Error;
 use crate::ledger::{Definition as Defined, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
@@ -103,6 +103,22 @@ impl<'c> Binder<'c> {
         }
     }
 
+    /// Gives each variable of the batch what all who define or declare it ask for.
+    pub(crate) fn make_room(&self, ledger: &Ledger, batch: &mut [Parsed<'_>]) {
+        // The pieces of a named section lie side by side as their objects have them.
+        let is_alone = |one: &Object| one.origin == Origin::Ir && one.section.is_none();
+        for parsed in batch.iter_mut().filter(|one| is_alone(one.object)) {
+            let owned: SmallVec<[(SymbolId, EntryId); 4]> = parsed.owned().collect();
+            for (symbol, entry) in owned {
+                if ledger.entry(entry).kind == EntryKind::Function {
+                    continue;
+                }
+                let demand = ledger.demand(entry, self.planned);
+                parsed.graph.make_room(symbol, demand.size, demand.align);
+            }
+        }
+    }
+
     fn owner(&self, batch: &[Parsed<'_>], entry: EntryId) -> Option<(usize, SymbolId)> {
         let owners = self.owners.get_or_init(|| {
             let all = batch.iter().enumerate().flat_map(|(place, parsed)| {
@@ -115,7 +131,7 @@ impl<'c> Binder<'c> {
 
     fn is_wanted(&self, ledger: &Ledger, entry: EntryId) -> bool {
         match self.planned.and_then(|planned| planned.targets.get(&entry)) {
-            Some(target) => !target.keeps_memory,
+            Some(target) => !target.keeps_memory(),
             None => {
                 !ledger.entry(entry).is_present()
                     || self

@@ -65,7 +65,7 @@ impl Needs {
     fn add(&mut self, ledger: &Ledger, planned: Option<&Planned>, id: EntryId, by: UnitKey) {
         let entry = ledger.entry(id);
         let target = planned.and_then(|planned| planned.targets.get(&id));
-        if entry.is_present() && target.is_none_or(|target| target.keeps_memory) {
+        if entry.is_present() && target.is_none_or(|target| target.keeps_memory()) {
             return;
         }
         let definition = target.map(|target| Definition::Ir(target.unit, target.ordinal));

@@ -256,6 +256,7 @@ fn stage<'m>(
 ) -> Result<Vec<Staged<'m>>, Error> {
     let mut binder = Binder::new(core, absent, purpose.planned());
     binder.find_owners(ledger, batch);
+    binder.make_room(ledger, batch);
     let batch = &*batch;
     let mut staged = Undo(Vec::with_capacity(batch.len()));
     for (place, parsed) in batch.iter().enumerate() {

@@ -12,8 +12,8 @@ use super::resolve::{self, Parsed};
 use super::{ArrayPiece, Linked, Origin, Purpose, Staged, is_identifier};
 use crate::core::Core;
 use crate::ledger::{
-    BLOCK_COUNTS, Block, BlockId, Defined, EntryId, FrameCounts, Ledger, Memory, State, Use,
-    UseAspect,
+    BLOCK_COUNTS, Block, BlockId, Defined, EntryId, FrameCounts, Heritage, Ledger, Memory, Planned,
+    State, Use, UseAspect,
 };
 use crate::observe::LinkRecord;
 use crate::process::thread_local;
@@ -42,6 +42,9 @@ pub(crate) fn publish(
         if !one.image.frames.is_empty() {
             one.unwind = Some(core.unwind.register(&one.image.frames));
         }
+    }
+    if let Some(planned) = purpose.planned() {
+        move_values(&ledger, planned, &staged);
     }
     for definition in staged.iter().flat_map(|one| &one.definitions) {
         store_slot(core, &mut ledger, definition, purpose);
@@ -74,6 +77,32 @@ pub(crate) fn publish(
     timer.stop();
     notes.tell(core, linked.defined.len());
     linked
+}
+
+/// Gives variables that get other memory the values that they have. What a thread that is still in
+/// former code writes to the former memory from here on is lost.
+fn move_values(ledger: &Ledger, planned: &Planned, staged: &[Staged<'_>]) {
+    for definition in staged.iter().flat_map(|one| &one.definitions) {
+        let target = planned.targets.get(&definition.entry);
+        if target.is_none_or(|target| target.memory != Heritage::Value)
+            || definition.kind != DefinitionKind::Fixed
+        {
+            continue;
+        }
+        let State::Present(former) = ledger.entry(definition.entry).state else {
+            continue;
+        };
+        let size = ledger.entry(definition.entry).size.min(definition.size);
+        // SAFETY: the former memory is the variable's until its name has moved over, and the new
+        // memory is nobody else's yet; both have as many bytes, and are writable.
+        unsafe {
+            std::ptr::copy(
+                former.get() as *const u8,
+                definition.start.get() as *mut u8,
+                size as usize,
+            );
+        }
+    }
 }
 
 /// Has calls go to a body: at once, or when the function is first called.

@@ -53,7 +53,10 @@ pub(crate) fn find(core: &Core, name: &str) -> Result<Main, Error> {
     if !is_defined || entry.definition == crate::ledger::Definition::None {
         return Err(unknown());
     }
-    let found: Arc<str> = entry.type_name.clone().unwrap_or_else(|| "unknown".into());
+    let found: Arc<str> = entry
+        .type_name()
+        .cloned()
+        .unwrap_or_else(|| "unknown".into());
     let signature = match (entry.kind, Signature::parse(&found)) {
         (EntryKind::Function, Some(signature)) => signature,
         _ => {

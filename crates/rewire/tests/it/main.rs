@@ -36,7 +36,9 @@ mod threads;
 mod together;
 #[cfg(rewire_tsan)]
 mod tsan;
+mod types;
 mod undoing;
 mod users_in_force;
+mod variables;
 #[cfg(feature = "inkwell")]
 mod verifying;

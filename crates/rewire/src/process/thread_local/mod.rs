@@ -22,7 +22,7 @@ use rewire_memory::entry;
 use rewire_memory::mask::SignalsBlocked;
 
 use modules::{Number, OURS};
-pub(crate) use modules::{forget_module, set_image};
+pub(crate) use modules::{forget_module, is_aligned, set_image};
 
 /// A number for a module whose image will follow.
 pub(crate) fn new_module() -> u64 {

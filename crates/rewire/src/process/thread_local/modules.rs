@@ -162,6 +162,15 @@ pub(super) fn image<'a>(number: Number) -> Option<&'a Image> {
     unsafe { place.image.load(Ordering::Acquire).as_ref() }
 }
 
+/// Whether a variable of a module that isn't forgotten is aligned so in each thread's block. The
+/// loader's are where they are.
+pub(crate) fn is_aligned(module: u64, offset: u64, align: u64) -> bool {
+    let image = (module & OURS != 0).then(|| image(Number::of(module)));
+    image
+        .flatten()
+        .is_none_or(|image| image.align as u64 >= align && offset.is_multiple_of(align.max(1)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

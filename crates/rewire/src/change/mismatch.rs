@@ -1,0 +1,139 @@
+//! Functions whose IR takes another function for one of another type than it has.
+//!
+//! Who calls a function says in its own IR how, and a change of the function's type doesn't change
+//! that. A linker doesn't look at types, and C programs declare functions in other ways than they
+//! define them; so this is told, and nothing is refused.
+
+use std::sync::Arc;
+
+use rewire_llvm::{Global, GlobalKind, Ordinal};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::commit::Work;
+use crate::ledger::{EntryId, Ledger};
+use crate::unit::Unit;
+
+/// A function that takes another one for one of another type.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Mismatch {
+    /// The one whose IR names the other.
+    pub user: Arc<str>,
+    /// The other one.
+    pub name: Arc<str>,
+    /// The type that the user's IR declares.
+    pub declared: Arc<str>,
+    /// The type that it has. The two may have one name: structs of one name can have other fields.
+    pub defined: Arc<str>,
+}
+
+fn is_function(global: &Global) -> bool {
+    global.kind == GlobalKind::Function && !global.is_local()
+}
+
+/// Whether who calls a function by one declaration passes values as another one takes them. A list
+/// of parameters that says nothing fits any (C before C23).
+fn are_alike(one: &Global, other: &Global) -> bool {
+    let says_nothing = |global: &Global| global.type_name.ends_with(" (...)");
+    says_nothing(one)
+        || says_nothing(other)
+        || one.type_id == other.type_id && one.contract.passes_as(&other.contract)
+}
+
+impl Work<'_> {
+    /// Notes the functions that a unit which has joined takes for something else than the ledger does:
+    /// what was known of them so far, be it a definition or a declaration.
+    pub(super) fn note_types(&mut self, ledger: &Ledger, unit: &Unit) {
+        let functions = unit.index.numbered().filter(|(_, one)| is_function(one));
+        for (ordinal, global) in functions {
+            let Some(id) = unit.entry(ordinal) else {
+                continue;
+            };
+            let known = ledger.entry(id).described().filter(|one| one.0 != unit.id);
+            let known = known.and_then(|(unit, ordinal)| {
+                let unit = ledger.unit(unit)?;
+                unit.index.globals.get(ordinal.index())
+            });
+            if known.is_some_and(|known| is_function(known) && !are_alike(known, global)) {
+                self.retyped.insert(id);
+            }
+        }
+    }
+
+    /// Finds the users of those functions that are, once the change is made, of another type than the
+    /// user's IR says. Reads the bodies of the units that say so.
+    pub(super) fn find_mismatches(&mut self) {
+        if self.retyped.is_empty() {
+            return;
+        }
+        let (units, defined) = {
+            let ledger = self.core.ledger();
+            let mut units = ledger.units_that_mention(&self.retyped);
+            units.extend(self.joined.iter().map(|(unit, _)| unit.clone()));
+            units.retain(|unit| !self.planned.leaving.contains(&unit.id));
+            (units, self.definitions(&ledger))
+        };
+        for unit in units {
+            let mut wrong: FxHashMap<Ordinal, &Global> = FxHashMap::default();
+            for (ordinal, global) in unit.index.numbered() {
+                let found = unit.entry(ordinal).and_then(|id| defined.get(&id));
+                if let Some(found) = found
+                    && is_function(global)
+                    && !are_alike(found, global)
+                {
+                    wrong.insert(ordinal, found);
+                }
+            }
+            if !wrong.is_empty() {
+                self.find_users(&unit, &wrong);
+            }
+        }
+        self.changed.mismatches.sort_unstable();
+        self.changed.mismatches.dedup();
+    }
+
+    /// The functions in question, as they will be defined.
+    fn definitions(&self, ledger: &Ledger) -> FxHashMap<EntryId, Global> {
+        let defined = self.retyped.iter().filter_map(|id| {
+            let target = self.planned.targets.get(id);
+            let target = target.map(|target| (target.unit, target.ordinal));
+            let elected = ledger.entry(*id).elected;
+            let (unit, ordinal) = target.or(elected)?;
+            let global = ledger.unit(unit)?.index.globals.get(ordinal.index())?;
+            is_function(global).then(|| (*id, global.clone()))
+        });
+        defined.collect()
+    }
+
+    fn find_users(&mut self, unit: &Arc<Unit>, wrong: &FxHashMap<Ordinal, &Global>) {
+        let guard = self.core.guard_reading(&unit.name);
+        // A body that can't be read is for its own call to tell of.
+        let Ok(module) = unit.whole_module() else {
+            return;
+        };
+        drop(guard);
+        let users: FxHashSet<Ordinal> = unit
+            .index
+            .numbered()
+            .filter(|(_, global)| global.is_definition && global.kind == GlobalKind::Function)
+            .map(|(ordinal, _)| ordinal)
+            .filter(|ordinal| {
+                let user = unit.entry(*ordinal);
+                user.is_some_and(|user| self.will_stand(user, unit, *ordinal))
+            })
+            .collect();
+        for user in users {
+            for used in module.contents(user).uses {
+                if let Some(found) = wrong.get(&used.target) {
+                    let globals = &unit.index.globals;
+                    self.changed.mismatches.push(Mismatch {
+                        user: globals[user.index()].name.clone(),
+                        name: found.name.clone(),
+                        declared: globals[used.target.index()].type_name.clone(),
+                        defined: found.type_name.clone(),
+                    });
+                }
+            }
+        }
+    }
+}
