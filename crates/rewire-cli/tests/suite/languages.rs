@@ -151,5 +151,8 @@ fn nothing_is_exported(_: &Folder) -> Result<(), String> {
             .arg(program),
     )?;
     expect_code(&outcome, &[0])?;
-    expect_stdout(&outcome, "_Unwind_Find_FDE\nsigaction\nsignal\n")
+    expect_stdout(
+        &outcome,
+        "_Unwind_Find_FDE\n__sysv_signal\nbsd_signal\nsigaction\nsigignore\nsiginterrupt\nsignal\nsigset\nssignal\nsysv_signal\n",
+    )
 }
