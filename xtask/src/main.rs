@@ -50,7 +50,7 @@ enum Task {
     Loom,
     /// Build the engine with ThreadSanitizer, and call, replace, remove and add from eleven threads; fail on anything that it reports.
     Tsan(tsan::Options),
-    /// Run random C programs of csmith in every mode, and with functions replaced while they run, against native builds.
+    /// Run random C programs of csmith in every mode, also while their functions are replaced.
     Csmith(csmith::Options),
     /// Measure Rewire beside lli and native; print tables and write benches/RESULTS.md.
     Bench(bench::Options),

@@ -2,8 +2,9 @@
 //!
 //! A constructor of the new version mustn't run again for what already lives. What a constructor
 //! consists of, and which variables each part initialises, is read off its body
-//! (`rewire_llvm::Module::initialisers`). A part is run if its variables are new, and isn't if they live. Where
-//! one part initialises both, because the optimiser has merged them, they can't be told apart: then
+//! (`rewire_llvm::Module::initialisers`). A part is run if its variables are new, and isn't if they
+//! live. Where one part initialises both, because the optimiser has merged them, they can't be
+//! told apart: then
 //! all of them are made anew, in memory of their own, and the former ones stay with the code that
 //! uses them, to be destroyed with it. The same holds for a variable and the flag that says whether
 //! it is initialised (static variables of functions, `inline` variables), and for all that a thread

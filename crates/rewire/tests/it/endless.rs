@@ -1,5 +1,6 @@
-//! What may go on for ever needs no more memory, mappings or descriptors in the end than soon after its
-//! beginning, but for the addresses that were given out. Each is run in a process of its own, because memory is counted for all of it.
+//! What may go on for ever needs no more memory, mappings or descriptors in the end than soon after
+//! its beginning, but for the addresses that were given out. Each is run in a process of its own,
+//! because memory is counted for all of it.
 //!
 //! `cargo test -p rewire --test it endless -- --ignored --nocapture` runs them at full length.
 
