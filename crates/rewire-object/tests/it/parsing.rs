@@ -67,6 +67,23 @@ fn relocations_without_a_symbol_mean_zero() {
 }
 
 #[test]
+fn tables_of_constructors_are_told_by_their_names() {
+    let source = ".section .ctors,\"aw\"\n.quad 0\n.section .ctors.65000,\"aw\"\n.quad 0\n\
+                  .section .dtors,\"aw\"\n.quad 0\n.section .ctorsman,\"aw\"\n.quad 0";
+    let bytes = assemble(source);
+    let graph = parse("t", &bytes).unwrap();
+    for (name, role) in [
+        (".ctors", SectionRole::InitArray),
+        (".ctors.65000", SectionRole::InitArray),
+        (".dtors", SectionRole::FiniArray),
+        (".ctorsman", SectionRole::Plain),
+    ] {
+        let found = graph.sections.iter().find(|one| one.name == name);
+        assert_eq!(found.map(|one| one.role), Some(role), "{name}");
+    }
+}
+
+#[test]
 fn unsupported_input_is_refused_by_name() {
     for (source, parts) in [
         (
@@ -81,7 +98,6 @@ fn unsupported_input_is_refused_by_name() {
             ".section .wx,\"awx\"\nret",
             &["section .wx", "writable and executable"],
         ),
-        (".section .ctors,\"aw\"\n.quad 0", &["section .ctors"]),
         (
             ".data\n.p2align 22\n.byte 0",
             &["section .data", "alignment 0x400000"],

@@ -318,10 +318,12 @@ impl Change {
     /// let get = unsafe { engine.main().function::<extern "C" fn() -> i32>("get")? };
     /// assert_eq!(get(), 1);
     /// let mut change = engine.main().change();
-    /// change.define("b.ll", b"@n = global i32 2").commit()?;
+    /// change.define("b.ll", b"@n = global i32 2");
+    /// change.commit()?;
     /// assert_eq!(get(), 1);
     /// let mut change = engine.main().change();
-    /// change.define("c.ll", b"@n = global i32 3").reset_variables().commit()?;
+    /// change.define("c.ll", b"@n = global i32 3").reset_variables();
+    /// change.commit()?;
     /// assert_eq!(get(), 3);
     /// # Ok::<(), rewire::Error>(())
     /// ```
