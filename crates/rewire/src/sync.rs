@@ -28,7 +28,8 @@ pub(crate) struct Signal {
 
 impl Signal {
     /// Gives the lock up until something has changed, and takes it again by `lock_again`. It must be the
-    /// same lock each time. Meanwhile this thread is outside of the engine.
+    /// same lock each time. Meanwhile this thread is outside of the engine. It may return early: the
+    /// caller looks at what it waits for and waits again.
     pub(crate) fn wait<'m, T>(
         &self,
         guard: MutexGuard<'m, T>,
@@ -43,7 +44,8 @@ impl Signal {
         drop(guard);
         let outside = fork::outside();
         // Either whoever changes something sees that this thread waits, or this thread sees the change.
-        while self.changes.load(Ordering::SeqCst) == seen {
+        // Once only: who was woken is on the list no more, whatever woke it.
+        if self.changes.load(Ordering::SeqCst) == seen {
             thread::park();
         }
         drop(outside);
@@ -65,8 +67,39 @@ impl Signal {
 mod tests {
     use std::sync::Arc;
     use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::*;
+
+    /// A thread may be woken by who told of a change that it had seen before it waited.
+    #[test]
+    fn whoever_is_woken_early_waits_again() {
+        let shared = Arc::new((Mutex::new(false), Signal::default()));
+        let waiter = thread::spawn({
+            let shared = shared.clone();
+            move || {
+                let (is_over, changed) = &*shared;
+                let mut state = lock(is_over);
+                while !*state {
+                    state = changed.wait(state, || lock(is_over));
+                }
+            }
+        });
+        let (is_over, changed) = &*shared;
+        let until_it_waits = || {
+            let limit = Instant::now() + Duration::from_secs(60);
+            while lock(&changed.waiting).is_empty() {
+                assert!(Instant::now() < limit, "nobody waits");
+                thread::yield_now();
+            }
+        };
+        until_it_waits();
+        lock(&changed.waiting).drain(..).for_each(|it| it.unpark());
+        until_it_waits();
+        *lock(is_over) = true;
+        changed.notify_all();
+        waiter.join().unwrap();
+    }
 
     #[test]
     fn whoever_waits_is_told() {

@@ -8,8 +8,8 @@
 //!
 //! The handlers are in place from [`install`] on, and never change places with the program's: no
 //! signal finds the one where it should have found the other. What the program wants of these signals
-//! is known beside ([`dispositions`]), and happens as if its handlers were in place themselves
-//! ([`arrival`]).
+//! is known beside (`dispositions.rs`), and happens as if its handlers were in place themselves
+//! (`arrival.rs`).
 
 mod arrival;
 mod dispositions;

@@ -6,7 +6,7 @@
 //!
 //! Compiled code doesn't get to see it: a `catch (...)` would take the failure for an exception of
 //! the program's, and `noexcept` would end the process. So, for this thread and until it has
-//! arrived, such frames have descriptions without handlers ([`answer`](super::answer) gives them
+//! arrived, such frames have descriptions without handlers ([`super::answer`] gives them
 //! out); what they would have cleaned up isn't.
 
 use std::any::Any;
