@@ -1,5 +1,5 @@
-//! `cargo xtask csmith`: random C programs of Debian's `csmith`, in every mode and with replacements
-//! while they run, against their native builds.
+//! `cargo xtask csmith`: random C programs of Debian's `csmith`, in every mode and with
+//! replacements while they run, against their native builds.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -47,8 +47,8 @@ const NATIVE_LIMIT: Duration = Duration::from_secs(5);
 /// A program that runs longer than this under test hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// How a file is given to `rewire run`, in which the whole unit is compiled: when it is called, before
-/// the program starts, as code that is never replaced.
+/// How a file is given to `rewire run`, in which the whole unit is compiled: when it is called,
+/// before the program starts, as code that is never replaced.
 const MODES: [&[&str]; 3] = [&[], &["--eager"], &["--frozen"]];
 const LEVELS: [&str; 2] = ["0", "2"];
 const THREADS: [&str; 3] = ["0", "1", "3"];
@@ -181,7 +181,8 @@ impl Trials<'_> {
 }
 
 impl Sample {
-    /// Generates and compiles a program. `None`: it runs too long, or the compilers disagree about it.
+    /// Generates and compiles a program. `None`: it runs too long, or the compilers disagree about
+    /// it.
     fn make(seed: u32, folder: &Path) -> Result<Option<Self>> {
         fs::create_dir_all(folder).context(|| format!("make {}", shown(folder)))?;
         let source = folder.join("program.c");

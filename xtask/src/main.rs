@@ -15,6 +15,7 @@ mod paths;
 mod process;
 mod rewire;
 mod setup;
+mod source;
 mod tally;
 mod test;
 mod tsan;
@@ -42,13 +43,18 @@ enum Task {
     Demo(demo::Options),
     /// Look for LLVM 22, clang 22 and what else is needed, and install what is missing.
     Setup,
-    /// Build the real programs (Lua, SQLite, bzip2, QuickJS, MiniSat, two of ours) to bitcode and natively, in target/corpus.
+    /// Build the real programs (Lua, SQLite, bzip2, QuickJS, MiniSat, two of ours) to bitcode and
+    /// natively, in target/corpus.
     Corpus,
     /// Run everything that must pass: formatting, clippy, all tests, and the corpus against native.
     Test(test::Options),
+    /// Check the source: the engine's rooms and circles of files, repeated type names, lengths, and
+    /// who writes the ledger.
+    CheckSource(source::Options),
     /// Run the models of what threads do to one another, in all orders.
     Loom,
-    /// Build the engine with ThreadSanitizer, and call, replace, remove and add from eleven threads; fail on anything that it reports.
+    /// Build the engine with ThreadSanitizer, and call, replace, remove and add from eleven
+    /// threads; fail on anything that it reports.
     Tsan(tsan::Options),
     /// Run random C programs of csmith in every mode, also while their functions are replaced.
     Csmith(csmith::Options),
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Task::Setup => setup::ensure(true).map(|()| true),
         Task::Test(options) => test::run(&options),
+        Task::CheckSource(options) => source::run(&options),
         Task::Loom => models::run(),
         Task::Tsan(options) => tsan::run(&options),
         Task::Csmith(options) => csmith::run_all(&options),

@@ -1,5 +1,5 @@
-//! `cargo xtask loom`: the models of protocols between threads (crates/rewire-memory/src/models), in all
-//! orders in which their steps can happen.
+//! `cargo xtask loom`: the models of protocols between threads (crates/rewire-memory/src/models),
+//! in all orders in which their steps can happen.
 
 use crate::error::{Context, Result};
 use crate::paths;

@@ -214,8 +214,8 @@ fn install(missing: &[&Need]) -> Result<()> {
     }
 }
 
-/// Has cargo look for LLVM again: what it built of `llvm-sys` before LLVM was there says "no LLVM" for
-/// ever, because cargo doesn't know that the search depends on what is installed.
+/// Has cargo look for LLVM again: what it built of `llvm-sys` before LLVM was there says "no LLVM"
+/// for ever, because cargo doesn't know that the search depends on what is installed.
 fn forget_failed_search() -> Result<()> {
     for profile in ["dev", "release"] {
         run(command("cargo").args(["clean", "--quiet", "-p", "llvm-sys", "--profile", profile]))?;

@@ -9,7 +9,7 @@ use crate::error::{Context, Error, Result};
 use crate::process::{command, line};
 use crate::rewire::Rewire;
 use crate::tally::Tally;
-use crate::{corpus, csmith, matrix, models, setup, tsan};
+use crate::{corpus, csmith, matrix, models, setup, source, tsan};
 
 /// What to test.
 #[derive(clap::Args)]
@@ -39,6 +39,9 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut tally = Tally::default();
     if !options.corpus_only {
         step(&["fmt", "--all", "--check"], &mut tally);
+        if let Err(error) = source::check(&mut tally) {
+            tally.fail("the source", &error.to_string());
+        }
         documentation(&mut tally);
         step(
             &[

@@ -32,8 +32,8 @@ impl Default for Options {
     }
 }
 
-/// Levels times numbers of compile threads, one run with changes that are remembered, and one of random
-/// changes.
+/// Levels times numbers of compile threads, one run with changes that are remembered, and one of
+/// random changes.
 const RUNS: u32 = 6;
 
 /// With a target named, build scripts and macros are for the host, and not instrumented.

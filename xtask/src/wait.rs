@@ -21,7 +21,8 @@ pub(crate) fn wait(pid: u32) -> io::Result<Reaped> {
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     loop {
-        // SAFETY: both pointers are to live memory of the right type, and the kernel writes no more.
+        // SAFETY: both pointers are to live memory of the right type, and the kernel writes no
+        // more.
         let reaped = unsafe { libc::wait4(pid, &mut status, 0, usage.as_mut_ptr()) };
         if reaped == pid {
             break;

@@ -1,4 +1,5 @@
-//! `cargo xtask bench --against FOLDER`: an earlier build of Rewire beside today's, in turn, in one run.
+//! `cargo xtask bench --against FOLDER`: an earlier build of Rewire beside today's, in turn, in one
+//! run.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};

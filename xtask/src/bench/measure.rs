@@ -194,8 +194,8 @@ impl Tried {
 }
 
 impl Rounds {
-    /// Measures the contenders of one piece of work: a row for each contender, and for each figure of
-    /// one that prints several.
+    /// Measures the contenders of one piece of work: a row for each contender, and for each figure
+    /// of one that prints several.
     pub(crate) fn in_turn(&self, title: &str, contenders: &[Contender]) -> Result<Vec<Row>> {
         eprintln!("{title}");
         match &self.comparing {
@@ -205,8 +205,8 @@ impl Rounds {
     }
 }
 
-/// Runs all once, untimed, to check what they print; then times those that passed, in turn, each for
-/// about `budget`.
+/// Runs all once, untimed, to check what they print; then times those that passed, in turn, each
+/// for about `budget`.
 pub(super) fn in_turn(
     contenders: &[Contender],
     rounds: usize,

@@ -87,14 +87,15 @@ pub(crate) struct Options {
     /// Measure this program instead of a new release build.
     #[arg(long, value_name = "PROGRAM")]
     rewire: Option<PathBuf>,
-    /// Measure Rewire alone, beside an earlier build whose `rewire` and `replacing` are in this folder
-    /// (another checkout's target/release), and fail if anything takes 1.03 times as long as it did.
+    /// Measure Rewire alone, beside an earlier build whose `rewire` and `replacing` are in this
+    /// folder (another checkout's target/release), and fail if anything takes 1.03 times as long as
+    /// it did.
     #[arg(long, value_name = "FOLDER")]
     against: Option<PathBuf>,
 }
 
-/// Measures, prints, and writes `benches/RESULTS.md`; whether nothing is worse than an earlier build,
-/// where one is named.
+/// Measures, prints, and writes `benches/RESULTS.md`; whether nothing is worse than an earlier
+/// build, where one is named.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     setup::ensure(false)?;
     let rewire = Rewire::given_or_built(options.rewire.as_deref(), true)?;

@@ -1,10 +1,10 @@
 //! The corpus: real programs in C and C++ from crates that bundle their sources, and two of ours in
-//! C++ and Rust, compiled to bitcode and natively. Nothing of the crates' is committed; versions are
-//! pinned in `xtask/corpus/Cargo.toml`.
+//! C++ and Rust, compiled to bitcode and natively. Nothing of the crates' is committed; versions
+//! are pinned in `xtask/corpus/Cargo.toml`.
 //!
 //! Each program's folder in `target/corpus` then holds `O0.bc`, `debug.bc` (`-O0 -g`), `O2.bc`,
-//! `raw.bc` (`-O2` with the compiler's passes left out, for an engine that runs its own), `native.O0`, `native.O2`, and
-//! a folder for each level with one bitcode file for each source.
+//! `raw.bc` (`-O2` with the compiler's passes left out, for an engine that runs its own),
+//! `native.O0`, `native.O2`, and a folder for each level with one bitcode file for each source.
 
 mod compile;
 mod inputs;
