@@ -59,6 +59,8 @@ pub(crate) struct Retired {
     pub(crate) holder: Option<Arc<str>>,
     /// How many frames of its coroutines ever began.
     pub(super) frames_begun: u64,
+    /// How often calls were sent into it since it left.
+    pub(super) handed_out: u64,
 }
 
 /// See the module's documentation.
@@ -309,6 +311,7 @@ impl Ledger {
                 label: self.label_of(block),
                 holder,
                 frames_begun: frames.begun,
+                handed_out: 0,
             });
         }
         self.leaving.blocks = blocks;
@@ -328,6 +331,7 @@ impl Ledger {
                 label: label_of(&record.unit.name),
                 holder: self.holder_of(id, memory),
                 frames_begun: self.frames_of_unit(&record.unit, memory).begun,
+                handed_out: record.handed_out,
             });
         }
         let names = self.retired_names(slots);
@@ -336,8 +340,9 @@ impl Ledger {
     }
 
     /// The body that a function had in a unit that was removed, for a caller that is still in one of
-    /// the unit's bodies: that caller's frame keeps all of the unit.
-    pub(crate) fn former_body(&self, id: EntryId, returns_to: ExecAddr) -> Option<ExecAddr> {
+    /// the unit's bodies: that caller's frame keeps all of the unit. It doesn't keep another that has left
+    /// with it, where nobody may have been when threads were looked at: that the call goes there is noted.
+    pub(crate) fn former_body(&mut self, id: EntryId, returns_to: ExecAddr) -> Option<ExecAddr> {
         let inside = returns_to.checked_add_signed(-1)?;
         let block = self.definition_at(inside).and_then(|it| self.block(it.0));
         // A destructor of a unit that has left may call in tail position.
@@ -345,13 +350,16 @@ impl Ledger {
         let unit = unit.or_else(|| registering::running(self.engine))?;
         let record = self.record(unit).filter(|record| record.has_left())?;
         // Others may have left with it.
-        let left = self.units.values().filter(|record| record.has_left());
-        let bodies = std::iter::once(record).chain(left);
-        let given = self.given_before.get(&id).copied();
-        bodies
-            .filter_map(|record| self.body_in(record, id))
-            .next()
-            .or(given)
+        let left = self.units.iter().filter(|(_, record)| record.has_left());
+        let mut bodies = std::iter::once((unit, record)).chain(left);
+        let found = bodies.find_map(|(key, record)| Some((key, self.body_in(record, id)?)));
+        let Some((key, body)) = found else {
+            return self.given_before.get(&id).copied();
+        };
+        if let Some(record) = self.units.get_mut(key) {
+            record.handed_out += 1;
+        }
+        Some(body)
     }
 
     /// The body that a function has in the code of a unit.
@@ -510,8 +518,8 @@ impl Ledger {
         }
     }
 
-    /// Takes out what no thread is in, unless coroutines began in it since it was found retired: who
-    /// resumes one may have been looked at before.
+    /// Takes out what no thread is in, unless coroutines began in it, or calls were sent into it, since it
+    /// was found retired: who resumes one or arrives there may have been looked at before.
     pub(crate) fn free(&mut self, clean: &[Retired], memory: &CodeMemory) -> Freed {
         let mut freed = Freed::default();
         let looked_at = clean.iter().flat_map(|piece| &piece.slots);
@@ -534,7 +542,9 @@ impl Ledger {
                     });
                     let unit = self.unit(id);
                     let frames = unit.map(|unit| self.frames_of_unit(unit, memory));
+                    let handed_out = self.record(id).map(|record| record.handed_out);
                     if code == piece.code.len()
+                        && handed_out == Some(piece.handed_out)
                         && frames.is_some_and(|frames| frames.begun == piece.frames_begun)
                     {
                         units.insert(id);

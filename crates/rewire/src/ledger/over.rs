@@ -70,6 +70,7 @@ impl Ledger {
                 label: nothing.clone(),
                 holder: None,
                 frames_begun: 0,
+                handed_out: 0,
             })
         });
         names.collect()

@@ -54,6 +54,9 @@ pub(crate) struct Record {
     pub(super) mentions: Box<[u32]>,
     /// Names stand for labels of its functions' assembly.
     pub(crate) has_labels: bool,
+    /// How often a call went to one of its bodies by address after it had left, from code that doesn't
+    /// keep it.
+    pub(super) handed_out: u64,
     /// Counts up with each unit.
     order: u64,
 }
@@ -97,6 +100,7 @@ impl Ledger {
             stood_in_line: Vec::new(),
             mentions: Box::default(),
             has_labels: false,
+            handed_out: 0,
             order,
         });
         self.units[id].unit.clone()
