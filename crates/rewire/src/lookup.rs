@@ -99,40 +99,48 @@ impl Core {
         library: LibraryId,
         name: &str,
     ) -> Result<Option<ExecAddr>, Error> {
-        let mut ledger = self.ledger();
-        let Some(id) = ledger.found_by_code(library, name) else {
-            return Ok(None);
-        };
-        let (target, offset) = ledger.address_target(id);
-        ledger.entry_mut(target).has_escaped = true;
-        if ledger.entry(target).is_replaceable() {
-            return Ok(Some(ledger.canonical(target, &self.slots)?));
-        }
-        drop(ledger);
-        self.place(target)?;
-        let ledger = self.ledger();
-        let address = match ledger.entry(target).state {
-            State::Present(address) => address.checked_add_signed(offset).unwrap_or(address),
-            State::PerThread { .. } => {
-                return Err(Error::WrongType {
-                    name: name.into(),
-                    found: type_of(&ledger, target),
-                    wanted: "something that isn't each thread's own".to_owned(),
-                });
+        for _ in 0..MOST_ROUNDS {
+            let mut ledger = self.ledger();
+            let Some(id) = ledger.found_by_code(library, name) else {
+                return Ok(None);
+            };
+            let (target, offset) = ledger.address_target(id);
+            ledger.entry_mut(target).has_escaped = true;
+            if ledger.entry(target).is_replaceable() {
+                return Ok(Some(ledger.canonical(target, &self.slots)?));
             }
-            _ => return Ok(None),
-        };
-        Ok(Some(address))
+            match ledger.entry(target).state {
+                State::Present(address) => {
+                    return Ok(Some(address.checked_add_signed(offset).unwrap_or(address)));
+                }
+                State::PerThread { .. } => {
+                    return Err(Error::WrongType {
+                        name: name.into(),
+                        found: type_of(&ledger, target),
+                        wanted: "something that isn't each thread's own".to_owned(),
+                    });
+                }
+                _ => {}
+            }
+            drop(ledger);
+            if !self.place(target)? {
+                return Ok(None);
+            }
+            // By now the name may stand for something else, a function perhaps, whose address is its
+            // stub's and not where its body is: so it is looked at anew.
+        }
+        Ok(None)
     }
 
-    /// Gives memory to what has to have some before it has an address.
-    fn place(&self, id: EntryId) -> Result<(), Error> {
+    /// Gives memory to what has to have some before it has an address; `false` if it is nothing of the
+    /// kind, or is gone.
+    fn place(&self, id: EntryId) -> Result<bool, Error> {
         let (definition, unit) = {
             let ledger = self.ledger();
             let entry = ledger.entry(id);
             let unit = match (entry.definition, &entry.state) {
                 (Definition::Front(unit, _) | Definition::Ir(unit, _), State::Absent) => unit,
-                _ => return Ok(()),
+                _ => return Ok(false),
             };
             let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
             (entry.definition, unit)
@@ -140,14 +148,15 @@ impl Core {
         match definition {
             Definition::Front(_, ordinal) => {
                 let front = self.compile_front(&unit, ordinal)?;
-                link::link(self, &[front], Purpose::Load).map(|_| ())
+                link::link(self, &[front], Purpose::Load)?;
             }
             Definition::Ir(_, ordinal) => {
                 let work = || self.compile(&unit, &[ordinal], Purpose::Load).map(|_| ());
-                self.observed(&unit, &[ordinal], || Why::Data, work)
+                self.observed(&unit, &[ordinal], || Why::Data, work)?;
             }
-            _ => Ok(()),
+            _ => return Ok(false),
         }
+        Ok(true)
     }
 }
 

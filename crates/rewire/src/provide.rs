@@ -283,7 +283,9 @@ impl Core {
     /// Has an indirect function's resolver choose what it stands for.
     fn choose(&self, resolver: EntryId) -> Result<ExecAddr, Error> {
         let (resolver, _) = self.ledger().target(resolver);
-        let address = self.provide(resolver, None)?;
+        self.provide(resolver, None)?;
+        // By the address that it has for ever: its body may be replaced meanwhile.
+        let address = self.ledger().canonical(resolver, &self.slots)?;
         let _outside = fork::outside();
         // SAFETY: the unit says that this is the resolver of an indirect function, which takes
         // nothing and returns an address (LangRef, "IFuncs").

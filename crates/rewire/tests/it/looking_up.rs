@@ -2,8 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use rewire::{Answer, Engine, EntryKind, Error, ExecAddr, Library, Options, Request, Value};
+
+use crate::stress::duration;
 
 fn engine() -> Engine {
     Engine::new(Options::default()).unwrap()
@@ -270,4 +273,53 @@ fn a_variable_of_each_threads_own_has_no_one_address() {
         main.data::<i32>("own"),
         Err(Error::WrongType { .. })
     ));
+}
+
+/// A name that comes and goes while others look it up and call it: whoever finds it has the address
+/// that it has for ever, never that of the body that it has just now.
+#[test]
+fn an_address_that_is_looked_up_is_the_functions_own() {
+    let engine = engine();
+    let main = engine.main();
+    let mut began = main.change();
+    began.define("first", returns("comes", 0).as_bytes());
+    began.commit().unwrap();
+    let own = main.lookup("comes").unwrap();
+    let until = Instant::now() + duration();
+    let lookers: Vec<_> = (0..3)
+        .map(|_| {
+            let engine = engine.clone();
+            std::thread::spawn(move || {
+                let mut found = 0_usize;
+                while Instant::now() < until {
+                    match engine.main().lookup("comes") {
+                        Ok(address) => assert_eq!(address, own),
+                        Err(error) => {
+                            assert!(matches!(error, Error::Unknown { .. }), "{error}");
+                            continue;
+                        }
+                    }
+                    found += 1;
+                }
+                found
+            })
+        })
+        .collect();
+    for value in 1.. {
+        let mut change = main.change();
+        change.remove("comes").force();
+        change.commit().unwrap();
+        let mut change = main.change();
+        change.define("again", returns("comes", value).as_bytes());
+        change.commit().unwrap();
+        // SAFETY: it is of this type.
+        let function = unsafe { main.function::<extern "C" fn() -> i32>("comes") };
+        assert_eq!(function.unwrap()(), value);
+        if Instant::now() > until {
+            break;
+        }
+    }
+    for looker in lookers {
+        assert!(looker.join().unwrap() > 0);
+    }
 }
