@@ -174,26 +174,38 @@ impl Core {
         self.ledger().unit(id).cloned().ok_or(Error::NoUnit)
     }
 
-    /// Has units seen to when loading is finished next.
-    pub(crate) fn note_fresh(&self, units: impl Iterator<Item = Arc<Unit>>) {
-        lock(&self.fresh).extend(units);
-    }
-
     /// Forgets what is remembered of names that are gone.
     pub(crate) fn forget_entries(&self, entries: &[EntryId]) {
         self.foresight.forget(entries);
     }
 
-    /// Puts in memory what must be there before anything of the units runs.
+    /// Puts in memory what must be there before anything of the units runs that were added since the last
+    /// time. If another thread is doing that for some of them, this one waits for it.
     pub(crate) fn finish_loading(&self) -> Result<(), Error> {
-        let fresh = std::mem::take(&mut *lock(&self.fresh));
-        for unit in &fresh {
-            cxx::load_if_needed(self, unit);
+        let fresh = {
+            let mut fresh = lock(&self.fresh);
+            // Whoever finds none waits for this thread.
+            let placing = (!fresh.is_empty()).then(|| Placing::begin(self));
+            placing.map(|placing| (std::mem::take(&mut *fresh), placing))
+        };
+        if let Some((fresh, _placing)) = fresh {
+            return self.finish_units(&fresh);
         }
-        if !fresh.is_empty() {
-            sections::place(self, &fresh)?;
+        let mut ledger = self.ledger();
+        while let Some(awaited) = ledger.awaited_placing() {
+            ledger.waits(awaited);
+            ledger = self.changed.wait(ledger, || self.ledger());
+            ledger.has_waited();
         }
         Ok(())
+    }
+
+    /// The same for these units.
+    pub(crate) fn finish_units(&self, units: &[Arc<Unit>]) -> Result<(), Error> {
+        for unit in units {
+            cxx::load_if_needed(self, unit);
+        }
+        sections::place(self, units)
     }
 
     /// Lends a code generator: of those that are free, or a new one.
@@ -262,5 +274,28 @@ impl Core {
         entry.kind = EntryKind::Data;
         entry.state = State::Present(start);
         Ok(())
+    }
+}
+
+/// This thread places what units need from the start. Dropping it lets those go on who wait for that.
+struct Placing<'c> {
+    core: &'c Core,
+    /// Placing may lead to placing more.
+    is_outer: bool,
+}
+
+impl<'c> Placing<'c> {
+    fn begin(core: &'c Core) -> Self {
+        let is_outer = core.ledger().begin_placing();
+        Self { core, is_outer }
+    }
+}
+
+impl Drop for Placing<'_> {
+    fn drop(&mut self) {
+        if self.is_outer {
+            self.core.ledger().end_placing();
+            self.core.changed.notify_all();
+        }
     }
 }

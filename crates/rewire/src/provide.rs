@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Wait, Why};
 use crate::host::{self, HostSymbol};
-use crate::ledger::{Definition, EntryId, State, ThreadKey};
+use crate::ledger::{Awaited, Definition, EntryId, State, ThreadKey};
 use crate::link::enter_host;
 use crate::outside::{Found, LazyIr};
 use crate::process::fork;
@@ -174,7 +174,7 @@ impl Core {
                     let name = ledger.entry(id).name.clone();
                     return Err(Error::MissingFunction { name });
                 }
-                State::Pending(_) if ledger.would_wait_for_itself(me, id) => {
+                State::Pending(_) if ledger.would_wait_for_itself(me, Awaited::Definition(id)) => {
                     is_owner = false;
                     break;
                 }
@@ -183,9 +183,9 @@ impl Core {
                         let name = ledger.entry(id).label().into();
                         *waiting = Some((name, Instant::now()));
                     }
-                    ledger.waiting.insert(me, id);
+                    ledger.waits(Awaited::Definition(id));
                     ledger = self.changed.wait(ledger, || self.ledger());
-                    ledger.waiting.remove(&me);
+                    ledger.has_waited();
                 }
                 State::Absent => break,
             }

@@ -18,7 +18,8 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
 use crate::ledger::{
-    Definition, EntryId, EntryKind, Former, Heritage, Ledger, LibraryId, Planned, Standing, State,
+    Awaited, Definition, EntryId, EntryKind, Former, Heritage, Ledger, LibraryId, Planned,
+    Standing, State,
 };
 use crate::link::{self, Object, Origin, Purpose};
 use crate::process::{cxx, endings, sections};
@@ -248,7 +249,10 @@ impl<'c> Work<'c> {
                 return Err(Error::Changing { name });
             }
             self.waited.get_or_insert_with(|| (name, Instant::now()));
+            let awaited = ledger.entry(taken).changing.map(Awaited::Thread);
+            awaited.into_iter().for_each(|it| ledger.waits(it));
             ledger = core.changed.wait(ledger, || core.ledger());
+            ledger.has_waited();
         }
     }
 
@@ -645,8 +649,9 @@ impl<'c> Work<'c> {
         for (unit, _) in &joined {
             unit.forget_if_done();
         }
-        core.note_fresh(joined.into_iter().map(|(unit, _)| unit));
-        if let Err(error) = core.finish_loading() {
+        let units: Vec<_> = joined.into_iter().map(|(unit, _)| unit).collect();
+        // By this thread, while the names are its own: nobody removes the units meanwhile.
+        if let Err(error) = core.finish_units(&units) {
             drop(finishing);
             // What else has to be in memory from the start can only be linked under its names.
             if let Some(number) = self.number {

@@ -29,13 +29,14 @@ mod replacing;
 mod tombs;
 mod units;
 mod uses;
+mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rewire_llvm::GlobalState;
 use rewire_memory::{ExecAddr, MemoryError, SlotId, Slots};
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 use slotmap::SlotMap;
 
 pub(crate) use coroutines::{BLOCK_COUNTS, FrameCounts, NOOP_FRAME};
@@ -50,6 +51,7 @@ pub(crate) use replacing::{Heritage, Planned, Target};
 pub(crate) use units::Standing;
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
+pub(crate) use waiting::Awaited;
 
 use crate::outside::Lazy;
 use crate::unit::{EngineNumber, Unit, UnitKey};
@@ -80,7 +82,9 @@ pub(crate) struct Ledger {
     /// Changes whose new code isn't let in yet.
     gates: Vec<gated::Gate>,
     /// What each thread waits for another to compile.
-    pub(crate) waiting: HashMap<ThreadKey, EntryId, FxBuildHasher>,
+    pub(super) waiting: HashMap<ThreadKey, Awaited, FxBuildHasher>,
+    /// Threads that put in memory what units need from the start.
+    pub(super) placing: FxHashSet<ThreadKey>,
     /// Closures that make functions' IR.
     pub(crate) lazies: HashMap<EntryId, Lazy, FxBuildHasher>,
     pub(crate) counts: Counts,
@@ -121,6 +125,7 @@ impl Ledger {
             gates: Vec::new(),
             given_before: HashMap::default(),
             waiting: HashMap::default(),
+            placing: FxHashSet::default(),
             lazies: HashMap::default(),
             counts: Counts::default(),
             names_version: 0,
@@ -144,40 +149,6 @@ impl Ledger {
 
     fn add(&mut self, entry: Entry) -> EntryId {
         self.entries.insert(entry)
-    }
-
-    /// Whether a thread that waited for a definition would wait for itself: because it is making
-    /// it, or because whoever makes it waits for this thread, through others perhaps.
-    pub(crate) fn would_wait_for_itself(&self, me: ThreadKey, id: EntryId) -> bool {
-        let mut wanted = id;
-        // Each step is another thread, so this ends; unless a cycle of others is about to be
-        // broken by one of them.
-        for _ in 0..=self.waiting.len() {
-            let State::Pending(owner) = self.entry(wanted).state else {
-                return false;
-            };
-            if owner == me {
-                return true;
-            }
-            match self.waiting.get(&owner) {
-                Some(next) => wanted = *next,
-                None => return false,
-            }
-        }
-        false
-    }
-
-    /// Gives up what all threads but this one were making, changing, or waiting for: there are none.
-    pub(crate) fn forget_other_threads(&mut self, me: ThreadKey) {
-        for entry in self.entries.values_mut() {
-            if matches!(entry.state, State::Pending(owner) if owner != me) {
-                entry.state = State::Absent;
-            }
-            if entry.changing.is_some_and(|owner| owner != me) {
-                entry.changing = None;
-            }
-        }
-        self.waiting.retain(|owner, _| *owner == me);
     }
 
     /// Whether this thread is making a definition.

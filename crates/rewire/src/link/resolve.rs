@@ -211,6 +211,13 @@ fn assembly_meaning(
         aspect: UseAspect::Address,
         is_owner: true,
     };
+    // A unit that has left, while its assembly was compiled, defines nothing any more.
+    if ledger
+        .record(unit.id)
+        .is_none_or(|record| record.has_left())
+    {
+        return Err(Error::NoUnit);
+    }
     // It is this unit's when the names move over.
     if planned.is_some_and(|planned| planned.assembly.get(&entry) == Some(&unit.id)) {
         return Ok(Some(owned));

@@ -21,6 +21,7 @@ use crate::unit::{Scope, Unit, UnitKey};
 
 /// Places what the units need at load, in the order of the units.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
+    let units = &still_there(core, units)[..];
     let is_unplaced = |unit: &&Arc<Unit>| {
         unit.index.has_assembly && !unit.has_placed_assembly.load(Ordering::Relaxed)
     };
@@ -40,7 +41,12 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
             let pieces = sections.entry((unit.library, section)).or_default();
             piece_of(pieces, unit, order).assembly = Some(object);
             Ok(Linked::default())
-        })?;
+        });
+        let linked = match linked {
+            // It was removed meanwhile.
+            Err(_) if still_there(core, std::slice::from_ref(unit)).is_empty() => continue,
+            other => other?,
+        };
         arrays.insert(unit.id, linked.arrays);
     }
     // Others may name what assembly defines.
@@ -70,6 +76,16 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
         plan_arrays(core, unit.id, arrays, |array| array.is_backwards);
     }
     Ok(())
+}
+
+/// Those units that nobody has removed since they were added.
+fn still_there(core: &Core, units: &[Arc<Unit>]) -> Vec<Arc<Unit>> {
+    let ledger = core.ledger();
+    let is_there = |unit: &&Arc<Unit>| {
+        let record = ledger.record(unit.id);
+        record.is_some_and(|record| !record.has_left())
+    };
+    units.iter().filter(is_there).cloned().collect()
 }
 
 /// Plans what a unit's assembly wrote into tables of constructors and destructors.

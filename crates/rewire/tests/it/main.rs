@@ -25,6 +25,7 @@ mod libraries;
 mod looking_up;
 mod model;
 mod observer;
+mod placing;
 mod rebinding;
 mod removing;
 mod replace;
