@@ -136,7 +136,8 @@ extern "C" fn first_call(stub: u64, caller: u64) -> u64 {
 global_asm!(
     ".text",
     ".p2align 4",
-    ".local rewire_entry",
+    ".globl rewire_entry",
+    ".hidden rewire_entry",
     ".type rewire_entry, @function",
     "rewire_entry:",
     ".cfi_startproc",

@@ -12,7 +12,8 @@ use super::{CRASH, Crash, WORKING};
 global_asm!(
     ".text",
     ".p2align 4",
-    ".local rewire_on_signal",
+    ".globl rewire_on_signal",
+    ".hidden rewire_on_signal",
     ".type rewire_on_signal, @function",
     "rewire_on_signal:",
     ".cfi_startproc",

@@ -1,3 +1,4 @@
 //! Tests of live memory through its public interface.
 
+mod assembly;
 mod scan;
