@@ -13,7 +13,10 @@ use super::tree::{Crate, DefinitionId, FileId, ModuleId, is_for_tests};
 pub(super) struct Methods {
     fields: HashMap<DefinitionId, HashMap<String, DefinitionId>>,
     inherent: HashMap<DefinitionId, HashMap<String, Vec<Method>>>,
-    returns: HashMap<DefinitionId, DefinitionId>,
+    /// What functions return, and what is in statics and constants.
+    values: HashMap<DefinitionId, DefinitionId>,
+    /// What a type derefs to.
+    targets: HashMap<DefinitionId, DefinitionId>,
     /// Names of methods of traits, and of types that aren't spread.
     others: HashSet<String>,
 }
@@ -62,11 +65,16 @@ impl Methods {
                 }
                 syn::Item::Fn(item) => {
                     let name = item.sig.ident.to_string();
-                    let returned = about_return(krate, module, None, &item.sig.output);
-                    let id = krate.modules[module].items.get(&name);
-                    if let (Some(returned), Some(id)) = (returned, id.and_then(|id| id.first())) {
-                        self.returns.insert(*id, returned);
-                    }
+                    let of = about_return(krate, module, None, &item.sig.output);
+                    self.value(krate, module, &name, of);
+                }
+                syn::Item::Static(item) => {
+                    let of = about(krate, module, None, &item.ty);
+                    self.value(krate, module, &item.ident.to_string(), of);
+                }
+                syn::Item::Const(item) => {
+                    let of = about(krate, module, None, &item.ty);
+                    self.value(krate, module, &item.ident.to_string(), of);
                 }
                 syn::Item::Trait(item) => {
                     let names = item.items.iter().filter_map(|item| match item {
@@ -78,6 +86,13 @@ impl Methods {
                 syn::Item::Impl(item) => self.implementation(krate, file, module, item),
                 _ => {}
             }
+        }
+    }
+
+    fn value(&mut self, krate: &Crate, module: ModuleId, name: &str, of: Option<DefinitionId>) {
+        let id = krate.modules[module].items.get(name);
+        if let (Some(of), Some(id)) = (of, id.and_then(|id| id.first())) {
+            self.values.insert(*id, of);
         }
     }
 
@@ -106,8 +121,14 @@ impl Methods {
     ) {
         let of = about(krate, module, None, &item.self_ty);
         for method in &item.items {
-            let syn::ImplItem::Fn(method) = method else {
-                continue;
+            let method = match method {
+                syn::ImplItem::Fn(method) => method,
+                syn::ImplItem::Type(target) if target.ident == "Target" => {
+                    let target = about(krate, module, of, &target.ty);
+                    self.targets.extend(of.zip(target));
+                    continue;
+                }
+                _ => continue,
             };
             if is_for_tests(&method.attrs) {
                 continue;
@@ -133,8 +154,11 @@ impl Methods {
         of: DefinitionId,
         name: &str,
     ) -> Option<Vec<MethodPlace>> {
-        let known = self.inherent.get(&of)?;
-        let found = known.get(name)?;
+        let known = self.inherent.get(&of);
+        let Some((known, found)) = known.and_then(|known| Some((known, known.get(name)?))) else {
+            let target = *self.targets.get(&of)?;
+            return self.places(krate, target, name);
+        };
         if !is_spread(krate, of, known) {
             return Some(Vec::new());
         }
@@ -148,7 +172,7 @@ impl Methods {
     /// The one file that defines a method of this name, if only one spread type has it and neither
     /// another type of the crate nor a common type of the standard library has one of that name.
     pub(super) fn only_place(&self, krate: &Crate, name: &str) -> Option<MethodPlace> {
-        if self.others.contains(name) || COMMON.contains(&name) {
+        if self.others.contains(name) || has(COMMON, name) {
             return None;
         }
         let mut found = None;
@@ -177,7 +201,10 @@ impl Methods {
 
     /// The type of a field.
     pub(super) fn field(&self, of: DefinitionId, name: &str) -> Option<DefinitionId> {
-        self.fields.get(&of)?.get(name).copied()
+        let found = self.fields.get(&of).and_then(|known| known.get(name));
+        found
+            .copied()
+            .or_else(|| self.field(*self.targets.get(&of)?, name))
     }
 
     /// What a method returns. A method that the type doesn't have is one of a pointer or container
@@ -185,13 +212,14 @@ impl Methods {
     pub(super) fn returned(&self, of: DefinitionId, name: &str) -> Option<DefinitionId> {
         match self.inherent.get(&of).and_then(|known| known.get(name)) {
             Some(found) => found.iter().find_map(|method| method.returns),
-            None => TRANSPARENT.contains(&name).then_some(of),
+            None if has(TRANSPARENT, name) => Some(of),
+            None => self.returned(*self.targets.get(&of)?, name),
         }
     }
 
-    /// What a function returns.
-    pub(super) fn function_returns(&self, function: DefinitionId) -> Option<DefinitionId> {
-        self.returns.get(&function).copied()
+    /// What a function returns, or what is in a static or a constant.
+    pub(super) fn value_of(&self, item: DefinitionId) -> Option<DefinitionId> {
+        self.values.get(&item).copied()
     }
 }
 
@@ -233,7 +261,7 @@ pub(super) fn about(
             let name = last.ident.to_string();
             let inner = match name.as_str() {
                 "HashMap" | "BTreeMap" | "SlotMap" | "SecondaryMap" => types.nth(1),
-                name if AROUND.contains(&name) => types.next(),
+                name if has(AROUND, name) => types.next(),
                 _ => None,
             };
             about(krate, module, this, inner?)
@@ -263,149 +291,23 @@ pub(super) fn segments(path: &syn::Path) -> Vec<String> {
         .collect()
 }
 
+fn has(names: &str, name: &str) -> bool {
+    names.split_whitespace().any(|it| it == name)
+}
+
 /// Types of other crates that point to or contain another.
-const AROUND: &[&str] = &[
-    "Arc",
-    "Box",
-    "Cell",
-    "Cow",
-    "LazyLock",
-    "ManuallyDrop",
-    "Mutex",
-    "MutexGuard",
-    "OnceCell",
-    "OnceLock",
-    "Option",
-    "Pin",
-    "Rc",
-    "RefCell",
-    "Result",
-    "RwLock",
-    "RwLockReadGuard",
-    "RwLockWriteGuard",
-    "SmallVec",
-    "Vec",
-    "VecDeque",
-    "Weak",
-];
+const AROUND: &str = "Arc Box Cell Cow LazyLock ManuallyDrop Mutex MutexGuard OnceCell OnceLock \
+    Option Pin Rc RefCell Result RwLock RwLockReadGuard RwLockWriteGuard SmallVec Vec VecDeque Weak";
 
 /// Methods of such types that lead to what they point to or contain.
-const TRANSPARENT: &[&str] = &[
-    "as_deref",
-    "as_deref_mut",
-    "as_mut",
-    "as_ref",
-    "borrow",
-    "borrow_mut",
-    "clone",
-    "cloned",
-    "copied",
-    "expect",
-    "first",
-    "get",
-    "get_mut",
-    "iter",
-    "iter_mut",
-    "last",
-    "lock",
-    "next",
-    "ok",
-    "ok_or",
-    "ok_or_else",
-    "pop",
-    "read",
-    "take",
-    "unwrap",
-    "unwrap_or_default",
-    "upgrade",
-    "values",
-    "values_mut",
-    "write",
-];
+const TRANSPARENT: &str = "as_deref as_deref_mut as_mut as_ref borrow borrow_mut clone cloned \
+    copied expect filter first get get_mut into_iter iter iter_mut last lock next ok ok_or \
+    ok_or_else pop read rev skip take unwrap unwrap_or_default upgrade values values_mut write";
 
 /// Names that methods of the standard library's types have.
-const COMMON: &[&str] = &[
-    "all",
-    "and_then",
-    "any",
-    "as_deref",
-    "as_mut",
-    "as_ref",
-    "borrow",
-    "chain",
-    "clear",
-    "clone",
-    "cloned",
-    "cmp",
-    "collect",
-    "contains",
-    "contains_key",
-    "copied",
-    "count",
-    "default",
-    "drain",
-    "end",
-    "entry",
-    "enumerate",
-    "eq",
-    "expect",
-    "extend",
-    "filter",
-    "filter_map",
-    "find",
-    "finish",
-    "first",
-    "flush",
-    "fmt",
-    "from",
-    "get",
-    "get_mut",
-    "hash",
-    "id",
-    "insert",
-    "into",
-    "is_empty",
-    "is_some",
-    "iter",
-    "iter_mut",
-    "join",
-    "keys",
-    "kind",
-    "last",
-    "len",
-    "lock",
-    "map",
-    "max",
-    "min",
-    "name",
-    "new",
-    "next",
-    "notify_all",
-    "ok",
-    "or_default",
-    "or_insert",
-    "pop",
-    "push",
-    "read",
-    "remove",
-    "replace",
-    "reserve",
-    "resize",
-    "retain",
-    "send",
-    "set",
-    "sort",
-    "spawn",
-    "split",
-    "start",
-    "sum",
-    "swap",
-    "take",
-    "unwrap",
-    "unwrap_or",
-    "upgrade",
-    "values",
-    "wait",
-    "write",
-    "zip",
-];
+const COMMON: &str = "all and_then any as_deref as_mut as_ref borrow chain clear clone cloned cmp \
+    collect contains contains_key copied count default drain end entry enumerate eq expect extend \
+    filter filter_map find finish first flush fmt from get get_mut hash id insert into is_empty \
+    is_some iter iter_mut join keys kind last len lock map max min name new next notify_all ok \
+    or_default or_insert pop push read remove replace reserve resize retain send set sort spawn \
+    split start sum swap take unwrap unwrap_or upgrade values wait write zip";

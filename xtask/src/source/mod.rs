@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// order of the files of one, and what cutting them would do.
     #[arg(long)]
     explain: bool,
+    /// Show every reference from one file to an item of another.
+    #[arg(long)]
+    references: bool,
     /// Show what each measure counts, also where it is within its bound.
     #[arg(long)]
     list: bool,
@@ -54,9 +57,17 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let crates = crates()?;
     let mut rules = read_rules()?;
-    if options.explain {
-        for krate in &crates {
-            explain::show(krate, &graph_of(krate), rules.rooms(&krate.name));
+    for krate in &crates {
+        let graph = graph_of(krate);
+        if options.references {
+            let lines = graph
+                .arrows
+                .values()
+                .flat_map(|it| circles::lines(krate, it));
+            lines.for_each(|line| println!("{}: {line}", krate.name));
+        }
+        if options.explain {
+            explain::show(krate, &graph, rules.rooms(&krate.name));
         }
     }
     if options.lower {

@@ -4,8 +4,8 @@
 //! the re-export itself counts for nothing. A method call counts where the method's type is spread
 //! over files ([`super::methods`]):
 //!
-//! 1. If the receiver's type can be told (from `self`, annotations, fields, what functions return,
-//!    `let` and `if let`), it counts for the file that defines that type's method.
+//! 1. If the receiver's type can be told (from `self`, annotations, fields, statics, what functions
+//!    return, patterns, `Deref`), it counts for the file that defines that type's method.
 //! 2. Otherwise, if the name is one spread type's alone, it counts for that method's file: no
 //!    other type or trait of the crate and no common type of the standard library may have it.
 //! 3. Otherwise, if the receiver is spelled as a spread type in lower case (`core`, `ledger`), it
@@ -180,10 +180,15 @@ impl Reader<'_> {
     /// The type of the crate that an expression's value is about, if that can be told.
     fn type_of(&self, value: &syn::Expr) -> Option<DefinitionId> {
         match value {
-            syn::Expr::Path(path) if path.qself.is_none() => path
-                .path
-                .get_ident()
-                .and_then(|name| self.variable(&name.to_string())),
+            syn::Expr::Path(path) if path.qself.is_none() => {
+                let name = path.path.get_ident().map(ToString::to_string);
+                let variable = name.and_then(|name| self.variable(&name));
+                variable.or_else(|| {
+                    let path = self.unscoped(&segments(&path.path))?;
+                    let found = self.krate.resolve(self.module, &path).pop()?;
+                    self.methods.value_of(found.item)
+                })
+            }
             syn::Expr::Field(field) => {
                 let name = match &field.member {
                     syn::Member::Named(name) => name.to_string(),
@@ -235,7 +240,7 @@ impl Reader<'_> {
             .pop()?;
         match found.associated {
             Some(name) => self.methods.returned(found.item, &name),
-            None => self.methods.function_returns(found.item),
+            None => self.methods.value_of(found.item),
         }
     }
 
@@ -285,6 +290,16 @@ impl Reader<'_> {
         }
         self.visit_signature(signature);
         self.visit_block(body);
+        self.variables.pop();
+    }
+
+    /// A closure whose first parameter is about a type, unless it says another.
+    fn closure(&mut self, closure: &syn::ExprClosure, of: Option<DefinitionId>) {
+        self.variables.push(HashMap::new());
+        for (index, input) in closure.inputs.iter().enumerate() {
+            self.bind(input, of.filter(|_| index == 0));
+        }
+        visit::visit_expr_closure(self, closure);
         self.variables.pop();
     }
 
@@ -429,12 +444,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 
     fn visit_expr_closure(&mut self, closure: &'ast syn::ExprClosure) {
-        self.variables.push(HashMap::new());
-        for input in &closure.inputs {
-            self.bind(input, None);
-        }
-        visit::visit_expr_closure(self, closure);
-        self.variables.pop();
+        self.closure(closure, None);
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
@@ -442,7 +452,17 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         let name = call.method.to_string();
         let line = call.method.span().start().line;
         self.call(of, spelled(&call.receiver).as_deref(), &name, line);
-        visit::visit_expr_method_call(self, call);
+        self.visit_expr(&call.receiver);
+        if let Some(arguments) = &call.turbofish {
+            self.visit_angle_bracketed_generic_arguments(arguments);
+        }
+        for argument in &call.args {
+            match argument {
+                // `map`, `filter` and the like give it what the receiver contains.
+                syn::Expr::Closure(closure) => self.closure(closure, of),
+                argument => self.visit_expr(argument),
+            }
+        }
     }
 
     fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {

@@ -155,8 +155,20 @@ fn a_method_that_several_types_have_is_told_by_its_receiver() {
     assert_eq!(with("if let Some(it) = Some(it) { it.find(); }"), of_core);
     assert_eq!(with("unknown().core.find();"), of_core);
     assert_eq!(with("log!(it = %core.find());"), of_core);
+    assert_eq!(with("Some(it).map(|one| one.find());"), of_core);
     assert_eq!(with("it.table.find();"), [""; 0]);
     assert_eq!(with("other.find();"), [""; 0]);
+}
+
+#[test]
+fn methods_are_found_through_statics_and_deref() {
+    let krate = core_with(
+        "use crate::core::Core;\nstruct Held(Core);\nimpl Deref for Held { type Target = Core; }\n\
+         static HELD: Mutex<Option<Held>> = Mutex::new(None);\nfn f() {\n  \
+         HELD.lock().unwrap().find();\n}\nfn g(all: &[Held]) {\n  for one in all {\n    one.find();\n  }\n}",
+    );
+    let shown = shown(&krate);
+    assert!(shown.contains(&"low.rs:6,10 uses `Core::find` of high.rs".to_owned()));
 }
 
 #[test]
