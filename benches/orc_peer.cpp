@@ -1,4 +1,5 @@
-// What LLVM's own JIT (ORC v2) needs for the work of `benches/replacing`, with the same command line.
+// What LLVM's own JIT (ORC v2) needs for the work of `benches/replacing`, with the same command
+// line.
 //
 // ORC is used as its users can use it at best: one LLJIT with JITLink, code generation at level 0
 // with one TargetMachine for all compilations (LLJIT's compiler without compile threads), memory
@@ -357,8 +358,8 @@ void replaceLinked(Jit &TheJit, const char *Path, int Count) {
   std::printf("us %.3f\n", median(Times));
 }
 
-/// Nanoseconds a call in a loop of compiled code: the best of twenty runs, because whatever else the
-/// machine does only adds to them.
+/// Nanoseconds a call in a loop of compiled code: the best of twenty runs, because whatever else
+/// the machine does only adds to them.
 double timeLoop(UnaryFunction Loop, int Calls) {
   constexpr int Runs = 20;
   double Best = std::numeric_limits<double>::infinity();

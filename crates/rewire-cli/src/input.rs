@@ -114,8 +114,8 @@ fn ir_of(
     }
 }
 
-/// What a file is. An empty one is no IR, unless it says that it is text; to a compiler it is a source
-/// like any other.
+/// What a file is. An empty one is no IR, unless it says that it is text; to a compiler it is a
+/// source like any other.
 fn recognise(path: &Path) -> Result<Kind, Problem> {
     let kind = kind(path)?;
     let is_empty = std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);

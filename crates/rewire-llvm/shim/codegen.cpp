@@ -410,8 +410,8 @@ CallBase *withoutTypeCheck(CallBase *call) {
   return unchecked;
 }
 
-// The pass that moves buffers to another stack makes this variable where the module doesn't know it,
-// with a model of thread-local storage that only fits the main program.
+// The pass that moves buffers to another stack makes this variable where the module doesn't know
+// it, with a model of thread-local storage that only fits the main program.
 void declareSafeStack(Module &M) {
   constexpr StringLiteral kPointer = "__safestack_unsafe_stack_ptr";
   const bool needed = llvm::any_of(M, [](const Function &function) {

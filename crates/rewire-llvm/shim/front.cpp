@@ -2,9 +2,9 @@
 //
 // Whoever looks there has the address, and the address leads to the function's front, an object of
 // its own (Extractor::runFront). Sanitizers that compare types look there (`-fsanitize=kcfi`,
-// `-fsanitize=function`), and so do those who patch functions (`-fpatchable-function-entry=N,M`). All
-// of it becomes prefix data: code generation would give symbols of their own to hashes, and note each
-// place to be patched in a table that the body is in already.
+// `-fsanitize=function`), and so do those who patch functions (`-fpatchable-function-entry=N,M`).
+// All of it becomes prefix data: code generation would give symbols of their own to hashes, and
+// note each place to be patched in a table that the body is in already.
 
 #include "front.h"
 #include "shim.h"

@@ -4,7 +4,8 @@
 
 #include "llvm/IR/Function.h"
 
-// Whether a function's address has to lead elsewhere than to its body, which may have been moved out.
+// Whether a function's address has to lead elsewhere than to its body, which may have been moved
+// out.
 bool rewire_needs_front(const llvm::Function &function);
 // What a function's attributes and metadata put before its first instruction, as prefix data: null
 // when that is nothing.

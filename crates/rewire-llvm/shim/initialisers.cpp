@@ -1,8 +1,8 @@
 // Which variables a module's constructors initialise.
 //
 // clang makes one constructor of a file (`_GLOBAL__sub_I_...`), which calls a function for each
-// variable; optimised, these are one function. Variables of threads are initialised by `__tls_init`,
-// all behind one flag.
+// variable; optimised, these are one function. Variables of threads are initialised by
+// `__tls_init`, all behind one flag.
 
 #include "index.h"
 #include "llvm/ADT/PostOrderIterator.h"
@@ -98,8 +98,8 @@ class Written {
     const StringRef name = callee ? callee->getName() : StringRef();
     if (name.starts_with("__cxa_guard"))
       return;
-    // The object of a destructor is its second argument; of a constructor, as the place of a result,
-    // the first.
+    // The object of a destructor is its second argument; of a constructor, as the place of a
+    // result, the first.
     const bool registers = name == "__cxa_atexit" || name.starts_with("__cxa_thread_atexit");
     const unsigned place = registers ? 1 : 0;
     if (place < call.arg_size() && call.getArgOperand(place)->getType()->isPointerTy())

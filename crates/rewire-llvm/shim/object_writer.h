@@ -1,7 +1,7 @@
 // Writes small objects fast.
 //
-// LLVM's writer sorts names into a table that shares endings, and has maps, sections and symbols for
-// what few objects hold. For a function of a few lines, it took a tenth of code generation.
+// LLVM's writer sorts names into a table that shares endings, and has maps, sections and symbols
+// for what few objects hold. For a function of a few lines, it took a tenth of code generation.
 #ifndef REWIRE_OBJECT_WRITER_H
 #define REWIRE_OBJECT_WRITER_H
 
@@ -16,8 +16,8 @@
 #include <vector>
 
 // Relocations and bindings are LLVM's; the file is written here (gABI, chapters 4 and 5): loaded
-// sections, their relocations, descriptions of frames, the symbols that somebody refers to or may look
-// up, and names. What it doesn't know (groups, aliases, common symbols) it doesn't write.
+// sections, their relocations, descriptions of frames, the symbols that somebody refers to or may
+// look up, and names. What it doesn't know (groups, aliases, common symbols) it doesn't write.
 class RewireObjectWriter final : public llvm::MCObjectWriter {
 public:
   // `full` makes the relocations; `out` lives longer.

@@ -17,8 +17,8 @@
 // them for debug information, which takes longer than compiling a function of a few lines.
 //
 // The other sections that it has members for are those of a context that was reset. Nothing plain
-// asks for them: no inline assembly, debug information, table of exceptions or stack map; the writer
-// of objects describes frames. Sections of variables are asked for by name.
+// asks for them: no inline assembly, debug information, table of exceptions or stack map; the
+// writer of objects describes frames. Sections of variables are asked for by name.
 class RewirePlainObjectFile final : public llvm::TargetLoweringObjectFileELF {
 public:
   void Initialize(llvm::MCContext &context, const llvm::TargetMachine &machine) override;

@@ -10,11 +10,11 @@
 //
 // LLVM's finds out anew for each pass and function which analyses there are, which the pass uses,
 // and which nobody needs any more. In a pipeline that doesn't change, the answers don't either; for
-// a function of a few lines, asking took a tenth of the time of code generation. So the first module
-// goes LLVM's way, which leads each pass to its analyses; all others go through the passes alone.
-// An analysis that a pass uses only if it is there is not there then. Passes that find nothing to do
-// in a plain function (plain.h), or in one of a single block, are passed over; they are there because
-// others need them, or because functions have more blocks.
+// a function of a few lines, asking took a tenth of the time of code generation. So the first
+// module goes LLVM's way, which leads each pass to its analyses; all others go through the passes
+// alone. An analysis that a pass uses only if it is there is not there then. Passes that find
+// nothing to do in a plain function (plain.h), or in one of a single block, are passed over; they
+// are there because others need them, or because functions have more blocks.
 //
 // Added to a pass manager before any function pass, it gets all of them.
 class RewireSequence final : public llvm::FPPassManager {

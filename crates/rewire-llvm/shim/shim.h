@@ -44,8 +44,8 @@ void rewire_on_out_of_memory(void (*handler)(const char *reason));
 
 // Numbers the globals. The module must outlive the index.
 RewireIndex *rewire_index_new(LLVMModuleRef module);
-// Where it is noted what was verified: a bit for each global, and one more. Copies of a module share
-// it, and it must outlive them.
+// Where it is noted what was verified: a bit for each global, and one more. Copies of a module
+// share it, and it must outlive them.
 void rewire_index_verified(RewireIndex *index, uint64_t *words);
 void rewire_index_free(RewireIndex *index);
 size_t rewire_index_len(const RewireIndex *index);
@@ -117,8 +117,8 @@ void rewire_call_plan(RewireIndex *index, size_t function, void (*block)(void *d
 #define REWIRE_OWN_COPY ((size_t)1 << 31)
 
 // Moves (or clones, where the module itself still needs them) the root definitions, with the
-// variables that have to come along, into a fresh module of the same context. `states` has a byte for each ordinal, which other
-// threads may change meanwhile. `fold` also gives the values of
+// variables that have to come along, into a fresh module of the same context. `states` has a byte
+// for each ordinal, which other threads may change meanwhile. `fold` also gives the values of
 // placed constants to the optimiser. With `whole`, the roots see one another's bodies: they are
 // never replaced.
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,

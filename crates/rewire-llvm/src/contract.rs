@@ -64,8 +64,8 @@ impl Eq for Passing {}
 /// How the text of a calling convention that isn't C's begins; its number follows.
 const CONVENTION: &str = "calling convention ";
 
-/// The calling conventions by which functions can be called as C's (LLVM's `CallingConv.h`): `fastcc`,
-/// `coldcc`, `preserve_mostcc`, `preserve_allcc`, `swiftcc` and `x86_64_sysvcc`.
+/// The calling conventions by which functions can be called as C's (LLVM's `CallingConv.h`):
+/// `fastcc`, `coldcc`, `preserve_mostcc`, `preserve_allcc`, `swiftcc` and `x86_64_sysvcc`.
 const LIKE_C: &[&str] = &["8", "9", "14", "15", "16", "78"];
 
 /// What makes a function that takes or gives a value in a way of which function pointers know

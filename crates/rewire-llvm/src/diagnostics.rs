@@ -82,9 +82,9 @@ thread_local! {
 /// What a thread unwinds with from an error that LLVM doesn't survive.
 struct Fatal(String);
 
-/// Has `hook` called when LLVM has no memory left, or meets an error that it doesn't survive outside
-/// of code generation; LLVM ends the process when the hook returns. The first hook stays. Affects
-/// the whole process.
+/// Has `hook` called when LLVM has no memory left, or meets an error that it doesn't survive
+/// outside of code generation; LLVM ends the process when the hook returns. The first hook stays.
+/// Affects the whole process.
 pub fn set_fatal_error_hook(hook: fn(&str)) {
     if FATAL.set(hook).is_ok() {
         install();

@@ -78,8 +78,8 @@ pub struct Global {
     /// A function with something before its first instruction, or in its place: prefix and
     /// prologue data, marks of sanitizers. Its address has to lead there.
     pub has_front: bool,
-    /// Whether it is part of a coroutine that the front end has split: what goes on with a suspended
-    /// one, or ends it.
+    /// Whether it is part of a coroutine that the front end has split: what goes on with a
+    /// suspended one, or ends it.
     pub coroutine: Option<CoroutinePart>,
     /// A function that must be inlined, and isn't needed where all that name it have inlined it.
     pub is_inlined_away: bool,

@@ -16,8 +16,8 @@ pub struct Initialiser {
 
 impl Module {
     /// The parts of a constructor, in the order in which they run. clang makes a function for each
-    /// variable; where the optimiser has merged them, the constructor is one part. What it writes, or
-    /// passes to a function as its first argument, before it reads it, counts as initialised.
+    /// variable; where the optimiser has merged them, the constructor is one part. What it writes,
+    /// or passes to a function as its first argument, before it reads it, counts as initialised.
     ///
     /// All bodies must have been read ([`Module::verify_all`]); what isn't there looks empty.
     #[must_use]

@@ -5,9 +5,9 @@
 //! "cross-modifying code"). `membarrier` with `PRIVATE_EXPEDITED_SYNC_CORE` (membarrier(2), Linux
 //! 4.16) sees to that on each processor that runs a thread of ours; it costs a few microseconds.
 //!
-//! It is done once for all code that was given back, after that was overwritten and before any of it
-//! is given out: what is written there then is to the processors as what is written to memory that
-//! never held code.
+//! It is done once for all code that was given back, after that was overwritten and before any of
+//! it is given out: what is written there then is to the processors as what is written to memory
+//! that never held code.
 
 use std::io;
 

@@ -192,8 +192,8 @@ impl CodeMemory {
         })
     }
 
-    /// To be called before a fork, by a thread that keeps all others from changing code until it has
-    /// happened: what there is by then stays the child's as it is.
+    /// To be called before a fork, by a thread that keeps all others from changing code until it
+    /// has happened: what there is by then stays the child's as it is.
     pub fn leave_to_child(&self) {
         if let Some(mirror) = &self.mirror {
             mirror.leave_to_child(self.lock(RegionKind::Code).space().top());
@@ -341,9 +341,9 @@ impl CodeMemory {
     /// Makes everything that was given back until now free to be given out again; the answer is
     /// how many bytes that is.
     ///
-    /// Code becomes free once no processor can still have it fetched, but for the breakpoints that it
-    /// was overwritten with: it is as new then. Where the kernel can't tell (see `barrier.rs`), it
-    /// stays quarantined.
+    /// Code becomes free once no processor can still have it fetched, but for the breakpoints that
+    /// it was overwritten with: it is as new then. Where the kernel can't tell (see `barrier.rs`),
+    /// it stays quarantined.
     pub fn end_quarantine(&self) -> u64 {
         let mut freed = 0;
         for kind in RegionKind::ALL {

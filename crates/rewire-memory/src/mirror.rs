@@ -3,9 +3,10 @@
 //! Code lies in a file in memory (memfd_create(2)) that is mapped twice: executable where it runs,
 //! writable somewhere else. No page is both, and to write a function costs a copy instead of a
 //! system call. The executable view is private, for two reasons. A debugger can set breakpoints in
-//! it: the kernel gives the process a page of its own then, in which the file's later contents don't
-//! show. So each write is read back where it runs, and what doesn't show there is written by force
-//! (see `writer.rs`). And a child of a fork can write to its code without its parent's changing.
+//! it: the kernel gives the process a page of its own then, in which the file's later contents
+//! don't show. So each write is read back where it runs, and what doesn't show there is written by
+//! force (see `writer.rs`). And a child of a fork can write to its code without its parent's
+//! changing.
 //!
 //! The other way round, what the parent writes shows in its child, where neither has a page of its
 //! own. That does no harm in memory that was never given out before. To overwrite what may be code
@@ -14,8 +15,8 @@
 //! (`MADV_DONTFORK`), nor uses its address.
 //!
 //! perf takes the file for a library and doesn't look into its map of the process for names, and
-//! valgrind doesn't expect code in files to change; under valgrind, and whenever the client wants it
-//! or the kernel has no such files, code lies in anonymous memory and is written by force.
+//! valgrind doesn't expect code in files to change; under valgrind, and whenever the client wants
+//! it or the kernel has no such files, code lies in anonymous memory and is written by force.
 
 use std::io;
 use std::ops::Range;

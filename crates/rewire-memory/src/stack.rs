@@ -187,7 +187,8 @@ pub(crate) fn lock_for_fork() -> rewire_sync::MutexGuard<'static, Vec<usize>> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InUse {
     pub(crate) low: u64,
-    /// Behind its head, so that a thread which has just come here, and has pushed nothing yet, is on it.
+    /// Behind its head, so that a thread which has just come here, and has pushed nothing yet, is
+    /// on it.
     pub(crate) high: u64,
     /// The stack pointer at which the thread left the stack that it was on.
     pub(crate) from: u64,
@@ -235,8 +236,8 @@ pub(crate) fn chain(into: &mut [InUse]) -> Option<usize> {
     Some(count)
 }
 
-/// The stack pointer at which the calling thread left the stack that it was on, if it is on one of the
-/// engine's.
+/// The stack pointer at which the calling thread left the stack that it was on, if it is on one of
+/// the engine's.
 pub(crate) fn came_from() -> Option<usize> {
     let current = CURRENT.get();
     if current.low == current.high {

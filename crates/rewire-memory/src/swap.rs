@@ -1,10 +1,10 @@
-//! Writing to pages that aren't writable, without `/proc/self/mem`: in a process that changed its user
-//! or its root directory, or on a kernel that forbids forced writes.
+//! Writing to pages that aren't writable, without `/proc/self/mem`: in a process that changed its
+//! user or its root directory, or on a kernel that forbids forced writes.
 //!
-//! The pages are made anew somewhere else, written there, given their protection, and moved over the
-//! former ones by one mremap(2). A thread that touches the place meanwhile waits in the kernel and finds
-//! either the former page or the new one; no page is ever writable where it runs. Each call leaves a
-//! mapping of its own behind, and takes some microseconds more than a forced write.
+//! The pages are made anew somewhere else, written there, given their protection, and moved over
+//! the former ones by one mremap(2). A thread that touches the place meanwhile waits in the kernel
+//! and finds either the former page or the new one; no page is ever writable where it runs. Each
+//! call leaves a mapping of its own behind, and takes some microseconds more than a forced write.
 
 use std::io;
 use std::ptr;
@@ -64,13 +64,14 @@ impl Drop for Pages {
 ///
 /// # Safety
 ///
-/// Nobody else writes to these pages meanwhile. Nobody reads or runs the bytes, which are the caller's.
+/// Nobody else writes to these pages meanwhile. Nobody reads or runs the bytes, which are the
+/// caller's.
 pub(crate) unsafe fn write(to: u64, bytes: &[u8], protection: c_int) -> io::Result<()> {
     let start = to / PAGE * PAGE;
     let end = (to + bytes.len() as u64).next_multiple_of(PAGE);
     let pages = Pages::new((end - start) as usize)?;
-    // SAFETY: the former pages are readable and nobody writes to them; the new ones are as large, and
-    // ours. `to` lies in the former ones.
+    // SAFETY: the former pages are readable and nobody writes to them; the new ones are as large,
+    // and ours. `to` lies in the former ones.
     unsafe {
         let fresh = pages.start.cast::<u8>();
         ptr::copy_nonoverlapping(start as *const u8, fresh, pages.size);

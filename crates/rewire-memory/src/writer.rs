@@ -1,10 +1,11 @@
 //! Writing to pages that aren't writable.
 //!
-//! No page is writable and executable, and none that a thread may be running changes its protection.
-//! Code is written through its [`Mirror`], a second view of it, where there is one. Everything else is
-//! written by force: Linux lets a process write to its own private read-only memory through
-//! `/proc/self/mem` (ptrace semantics: the page is copied if it is shared, its protection stays). That
-//! costs 2 to 5 us each time, and works for all memory, in children of forks, and beneath a debugger.
+//! No page is writable and executable, and none that a thread may be running changes its
+//! protection. Code is written through its [`Mirror`], a second view of it, where there is one.
+//! Everything else is written by force: Linux lets a process write to its own private read-only
+//! memory through `/proc/self/mem` (ptrace semantics: the page is copied if it is shared, its
+//! protection stays). That costs 2 to 5 us each time, and works for all memory, in children of
+//! forks, and beneath a debugger.
 //!
 //! The file stays open: a program that changes its root directory or its user could not open it
 //! again. Its number is high, where programs don't meet it; one that closes all descriptors makes
@@ -33,7 +34,8 @@ pub(crate) struct Writer {
     /// `None` where it can't be opened.
     mem: Mutex<Option<MemFile>>,
     same_process: ForkMark,
-    /// Held by whoever replaces pages; what others write to these pages at the same time would be lost.
+    /// Held by whoever replaces pages; what others write to these pages at the same time would be
+    /// lost.
     swapping: RwLock<()>,
 }
 
@@ -115,8 +117,8 @@ impl Writer {
             .swapping
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: as the caller promises. Whoever writes to these pages by force waits for `mem`, and
-        // whoever does by the mirror for `swapping`.
+        // SAFETY: as the caller promises. Whoever writes to these pages by force waits for `mem`,
+        // and whoever does by the mirror for `swapping`.
         unsafe { swap::write(to.get(), bytes, protection) }.map_err(|source| MemoryError::Write {
             address: to,
             size: bytes.len(),

@@ -1,5 +1,5 @@
-//! Just enough of `.eh_frame` to tell which functions it describes, and what a relocation that points
-//! to discarded code is part of.
+//! Just enough of `.eh_frame` to tell which functions it describes, and what a relocation that
+//! points to discarded code is part of.
 
 use crate::addr::ExecAddr;
 
@@ -55,9 +55,9 @@ impl<'data> FrameWalk<'data> {
         }
     }
 
-    /// The offset of the description whose initial location is the field at `offset`, of `width` bytes,
-    /// and how many bytes of code it describes: a field of the same width behind that one. The offsets
-    /// of successive calls must not decrease.
+    /// The offset of the description whose initial location is the field at `offset`, of `width`
+    /// bytes, and how many bytes of code it describes: a field of the same width behind that one.
+    /// The offsets of successive calls must not decrease.
     pub(crate) fn describes(&mut self, offset: u64, width: usize) -> Option<(u64, u64)> {
         let fde = self
             .at(offset)

@@ -31,8 +31,8 @@ pub(crate) struct Got {
     /// Bytes.
     pub(crate) size: u64,
     pub(crate) entries: Vec<Entry>,
-    /// For each symbol, the offset of its entry from the GOT's start, or [`NO_ENTRY`]; empty where none
-    /// has one. A symbol has one at most, for its binding says which kind it is.
+    /// For each symbol, the offset of its entry from the GOT's start, or [`NO_ENTRY`]; empty where
+    /// none has one. A symbol has one at most, for its binding says which kind it is.
     pub(crate) offsets: SmallVec<[u32; FEW]>,
     /// The offset of the pair that local-dynamic access needs.
     pub(crate) module_pair: Option<u32>,

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use crate::bind::{Binding, Bindings};
 use crate::reloc::RelocKind;
 
-/// So many sections, and so many symbols, are kept track of without allocating memory: an object that
-/// holds one function seldom has more.
+/// So many sections, and so many symbols, are kept track of without allocating memory: an object
+/// that holds one function seldom has more.
 pub(crate) const FEW: usize = 4;
 
 /// The processor that an object is for.
@@ -285,9 +285,9 @@ impl<'data> LinkGraph<'data> {
         self.symbols.get(id.index())
     }
 
-    /// Has a variable take at least `size` bytes, zeros at its end, and be aligned to at least `align`:
-    /// others of its definitions may ask for more than this one. One that shares its section keeps its
-    /// size, and its alignment unless it comes first.
+    /// Has a variable take at least `size` bytes, zeros at its end, and be aligned to at least
+    /// `align`: others of its definitions may ask for more than this one. One that shares its
+    /// section keeps its size, and its alignment unless it comes first.
     pub fn make_room(&mut self, variable: SymbolId, size: u64, align: u64) {
         let Some(symbol) = self.symbols.get_mut(variable.index()) else {
             return;
@@ -350,8 +350,8 @@ impl<'data> LinkGraph<'data> {
         self.symbols.iter().map(own).collect()
     }
 
-    /// Which symbols relocations of kept sections refer to, by their numbers. `discarded` tells which
-    /// sections aren't kept. Costs O(relocations).
+    /// Which symbols relocations of kept sections refer to, by their numbers. `discarded` tells
+    /// which sections aren't kept. Costs O(relocations).
     pub fn referenced_symbols(&self, discarded: impl Fn(SectionId) -> bool) -> Vec<bool> {
         let mut referenced = vec![false; self.symbols.len()];
         for (id, section) in self.section_ids() {

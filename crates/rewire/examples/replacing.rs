@@ -1,6 +1,6 @@
 //! Runs a program and replaces its functions by their own IR while it runs: at the entries of its
-//! functions, on the thread that runs it, and on another thread all the while. Whatever is replaced,
-//! the program prints what it prints without.
+//! functions, on the thread that runs it, and on another thread all the while. Whatever is
+//! replaced, the program prints what it prints without.
 //!
 //! The program has to be built with clang's `-finstrument-functions`, so that each function tells
 //! when it is entered. What was done is printed on standard error.
@@ -22,7 +22,8 @@ use rewire::{Engine, EntryKind, ExecAddr, Level, OptLevel, Options};
 const DENSE: u64 = 100;
 const SPARSE: u64 = 1000;
 
-/// The most replacements of one run: a program that enters millions of functions has to end as well.
+/// The most replacements of one run: a program that enters millions of functions has to end as
+/// well.
 const MOST: u64 = 2000;
 
 struct Replacer {
@@ -141,8 +142,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     let argv = [c"program".as_ptr(), std::ptr::null()];
     let other = std::thread::spawn(|| replacer.run());
-    // SAFETY: the arguments are C strings that live as long as the process, and whoever names a file
-    // answers for what is in it.
+    // SAFETY: the arguments are C strings that live as long as the process, and whoever names a
+    // file answers for what is in it.
     let code = unsafe {
         replacer
             .engine

@@ -302,8 +302,8 @@ impl Core {
     }
 }
 
-/// Marks all of a frozen unit that has no body yet as this thread's to compile, for a call of one of
-/// its functions.
+/// Marks all of a frozen unit that has no body yet as this thread's to compile, for a call of one
+/// of its functions.
 pub(crate) fn claim_whole(ledger: &mut Ledger, unit: &Unit, called: Ordinal) -> Vec<Ordinal> {
     let mut roots = wanted(ledger, unit);
     // It was to be inlined wherever it is named, and wasn't.

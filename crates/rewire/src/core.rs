@@ -66,8 +66,8 @@ pub(crate) struct Core {
     _leave: fork::LeaveWhenDropped,
 }
 
-// A panic leaves no lock poisoned for long: whoever takes one next takes what it guards as it is, which
-// is whole, because what unwinds is the client's code, and that runs without locks.
+// A panic leaves no lock poisoned for long: whoever takes one next takes what it guards as it is,
+// which is whole, because what unwinds is the client's code, and that runs without locks.
 impl std::panic::UnwindSafe for Core {}
 impl std::panic::RefUnwindSafe for Core {}
 
@@ -179,8 +179,8 @@ impl Core {
         self.foresight.forget(entries);
     }
 
-    /// Puts in memory what must be there before anything of the units runs that were added since the last
-    /// time. If another thread is doing that for some of them, this one waits for it.
+    /// Puts in memory what must be there before anything of the units runs that were added since
+    /// the last time. If another thread is doing that for some of them, this one waits for it.
     pub(crate) fn finish_loading(&self) -> Result<(), Error> {
         let fresh = {
             let mut fresh = lock(&self.fresh);
@@ -277,7 +277,8 @@ impl Core {
     }
 }
 
-/// This thread places what units need from the start. Dropping it lets those go on who wait for that.
+/// This thread places what units need from the start. Dropping it lets those go on who wait for
+/// that.
 struct Placing<'c> {
     core: &'c Core,
     /// Placing may lead to placing more.

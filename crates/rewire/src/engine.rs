@@ -181,8 +181,8 @@ impl Engine {
         self.core.finish_loading()
     }
 
-    /// Compiles all functions that aren't compiled yet. What they call and nothing defines may still
-    /// be missing: that is an error when it is called.
+    /// Compiles all functions that aren't compiled yet. What they call and nothing defines may
+    /// still be missing: that is an error when it is called.
     ///
     /// # Errors
     ///
@@ -278,16 +278,17 @@ impl Engine {
         changed
     }
 
-    /// What was replaced or removed and is still in memory, because threads may be in it, or because
-    /// nobody has looked yet.
+    /// What was replaced or removed and is still in memory, because threads may be in it, or
+    /// because nobody has looked yet.
     #[must_use]
     pub fn retired(&self) -> Vec<RetiredCode> {
         let _inside = fork::hold_off();
         self.core.retired()
     }
 
-    /// Looks at the stacks of all threads, and gives the memory back of what was replaced or removed
-    /// and that no thread can return into. The engine does this by itself when much has gathered.
+    /// Looks at the stacks of all threads, and gives the memory back of what was replaced or
+    /// removed and that no thread can return into. The engine does this by itself when much has
+    /// gathered.
     ///
     /// Threads that sleep are read as they are; those that run get a signal, whose handler looks
     /// at their stacks.
@@ -385,8 +386,8 @@ impl Engine {
     /// Has `handler` asked what to do when a function could not be compiled or resolved as it was
     /// called. It may answer with the address of a function of the same type to run instead: one
     /// that throws, say. With no handler, or no answer, a call that the client began with
-    /// [`Library::call`] is given up and returns the error; else the process ends with the error, who
-    /// called whom, and exit code 70.
+    /// [`Library::call`] is given up and returns the error; else the process ends with the error,
+    /// who called whom, and exit code 70.
     ///
     /// The handler is called on the thread that makes the call, on a stack of the engine's, with no
     /// lock held. A new handler takes the place of the former one.
@@ -426,8 +427,8 @@ impl Engine {
         *known = Some(Arc::new(handler));
     }
 
-    /// Runs the constructors of one unit that haven't run (ORC's `initialize`, for a unit). Those of a
-    /// unit that takes the place of one whose objects live run when the change is committed.
+    /// Runs the constructors of one unit that haven't run (ORC's `initialize`, for a unit). Those
+    /// of a unit that takes the place of one whose objects live run when the change is committed.
     ///
     /// # Errors
     ///
@@ -482,8 +483,8 @@ impl Engine {
     }
 
     /// Runs the constructors of what was added since the last time, as [`Engine::run_main`] does
-    /// before the program: for clients that call functions by themselves. [`Engine::initialize`] and
-    /// [`Library::initialize`] do so for one unit and one library.
+    /// before the program: for clients that call functions by themselves. [`Engine::initialize`]
+    /// and [`Library::initialize`] do so for one unit and one library.
     ///
     /// # Errors
     ///

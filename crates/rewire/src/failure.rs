@@ -1,9 +1,9 @@
 //! A function that could not be compiled or resolved when it was called.
 //!
-//! Its caller can't be told: it expects the function to run. So, in this order: the client's handler
-//! may say where to go instead; the thread goes back to where the client entered compiled code, if
-//! it did so by [`Library::call`](crate::Library::call) and all frames between can be unwound
-//! (`rewire-memory/src/unwind/give_up.rs`); the process ends.
+//! Its caller can't be told: it expects the function to run. So, in this order: the client's
+//! handler may say where to go instead; the thread goes back to where the client entered compiled
+//! code, if it did so by [`Library::call`](crate::Library::call) and all frames between can be
+//! unwound (`rewire-memory/src/unwind/give_up.rs`); the process ends.
 
 use std::cell::Cell;
 use std::fmt;

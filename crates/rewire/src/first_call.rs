@@ -40,8 +40,8 @@ fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
     live.find(|core| core.slots.stub_range().contains(&stub))
 }
 
-/// Called on a stack of the engine's, with all registers saved and signals waiting. Returns where to
-/// go instead, or `None` once the slot leads to the function.
+/// Called on a stack of the engine's, with all registers saved and signals waiting. Returns where
+/// to go instead, or `None` once the slot leads to the function.
 pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     let _open = OpenToFaults::begin();
     let inside = fork::hold_off();

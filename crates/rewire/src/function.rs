@@ -153,8 +153,8 @@ pointers! {
 }
 
 /// A function of compiled code that can be called like a function pointer; it keeps its engine
-/// alive. Calls go to the current body: a replacement is seen by the next one. The first call compiles
-/// it, unless that was done before ([`Library::pin`](crate::Library::pin)).
+/// alive. Calls go to the current body: a replacement is seen by the next one. The first call
+/// compiles it, unless that was done before ([`Library::pin`](crate::Library::pin)).
 #[derive(Clone, Debug)]
 pub struct Function<F> {
     pointer: F,
@@ -216,9 +216,9 @@ impl<F> Deref for Function<F> {
     }
 }
 
-/// A variable of compiled code; it keeps its engine alive, and the memory that the variable had when it
-/// was asked for: if the variable is removed, or gets other memory, what is read here is its last value
-/// there.
+/// A variable of compiled code; it keeps its engine alive, and the memory that the variable had
+/// when it was asked for: if the variable is removed, or gets other memory, what is read here is
+/// its last value there.
 #[derive(Clone, Debug)]
 pub struct Data<T> {
     address: ExecAddr,

@@ -97,8 +97,8 @@ impl Library {
     }
 
     /// Adds a module of IR: bitcode, text, or a module of inkwell's (see [`Ir`]); `name` is for
-    /// messages. Nothing is compiled, and of bitcode no function body is read: one that the verifier
-    /// rejects is an error of whatever wants it first.
+    /// messages. Nothing is compiled, and of bitcode no function body is read: one that the
+    /// verifier rejects is an error of whatever wants it first.
     ///
     /// # Errors
     ///
@@ -234,8 +234,8 @@ impl Library {
 
     /// Gives a name to an address of the host's: a function, or a variable. If the client gave the
     /// name to another address before, all who use it follow in one step, which
-    /// [`Engine::undo`](crate::Engine::undo) undoes; [`Change::define_address`] does it together with
-    /// other changes.
+    /// [`Engine::undo`](crate::Engine::undo) undoes; [`Change::define_address`] does it together
+    /// with other changes.
     ///
     /// The thing must stay there as long as the engine lives, and be what the code that names it
     /// takes it for.
@@ -266,7 +266,8 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// The name is defined by other than an address, or frozen code calls what it stands for directly.
+    /// The name is defined by other than an address, or frozen code calls what it stands for
+    /// directly.
     pub fn define(&self, name: &str, address: ExecAddr) -> Result<(), Error> {
         {
             let _inside = fork::hold_off();
@@ -329,9 +330,9 @@ impl Library {
     }
 
     /// The address that a name has for its whole life: of a function, its canonical address,
-    /// which may be called at once and compiles it then; of a variable, its place. It is found where
-    /// code of this library finds it: here, along the search order, in the host process, by the
-    /// resolvers.
+    /// which may be called at once and compiles it then; of a variable, its place. It is found
+    /// where code of this library finds it: here, along the search order, in the host process, by
+    /// the resolvers.
     ///
     /// ```
     /// # use rewire::{Answer, Engine, Options, Request};
@@ -351,8 +352,8 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// Nothing defines the name, a variable's value can't be linked, or the variable is each thread's
-    /// own and has no one address.
+    /// Nothing defines the name, a variable's value can't be linked, or the variable is each
+    /// thread's own and has no one address.
     pub fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
         self.lookup_as(name, EntryKind::Unknown, None)
     }
@@ -393,9 +394,9 @@ impl Library {
     /// twelve parameters. What the IR says of the type is compared with `F`. It is found as by
     /// [`Library::lookup`].
     ///
-    /// It is compiled when it is called. If it can't be, or if something that it calls is missing, the
-    /// process ends ([`Engine::on_failure`](crate::Engine::on_failure)). Compile before calling to
-    /// be told instead ([`Library::pin`]); or call by [`Library::call`].
+    /// It is compiled when it is called. If it can't be, or if something that it calls is missing,
+    /// the process ends ([`Engine::on_failure`](crate::Engine::on_failure)). Compile before calling
+    /// to be told instead ([`Library::pin`]); or call by [`Library::call`].
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -448,12 +449,12 @@ impl Library {
     /// Calls a function whose type is known only at run time; `None` if it returns nothing.
     ///
     /// A function that can't be compiled or resolved as it is called, this one or any that it calls
-    /// in turn, is an error ([`Error::Call`]), and the call is given up: all frames that it has made
-    /// are unwound. Cleanups of compiled code run, as do destructors of Rust functions in between
-    /// (which have to be `extern "C-unwind"`); there, it looks like a panic. Handlers of compiled code
-    /// (`catch (...)`) don't see it: the function that such a handler, or `noexcept`, stands in is left
-    /// without more ado. Where frames can't be unwound, C++'s of the host with such handlers, or
-    /// `extern "C"` functions of Rust, the process ends as
+    /// in turn, is an error ([`Error::Call`]), and the call is given up: all frames that it has
+    /// made are unwound. Cleanups of compiled code run, as do destructors of Rust functions in
+    /// between (which have to be `extern "C-unwind"`); there, it looks like a panic. Handlers of
+    /// compiled code (`catch (...)`) don't see it: the function that such a handler, or `noexcept`,
+    /// stands in is left without more ado. Where frames can't be unwound, C++'s of the host with
+    /// such handlers, or `extern "C"` functions of Rust, the process ends as
     /// [`Engine::on_failure`](crate::Engine::on_failure) says, whose handler is asked first in any
     /// case. To know beforehand, compile before calling: [`Library::pin`],
     /// [`Engine::compile_all`](crate::Engine::compile_all).
@@ -486,7 +487,8 @@ impl Library {
     /// # Errors
     ///
     /// As [`Library::lookup`]; the name is no function, its type isn't known or has something in
-    /// it that no [`Value`](crate::Value) is, or the arguments don't fit it; [`Error::Call`], see above.
+    /// it that no [`Value`](crate::Value) is, or the arguments don't fit it; [`Error::Call`], see
+    /// above.
     ///
     /// # Safety
     ///
@@ -524,8 +526,8 @@ impl Library {
     }
 
     /// Runs what the library's units have registered for the process's exit, and their destructors:
-    /// those of the latest unit first (ORC's `deinitialize`). The units stay; their constructors are
-    /// pending again.
+    /// those of the latest unit first (ORC's `deinitialize`). The units stay; their constructors
+    /// are pending again.
     ///
     /// # Errors
     ///
@@ -570,8 +572,9 @@ impl Library {
     }
 
     /// Removes the library with all its units and names. With `force`, also if others use what it
-    /// defines, those of other libraries that find it there among them: a caller gets an error then. Handles to it find nothing any more. This can't be
-    /// undone, nor can what was changed before it.
+    /// defines, those of other libraries that find it there among them: a caller gets an error
+    /// then. Handles to it find nothing any more. This can't be undone, nor can what was changed
+    /// before it.
     ///
     /// # Errors
     ///
@@ -616,9 +619,9 @@ impl Library {
         Ok(changed)
     }
 
-    /// The IR of a function or variable, as a module of its own that declares what it names. Changed,
-    /// it can be handed back to [`Library::replace`]: names that are local to its unit lead there
-    /// again.
+    /// The IR of a function or variable, as a module of its own that declares what it names.
+    /// Changed, it can be handed back to [`Library::replace`]: names that are local to its unit
+    /// lead there again.
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -647,8 +650,8 @@ impl Library {
         code::machine_code(&self.core, self.id, name)
     }
 
-    /// Compiles a function before it is called, and holds its body where it is: see [`Pin`]. What it
-    /// calls is compiled when it is called.
+    /// Compiles a function before it is called, and holds its body where it is: see [`Pin`]. What
+    /// it calls is compiled when it is called.
     ///
     /// ```
     /// # use rewire::{Engine, Options};

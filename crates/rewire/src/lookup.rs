@@ -1,5 +1,5 @@
-//! Finding a name as code of a library finds it: in the library, along its search order, in the host
-//! process, and by asking the resolvers.
+//! Finding a name as code of a library finds it: in the library, along its search order, in the
+//! host process, and by asking the resolvers.
 
 use rewire_memory::ExecAddr;
 
@@ -49,7 +49,8 @@ impl Core {
         Err(unknown())
     }
 
-    /// What is to be asked for: as a declaration says, if there is one. `None` if the library is gone.
+    /// What is to be asked for: as a declaration says, if there is one. `None` if the library is
+    /// gone.
     fn wanted(
         &self,
         library: LibraryId,
@@ -126,14 +127,14 @@ impl Core {
             if !self.place(target)? {
                 return Ok(None);
             }
-            // By now the name may stand for something else, a function perhaps, whose address is its
-            // stub's and not where its body is: so it is looked at anew.
+            // By now the name may stand for something else, a function perhaps, whose address is
+            // its stub's and not where its body is: so it is looked at anew.
         }
         Ok(None)
     }
 
-    /// Gives memory to what has to have some before it has an address; `false` if it is nothing of the
-    /// kind, or is gone.
+    /// Gives memory to what has to have some before it has an address; `false` if it is nothing of
+    /// the kind, or is gone.
     fn place(&self, id: EntryId) -> Result<bool, Error> {
         let (definition, unit) = {
             let ledger = self.ledger();

@@ -35,17 +35,17 @@ pub struct Options {
     /// How many threads may compile while the program runs, besides its own. They compile what
     /// will surely be called soon, and share the work where everything is compiled.
     pub threads: usize,
-    /// How many changes can be undone, the latest first ([`Engine::undo`](crate::Engine::undo)). What
-    /// they took away is kept for so long; with 0, the default, nothing is. Of changes that took away
-    /// more than 64 MiB together, fewer can be undone.
+    /// How many changes can be undone, the latest first ([`Engine::undo`](crate::Engine::undo)).
+    /// What they took away is kept for so long; with 0, the default, nothing is. Of changes that
+    /// took away more than 64 MiB together, fewer can be undone.
     pub undo_depth: usize,
     /// How code is mapped: for whoever has perf look up names of compiled code in a map of the
     /// process, [`CodeMapping::Anonymous`].
     pub code_mapping: CodeMapping,
     /// A crash of LLVM while it compiles a function ends the process with code 70 and a message,
     /// rather than by a signal. It sets signal handlers that stay, so it is for programs, not for
-    /// libraries: whatever else handles the signals of faults in the process has to set that through
-    /// [`sigaction`](crate::sigaction), and finds it done as if by the C library's.
+    /// libraries: whatever else handles the signals of faults in the process has to set that
+    /// through [`sigaction`](crate::sigaction), and finds it done as if by the C library's.
     pub guard_crashes: bool,
     /// Told of everything that was linked; for checks.
     pub observer: Option<Arc<dyn LinkObserver>>,

@@ -101,7 +101,8 @@ impl fmt::Debug for Answer {
 /// IR in other forms, [`Ir::into_bytes`] makes what it returns.
 pub type LazyIr = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
 
-/// Is asked for names that nothing defines; given to [`Library::resolve_with`](crate::Library::resolve_with).
+/// Is asked for names that nothing defines; given to
+/// [`Library::resolve_with`](crate::Library::resolve_with).
 ///
 /// It is called on the thread that needs the name, with no lock of the engine's held: it may call
 /// the engine and run compiled code. During a first call it runs on a stack of the engine's, with
@@ -160,7 +161,8 @@ impl Wanted {
 
 impl Core {
     /// Asks the host, then the library's resolvers, then those who may have said it to nobody: the
-    /// assembly in functions that aren't compiled. `from` is a unit that names it, if that is known.
+    /// assembly in functions that aren't compiled. `from` is a unit that names it, if that is
+    /// known.
     pub(crate) fn ask_outside(&self, id: EntryId, from: Option<UnitKey>) -> Result<Found, Error> {
         match self.ask_others(id)? {
             Found::Nothing if self.find_label(id, from)? => Ok(Found::Entered),

@@ -1,8 +1,9 @@
 //! IR as it was given, in as few bytes as it takes.
 //!
-//! Two thirds of a small module's bitcode say what all modules of its producer say: the abbreviations
-//! of blocks, the names of kinds of metadata. So small bitcode is packed with the first of the process
-//! as the dictionary, in a microsecond or two, which is little beside reading it.
+//! Two thirds of a small module's bitcode say what all modules of its producer say: the
+//! abbreviations of blocks, the names of kinds of metadata. So small bitcode is packed with the
+//! first of the process as the dictionary, in a microsecond or two, which is little beside reading
+//! it.
 
 use std::sync::Arc;
 

@@ -239,8 +239,8 @@ impl Core {
         }
     }
 
-    /// Leaves a function that this thread has claimed to whoever comes next, because the ledger knows
-    /// more of it by now.
+    /// Leaves a function that this thread has claimed to whoever comes next, because the ledger
+    /// knows more of it by now.
     fn let_go(&self, id: EntryId) -> Option<ExecAddr> {
         self.give_back(&[id]);
         self.changed.notify_all();

@@ -22,7 +22,8 @@ use crate::process::{endings, fork, thread_local};
 use crate::sync::lock;
 use crate::unit::{Unit, UnitKey};
 
-/// So many pieces, or so many bytes of code, variables and IR, are looked after without being asked.
+/// So many pieces, or so many bytes of code, variables and IR, are looked after without being
+/// asked.
 const MANY: usize = 1024;
 const MUCH: u64 = 4 << 20;
 
@@ -97,7 +98,8 @@ impl Core {
         }
     }
 
-    /// Gives back what no thread can be in, whatever it does; how much else waits, in pieces and bytes.
+    /// Gives back what no thread can be in, whatever it does; how much else waits, in pieces and
+    /// bytes.
     fn tidy(&self) -> (usize, u64) {
         let (copied, freed, waiting) = {
             let mut ledger = self.ledger();

@@ -133,8 +133,8 @@ pub struct Report {
     /// Retired bodies that were compiled together with others, of which some are in force: their
     /// memory is given back together.
     pub definitions_beside: u64,
-    /// Coroutines that are suspended in bodies which nobody enters any more: each keeps its body, for
-    /// ever if it is never destroyed.
+    /// Coroutines that are suspended in bodies which nobody enters any more: each keeps its body,
+    /// for ever if it is never destroyed.
     pub suspended_coroutines: u64,
     /// Addresses of functions that left and that somebody may still know: each keeps its stub.
     pub tombstones: u64,

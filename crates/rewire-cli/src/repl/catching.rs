@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rewire::ExecAddr;
 
-/// The catcher, called NAME; it calls its first argument with its third, and its second with that, with the name
-/// of the type of what was thrown, and with its text, if it is a `std::exception`.
+/// The catcher, called NAME; it calls its first argument with its third, and its second with that,
+/// with the name of the type of what was thrown, and with its text, if it is a `std::exception`.
 ///
 /// What isn't C++'s (the first bytes of an exception say whose it is; Itanium C++ ABI, "Exception
 /// Handling", 2.2.1) is passed on: a panic of Rust's goes to who catches those.
@@ -95,8 +95,8 @@ impl<R, F: FnOnce() -> R> Call<R, F> {
         };
         type Run = extern "C-unwind" fn(*mut c_void);
         type Tell = extern "C-unwind" fn(*mut c_void, *const c_char, *const c_char);
-        // SAFETY: `Bridges::catcher` gave the address, of a function of this type; `data` is this call,
-        // which stays where it is.
+        // SAFETY: `Bridges::catcher` gave the address, of a function of this type; `data` is this
+        // call, which stays where it is.
         unsafe {
             let catcher: extern "C-unwind" fn(Run, Tell, *mut c_void) =
                 std::mem::transmute(catcher.get());

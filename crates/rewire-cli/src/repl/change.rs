@@ -8,8 +8,8 @@ use super::lexer::quote;
 use super::trouble::Trouble;
 
 /// Adds what a module defines, or replaces what is defined already. Who uses a name of another type
-/// than before is compiled again. A variable has the value that was typed; to keep what it holds is for
-/// files that are loaded again.
+/// than before is compiled again. A variable has the value that was typed; to keep what it holds is
+/// for files that are loaded again.
 pub(crate) fn define(library: &Library, unit: &str, ir: &[u8]) -> Result<Changed, Error> {
     let mut change = library.change();
     change.define(unit, ir);

@@ -54,7 +54,8 @@ const LINKAGE: &[&str] = &[
     "dllexport",
 ];
 
-/// The entities of a text, in order. What isn't understood is left out: LLVM will say what is wrong.
+/// The entities of a text, in order. What isn't understood is left out: LLVM will say what is
+/// wrong.
 pub(crate) fn entities(text: &str) -> Vec<Entity> {
     let mut found = Finder::default();
     let mut balance = Balance::default();

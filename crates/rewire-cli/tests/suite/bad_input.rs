@@ -61,47 +61,7 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("bad_input::random", random),
         bench.test("bad_input::permission", permission),
     ];
-    let files: [(&str, &str, &[u8], &[&str]); 13] = [
-        ("empty_bitcode", "x.bc", b"", &["x.bc"]),
-        ("empty_text", "x.ll", b"", &["main"]),
-        ("empty_unknown", "x.data", b"", &["x.data"]),
-        ("magic_only", "x.bc", b"BC\xc0\xde", &["x.bc"]),
-        ("not_text", "x.ll", b"\xff\xfe\x00\x01 define", &["x.ll"]),
-        ("syntax", "x.ll", b"define i32 @main( {\n", &["x.ll"]),
-        (
-            "type_error",
-            "x.ll",
-            b"define i32 @main() {\n  %a = add i32 1, 2.0\n  ret i32 %a\n}\n",
-            &["x.ll"],
-        ),
-        (
-            "verifier",
-            "x.ll",
-            b"define i32 @main() {\n  br label %b\na:\n  %x = add i32 1, 1\n  br label %b\nb:\n  ret i32 %x\n}\n",
-            &["x.ll"],
-        ),
-        (
-            "verifier_uncalled",
-            "x.ll",
-            b"define i32 @main() {\n  ret i32 0\n}\ndefine i32 @f() {\n  br label %b\na:\n  %x = add i32 1, 1\n  br label %b\nb:\n  ret i32 %x\n}\n",
-            &["x.ll"],
-        ),
-        (
-            "other_triple",
-            "x.ll",
-            b"target triple = \"aarch64-unknown-linux-gnu\"\ndefine i32 @main() {\n  ret i32 0\n}\n",
-            &["x.ll", "aarch64"],
-        ),
-        (
-            "other_system",
-            "x.ll",
-            b"target triple = \"x86_64-pc-windows-msvc\"\ndefine i32 @main() {\n  ret i32 0\n}\n",
-            &["x.ll", "windows"],
-        ),
-        ("no_main", "x.ll", b"define i32 @f() {\n  ret i32 0\n}\n", &["main"]),
-        ("c_syntax", "x.c", b"int main(void) { return }\n", &["x.c"]),
-    ];
-    for (name, file, content, parts) in files {
+    for (name, file, content, parts) in FILES {
         for eager in [false, true] {
             let suffix = if eager { "_eager" } else { "" };
             all.push(
@@ -157,6 +117,49 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     }
     all
 }
+
+/// Files that are wrong in themselves: their tests' names, their own, what they contain, and what
+/// the message says.
+const FILES: [(&str, &str, &[u8], &[&str]); 13] = [
+    ("empty_bitcode", "x.bc", b"", &["x.bc"]),
+    ("empty_text", "x.ll", b"", &["main"]),
+    ("empty_unknown", "x.data", b"", &["x.data"]),
+    ("magic_only", "x.bc", b"BC\xc0\xde", &["x.bc"]),
+    ("not_text", "x.ll", b"\xff\xfe\x00\x01 define", &["x.ll"]),
+    ("syntax", "x.ll", b"define i32 @main( {\n", &["x.ll"]),
+    (
+        "type_error",
+        "x.ll",
+        b"define i32 @main() {\n  %a = add i32 1, 2.0\n  ret i32 %a\n}\n",
+        &["x.ll"],
+    ),
+    (
+        "verifier",
+        "x.ll",
+        b"define i32 @main() {\n  br label %b\na:\n  %x = add i32 1, 1\n  br label %b\nb:\n  ret i32 %x\n}\n",
+        &["x.ll"],
+    ),
+    (
+        "verifier_uncalled",
+        "x.ll",
+        b"define i32 @main() {\n  ret i32 0\n}\ndefine i32 @f() {\n  br label %b\na:\n  %x = add i32 1, 1\n  br label %b\nb:\n  ret i32 %x\n}\n",
+        &["x.ll"],
+    ),
+    (
+        "other_triple",
+        "x.ll",
+        b"target triple = \"aarch64-unknown-linux-gnu\"\ndefine i32 @main() {\n  ret i32 0\n}\n",
+        &["x.ll", "aarch64"],
+    ),
+    (
+        "other_system",
+        "x.ll",
+        b"target triple = \"x86_64-pc-windows-msvc\"\ndefine i32 @main() {\n  ret i32 0\n}\n",
+        &["x.ll", "windows"],
+    ),
+    ("no_main", "x.ll", b"define i32 @f() {\n  ret i32 0\n}\n", &["main"]),
+    ("c_syntax", "x.c", b"int main(void) { return }\n", &["x.c"]),
+];
 
 const ODD_MAINS: [&str; 6] = [
     "define i64 @main() {\n  ret i64 0\n}\n",

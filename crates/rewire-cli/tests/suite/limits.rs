@@ -1,5 +1,5 @@
-//! Limits of resources that the shell sets (`ulimit`): the program runs as it does natively, or a message
-//! says which limit is too low.
+//! Limits of resources that the shell sets (`ulimit`): the program runs as it does natively, or a
+//! message says which limit is too low.
 
 use std::fs;
 use std::process::Command;
@@ -31,7 +31,8 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     trials
 }
 
-/// Enough functions for compiling to need memory, and a recursion that uses the process's own stack.
+/// Enough functions for compiling to need memory, and a recursion that uses the process's own
+/// stack.
 const SOURCE: &str = r#"
 #include <stdio.h>
 #include <stdlib.h>

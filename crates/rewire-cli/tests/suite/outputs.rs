@@ -1,5 +1,5 @@
-//! Outputs that can't be written: what was asked for and can't be had is an error, found at the start where
-//! it can be; what is only said on standard error never ends a program.
+//! Outputs that can't be written: what was asked for and can't be had is an error, found at the
+//! start where it can be; what is only said on standard error never ends a program.
 
 use std::process::Command;
 use std::sync::Arc;

@@ -200,7 +200,8 @@ fn outside_bodies(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "")
 }
 
-/// LLVM verifies text with debug information as it reads it, and ends the process where it is wrong.
+/// LLVM verifies text with debug information as it reads it, and ends the process where it is
+/// wrong.
 fn text_with_debug_information(folder: &Folder) -> Result<(), String> {
     let text = format!(
         "define i32 @wrong(i32) {{\n{}}}\n{REST}\n!llvm.module.flags = !{{!0}}\n\

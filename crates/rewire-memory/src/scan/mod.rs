@@ -192,9 +192,9 @@ fn scanning() -> MutexGuard<'static, ()> {
 /// each scan leaves some on the stack.
 ///
 /// Takes some tens of microseconds for each thread. It waits 100 ms for threads that can't be
-/// looked at, and 5 ms longer for each thread that runs and doesn't answer. No lock may be held that another thread needs to go on. Threads
-/// that run are stopped for as long as it takes to read their stacks; with registered stacks, all
-/// at once, for about 20 ms at most.
+/// looked at, and 5 ms longer for each thread that runs and doesn't answer. No lock may be held
+/// that another thread needs to go on. Threads that run are stopped for as long as it takes to read
+/// their stacks; with registered stacks, all at once, for about 20 ms at most.
 #[inline(never)]
 pub fn scan(suspects: &[Range<ExecAddr>]) -> Scan {
     scan_for(&Caller::here(), suspects)

@@ -300,7 +300,8 @@ fn alternate_around(address: u64, memory: &mut Memory) -> Option<Range<u64>> {
     range.contains(&address).then_some(range)
 }
 
-/// Whether a stack pointer is one of this stack. Where nothing was pushed yet, it is the stack's end.
+/// Whether a stack pointer is one of this stack. Where nothing was pushed yet, it is the stack's
+/// end.
 pub(super) fn is_on(sp: u64, stack: &Range<u64>) -> bool {
     (stack.start..=stack.end).contains(&sp)
 }

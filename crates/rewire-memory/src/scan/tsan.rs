@@ -80,7 +80,8 @@ fn c_library() -> Range<u64> {
 }
 
 /// Where the runtime's functions are. They are linked in one piece, from one archive.
-/// `handler` is where the handler is, to know what the program's own table of symbols is relative to.
+/// `handler` is where the handler is, to know what the program's own table of symbols is relative
+/// to.
 fn runtime(handler: u64) -> Range<u64> {
     let file = File::open("/proc/self/exe").expect("the program can be read");
     // Only the tables are read; the program is large.

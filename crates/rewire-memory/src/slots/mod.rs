@@ -84,8 +84,8 @@ pub struct Slots {
 struct Pages {
     /// Of each slot that was ever given out.
     known: Vec<Known>,
-    /// Those that aren't in use. The longest unused is taken first, so that a call of a function that is
-    /// gone finds a slot of nobody's for as long as possible, and is told so.
+    /// Those that aren't in use. The longest unused is taken first, so that a call of a function
+    /// that is gone finds a slot of nobody's for as long as possible, and is told so.
     free: VecDeque<SlotId>,
     ready: ReadyWords,
     /// How many slots were buried of those whose ready words share a page.
@@ -172,9 +172,9 @@ impl Slots {
         was_in_use
     }
 
-    /// The function of a slot has left, and its address may still be known to somebody: the slot leads to
-    /// the engine, and is never [freed](Slots::free). If the function comes back, its first call goes
-    /// through the engine.
+    /// The function of a slot has left, and its address may still be known to somebody: the slot
+    /// leads to the engine, and is never [freed](Slots::free). If the function comes back, its
+    /// first call goes through the engine.
     pub fn bury(&self, id: SlotId) {
         let pages = &mut *self.pages();
         self.words(&pages.ready, id).reset();

@@ -1,8 +1,8 @@
 //! Memory for the ready words of stubs.
 //!
-//! A page of stubs has the address of its words in it for ever, so they stay where they are. Those of
-//! functions that have left for good are never read as anything but zero: their memory goes back to
-//! the kernel, and reads as zero.
+//! A page of stubs has the address of its words in it for ever, so they stay where they are. Those
+//! of functions that have left for good are never read as anything but zero: their memory goes back
+//! to the kernel, and reads as zero.
 
 use std::io;
 
@@ -47,13 +47,13 @@ impl ReadyWords {
     pub(super) fn word(&self, page: usize, place: usize) -> &AtomicU64 {
         assert!(place < PER_PAGE);
         let address = self.start(page) + place * size_of::<u64>();
-        // SAFETY: the chunk is mapped, writable and zero at first, as long as this lives, and is only
-        // ever accessed as atomic words.
+        // SAFETY: the chunk is mapped, writable and zero at first, as long as this lives, and is
+        // only ever accessed as atomic words.
         unsafe { &*(address as *const AtomicU64) }
     }
 
-    /// Gives the memory back that a page's words share with its neighbours': all of them are zero, and
-    /// nobody will store anything else without a call of [`Pages`](super::Pages).
+    /// Gives the memory back that a page's words share with its neighbours': all of them are zero,
+    /// and nobody will store anything else without a call of [`Pages`](super::Pages).
     pub(super) fn release(&self, page: usize) {
         let start = self.start(page / SHARING * SHARING);
         // SAFETY: the page is ours, and all that is in it is zero, as it will be.

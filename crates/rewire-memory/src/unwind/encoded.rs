@@ -1,6 +1,6 @@
 //! Reading frame descriptions and exception tables where they lie in memory: `.eh_frame` (LSB core,
-//! section 10.6) and the language-specific data that C++ and Rust share (Itanium C++ ABI, "Exception
-//! Handling Tables").
+//! section 10.6) and the language-specific data that C++ and Rust share (Itanium C++ ABI,
+//! "Exception Handling Tables").
 
 /// Reads one value after the other.
 #[derive(Clone, Copy, Debug)]

@@ -7,8 +7,8 @@ use rewire_object::{ExecAddr, Frame};
 /// The `.eh_frame` of the stubs: within a stub the stack is as at a function's entry, so that one
 /// description covers all of them.
 ///
-/// The bytes are position-independent relative to `at`, where they have to be placed; the frame is what
-/// they describe then.
+/// The bytes are position-independent relative to `at`, where they have to be placed; the frame is
+/// what they describe then.
 #[must_use]
 pub fn stub_frames(at: ExecAddr, stubs: Range<ExecAddr>) -> (Vec<u8>, Frame) {
     let mut bytes = Vec::with_capacity(64);

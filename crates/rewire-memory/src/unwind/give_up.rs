@@ -69,8 +69,8 @@ thread_local! {
     static GIVING_UP: Cell<*mut GivingUp> = const { Cell::new(ptr::null_mut()) };
 }
 
-// rdi: what to pass; rsi: what to call; rdx: where to say what the stack pointer is. Returns null, or
-// the exception with which the thread came back.
+// rdi: what to pass; rsi: what to call; rdx: where to say what the stack pointer is. Returns null,
+// or the exception with which the thread came back.
 global_asm!(
     ".text",
     ".p2align 4",
@@ -206,8 +206,8 @@ pub fn is_caught() -> bool {
 }
 
 /// Prepares this thread for giving up, from a call that returns to `caller`; whether all frames on
-/// the way can be unwound. It is if [`give_up`] runs in place of the function that was called, or if
-/// a panic with [`GivenUp`] goes on there.
+/// the way can be unwound. It is if [`give_up`] runs in place of the function that was called, or
+/// if a panic with [`GivenUp`] goes on there.
 ///
 /// To be called below the call, on any stack.
 #[must_use]
@@ -236,8 +236,8 @@ pub fn prepare(caller: ExecAddr) -> bool {
     walk.arrives
 }
 
-/// Prepares a thread that is giving up, and that was held up in a call which returns to `caller`, for
-/// going on from there.
+/// Prepares a thread that is giving up, and that was held up in a call which returns to `caller`,
+/// for going on from there.
 pub fn go_on(caller: ExecAddr) {
     let former = GIVING_UP.get();
     GIVING_UP.set(ptr::null_mut());

@@ -135,8 +135,8 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
     }
 }
 
-/// [`std::sync::Condvar`]. It orders nothing of itself: the lock does, which is given back and taken
-/// again.
+/// [`std::sync::Condvar`]. It orders nothing of itself: the lock does, which is given back and
+/// taken again.
 #[derive(Debug, Default)]
 pub struct Condvar(sync::Condvar);
 

@@ -56,7 +56,8 @@ pub struct OnceLock<T> {
     value: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: the value is written by one thread, before anybody reads it, and may be dropped by another.
+// SAFETY: the value is written by one thread, before anybody reads it, and may be dropped by
+// another.
 unsafe impl<T: Send + Sync> Sync for OnceLock<T> {}
 impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
 

@@ -230,8 +230,8 @@ impl<'c> Work<'c> {
         Ok(going)
     }
 
-    /// Makes names this thread's to change, when no other thread changes any. Which they are is asked
-    /// again after each wait.
+    /// Makes names this thread's to change, when no other thread changes any. Which they are is
+    /// asked again after each wait.
     pub(super) fn claim(
         &mut self,
         names: impl Fn(&mut Ledger) -> Result<Vec<EntryId>, Error>,
@@ -573,8 +573,8 @@ impl<'c> Work<'c> {
             || self.joined.iter().any(brings)
     }
 
-    /// The functions whose former bodies were called, and the variables whose values move: what is new
-    /// of them is there before the names move. All others are compiled when they are called.
+    /// The functions whose former bodies were called, and the variables whose values move: what is
+    /// new of them is there before the names move. All others are compiled when they are called.
     fn roots(&self) -> Vec<(Arc<Unit>, Vec<Ordinal>)> {
         let ledger = self.core.ledger();
         let mut roots: FxHashMap<UnitKey, Vec<Ordinal>> = FxHashMap::default();

@@ -11,8 +11,8 @@
 //! initialises at once.
 //!
 //! A part that initialises nothing (a function with the attribute `constructor` that only does
-//! something) has run when the former version was initialised, and is run only if it is new by name:
-//! what it has done, a registration say, lives on as objects do.
+//! something) has run when the former version was initialised, and is run only if it is new by
+//! name: what it has done, a registration say, lives on as objects do.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -167,8 +167,8 @@ fn is_new_function(known: &Variables<'_>, function: Ordinal) -> bool {
     found.is_none_or(|id| known.ledger.entry(id).elected.is_none())
 }
 
-/// Variables with the flags that guard their initialisation, by their names (Itanium C++ ABI, section
-/// 5.1.5.2): the flag of `_ZZ1fvE1x` is `_ZGVZ1fvE1x`.
+/// Variables with the flags that guard their initialisation, by their names (Itanium C++ ABI,
+/// section 5.1.5.2): the flag of `_ZZ1fvE1x` is `_ZGVZ1fvE1x`.
 fn guarded(index: &ModuleIndex) -> Vec<Vec<Ordinal>> {
     let is_variable = |kind: &GlobalKind| {
         matches!(

@@ -1,5 +1,5 @@
-//! What is left of a change once its names have moved: objects are constructed, then everybody is let
-//! in. The program runs meanwhile, so nothing is held but the names.
+//! What is left of a change once its names have moved: objects are constructed, then everybody is
+//! let in. The program runs meanwhile, so nothing is held but the names.
 
 use std::sync::Arc;
 use std::time::Instant;

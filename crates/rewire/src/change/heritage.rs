@@ -41,8 +41,8 @@ pub(super) fn takes_over(ledger: &Ledger, global: &Global, id: EntryId) -> bool 
     former.is_some_and(is_written) && is_written(global) && entry.is_present()
 }
 
-/// What a definition whose memory doesn't do gets of the former one. Threads have their own values of
-/// a thread-local variable, which nobody else can move.
+/// What a definition whose memory doesn't do gets of the former one. Threads have their own values
+/// of a thread-local variable, which nobody else can move.
 pub(super) fn moved(ledger: &Ledger, id: EntryId) -> Heritage {
     match ledger.entry(id).state {
         State::Present(_) => Heritage::Value,

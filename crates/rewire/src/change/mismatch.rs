@@ -41,8 +41,8 @@ fn are_alike(one: &Global, other: &Global) -> bool {
 }
 
 impl Work<'_> {
-    /// Notes the functions that a unit which has joined takes for something else than the ledger does:
-    /// what was known of them so far, be it a definition or a declaration.
+    /// Notes the functions that a unit which has joined takes for something else than the ledger
+    /// does: what was known of them so far, be it a definition or a declaration.
     pub(super) fn note_types(&mut self, ledger: &Ledger, unit: &Unit) {
         let functions = unit.index.numbered().filter(|(_, one)| is_function(one));
         for (ordinal, global) in functions {
@@ -60,8 +60,8 @@ impl Work<'_> {
         }
     }
 
-    /// Finds the users of those functions that are, once the change is made, of another type than the
-    /// user's IR says. Reads the bodies of the units that say so.
+    /// Finds the users of those functions that are, once the change is made, of another type than
+    /// the user's IR says. Reads the bodies of the units that say so.
     pub(super) fn find_mismatches(&mut self) {
         if self.retyped.is_empty() {
             return;

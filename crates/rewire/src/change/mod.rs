@@ -222,8 +222,9 @@ impl Change {
         self.bring(name, ir.into(), Step::Define)
     }
 
-    /// Gives a name to an address of the host's, as [`Library::define`](crate::Library::define) does:
-    /// to one that nothing defines, or in the place of the address that was given to it before.
+    /// Gives a name to an address of the host's, as [`Library::define`](crate::Library::define)
+    /// does: to one that nothing defines, or in the place of the address that was given to it
+    /// before.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -264,10 +265,10 @@ impl Change {
         })
     }
 
-    /// Puts a new version in the place of a unit of this library: as [`Change::define`], and the names that it
-    /// defined and doesn't define any more are removed. Its own functions and variables
-    /// (`static` in C) are matched with their former selves. What its module-level assembly defines
-    /// takes the place of what that of the former version did, whoever uses it.
+    /// Puts a new version in the place of a unit of this library: as [`Change::define`], and the
+    /// names that it defined and doesn't define any more are removed. Its own functions and
+    /// variables (`static` in C) are matched with their former selves. What its module-level
+    /// assembly defines takes the place of what that of the former version did, whoever uses it.
     pub fn reload<'i>(&mut self, unit: UnitId, name: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
         self.bring(name, ir.into(), |source| Step::Reload { unit, source })
     }
@@ -307,8 +308,8 @@ impl Change {
         self
     }
 
-    /// Has variables that are replaced begin anew with their new initial values, in memory of their own,
-    /// where they would keep what they hold.
+    /// Has variables that are replaced begin anew with their new initial values, in memory of their
+    /// own, where they would keep what they hold.
     ///
     /// ```
     /// # use rewire::{Engine, Options};

@@ -184,8 +184,8 @@ impl Work<'_> {
             || self.planned.withdrawn.contains(user)
     }
 
-    /// Looks for users among functions that aren't compiled: those whose IR names one of these. Reads
-    /// the bodies of the units that mention them.
+    /// Looks for users among functions that aren't compiled: those whose IR names one of these.
+    /// Reads the bodies of the units that mention them.
     fn check_unread(&self, ids: &FxHashSet<EntryId>) -> Result<(), Error> {
         let mut units = self.core.ledger().units_that_mention(ids);
         units.extend(self.joined.iter().map(|(unit, _)| unit.clone()));

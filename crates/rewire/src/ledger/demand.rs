@@ -27,8 +27,8 @@ impl Default for Demand {
     }
 }
 
-/// What a declaration can ask for at most, in bytes: natively its alignment gives no memory any, and
-/// more than a page's is never a type's own.
+/// What a declaration can ask for at most, in bytes: natively its alignment gives no memory any,
+/// and more than a page's is never a type's own.
 const PAGE: u64 = 4096;
 
 impl Demand {
@@ -56,8 +56,8 @@ impl Demand {
 }
 
 impl Ledger {
-    /// What all who define or declare a variable ask of its memory, of which definition a change makes
-    /// the one of its name. Former definitions don't count any more.
+    /// What all who define or declare a variable ask of its memory, of which definition a change
+    /// makes the one of its name. Former definitions don't count any more.
     pub(crate) fn demand(&self, id: EntryId, planned: Option<&Planned>) -> Demand {
         let entry = self.entry(id);
         let target = planned.and_then(|planned| planned.targets.get(&id));
@@ -77,8 +77,8 @@ impl Ledger {
         demands.fold(Demand::default(), Demand::max)
     }
 
-    /// Why the memory of what a name stands for doesn't do for a definition, if it doesn't: code that was
-    /// compiled with the definition relies on more than the memory has.
+    /// Why the memory of what a name stands for doesn't do for a definition, if it doesn't: code
+    /// that was compiled with the definition relies on more than the memory has.
     pub(crate) fn too_small(&self, global: &Global, id: EntryId) -> Option<String> {
         let GlobalKind::Variable { size, align, .. } = global.kind else {
             return None;
@@ -105,8 +105,8 @@ impl Ledger {
         ))
     }
 
-    /// Checks that what a name stands for has memory that does for another definition of it, one that
-    /// won't count: the code of its unit uses that memory.
+    /// Checks that what a name stands for has memory that does for another definition of it, one
+    /// that won't count: the code of its unit uses that memory.
     pub(crate) fn check_room(
         &self,
         id: EntryId,

@@ -253,7 +253,8 @@ impl Entry {
         }
     }
 
-    /// Whether who names it has the place of its definition: of a function, only if it is assembly's.
+    /// Whether who names it has the place of its definition: of a function, only if it is
+    /// assembly's.
     pub(crate) fn is_fixed(&self) -> bool {
         self.kind != EntryKind::Function || matches!(self.definition, Definition::Assembly(_))
     }

@@ -1,9 +1,9 @@
-//! Names that have moved over and whose callers aren't let in yet, because what the new code needs is
-//! still being constructed.
+//! Names that have moved over and whose callers aren't let in yet, because what the new code needs
+//! is still being constructed.
 //!
 //! Their slots lead to the engine. The thread that constructs calls the new bodies; others go on in
-//! the former ones, or wait where there is none. So nobody meets an object before it was constructed,
-//! and a constructor that waits for another thread finds that one running.
+//! the former ones, or wait where there is none. So nobody meets an object before it was
+//! constructed, and a constructor that waits for another thread finds that one running.
 
 use rewire_memory::{ExecAddr, Slots};
 use rustc_hash::FxHashMap;

@@ -37,8 +37,8 @@ pub(crate) enum Given {
 }
 
 impl Ledger {
-    /// Notes what a name stands for now. If it is to come back, its unit stays, and its memory if it
-    /// is a variable that gets other memory, or none.
+    /// Notes what a name stands for now. If it is to come back, its unit stays, and its memory if
+    /// it is a variable that gets other memory, or none.
     pub(super) fn note_former(&mut self, id: EntryId, planned: &Planned) -> Former {
         let entry = self.entry(id);
         let elected = entry.elected;

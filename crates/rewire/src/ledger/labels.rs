@@ -3,8 +3,8 @@
 //!
 //! Nobody is told of them before their code is compiled, and mostly nobody names them. So linking
 //! notes where they are, and one becomes the definition of its name when that is asked for and
-//! nothing else defines it. From then on it is as what module-level assembly defines: it stays where
-//! it is, and the code around it, for as long as its name stands for it.
+//! nothing else defines it. From then on it is as what module-level assembly defines: it stays
+//! where it is, and the code around it, for as long as its name stands for it.
 
 use std::sync::Arc;
 

@@ -165,7 +165,8 @@ impl Ledger {
         std::mem::take(&mut self.leaving.copied)
     }
 
-    /// Nothing of a unit takes over when what is in force leaves, and its COMDAT groups are any other's.
+    /// Nothing of a unit takes over when what is in force leaves, and its COMDAT groups are any
+    /// other's.
     pub(super) fn leave_the_line(&mut self, id: UnitKey) {
         let Some(unit) = self.unit(id).cloned() else {
             return;
@@ -339,9 +340,10 @@ impl Ledger {
         retired
     }
 
-    /// The body that a function had in a unit that was removed, for a caller that is still in one of
-    /// the unit's bodies: that caller's frame keeps all of the unit. It doesn't keep another that has left
-    /// with it, where nobody may have been when threads were looked at: that the call goes there is noted.
+    /// The body that a function had in a unit that was removed, for a caller that is still in one
+    /// of the unit's bodies: that caller's frame keeps all of the unit. It doesn't keep another
+    /// that has left with it, where nobody may have been when threads were looked at: that the call
+    /// goes there is noted.
     pub(crate) fn former_body(&mut self, id: EntryId, returns_to: ExecAddr) -> Option<ExecAddr> {
         let inside = returns_to.checked_add_signed(-1)?;
         let block = self.definition_at(inside).and_then(|it| self.block(it.0));
@@ -518,8 +520,8 @@ impl Ledger {
         }
     }
 
-    /// Takes out what no thread is in, unless coroutines began in it, or calls were sent into it, since it
-    /// was found retired: who resumes one or arrives there may have been looked at before.
+    /// Takes out what no thread is in, unless coroutines began in it, or calls were sent into it,
+    /// since it was found retired: who resumes one or arrives there may have been looked at before.
     pub(crate) fn free(&mut self, clean: &[Retired], memory: &CodeMemory) -> Freed {
         let mut freed = Freed::default();
         let looked_at = clean.iter().flat_map(|piece| &piece.slots);
@@ -733,8 +735,8 @@ impl Ledger {
         })
     }
 
-    /// The variables of a former body stay: somebody may have been given a pointer to one (to a text,
-    /// say). Those that its newer version has as well aren't among them.
+    /// The variables of a former body stay: somebody may have been given a pointer to one (to a
+    /// text, say). Those that its newer version has as well aren't among them.
     fn keep_variables(&mut self, id: BlockId, freed: &mut Freed) {
         let block = &mut self.blocks[id];
         let (read_only, data) = (block.memory.read_only.clone(), block.memory.data.clone());
@@ -756,8 +758,8 @@ impl Ledger {
         live.find_map(|one| self.entry(one.entry).elected.map(|(unit, _)| unit))
     }
 
-    /// A unit that named an entry is gone. Whether a thread is in the entry's stub may have to be looked
-    /// for yet, if other units named it as well.
+    /// A unit that named an entry is gone. Whether a thread is in the entry's stub may have to be
+    /// looked for yet, if other units named it as well.
     fn free_if_over(&mut self, id: EntryId, is_local: bool, freed: &mut Freed) {
         let slot = self.entry(id).slot;
         let may_go = is_local || slot.is_none_or(|slot| freed.looked_at.contains(&slot));
@@ -768,8 +770,8 @@ impl Ledger {
         }
     }
 
-    /// Takes an entry out that nobody names. An address that was given out stays the function's: its
-    /// slot is never another's.
+    /// Takes an entry out that nobody names. An address that was given out stays the function's:
+    /// its slot is never another's.
     pub(super) fn free_entry(&mut self, id: EntryId, freed: &mut Freed) {
         let entry = self.entry(id);
         let (slot, front) = (entry.slot, entry.front);

@@ -1,8 +1,8 @@
 //! Which units' IR names what.
 //!
-//! A name knows the globals of units that define or declare it, and each of those knows its place in
-//! that list, so that a unit comes and goes in time that depends on that unit alone, and the units
-//! that may hold users of a name are found without a look at any other.
+//! A name knows the globals of units that define or declare it, and each of those knows its place
+//! in that list, so that a unit comes and goes in time that depends on that unit alone, and the
+//! units that may hold users of a name are found without a look at any other.
 
 use std::sync::Arc;
 

@@ -111,8 +111,8 @@ impl Ledger {
         self.libraries.all.contains_key(&library)
     }
 
-    /// Takes a library out whose units have left. Names that somebody uses stay theirs, undefined. The
-    /// answer is where its `__dso_handle` is, if nobody knows that.
+    /// Takes a library out whose units have left. Names that somebody uses stay theirs, undefined.
+    /// The answer is where its `__dso_handle` is, if nobody knows that.
     pub(crate) fn forget_library(&mut self, library: LibraryId, slots: &Slots) -> Option<ExecAddr> {
         let names: Vec<EntryId> = self.namespace(library).entries.values().copied().collect();
         let mut handle = None;

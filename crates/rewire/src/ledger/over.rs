@@ -1,8 +1,8 @@
 //! Names that nobody names any more, and that stand for nothing.
 //!
-//! A name that no unit's IR mentions, that no code in memory uses and that nothing defines is taken out
-//! with all that is known of it. A thread may be in its stub, on the way into the engine, so one that has
-//! a stub is first looked for on all stacks, as code that has left is.
+//! A name that no unit's IR mentions, that no code in memory uses and that nothing defines is taken
+//! out with all that is known of it. A thread may be in its stub, on the way into the engine, so
+//! one that has a stub is first looked for on all stacks, as code that has left is.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use rewire_memory::Slots;
 use super::{Definition, EntryId, Freed, Ledger, Piece, Retired, State};
 
 impl Ledger {
-    /// Whether nobody needs an entry. What only one unit's IR knows is needed as long as that unit is
-    /// there.
+    /// Whether nobody needs an entry. What only one unit's IR knows is needed as long as that unit
+    /// is there.
     pub(super) fn is_over(&self, id: EntryId, is_local: bool) -> bool {
         let Some(entry) = self.entries.get(id) else {
             return false;

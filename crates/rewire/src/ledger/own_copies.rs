@@ -39,7 +39,8 @@ impl Ledger {
         definition.unwrap_or(Definition::Ir(unit.id, ordinal))
     }
 
-    /// What an alias of a unit's global stands for: the global's name, unless another file has that.
+    /// What an alias of a unit's global stands for: the global's name, unless another file has
+    /// that.
     fn aliased(&mut self, unit: &Arc<Unit>, target: Ordinal) -> Option<EntryId> {
         let id = unit.entry(target)?;
         let global = &unit.index.globals[target.index()];
@@ -85,8 +86,8 @@ impl Ledger {
         id
     }
 
-    /// Has the aliases of a unit that are in force stand for what they are labels of, once it is known
-    /// which of its definitions have lost their names.
+    /// Has the aliases of a unit that are in force stand for what they are labels of, once it is
+    /// known which of its definitions have lost their names.
     pub(crate) fn settle_aliases(&mut self, unit: &Arc<Unit>) {
         for ordinal in aliases(unit) {
             let id = unit.entry(ordinal);

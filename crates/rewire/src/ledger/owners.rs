@@ -4,8 +4,8 @@ use rewire_memory::SlotId;
 
 use super::EntryId;
 
-/// Slots that are numbered one after the other are looked up in one piece, which goes when nobody has any
-/// of them.
+/// Slots that are numbered one after the other are looked up in one piece, which goes when nobody
+/// has any of them.
 const PIECE: usize = 256;
 
 /// The entry of each slot that has one.

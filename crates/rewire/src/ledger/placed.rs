@@ -270,9 +270,9 @@ impl Ledger {
         })
     }
 
-    /// Whether a definition is what its name stands for, or has users yet. A variable's former memory
-    /// may only be kept for a change to be undone; so may the own functions of a unit that was removed,
-    /// and threads may still be in them.
+    /// Whether a definition is what its name stands for, or has users yet. A variable's former
+    /// memory may only be kept for a change to be undone; so may the own functions of a unit that
+    /// was removed, and threads may still be in them.
     fn is_in_force(&self, block: BlockId, one: &Defined) -> bool {
         let entry = self.entry(one.entry);
         let unit = entry.elected.and_then(|(unit, _)| self.record(unit));

@@ -56,7 +56,8 @@ pub(crate) struct Planned {
     pub(crate) given: Vec<(EntryId, Given)>,
     /// Names whose definitions leave.
     pub(crate) withdrawn: Names,
-    /// Those of them that assembly of a unit which leaves defines, and that of this unit defines anew.
+    /// Those of them that assembly of a unit which leaves defines, and that of this unit defines
+    /// anew.
     pub(crate) assembly: HashMap<EntryId, UnitKey, FxBuildHasher>,
     /// Functions whose machine code leaves, to be made again when they are called.
     pub(crate) stale: Names,
@@ -339,8 +340,8 @@ impl Ledger {
         alternatives.rev().max_by_key(weight)
     }
 
-    /// Who uses a variable, or a function of assembly, that gets other memory keeps the memory that it was linked with: under
-    /// an entry of its own, which goes when they are gone.
+    /// Who uses a variable, or a function of assembly, that gets other memory keeps the memory that
+    /// it was linked with: under an entry of its own, which goes when they are gone.
     fn set_aside(&mut self, id: EntryId) {
         let entry = self.entry(id);
         if let Some(place) = entry.placed.filter(|_| entry.is_fixed()) {

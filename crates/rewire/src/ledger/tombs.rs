@@ -1,8 +1,8 @@
 //! Functions that have left, and whose addresses somebody may still know.
 //!
-//! Such an address is never another function's: the stub and the slot stay, which is all that stays.
-//! A function that is defined again under its name has its address again, if it isn't long gone: the
-//! names of the functions that left last are remembered.
+//! Such an address is never another function's: the stub and the slot stay, which is all that
+//! stays. A function that is defined again under its name has its address again, if it isn't long
+//! gone: the names of the functions that left last are remembered.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -54,8 +54,8 @@ pub(crate) struct Record {
     pub(super) mentions: Box<[u32]>,
     /// Names stand for labels of its functions' assembly.
     pub(crate) has_labels: bool,
-    /// How often a call went to one of its bodies by address after it had left, from code that doesn't
-    /// keep it.
+    /// How often a call went to one of its bodies by address after it had left, from code that
+    /// doesn't keep it.
     pub(super) handed_out: u64,
     /// Counts up with each unit.
     order: u64,

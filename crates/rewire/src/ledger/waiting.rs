@@ -1,7 +1,7 @@
 //! Threads that wait for one another.
 //!
-//! A thread may wait for the definition that another makes, for the names that it changes, or for what it
-//! places. Who waits for whom is known, so that none waits for itself.
+//! A thread may wait for the definition that another makes, for the names that it changes, or for
+//! what it places. Who waits for whom is known, so that none waits for itself.
 
 use super::{EntryId, Ledger, State, ThreadKey};
 
@@ -15,8 +15,8 @@ pub(crate) enum Awaited {
 }
 
 impl Ledger {
-    /// Whether a thread that waited for this would wait for itself: because it is making it, or because
-    /// whoever makes it waits for this thread, through others perhaps.
+    /// Whether a thread that waited for this would wait for itself: because it is making it, or
+    /// because whoever makes it waits for this thread, through others perhaps.
     pub(crate) fn would_wait_for_itself(&self, me: ThreadKey, awaited: Awaited) -> bool {
         let mut awaited = awaited;
         // Each step is another thread, so this ends; unless a cycle of others is about to be
@@ -68,8 +68,8 @@ impl Ledger {
         free.next()
     }
 
-    /// Gives up what all threads but this one were making, changing, placing, or waiting for: there are
-    /// none.
+    /// Gives up what all threads but this one were making, changing, placing, or waiting for: there
+    /// are none.
     pub(crate) fn forget_other_threads(&mut self, me: ThreadKey) {
         for entry in self.entries.values_mut() {
             if matches!(entry.state, State::Pending(owner) if owner != me) {

@@ -85,8 +85,8 @@ impl<'c> Binder<'c> {
         }
     }
 
-    /// Leaves only those definitions marked that will stand for their names: the first of each that has
-    /// no memory yet.
+    /// Leaves only those definitions marked that will stand for their names: the first of each that
+    /// has no memory yet.
     pub(crate) fn find_owners(&self, ledger: &Ledger, batch: &mut [Parsed<'_>]) {
         let mut seen: FxHashSet<EntryId> = FxHashSet::default();
         let is_alone = batch.len() == 1;
@@ -379,8 +379,8 @@ impl<'c> Binder<'c> {
         })
     }
 
-    /// Whether a section of an object isn't laid out: it holds nothing but copies of what has memory
-    /// already.
+    /// Whether a section of an object isn't laid out: it holds nothing but copies of what has
+    /// memory already.
     pub(crate) fn discards(&self, place: usize, section: SectionId) -> bool {
         let contents = self.contents[place].get(section.index());
         contents.is_some_and(|contents| contents.has_copies && !contents.has_owned)

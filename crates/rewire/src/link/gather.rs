@@ -130,9 +130,9 @@ impl Needs {
 }
 
 impl Parsed<'_> {
-    /// The symbols whose address has to be known before this is linked, and what they stand for. What
-    /// is only called is asked for when it is called, but for frozen code, which calls the host's
-    /// functions directly.
+    /// The symbols whose address has to be known before this is linked, and what they stand for.
+    /// What is only called is asked for when it is called, but for frozen code, which calls the
+    /// host's functions directly.
     fn foreign<'l>(&'l self, ledger: &'l Ledger) -> impl Iterator<Item = (SymbolId, EntryId)> + 'l {
         let meanings = (0..).map(SymbolId).zip(&self.meanings);
         meanings.filter_map(|(symbol, meaning)| {

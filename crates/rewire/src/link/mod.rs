@@ -239,7 +239,8 @@ pub(crate) struct Staged<'m> {
     pub(crate) definitions: SmallVec<[bind::Definition; 2]>,
     /// What was taken for each segment, in the order of [`Segment::ALL`].
     pub(crate) memory: SmallVec<[Reserved<'m>; 3]>,
-    /// Where the memory ends that was taken for the code and, right behind it, the read-only segment.
+    /// Where the memory ends that was taken for the code and, right behind it, the read-only
+    /// segment.
     pub(crate) joined_end: Option<ExecAddr>,
     pub(crate) image: Image,
     /// What makes its frames known to the unwinder, once it is published.

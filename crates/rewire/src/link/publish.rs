@@ -230,8 +230,8 @@ fn note_piece(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
     }
 }
 
-/// Notes the names that nobody was told of: labels of inline assembly, and what module-level assembly
-/// defines for its own file.
+/// Notes the names that nobody was told of: labels of inline assembly, and what module-level
+/// assembly defines for its own file.
 fn note_labels(ledger: &mut Ledger, parsed: &Parsed<'_>, one: &Staged<'_>, block: BlockId) {
     for (id, symbol) in parsed.graph.symbol_ids() {
         let is_label = match parsed.object.origin {

@@ -137,8 +137,8 @@ fn named(ledger: &mut Ledger, unit: &Unit, name: &str) -> EntryId {
     }
 }
 
-/// Whether an object made of IR has a symbol that inline assembly defines: code generation gives all
-/// others a type.
+/// Whether an object made of IR has a symbol that inline assembly defines: code generation gives
+/// all others a type.
 pub(super) fn is_label(symbol: &Symbol<'_>) -> bool {
     let is_here = matches!(
         symbol.place,

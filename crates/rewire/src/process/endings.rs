@@ -2,10 +2,10 @@
 //! exit, and their destructors.
 //!
 //! A static object lives as long as the variable that it is in. When a newer version takes the
-//! variable over, the object, with the destructor that was registered for it, is that one's. What is
-//! gone may still be in use by threads in the former code; it is destroyed when no thread is in it
-//! any more, before its memory is given back, and at the latest when the process exits or the engine
-//! is dropped.
+//! variable over, the object, with the destructor that was registered for it, is that one's. What
+//! is gone may still be in use by threads in the former code; it is destroyed when no thread is in
+//! it any more, before its memory is given back, and at the latest when the process exits or the
+//! engine is dropped.
 //!
 //! By then the unit's names are gone, or stand for newer bodies. So what will be called is compiled
 //! before the names move, and called by address.

@@ -144,8 +144,8 @@ pub(crate) unsafe fn run_constructors(core: &Arc<Core>) -> Result<(), Error> {
     structors::initialise(core, |_| true, Arguments::default())
 }
 
-/// Has the process's exit run the destructors. Called before constructors register anything: what they
-/// register runs first.
+/// Has the process's exit run the destructors. Called before constructors register anything: what
+/// they register runs first.
 pub(super) fn prepare_exit(core: &Arc<Core>) {
     if structors::awaits_exit(core) {
         AtExit::register(Program::Parts(Arc::downgrade(core)), Arguments::default());

@@ -1,5 +1,6 @@
 //! What makes compiled code a program: constructors and destructors, thread-local variables,
-//! what a C library's static part supplies, the C++ library, named sections, forks, and the way it ends.
+//! what a C library's static part supplies, the C++ library, named sections, forks, and the way it
+//! ends.
 
 pub(crate) mod alone;
 mod builtins;

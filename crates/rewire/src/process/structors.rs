@@ -321,8 +321,8 @@ pub(crate) fn construct(core: &Core, unit: &Unit, functions: &[Ordinal]) -> Resu
     call(core, planned.collect(), Arguments::default())
 }
 
-/// Runs the destructors of a unit, if its constructors ran; not those that a newer version has taken
-/// over.
+/// Runs the destructors of a unit, if its constructors ran; not those that a newer version has
+/// taken over.
 pub(super) fn destroy(core: &Core, unit: UnitKey) {
     let planned = {
         let _inside = fork::hold_off();

@@ -1,6 +1,6 @@
-//! Several threads that make random changes of the same few names, undo one another's, and call what
-//! there is meanwhile, for as long as `REWIRE_STRESS_SECONDS` says (1 if it says nothing). Most changes
-//! are refused, because of what another thread did; none fails because of how.
+//! Several threads that make random changes of the same few names, undo one another's, and call
+//! what there is meanwhile, for as long as `REWIRE_STRESS_SECONDS` says (1 if it says nothing).
+//! Most changes are refused, because of what another thread did; none fails because of how.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -101,8 +101,8 @@ fn act(engine: &Engine, random: &mut Random, addresses: &mut Vec<Plain>) -> Resu
             Ok(())
         }
         _ => {
-            // The address of assembly is good only as long as the assembly is there: it is called by
-            // compiled code alone.
+            // The address of assembly is good only as long as the assembly is there: it is called
+            // by compiled code alone.
             let name = if random.one_in(3) { "call_a" } else { &name };
             // SAFETY: both are of this type.
             let found = unsafe { main.function::<Plain>(name) };

@@ -17,8 +17,8 @@ const LONG: u64 = 10_000;
 /// What the process has.
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
-    /// Resident memory that no file on a disk backs, in KiB: `RssAnon`, and `RssShmem`, in which code is
-    /// once for each view (proc(5)).
+    /// Resident memory that no file on a disk backs, in KiB: `RssAnon`, and `RssShmem`, in which
+    /// code is once for each view (proc(5)).
     memory: u64,
     mappings: usize,
     descriptors: usize,
@@ -121,8 +121,8 @@ impl Watch {
         }
     }
 
-    /// After the first tenth, memory has grown by 1 % at most, and nothing else has. What allocators keep
-    /// goes up and down, so means are compared.
+    /// After the first tenth, memory has grown by 1 % at most, and nothing else has. What
+    /// allocators keep goes up and down, so means are compared.
     fn check(&self) {
         let (first, rest) = (self.first, self.rest);
         println!("100 %: {:?}", self.tenths[9]);
@@ -353,8 +353,8 @@ fn a_hundred_thousand_units_come_and_go() {
     assert_eq!(said, [1]);
 }
 
-/// A name that nobody had before, called from compiled code, and gone again. With `given`, its address is
-/// given out.
+/// A name that nobody had before, called from compiled code, and gone again. With `given`, its
+/// address is given out.
 fn fresh_names(rounds: u64, given: bool) {
     let engine = Case {
         level: Level::O0,

@@ -130,8 +130,8 @@ fn compiling_everything_compiles_everything() {
     checked.verify();
 }
 
-/// Whoever reads a table of labels after the function that has them was compiled must not get a copy
-/// of its value: the labels are another object's.
+/// Whoever reads a table of labels after the function that has them was compiled must not get a
+/// copy of its value: the labels are another object's.
 #[test]
 fn a_table_of_labels_is_read_where_it_is() {
     for level in [Level::O0, Level::O2] {

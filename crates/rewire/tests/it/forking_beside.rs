@@ -1,5 +1,5 @@
-//! A fork beside whatever else goes on in engines comes to an end, and its child finds engines that work:
-//! nobody waits for the fork whom the fork waits for.
+//! A fork beside whatever else goes on in engines comes to an end, and its child finds engines that
+//! work: nobody waits for the fork whom the fork waits for.
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -146,8 +146,8 @@ fn a_change_waits_for_a_resolver_while_others_fork() {
         change.define("body.ll", body.as_bytes());
         change.commit().map(drop)
     });
-    // Whether the name is asked for in the change or when it is called: nobody hangs, and the child can
-    // replace what its parent was replacing.
+    // Whether the name is asked for in the change or when it is called: nobody hangs, and the child
+    // can replace what its parent was replacing.
     let was_asked = waiting.asked.recv_timeout(Duration::from_secs(1)).is_ok();
     let in_fork = engine.clone();
     let child = in_time("the fork", move || {

@@ -459,7 +459,8 @@ fn the_handler_is_asked_first() {
     });
 }
 
-/// Frames that can't be unwound: the process ends, as documented. Each case runs in a process of its own.
+/// Frames that can't be unwound: the process ends, as documented. Each case runs in a process of
+/// its own.
 #[test]
 fn where_a_frame_cannot_be_unwound_the_process_ends() {
     const CASE: &str = "REWIRE_TEST_FRAME";

@@ -1,9 +1,9 @@
 //! Random changes, compared with a model of what each name stands for.
 //!
 //! Functions call one another and read constants, some through constant pointers; some are always
-//! inlined, some are aliases. Whatever is defined, removed, undone, unloaded or given back: each call
-//! gives what the model says, through the address of today and through one that was got long ago.
-//! `REWIRE_MODEL_SEEDS` sets how many sequences are tried.
+//! inlined, some are aliases. Whatever is defined, removed, undone, unloaded or given back: each
+//! call gives what the model says, through the address of today and through one that was got long
+//! ago. `REWIRE_MODEL_SEEDS` sets how many sequences are tried.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;

@@ -1,5 +1,5 @@
-//! What has to be in memory before code of a unit runs: whoever calls it finds that there, whichever
-//! thread put it there, and what is removed before it was put there never comes.
+//! What has to be in memory before code of a unit runs: whoever calls it finds that there,
+//! whichever thread put it there, and what is removed before it was put there never comes.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -40,7 +40,8 @@ fn assembly_of_a_unit_that_is_removed_meanwhile_defines_nothing() {
 
 extern "C" fn instead() {}
 
-/// A unit with a piece of a named section of its own, and a function that counts what it finds there.
+/// A unit with a piece of a named section of its own, and a function that counts what it finds
+/// there.
 fn with_section(name: &str) -> String {
     format!(
         "@x = private constant i32 7, section \"{name}\"

@@ -63,8 +63,8 @@ fn a_unit_leaves_no_trace() {
                 assert_eq!(reclaim_all(&engine), 0);
                 assert_eq!(reclaim_all(&engine), 0);
                 let report = engine.report();
-                // A helper whose address was in a table keeps that for ever: a stub and a slot. So do
-                // `enter` and `__tls_get_addr`, which have theirs again each time.
+                // A helper whose address was in a table keeps that for ever: a stub and a slot. So
+                // do `enter` and `__tls_get_addr`, which have theirs again each time.
                 assert_eq!(report.tombstones, round + 1 + 2);
                 let page = 4096;
                 let stubs = (report.tombstones * 16).next_multiple_of(page);

@@ -1,6 +1,6 @@
-//! Static objects of units that are reloaded or removed: those that live are left alone, new ones are
-//! constructed before anybody can call the new code, those that are gone are destroyed when nobody
-//! can use them, and each once.
+//! Static objects of units that are reloaded or removed: those that live are left alone, new ones
+//! are constructed before anybody can call the new code, those that are gone are destroyed when
+//! nobody can use them, and each once.
 
 use std::sync::mpsc;
 

@@ -1,6 +1,6 @@
-//! Threads that call, replace, add and remove all at once, for as long as `REWIRE_STRESS_SECONDS` says
-//! (1 if it says nothing). Code that is given back is filled with traps, so that whoever is still in
-//! it doesn't go unnoticed.
+//! Threads that call, replace, add and remove all at once, for as long as `REWIRE_STRESS_SECONDS`
+//! says (1 if it says nothing). Code that is given back is filled with traps, so that whoever is
+//! still in it doesn't go unnoticed.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -49,8 +49,8 @@ fn body(name: &str, version: u64) -> String {
     }
 }
 
-/// A loop that calls all functions and counts results that are older than one before; it begins with
-/// the newest ones that its caller has seen, and leaves those that it has seen.
+/// A loop that calls all functions and counts results that are older than one before; it begins
+/// with the newest ones that its caller has seen, and leaves those that it has seen.
 fn sweep() -> String {
     let mut ir = String::from("declare i64 @extra()\n");
     let mut calls = String::new();

@@ -40,8 +40,8 @@ fn stress() {
 
 static LOCKS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
 
-/// A race, by which `cargo xtask tsan` sees that races are found: two threads write a variable, each
-/// with a lock of its own held.
+/// A race, by which `cargo xtask tsan` sees that races are found: two threads write a variable,
+/// each with a lock of its own held.
 fn race() {
     struct Raced(UnsafeCell<u32>);
     // SAFETY: it isn't; that is what it is for.

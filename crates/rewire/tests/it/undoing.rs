@@ -215,8 +215,8 @@ fn what_was_changed_meanwhile_is_undone_first() {
     });
 }
 
-/// Names move once its assembly is linked: there is nothing to take back by then, which another change
-/// could stand in the way of.
+/// Names move once its assembly is linked: there is nothing to take back by then, which another
+/// change could stand in the way of.
 #[test]
 fn assembly_that_fails_is_not_undone_but_does_not_happen() {
     at_each_level(|engine| {

@@ -10,7 +10,8 @@ use crate::changing::{Plain, add, function, reclaim_all, undo_all};
 
 type Address = extern "C" fn() -> *mut i64;
 
-/// A variable of four words, after a byte; functions that say where it is and that load it as a vector.
+/// A variable of four words, after a byte; functions that say where it is and that load it as a
+/// vector.
 fn words(linkage: &str, align: u32, plus: i64) -> String {
     format!(
         "@odd = {linkage}global i8 1\n\

@@ -96,7 +96,8 @@ pub(super) fn find(number: Number) -> *mut u8 {
     }
 }
 
-/// Makes this thread's block of a module, which it doesn't have yet; null if the module has no image.
+/// Makes this thread's block of a module, which it doesn't have yet; null if the module has no
+/// image.
 ///
 /// # Safety
 ///
@@ -276,8 +277,8 @@ fn is_alive(tid: i32) -> bool {
 ///
 /// The thread has ended.
 unsafe fn free(thread: *mut Thread) {
-    // SAFETY: as the caller promises; nobody uses its tables and blocks any more. What shares pieces
-    // of the arena goes with it, the thread itself as well.
+    // SAFETY: as the caller promises; nobody uses its tables and blocks any more. What shares
+    // pieces of the arena goes with it, the thread itself as well.
     unsafe {
         let mut table = (*thread).newest;
         let mut arena = ptr::read(&raw const (*thread).arena);

@@ -9,7 +9,8 @@
 //! A native program's thread-locals can be used at any moment of a thread: in a signal handler that
 //! interrupts their first use, while the thread ends, in a thread that may be cancelled at any
 //! instruction. So whatever happens here takes no lock and doesn't allocate with the allocator that
-//! may have been interrupted; and a thread gets a block with signals blocked and cancellation put off.
+//! may have been interrupted; and a thread gets a block with signals blocked and cancellation put
+//! off.
 
 mod arena;
 mod blocks;

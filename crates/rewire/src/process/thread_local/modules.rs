@@ -15,7 +15,8 @@ pub(super) const OURS: u64 = 1 << 63;
 /// A module's number: below its mark, the round, then the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Number {
-    /// How many modules had the place before. Threads tell by it that their block is a former one's.
+    /// How many modules had the place before. Threads tell by it that their block is a former
+    /// one's.
     pub(super) round: u32,
     pub(super) place: u32,
 }

@@ -1,5 +1,5 @@
-//! Functions that others than compiled callers enter: through tables, as `main`, as constructors, as
-//! threads, as signal handlers; and functions that are being compiled.
+//! Functions that others than compiled callers enter: through tables, as `main`, as constructors,
+//! as threads, as signal handlers; and functions that are being compiled.
 
 use std::ffi::c_void;
 use std::ptr;

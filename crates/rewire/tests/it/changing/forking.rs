@@ -1,4 +1,5 @@
-//! Parent and child of a fork have the same code at the same addresses, and change it each for itself.
+//! Parent and child of a fork have the same code at the same addresses, and change it each for
+//! itself.
 
 use super::{Plain, add, function, in_each_case, on_fresh_thread, reclaim_all};
 

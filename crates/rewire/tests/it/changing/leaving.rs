@@ -1,4 +1,5 @@
-//! What leaves while something of it is suspended, running, or a thread's own; and changes that fail.
+//! What leaves while something of it is suspended, running, or a thread's own; and changes that
+//! fail.
 
 use std::ffi::c_void;
 use std::ptr;

@@ -76,8 +76,8 @@ impl Case {
 /// What a child says that has run its test to the end.
 const DONE: i32 = 7;
 
-/// Runs a test in each case, in a process of its own: threads of other tests may have stale addresses
-/// on their stacks of engines that were at the same place. Each case has a fresh thread.
+/// Runs a test in each case, in a process of its own: threads of other tests may have stale
+/// addresses on their stacks of engines that were at the same place. Each case has a fresh thread.
 pub(crate) fn in_each_case(test: impl Fn(Case) + Sync) {
     let run = || {
         for case in CASES {
@@ -250,8 +250,9 @@ pub(crate) fn returns(name: &str, value: i32) -> String {
     format!("define i32 @{name}() {{\n ret i32 {value}\n}}\n")
 }
 
-/// Gives back all that was retired; other tests' threads may have to be waited for. What stays because
-/// code in force names variables of it goes when that code does; the answer is how much that is.
+/// Gives back all that was retired; other tests' threads may have to be waited for. What stays
+/// because code in force names variables of it goes when that code does; the answer is how much
+/// that is.
 pub(crate) fn reclaim_all(engine: &Engine) -> usize {
     let is_named = |one: &RetiredCode| {
         let holder = one.holder.as_deref();

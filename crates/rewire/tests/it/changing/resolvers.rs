@@ -16,8 +16,8 @@ const CALLER: &str = "declare i32 @f()
       ret i32 %z
     }";
 
-/// Has `act` asked for names; how often. A handle to the engine within its own closure would keep it
-/// for ever, so the closure borrows the test's.
+/// Has `act` asked for names; how often. A handle to the engine within its own closure would keep
+/// it for ever, so the closure borrows the test's.
 fn resolve(
     engine: &Engine,
     act: impl Fn(&Engine, &Request<'_>) -> Option<Answer> + Send + Sync + 'static,
