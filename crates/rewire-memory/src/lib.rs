@@ -11,13 +11,15 @@
 //!   engine's, and calls the engine.
 //! - [`unwind`] answers the unwinder for code that was published.
 //! - [`scan`](mod@scan) tells which pieces of retired code a thread may still return into.
-//! - [`fault`] turns a crash of LLVM into an error message.
+//! - [`fault`] turns a crash of LLVM into an error message; [`leave`] comes back from one of compiled
+//!   code.
 
 mod barrier;
 pub mod entry;
 mod error;
 pub mod fault;
 mod fork_mark;
+pub mod leave;
 mod limits;
 mod maps;
 pub mod mask;

@@ -51,9 +51,9 @@ pub(crate) extern "C" fn end(before: &Before) {
     unsafe { *libc::__errno_location() = before.errno };
 }
 
-/// While it stands, on a stack of the engine's, the signals come through by which instructions of the
-/// engine's, or of what it calls, tell of their faults, unless the program blocks them: it may wait
-/// for them elsewhere.
+/// While it stands, on a stack of the engine's, the signals come through by which instructions of
+/// the engine's, or of what it calls, tell of their faults, unless the program blocks them: it may
+/// wait for them elsewhere.
 #[derive(Debug)]
 pub struct OpenToFaults {
     stack: Option<AlternateStack>,
@@ -97,6 +97,12 @@ pub(crate) fn open_to_faults() -> Set {
     }
 }
 
+/// Lets the signals of faults through on this thread; the answer is the former mask.
+pub(crate) fn open_faults() -> Set {
+    let former = Mask::current().0;
+    set_mask(former & !open_to_faults())
+}
+
 /// Sets the thread's mask; the answer is the former one.
 pub(crate) fn set_mask(mask: Set) -> Set {
     let mut former: Set = 0;
@@ -113,8 +119,8 @@ pub(crate) fn set_mask(mask: Set) -> Set {
     former
 }
 
-/// While it stands on a thread, no signal arrives there but for [`OpenToFaults`]. When it is dropped,
-/// the mask is as before, and so is `errno`. A first call has the same done by its entry.
+/// While it stands on a thread, no signal arrives there but for [`OpenToFaults`]. When it is
+/// dropped, the mask is as before, and so is `errno`. A first call has the same done by its entry.
 #[derive(Debug)]
 pub struct Quiet {
     before: Before,
@@ -140,8 +146,8 @@ impl Drop for Quiet {
     }
 }
 
-/// While it stands on a thread, no signal arrives there, and threads that it starts begin so. A fault
-/// is the host's to handle where the engine has no handlers.
+/// While it stands on a thread, no signal arrives there, and threads that it starts begin so. A
+/// fault is the host's to handle where the engine has no handlers.
 #[derive(Debug)]
 pub struct SilentStart {
     mask: Set,
@@ -190,6 +196,11 @@ impl Mask {
             )
         };
         Self(mask)
+    }
+
+    /// A bit for each signal, from 1.
+    pub(crate) fn bits(self) -> u64 {
+        self.0
     }
 
     /// Makes it the calling thread's.

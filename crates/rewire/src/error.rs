@@ -10,6 +10,7 @@ use rewire_object::{LinkError, ObjectError};
 
 use crate::demangle::demangle;
 use crate::process::cxx::is_of_rust;
+use crate::recovery::Stopped;
 
 /// An error of the engine. Each says what is wrong and where; [`Error::help`] says what to do,
 /// where there is something to do.
@@ -146,6 +147,13 @@ pub enum Error {
         error: Arc<Error>,
         /// The functions that led to the call of it, innermost first.
         callers: Vec<Arc<str>>,
+    },
+    /// A call of compiled code crashed, or the user ended it, and it was left where it was (see
+    /// [`Recovery`](crate::Recovery)).
+    #[error("{stopped}")]
+    Stopped {
+        /// Where it was, and why.
+        stopped: Box<Stopped>,
     },
     /// A name was asked for that the engine doesn't know.
     #[error("nothing defines {name}")]
@@ -322,6 +330,9 @@ impl Error {
                 "drop an engine that isn't used any more, with all handles to it; what has to be kept \
                  apart may be libraries of one engine (Engine::new_library)"
                     .to_owned()
+            }
+            Self::Stopped { .. } => {
+                "the call was left as it was: what it holds (memory, locks, objects) it keeps".to_owned()
             }
             Self::Again(error) | Self::Call { error, .. } => return error.help(),
             _ => return None,

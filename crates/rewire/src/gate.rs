@@ -13,11 +13,13 @@ use rewire_memory::ExecAddr;
 use rewire_sync::Mutex;
 
 use crate::core::Core;
+use crate::demangle::demangle;
 use crate::error::Error;
 use crate::function::plain_pointer;
 use crate::held::HeldEngine;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing};
 use crate::recording::Loading;
+use crate::recovery::{self, FrameNames, StoppedFrame};
 use crate::sync::lock;
 use crate::unit::UnitPlace;
 
@@ -137,7 +139,7 @@ pub(crate) struct Gate {
     result: String,
     parameters: Vec<String>,
     /// The engine must outlive the call.
-    _core: HeldEngine,
+    core: HeldEngine,
 }
 
 /// Finds a function and makes a gate to it.
@@ -186,7 +188,7 @@ pub(crate) fn open(core: &HeldEngine, library: LibraryId, name: &str) -> Result<
         gate: core.gate(text)?,
         result: result.to_owned(),
         parameters: parameters.into_iter().map(str::to_owned).collect(),
-        _core: core.clone(),
+        core: core.clone(),
     })
 }
 
@@ -245,6 +247,33 @@ impl Core {
     }
 }
 
+impl FrameNames for Core {
+    fn frame_at(&self, address: ExecAddr) -> Option<StoppedFrame> {
+        let ledger = self.ledger();
+        let (_, defined) = ledger.definition_at(address)?;
+        let entry = ledger.entry(defined.entry);
+        // Below a gate is the client that called.
+        if matches!(entry.definition, Definition::Front(..)) || is_one(&ledger, defined.entry) {
+            return None;
+        }
+        let generation = defined.is_live.then(|| entry.generation.get());
+        let name = entry.label();
+        Some(StoppedFrame::new(name.into(), demangle(name), generation))
+    }
+
+    fn called_at(&self, address: ExecAddr) -> Option<Arc<str>> {
+        /// The field of a call is its end, or nearly.
+        const LONGEST: i64 = 8;
+        let start = address.checked_add_signed(-LONGEST)?;
+        let ledger = self.ledger();
+        let (block, _) = ledger.definition_at(address.checked_add_signed(-1)?)?;
+        let uses = ledger.block(block)?.uses.iter();
+        let within = uses.filter(|one| (start..address).contains(&one.at));
+        let one = within.max_by_key(|one| one.at)?;
+        Some(ledger.entry(one.entry).label().into())
+    }
+}
+
 /// Whether an entry is a gate.
 pub(crate) fn is_one(ledger: &Ledger, id: EntryId) -> bool {
     let library = ledger.entry(id).library;
@@ -277,6 +306,14 @@ impl Gate {
         let cells: Vec<Cell> = arguments.iter().map(|one| one.to_cell()).collect();
         let places: Vec<*const Cell> = cells.iter().map(|cell| &raw const *cell).collect();
         let mut result = Cell([0; 16]);
+        if recovery::is_wanted() {
+            let (places, into) = (places.as_ptr(), &raw mut result);
+            let arguments = [self.function.get(), places as u64, into as u64];
+            // SAFETY: as below.
+            unsafe { recovery::call(&**self.core, self.gate, arguments) }
+                .map_err(|stopped| Error::Stopped { stopped })?;
+            return Ok(Value::of_cell(&self.result, &result));
+        }
         // SAFETY: the gate was made for the function's type, and reads and writes no more than
         // the values have; the rest is as the caller promises.
         unsafe {

@@ -9,10 +9,8 @@ use super::call::trouble;
 use super::catching::CATCHER;
 use super::context::Context;
 use super::lexer::quote;
+use super::stop::PREFIX;
 use super::trouble::Trouble;
-
-/// What all bridges are called, before their number.
-pub(crate) const PREFIX: &str = "bridge.";
 
 /// The bridges that were made, in a library of their own, which searches the main one.
 #[derive(Debug, Default)]

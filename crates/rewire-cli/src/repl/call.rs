@@ -6,16 +6,23 @@ use std::sync::Arc;
 
 use rewire::{Descriptor, Engine, EntryKind, Error, Library, Value};
 
-use super::bridge::{self, Bridges, Callee};
+use super::bridge::{Bridges, Callee};
 use super::catching::{Ended, catching};
 use super::context::Context;
 use super::lexer::quote;
+use super::stop;
 use super::trouble::Trouble;
 use super::values::{self, Kept};
 use super::words::Word;
 
 /// Why a call came back: below the bridges to a function are the REPL's own frames.
 pub(super) fn trouble(error: Error) -> Trouble {
+    if let Error::Stopped { stopped } = &error {
+        return Trouble::Said {
+            what: stop::describe(stopped),
+            help: error.help(),
+        };
+    }
     let Error::Call {
         error: cause,
         callers,
@@ -25,7 +32,7 @@ pub(super) fn trouble(error: Error) -> Trouble {
         return error.into();
     };
     let mut what = cause.to_string();
-    let is_ours = |name: &&Arc<str>| name.starts_with(bridge::PREFIX);
+    let is_ours = |name: &&Arc<str>| name.starts_with(stop::PREFIX);
     for caller in callers.iter().take_while(|name| !is_ours(name)) {
         what.push_str("\n  called by ");
         what.push_str(&rewire::demangle(caller));

@@ -8,7 +8,7 @@
 //! explain          LLVM's errors in the lines of the input (trouble)
 //! change           changes of what is loaded
 //! call             running a function (values, bridge), and coming back from one that can't run
-//!                  or throws (catching)
+//!                  or throws (catching), crashes or is interrupted (stop)
 //! show             what commands print (disassembly)
 //! ```
 
@@ -27,6 +27,7 @@ mod lexer;
 mod pipe;
 mod session;
 mod show;
+mod stop;
 mod terminal;
 mod trouble;
 mod values;
@@ -36,7 +37,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use rewire::{Engine, Options};
+use rewire::{Engine, Options, Recovery};
 
 use self::input::{Inputs, Next};
 use self::pipe::Pipe;
@@ -59,6 +60,7 @@ pub(crate) fn repl(repl: &Repl, started: Instant) -> i32 {
         Err(problem) => return report_problem(problem),
     };
     let mut session = Session::new(engine.clone(), repl.level.level());
+    let recovery = Recovery::begin(stop::unable);
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let code = if is_terminal {
         match Terminal::new(&engine) {
@@ -69,7 +71,8 @@ pub(crate) fn repl(repl: &Repl, started: Instant) -> i32 {
                     "rewire {}, LLVM IR; :help lists the commands",
                     env!("CARGO_PKG_VERSION")
                 );
-                converse(&mut session, &mut terminal, repl.strict)
+                let begin = || recovery.watch_interrupts();
+                converse(&mut session, &mut terminal, begin, repl.strict)
             }
             Err(error) => {
                 message::error(&format!("the terminal can't be used: {error}"), None);
@@ -77,7 +80,7 @@ pub(crate) fn repl(repl: &Repl, started: Instant) -> i32 {
             }
         }
     } else {
-        converse(&mut session, &mut Pipe::new(), repl.strict)
+        converse(&mut session, &mut Pipe::new(), || {}, repl.strict)
     };
     // Compiled code may run, and use what it was given, until the process has ended.
     std::mem::forget((engine, session));
@@ -116,12 +119,20 @@ fn prepare(repl: &Repl, started: Instant) -> Result<Engine, Problem> {
     Ok(engine)
 }
 
-/// Takes one input after the other.
-fn converse(session: &mut Session, inputs: &mut dyn Inputs, is_strict: bool) -> i32 {
+/// Takes one input after the other; `begin` is called before anything is done with one.
+fn converse(
+    session: &mut Session,
+    inputs: &mut dyn Inputs,
+    begin: impl Fn(),
+    is_strict: bool,
+) -> i32 {
     loop {
         let ending = match inputs.next() {
             Next::End => return 0,
-            Next::Input(input) => session.take(&input),
+            Next::Input(input) => {
+                begin();
+                session.take(&input)
+            }
             Next::Bad { line, what } => {
                 message::error(&format!("line {line}: {what}"), None);
                 Ending::Failed

@@ -38,6 +38,7 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Result<Vec<Trial>, String> {
         bench.test("repl::c_is_not_there_yet", c_is_not_there_yet),
         bench.test("repl::no_utf8", no_utf8),
         bench.test("repl::too_deep", too_deep),
+        bench.test("repl::endless_recursion", endless_recursion),
         bench.test("repl::full_disk", full_disk),
         bench.test("repl::many_names", many_names),
         bench.test("repl::report", report),
@@ -215,6 +216,22 @@ fn too_deep(folder: &Folder) -> Result<(), String> {
         &[65],
         &["input.1: LLVM crashed while it read this"],
     )
+}
+
+/// The stack overflows, as often as one likes.
+fn endless_recursion(folder: &Folder) -> Result<(), String> {
+    let input = b"define i32 @deep(i32 %x) {\n %y = add i32 %x, 1\n %z = call i32 @deep(i32 %y)\n \
+                  %sum = add i32 %z, 1\n ret i32 %sum\n}\n:call deep 0\n:call deep 0\n\
+                  define i32 @deep(i32 %x) {\n ret i32 %x\n}\n:call deep 7\n";
+    let outcome = repl(folder, &[], input)?;
+    let parts = [
+        "line 7: SIGSEGV at 0x",
+        "line 8: SIGSEGV at 0x",
+        ", in deep (generation 1), 16 times\n  called by ",
+    ];
+    expect_error(&outcome, &[0], &parts)?;
+    let told = "defined deep\nreplaced deep (generation 2, 0 users)\n7\n";
+    expect_stdout(&outcome, told)
 }
 
 fn full_disk(folder: &Folder) -> Result<(), String> {

@@ -24,6 +24,13 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("repl::terminal::completion", completion),
         bench.test("repl::terminal::ctrl_c", ctrl_c),
         bench.test("repl::terminal::ctrl_c_in_a_call", ctrl_c_in_a_call),
+        bench.test("repl::terminal::ctrl_c_in_a_wait", ctrl_c_in_a_wait),
+        bench.test("repl::terminal::ctrl_c_in_a_library", ctrl_c_in_a_library),
+        bench.test(
+            "repl::terminal::ctrl_c_where_none_is_heeded",
+            ctrl_c_where_none_is_heeded,
+        ),
+        bench.test("repl::terminal::ctrl_c_handled", ctrl_c_handled),
         bench.test("repl::terminal::quit", quit),
         bench.test("repl::terminal::strict", strict),
         bench.test("repl::terminal::ctrl_c_in_a_body", ctrl_c_in_a_body),
@@ -161,23 +168,116 @@ fn ctrl_c(folder: &Folder) -> Result<(), String> {
     leave(pty)
 }
 
-/// While compiled code runs it ends the process, as natively.
-fn ctrl_c_in_a_call(folder: &Folder) -> Result<(), String> {
-    let mut pty = start(folder, &[])?;
-    enter(&mut pty, "declare i32 @puts(ptr)", "declared puts")?;
-    enter(&mut pty, "declare i32 @pause()", "declared pause")?;
+/// Defines a function whose body is given, and calls it; it says when it runs, and runs on.
+fn call_endless(pty: &mut Pty, body: &str) -> Result<(), String> {
+    enter(pty, "declare i32 @puts(ptr)", "declared puts")?;
     enter(
-        &mut pty,
+        pty,
         "@text = constant [8 x i8] c\"waiting\\00\"",
         "defined text",
     )?;
-    let waits = "define void @waits() { %r = call i32 @puts(ptr @text) br label %again\r\
-                 again: %s = call i32 @pause() br label %again }";
-    enter(&mut pty, waits, "defined waits")?;
-    pty.type_in(":call waits\r")?;
+    let endless = format!(
+        "define void @endless() {{ %r = call i32 @puts(ptr @text) br label %again\r\
+         again: {body} br label %again }}"
+    );
+    enter(pty, &endless, "defined endless")?;
+    pty.type_in(":call endless\r")?;
+    pty.until("\nwaiting\r\n")?;
+    Ok(())
+}
+
+/// Expects that the call has been left, and that the session goes on: calls can be made and left.
+fn expect_left(mut pty: Pty, place: &str) -> Result<(), String> {
+    pty.until("error: line 1: interrupted at 0x")?;
+    pty.until(place)?;
+    pty.until(PROMPT)?;
+    enter(&mut pty, F, "defined function_f")?;
+    enter(&mut pty, ":call function_f", "1")?;
+    pty.type_in(":call endless\r")?;
     pty.until("\nwaiting\r\n")?;
     pty.type_in(CTRL_C)?;
+    pty.until("error: line 1: interrupted at 0x")?;
+    pty.until(PROMPT)?;
+    leave(pty)
+}
+
+/// A call that is in compiled code is left.
+fn ctrl_c_in_a_call(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    enter(&mut pty, "@n = global i64 0", "defined n")?;
+    call_endless(&mut pty, "store volatile i64 1, ptr @n")?;
+    pty.type_in(CTRL_C)?;
+    expect_left(pty, "endless (generation 1)\r\n")
+}
+
+/// So is one that waits in a system call.
+fn ctrl_c_in_a_wait(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    enter(&mut pty, "declare i32 @pause()", "declared pause")?;
+    call_endless(&mut pty, "%s = call i32 @pause()")?;
+    pty.type_in(CTRL_C)?;
+    expect_left(pty, "endless (generation 1)\r\n")
+}
+
+/// A function of the C library that may hold a lock returns first.
+fn ctrl_c_in_a_library(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    enter(&mut pty, "declare i32 @rand()", "declared rand")?;
+    call_endless(&mut pty, "%s = call i32 @rand()")?;
+    pty.type_in(CTRL_C)?;
+    expect_left(pty, "endless (generation 1)\r\n")
+}
+
+/// Where there is no coming back, the user is told, and Ctrl-C once more ends the process.
+fn ctrl_c_where_none_is_heeded(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    let qsort = "declare void @qsort(ptr, i64, i64, ptr)";
+    enter(&mut pty, qsort, "declared qsort")?;
+    enter(
+        &mut pty,
+        "@pair = global [2 x i32] zeroinitializer",
+        "defined pair",
+    )?;
+    enter(&mut pty, "declare i32 @puts(ptr)", "declared puts")?;
+    let text = "@text = constant [8 x i8] c\"waiting\\00\"";
+    enter(&mut pty, text, "defined text")?;
+    let compare = "define i32 @compare(ptr %a, ptr %b) { %r = call i32 @puts(ptr @text)\r\
+                   br label %again\r again: br label %again }";
+    enter(&mut pty, compare, "defined compare")?;
+    let sorts = "define void @sorts() {\r\
+                 call void @qsort(ptr @pair, i64 2, i64 4, ptr @compare) ret void }";
+    enter(&mut pty, sorts, "defined sorts")?;
+    pty.type_in(":call sorts\r")?;
+    pty.until("\nwaiting\r\n")?;
+    pty.type_in(CTRL_C)?;
+    pty.until("which can't be left until it returns")?;
+    pty.type_in(CTRL_C)?;
     expect_end(pty, Ending::Signal(libc::SIGINT))
+}
+
+/// A handler of the program's own is called instead.
+fn ctrl_c_handled(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    enter(&mut pty, "declare ptr @signal(i32, ptr)", "declared signal")?;
+    enter(&mut pty, "declare i32 @pause()", "declared pause")?;
+    enter(&mut pty, "declare i32 @puts(ptr)", "declared puts")?;
+    enter(&mut pty, "@n = global i32 0", "defined n")?;
+    let handler = "define void @handler(i32 %s) { store volatile i32 %s, ptr @n ret void }";
+    enter(&mut pty, handler, "defined handler")?;
+    let text = "@ready = constant [6 x i8] c\"ready\\00\"";
+    enter(&mut pty, text, "defined ready")?;
+    let waits = "define i32 @waits() { %f = call ptr @signal(i32 2, ptr @handler)\r\
+                 %p = call i32 @puts(ptr @ready) br label %again\r\
+                 again: %v = load volatile i32, ptr @n %is = icmp eq i32 %v, 0\r\
+                 br i1 %is, label %again, label %done\r\
+                 done: ret i32 %v }";
+    enter(&mut pty, waits, "defined waits")?;
+    pty.type_in(":call waits\r")?;
+    pty.until("\nready\r\n")?;
+    pty.type_in(CTRL_C)?;
+    pty.until("2\r\n")?;
+    pty.until(PROMPT)?;
+    leave(pty)
 }
 
 fn quit(folder: &Folder) -> Result<(), String> {

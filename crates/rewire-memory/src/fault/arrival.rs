@@ -2,13 +2,15 @@
 
 use std::arch::global_asm;
 use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::dispositions::{self, Disposition};
 use super::{CRASH, Crash, WORKING};
 
-// The kernel calls it as it would call the program's handler, and the program's handler is gone to as if
-// the kernel had called it: with the same registers and stack. So what looks at frames, or unwinds
-// them, finds what it would find without us.
+// The kernel calls it as it would call the program's handler, and the program's handler is gone to
+// as if the kernel had called it: with the same registers and stack. So what looks at frames, or
+// unwinds them, finds what it would find without us.
 global_asm!(
     ".text",
     ".p2align 4",
@@ -50,8 +52,8 @@ pub(super) fn handler() -> usize {
     rewire_on_signal as *const () as usize
 }
 
-/// Returns the program's handler, or 0 if none is to be called. A thread may be cancelled within, so
-/// nothing here has to be dropped.
+/// Returns the program's handler, or 0 if none is to be called. A thread may be cancelled within,
+/// so nothing here has to be dropped.
 extern "C-unwind" fn decide(
     signal: c_int,
     info: *mut libc::siginfo_t,
@@ -90,6 +92,10 @@ fn decide_keeping_nothing(
         }
         // What the client's own code does within the engine's, or a fault of the engine's.
     }
+    let is_fault = WORKING.get() == 0 && is_raised_here(signal, info, context);
+    if is_fault && dispositions::is_hosts(signal) && is_looked_after(signal, info, context) {
+        return 0;
+    }
     match dispositions::of(signal) {
         Disposition::Handled(handler) => handler,
         Disposition::Ignored => 0,
@@ -99,6 +105,23 @@ fn decide_keeping_nothing(
             0
         }
     }
+}
+
+/// Looks after a fault of the program's, by what the handler returns to; whether it did.
+pub(crate) type LookAfter = fn(c_int, &libc::siginfo_t, &mut libc::ucontext_t) -> bool;
+
+/// Who looks after faults of the program's.
+static LOOK_AFTER: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+pub(super) fn set_look_after(function: LookAfter) {
+    LOOK_AFTER.store(function as *mut (), Ordering::Release);
+}
+
+fn is_looked_after(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
+    let function = LOOK_AFTER.load(Ordering::Acquire);
+    // SAFETY: `set_look_after` stored a function of this type.
+    !function.is_null()
+        && unsafe { std::mem::transmute::<*mut (), LookAfter>(function)(signal, info, context) }
 }
 
 fn report(crash: &Crash) -> ! {
@@ -125,8 +148,8 @@ fn is_raised_here(signal: c_int, info: &libc::siginfo_t, context: &libc::ucontex
         && register(libc::REG_RAX) == 0
 }
 
-/// Has a signal that was sent wait until the engine has left this thread: blocked here, and sent once
-/// more as it was. If it was sent to the process, another thread may take it now.
+/// Has a signal that was sent wait until the engine has left this thread: blocked here, and sent
+/// once more as it was. If it was sent to the process, another thread may take it now.
 fn put_off(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t) {
     // SAFETY: the mask that is in force when the handler returns, of this thread.
     unsafe { libc::sigaddset(&raw mut context.uc_sigmask, signal) };

@@ -1,4 +1,5 @@
-//! What the program wants of the signals that faults raise, while the engine's handlers are in place.
+//! What the program wants of the signals that faults raise, while the engine's handlers are in
+//! place.
 //!
 //! The kernel has the program's flags and mask beside the engine's handler, so that it does with
 //! each signal what it would do for the program: blocks what the mask says, restarts system calls,
@@ -15,7 +16,8 @@ use super::{SIGNALS, arrival, stacks};
 use crate::mask::SignalsBlocked;
 use crate::scan;
 
-/// For each of [`SIGNALS`], the program's handler, and those of its flags that the kernel isn't told.
+/// For each of [`SIGNALS`], the program's handler, and those of its flags that the kernel isn't
+/// told.
 static WORDS: [AtomicU64; SIGNALS.len()] = [const { AtomicU64::new(0) }; SIGNALS.len()];
 
 /// `SA_RESETHAND`: the kernel would take our handler away.
@@ -28,12 +30,15 @@ const ON_STACK: u64 = 1 << 61;
 const UNTOUCHED: u64 = 1 << 60;
 const ADDRESS: u64 = UNTOUCHED - 1;
 
+/// The handlers that were set when somebody last called [`note_hosts`].
+static HOSTS: [AtomicU64; SIGNALS.len()] = [const { AtomicU64::new(0) }; SIGNALS.len()];
+
 /// The process whose dispositions are in [`WORDS`]: 0 until the handlers are in place. A child that
 /// was made by vfork shares the memory, but not the dispositions.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
-/// Whoever changes a disposition: a process, because the child of a fork has no other thread to wait
-/// for.
+/// Whoever changes a disposition: a process, because the child of a fork has no other thread to
+/// wait for.
 static CHANGING: AtomicI32 = AtomicI32::new(0);
 
 /// While it stands, no other thread changes a disposition, and no handler does on this thread.
@@ -88,8 +93,8 @@ fn in_kernel(signal: c_int) -> libc::sigaction {
     now
 }
 
-/// Puts the engine's handlers in place, for the rest of the process. What is set now, and what is set
-/// through [`sigaction`] later, is what happens all the same.
+/// Puts the engine's handlers in place, for the rest of the process. What is set now, and what is
+/// set through [`sigaction`] later, is what happens all the same.
 pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -117,8 +122,8 @@ pub(super) fn are_ours() -> bool {
     PROCESS.load(Ordering::Relaxed) != 0
 }
 
-/// `sigaction` for the program: beside the engine's handlers, what it sets happens, and what it is told
-/// is what it has set. The signal of [`scan`](mod@crate::scan) is hidden likewise.
+/// `sigaction` for the program: beside the engine's handlers, what it sets happens, and what it is
+/// told is what it has set. The signal of [`scan`](mod@crate::scan) is hidden likewise.
 ///
 /// # Safety
 ///
@@ -206,6 +211,24 @@ fn set(place: usize, action: &libc::sigaction) {
     WORDS[place].store(word, Ordering::Release);
     // SAFETY: both handlers are of the type that the flags say.
     unsafe { __sigaction(SIGNALS[place], &raw const kernel, ptr::null_mut()) };
+}
+
+/// What handlers there are now are the host's, not the program's that is about to run.
+pub(super) fn note_hosts() {
+    for (host, word) in HOSTS.iter().zip(&WORDS) {
+        let handler = word.load(Ordering::Acquire) & ADDRESS;
+        host.store(handler, Ordering::Relaxed);
+    }
+}
+
+/// Whether the program has set nothing for a signal: there is no handler, or the host's. Safe in a
+/// signal handler.
+pub(super) fn is_hosts(signal: c_int) -> bool {
+    let Some(place) = SIGNALS.iter().position(|one| *one == signal) else {
+        return false;
+    };
+    let handler = WORDS[place].load(Ordering::Acquire) & ADDRESS;
+    handler == libc::SIG_DFL as u64 || handler == HOSTS[place].load(Ordering::Relaxed)
 }
 
 /// What is to happen to a signal that has arrived.

@@ -7,9 +7,9 @@
 //! numbers that somebody has sent included: they arrive once the engine has left the thread.
 //!
 //! The handlers are in place from [`install`] on, and never change places with the program's: no
-//! signal finds the one where it should have found the other. What the program wants of these signals
-//! is known beside (`dispositions.rs`), and happens as if its handlers were in place themselves
-//! (`arrival.rs`).
+//! signal finds the one where it should have found the other. What the program wants of these
+//! signals is known beside (`dispositions.rs`), and happens as if its handlers were in place
+//! themselves (`arrival.rs`).
 
 mod arrival;
 mod dispositions;
@@ -41,6 +41,14 @@ pub fn is_installed() -> bool {
     dispositions::are_ours()
 }
 
+/// From now on, a fault of the program's is first looked after by `look_after`, unless the program
+/// sets a handler for it after this.
+pub(crate) fn on_faults_of_program(look_after: arrival::LookAfter) {
+    install();
+    dispositions::note_hosts();
+    arrival::set_look_after(look_after);
+}
+
 /// What a thread says when it crashes.
 struct Crash {
     message: String,
@@ -54,9 +62,9 @@ thread_local! {
     static IS_OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The engine's work on a thread of the program's. Signals of these numbers that somebody sends there
-/// wait until the thread's mask is set again: they are blocked before the work begins, and the mask of
-/// before is set after it has ended.
+/// The engine's work on a thread of the program's. Signals of these numbers that somebody sends
+/// there wait until the thread's mask is set again: they are blocked before the work begins, and
+/// the mask of before is set after it has ended.
 pub(crate) struct Working;
 
 impl Working {
@@ -118,8 +126,8 @@ impl Mask {
         Self(quiet::set_mask(!0))
     }
 
-    /// Lets the signals of faults through: a fault whose signal is blocked ends the process without a
-    /// word. What the program blocks stays blocked, for somebody may wait for it.
+    /// Lets the signals of faults through: a fault whose signal is blocked ends the process without
+    /// a word. What the program blocks stays blocked, for somebody may wait for it.
     fn open(&self) {
         let faults = quiet::open_to_faults();
         let kept = if IS_OURS.get() {

@@ -37,9 +37,16 @@ impl AlternateStack {
         (now.ss_flags & libc::SS_DISABLE != 0).then(|| Self::instead_of(now))
     }
 
+    /// For a thread that has none, or one that is too small to look at frames on.
+    pub(crate) fn where_small() -> Option<Self> {
+        let now = current();
+        let is_small = now.ss_flags & libc::SS_DISABLE != 0 || now.ss_size < SIZE;
+        (is_small && now.ss_flags & libc::SS_ONSTACK == 0).then(|| Self::instead_of(now))
+    }
+
     /// For a thread that has come to a stack of the engine's from its alternate stack, on which it
-    /// is handling a signal. The kernel doesn't see that it is there, and would have the next handler
-    /// begin at the top of the stack, over the frames of the first.
+    /// is handling a signal. The kernel doesn't see that it is there, and would have the next
+    /// handler begin at the top of the stack, over the frames of the first.
     #[must_use]
     pub fn where_in_use() -> Option<Self> {
         if !ARE_USED.load(Ordering::Relaxed) {
@@ -80,8 +87,11 @@ fn current() -> libc::stack_t {
 
 impl Drop for AlternateStack {
     fn drop(&mut self) {
-        // SAFETY: it is what the thread had before.
-        unsafe { libc::sigaltstack(&raw const self.before, ptr::null_mut()) };
+        // The program may have set one of its own meanwhile.
+        if current().ss_sp == self.memory.as_mut_ptr().cast() {
+            // SAFETY: it is what the thread had before.
+            unsafe { libc::sigaltstack(&raw const self.before, ptr::null_mut()) };
+        }
         let memory = mem::take(&mut self.memory);
         FREE.lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())

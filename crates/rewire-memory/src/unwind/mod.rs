@@ -185,12 +185,12 @@ impl UnwindTable {
         is_entered.then_some(table)
     }
 
-    /// Enters descriptions of frames until the registration is dropped. What describes code outside the
-    /// table's range is left out.
+    /// Enters descriptions of frames until the registration is dropped. What describes code outside
+    /// the table's range is left out.
     ///
-    /// It costs a copy of the records of each kilobyte of code that is concerned. The descriptions have
-    /// to stay in memory until the registration is dropped, and until no thread can be unwinding
-    /// through their code any more.
+    /// It costs a copy of the records of each kilobyte of code that is concerned. The descriptions
+    /// have to stay in memory until the registration is dropped, and until no thread can be
+    /// unwinding through their code any more.
     pub fn register(&self, frames: &[Frame]) -> UnwindRegistration {
         UnwindRegistration {
             records: self.entered.enter(frames),
@@ -290,6 +290,11 @@ fn find(address: u64) -> Option<Option<Record>> {
             .contains(address)
             .then(|| index.find(address, &reading))
     })
+}
+
+/// Whether an address lies in an engine's code. Safe in a signal handler.
+pub(crate) fn is_compiled(address: u64) -> bool {
+    find(address).is_some()
 }
 
 /// The body of the `_Unwind_Find_FDE` that [`answer_unwinder!`](crate::answer_unwinder) exports.

@@ -27,6 +27,7 @@ mod model;
 mod observer;
 mod placing;
 mod rebinding;
+mod recovering;
 mod removing;
 mod replace;
 mod retiring;

@@ -1,0 +1,160 @@
+//! Where a call was that was left.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rewire_memory::ExecAddr;
+use rewire_memory::leave::{Access, Stop};
+
+/// Knows what compiled code is called. Asked in a signal's handler, but never in one that has
+/// interrupted code of the engine's.
+pub(crate) trait FrameNames {
+    /// The function that an address is in; `None` if it is none of the program's.
+    fn frame_at(&self, address: ExecAddr) -> Option<StoppedFrame>;
+
+    /// The function that compiled code calls by name where this is the return address.
+    fn called_at(&self, address: ExecAddr) -> Option<Arc<str>>;
+}
+
+/// Where a call was that came back by a [`Recovery`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stopped {
+    /// The signal's number: `SIGINT` if the user ended the call.
+    pub signal: i32,
+    /// What happened, for people: `SIGSEGV at 0x7f0012345678, writing address 0x10`.
+    pub what: String,
+    /// The instruction that was interrupted.
+    pub at: ExecAddr,
+    /// The function of the host's that was running, if one was.
+    pub outside: Option<Arc<str>>,
+    /// The functions of compiled code, innermost first.
+    pub frames: Vec<StoppedFrame>,
+    /// How many further frames there were.
+    pub more: usize,
+}
+
+/// One frame of a call that was left.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StoppedFrame {
+    /// The function.
+    pub function: Arc<str>,
+    /// The number of its definition; `None` if it isn't the one in force any more.
+    pub generation: Option<u32>,
+    /// The function as its source calls it.
+    shown: String,
+}
+
+impl fmt::Display for StoppedFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.shown;
+        match self.generation {
+            Some(generation) => write!(f, "{name} (generation {generation})"),
+            None => write!(f, "{name} (a former generation)"),
+        }
+    }
+}
+
+impl StoppedFrame {
+    pub(crate) fn new(function: Arc<str>, shown: String, generation: Option<u32>) -> Self {
+        Self {
+            function,
+            generation,
+            shown,
+        }
+    }
+}
+
+/// In one line.
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in ", self.what)?;
+        let mut frames = self.frames.iter();
+        match (&self.outside, frames.next()) {
+            (Some(outside), Some(first)) => write!(f, "{outside}, called by {first}")?,
+            (Some(outside), None) => f.write_str(outside)?,
+            (None, Some(first)) => first.fmt(f)?,
+            (None, None) => self.at.fmt(f)?,
+        }
+        for frame in frames {
+            write!(f, ", called by {}", frame.shown)?;
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
+    }
+}
+
+impl Stopped {
+    /// What a handler has noted.
+    pub(super) fn without_names(stop: &Stop) -> Self {
+        Self {
+            signal: stop.signal,
+            what: what(stop),
+            at: stop.at,
+            outside: None,
+            frames: Vec::new(),
+            more: 0,
+        }
+    }
+
+    /// The same with names.
+    pub(super) fn new(names: &dyn FrameNames, stop: &Stop) -> Self {
+        let outside = stop.trace.is_outside().then(|| {
+            let call = stop.trace.calls().first();
+            let name = call.and_then(|call| names.called_at(*call));
+            name.unwrap_or_else(|| "a function of the host's".into())
+        });
+        let frames = stop.trace.frames().iter();
+        Self {
+            outside,
+            frames: frames.filter_map(|at| names.frame_at(*at)).collect(),
+            more: stop.trace.more(),
+            ..Self::without_names(stop)
+        }
+    }
+
+    /// The functions, innermost first, as people read them; one that calls itself is there once,
+    /// with how many times.
+    #[must_use]
+    pub fn places(&self) -> Vec<String> {
+        let mut places: Vec<(String, usize)> = Vec::new();
+        let outside = self.outside.iter().map(|name| name.to_string());
+        for place in outside.chain(self.frames.iter().map(StoppedFrame::to_string)) {
+            match places.last_mut() {
+                Some((last, times)) if *last == place => *times += 1,
+                _ => places.push((place, 1)),
+            }
+        }
+        if self.more > 0 {
+            places.push((format!("{} more", self.more), 1));
+        }
+        let shown = places.into_iter().map(|(place, times)| match times {
+            1 => place,
+            _ => format!("{place}, {times} times"),
+        });
+        shown.collect()
+    }
+}
+
+fn what(stop: &Stop) -> String {
+    let name = match stop.signal {
+        libc::SIGINT => "interrupted",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGILL => "SIGILL",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGTRAP => "SIGTRAP",
+        other => return format!("signal {other} at {}", stop.at),
+    };
+    let at = stop.at;
+    match stop.access {
+        Some((Access::Read, address)) => format!("{name} at {at}, reading address {address}"),
+        Some((Access::Write, address)) => format!("{name} at {at}, writing address {address}"),
+        Some((Access::Execute, address)) => format!("{name}, calling address {address}"),
+        None => format!("{name} at {at}"),
+    }
+}

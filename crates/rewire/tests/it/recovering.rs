@@ -1,0 +1,165 @@
+//! Calls that come back although compiled code crashed.
+
+use rewire::{Engine, Error, ExecAddr, Level, OptLevel, Options, Recovery, Stopped, Value};
+
+const CODE: &[u8] = b"define internal i32 @peek(ptr %p) noinline {
+       %x = load volatile i32, ptr %p
+       ret i32 %x
+     }
+     define i32 @outer(ptr %p) {
+       %x = call i32 @peek(ptr %p)
+       %y = add i32 %x, 1
+       ret i32 %y
+     }
+     define i32 @quotient(i32 %x, i32 %y) {
+       %q = sdiv i32 %x, %y
+       ret i32 %q
+     }";
+
+/// How the code is loaded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mode {
+    Lazy,
+    Eager,
+    Frozen,
+}
+
+fn with_engines(test: impl Fn(&Engine, Mode)) {
+    for level in [Level::O0, Level::O2] {
+        for threads in [0, 1, 3] {
+            for mode in [Mode::Lazy, Mode::Eager, Mode::Frozen] {
+                let options = Options {
+                    level: OptLevel::Fixed(level),
+                    threads,
+                    ..Options::default()
+                };
+                let engine = Engine::new(options).unwrap();
+                match mode {
+                    Mode::Frozen => drop(engine.main().add_ir_frozen("code", CODE).unwrap()),
+                    _ => drop(engine.main().add_ir("code", CODE).unwrap()),
+                }
+                if mode == Mode::Eager {
+                    engine.compile_all().unwrap();
+                }
+                test(&engine, mode);
+            }
+        }
+    }
+}
+
+fn call(engine: &Engine, name: &str, arguments: &[Value]) -> Result<Option<Value>, Error> {
+    // SAFETY: what crashes does so by reading nowhere, or by dividing.
+    unsafe { engine.main().call(name, arguments) }
+}
+
+fn stopped(result: Result<Option<Value>, Error>) -> Box<Stopped> {
+    match result.unwrap_err() {
+        Error::Stopped { stopped } => stopped,
+        error => panic!("{error}"),
+    }
+}
+
+fn functions(stopped: &Stopped) -> Vec<&str> {
+    stopped.frames.iter().map(|it| &*it.function).collect()
+}
+
+fn nowhere() -> Value {
+    Value::Pointer(ExecAddr::new(0x10))
+}
+
+#[test]
+fn a_crash_is_an_error_that_says_where() {
+    with_engines(|engine, mode| {
+        let _recovery = Recovery::begin(|_| {});
+        for _ in 0..3 {
+            let stopped = stopped(call(engine, "outer", &[nowhere()]));
+            assert_eq!(stopped.signal, libc::SIGSEGV);
+            assert!(stopped.what.ends_with(", reading address 0x10"));
+            assert!(stopped.outside.is_none() && stopped.more == 0);
+            assert_eq!(functions(&stopped), ["peek", "outer"], "{mode:?}");
+            let divided = call(engine, "quotient", &[Value::I32(6), Value::I32(0)]);
+            assert_eq!(functions(&self::stopped(divided)), ["quotient"]);
+        }
+        let value = call(engine, "quotient", &[Value::I32(6), Value::I32(4)]).unwrap();
+        assert_eq!(value, Some(Value::I32(1)));
+    });
+}
+
+/// What was left is as free as what has returned.
+#[test]
+fn code_that_was_left_is_replaced_and_given_back() {
+    with_engines(|engine, mode| {
+        if mode == Mode::Frozen {
+            return;
+        }
+        let _recovery = Recovery::begin(|_| {});
+        for round in 0..20 {
+            let body = format!(
+                "define i32 @outer(ptr %p) {{
+                   %x = load volatile i32, ptr %p
+                   %y = add i32 %x, {round}
+                   ret i32 %y
+                 }}"
+            );
+            engine.replace("outer", body.as_bytes()).unwrap();
+            let stopped = stopped(call(engine, "outer", &[nowhere()]));
+            assert_eq!(functions(&stopped), ["outer"]);
+        }
+        engine.reclaim();
+        // What this thread has seen of the last one may still lie on its stack.
+        let report = engine.report();
+        let kept = report.definitions_retired - report.definitions_freed;
+        assert!(kept <= 2, "{kept}");
+    });
+}
+
+/// A call within a call, by way of the client: the inner one comes back to the client's function.
+#[test]
+fn the_innermost_call_comes_back() {
+    thread_local! {
+        static ENGINE: std::cell::RefCell<Option<Engine>> = const { std::cell::RefCell::new(None) };
+    }
+    extern "C-unwind" fn again() -> i32 {
+        let engine = ENGINE.with_borrow(|it| it.clone().unwrap());
+        match call(&engine, "outer", &[nowhere()]) {
+            Err(Error::Stopped { .. }) => 5,
+            other => panic!("{other:?}"),
+        }
+    }
+    with_engines(|engine, _| {
+        let main = engine.main();
+        main.define("again", (again as *const ()).into()).unwrap();
+        let through = b"declare i32 @again()
+            define i32 @through() {
+              %x = call i32 @again()
+              %y = add i32 %x, 1
+              ret i32 %y
+            }";
+        main.add_ir("through", through).unwrap();
+        ENGINE.set(Some(engine.clone()));
+        let _recovery = Recovery::begin(|_| {});
+        assert_eq!(call(engine, "through", &[]).unwrap(), Some(Value::I32(6)));
+        ENGINE.set(None);
+    });
+}
+
+/// Functions of the C library that hold nothing are left as well.
+#[test]
+fn a_crash_in_the_c_library_says_what_was_called() {
+    with_engines(|engine, _| {
+        let main = engine.main();
+        let length = b"declare i64 @strlen(ptr)
+            define i64 @length(ptr %s) {
+              %n = call i64 @strlen(ptr %s)
+              %m = add i64 %n, 1
+              ret i64 %m
+            }";
+        main.add_ir("length", length).unwrap();
+        let _recovery = Recovery::begin(|_| {});
+        for _ in 0..2 {
+            let stopped = stopped(call(engine, "length", &[nowhere()]));
+            assert_eq!(stopped.outside.as_deref(), Some("strlen"));
+            assert_eq!(functions(&stopped), ["length"]);
+        }
+    });
+}
