@@ -56,7 +56,7 @@ impl Methods {
                 syn::Item::Mod(child) => {
                     let id = krate.modules[module].children.get(&child.ident.to_string());
                     if let (Some((_, items)), Some(id)) = (&child.content, id) {
-                        self.items(krate, file, *id, items);
+                        self.items(krate, krate.modules[*id].file, *id, items);
                     }
                 }
                 syn::Item::Struct(item) => {

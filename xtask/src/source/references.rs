@@ -532,14 +532,15 @@ impl Reader<'_> {
         ) else {
             return;
         };
-        let outer = std::mem::replace(&mut self.module, id);
+        let outer = (self.file, self.module);
+        (self.file, self.module) = (self.krate.modules[id].file, id);
         for import in &self.krate.modules[id].imports {
             self.import(import);
         }
         for item in items {
             self.visit_item(item);
         }
-        self.module = outer;
+        (self.file, self.module) = outer;
     }
 
     /// A path that may begin with `<Type as Trait>`.

@@ -123,8 +123,10 @@ impl Rooms {
         });
     }
 
-    /// The room of a file: that of the longest entry that it stands under.
+    /// The room of a file: that of the longest entry that it stands under. An inline module stands
+    /// in its file's.
     pub(super) fn of(&self, path: &str) -> Option<&Room> {
+        let path = path.split("::").next().unwrap_or(path);
         let entries = self
             .rooms
             .iter()

@@ -72,6 +72,31 @@ fn a_circle_through_a_re_export_is_found() {
 }
 
 #[test]
+fn a_file_that_was_put_into_another_counts_as_before() {
+    let krate = tree(&[
+        ("lib.rs", "mod a;"),
+        (
+            "a.rs",
+            "mod one { pub struct One(super::two::Two); }\n\
+             mod two { use super::one::One; pub struct Two(One); impl super::A { fn g() {} } }\n\
+             pub struct A;\nfn f() {\n  A::g();\n}",
+        ),
+    ]);
+    assert_eq!(circles_of(&krate), [["a.rs", "a.rs::one", "a.rs::two"]]);
+    assert_eq!(
+        shown(&krate),
+        [
+            "a.rs:5 uses `A::g` of a.rs::two",
+            "a.rs::one:1 uses `Two` of a.rs::two",
+            "a.rs::two:2 uses `A` of a.rs",
+            "a.rs::two:2 uses `One` of a.rs::one",
+        ]
+    );
+    let rooms = "[sample]\nlargest circle = 3\n[sample rooms]\nbase: lib.rs a.rs\n";
+    assert_eq!(wrong(&krate, rooms), [""; 0]);
+}
+
+#[test]
 fn names_are_found_through_globs_modules_and_blocks() {
     let krate = tree(&[
         ("lib.rs", "mod a; mod b; mod c;"),

@@ -22,16 +22,19 @@ pub(super) struct Crate {
     pub(super) definitions: Vec<Definition>,
 }
 
-/// A file of a crate that the product compiles.
+/// A file of a crate that the product compiles. An inline module counts as a file of its own, so
+/// that nothing is gained by putting one file into another.
 pub(super) struct SourceFile {
-    /// Its path below `src/`.
+    /// Its path below `src/`; for an inline module, that of its file, and `::name`.
     pub(super) path: String,
     pub(super) module: ModuleId,
+    /// Nothing for an inline module, whose items are among those of its file.
     pub(super) syntax: syn::File,
 }
 
 /// A module, inline or with a file of its own.
 pub(super) struct Module {
+    pub(super) file: FileId,
     pub(super) parent: Option<ModuleId>,
     pub(super) children: HashMap<String, ModuleId>,
     pub(super) items: HashMap<String, Vec<DefinitionId>>,
@@ -92,10 +95,17 @@ impl Reader<'_> {
             let line = error.span().start().line;
             Error::new(format!("{}: {path}:{line}: {error}", self.krate.name))
         })?;
-        let module = self.module(parent);
-        let file = self.krate.files.len();
+        let module = self.module(path.to_owned(), parent);
+        self.items(&syntax.items, module, &folder)?;
+        let file = self.krate.modules[module].file;
+        self.krate.files[file].syntax = syntax;
+        Ok(module)
+    }
+
+    fn module(&mut self, path: String, parent: Option<ModuleId>) -> ModuleId {
+        let module = self.krate.modules.len();
         self.krate.files.push(SourceFile {
-            path: path.to_owned(),
+            path,
             module,
             syntax: syn::File {
                 shebang: None,
@@ -104,28 +114,18 @@ impl Reader<'_> {
                 items: Vec::new(),
             },
         });
-        self.items(&syntax.items, file, module, &folder)?;
-        self.krate.files[file].syntax = syntax;
-        Ok(module)
-    }
-
-    fn module(&mut self, parent: Option<ModuleId>) -> ModuleId {
         self.krate.modules.push(Module {
+            file: self.krate.files.len() - 1,
             parent,
             children: HashMap::new(),
             items: HashMap::new(),
             imports: Vec::new(),
         });
-        self.krate.modules.len() - 1
+        module
     }
 
-    fn items(
-        &mut self,
-        items: &[syn::Item],
-        file: FileId,
-        module: ModuleId,
-        folder: &str,
-    ) -> Result<()> {
+    fn items(&mut self, items: &[syn::Item], module: ModuleId, folder: &str) -> Result<()> {
+        let file = self.krate.modules[module].file;
         for item in items {
             if is_for_tests(attributes(item)) {
                 continue;
@@ -135,8 +135,9 @@ impl Reader<'_> {
                     let name = child.ident.to_string();
                     let below = format!("{folder}{name}/");
                     let id = if let Some((_, items)) = &child.content {
-                        let id = self.module(Some(module));
-                        self.items(items, file, id, &below)?;
+                        let path = format!("{}::{name}", self.krate.files[file].path);
+                        let id = self.module(path, Some(module));
+                        self.items(items, id, &below)?;
                         id
                     } else {
                         let path = self.file_of_module(folder, &name);
