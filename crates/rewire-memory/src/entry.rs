@@ -112,27 +112,27 @@ extern "C" fn first_call(stub: u64, caller: u64) -> u64 {
 // On entry: the stack holds where the stub's call returns to, then where the function's caller
 // wants to be returned to.
 //
-// First the short way, for functions that have a body already (see slots/mod.rs for the layout): the
-// stub's word is taken, by one thread alone; if it holds a body, the first call is counted and
+// First the short way, for functions that have a body already (see slots/mod.rs for the layout):
+// the stub's word is taken, by one thread alone; if it holds a body, the first call is counted and
 // the slot is stored, unless somebody has stored it meanwhile. `stub + 2` holds the distance from
 // `stub + 6` to the slot; the stub's call returns to `stub + 13`, and a new slot holds `stub + 8`.
-// One that leads here again holds `stub + 6`, so that it is never stored with a body that was
-// taken before it was reset (slots/words.rs, whose `short_path` is what models check: change both).
-// The registers used are restored.
+// One that leads here again holds `stub + 6`, so that it is never stored with a body that was taken
+// before it was reset (slots/words.rs, whose `short_path` is what models check: change both). The
+// registers used are restored.
 //
 // Then the long way. The frame is found through %rbp, so that the unwinder passes from the
 // engine's stack to the caller's.
 //
-// A thread may be cancelled at any instruction (pthread_setcanceltype(3)): before the engine has begun
-// and after it has ended, where the unwinder passes from here to the caller as from any function.
-// Between the two, cancellation waits; the C library may act on it when it is allowed again, within
-// the last of the calls below. The type is changed as well as the state, because a request that is
-// under way already heeds the type alone.
+// A thread may be cancelled at any instruction (pthread_setcanceltype(3)): before the engine has
+// begun and after it has ended, where the unwinder passes from here to the caller as from any
+// function. Between the two, cancellation waits; the C library may act on it when it is allowed
+// again, within the last of the calls below. The type is changed as well as the state, because a
+// request that is under way already heeds the type alone.
 //
-// Signals wait likewise, and come in `end`, on the caller's stack: on one of the engine's, the kernel
-// wouldn't see that the caller is handling a signal on its alternate stack, and would have the next
-// handler begin over the frames there. Their handlers may leave by `longjmp`, so only the type of
-// cancellation is left to be set then.
+// Signals wait likewise, and come in `end`, on the caller's stack: on one of the engine's, the
+// kernel wouldn't see that the caller is handling a signal on its alternate stack, and would have
+// the next handler begin over the frames there. Their handlers may leave by `longjmp`, so only the
+// type of cancellation is left to be set then.
 global_asm!(
     ".text",
     ".p2align 4",
@@ -395,8 +395,8 @@ unsafe extern "C-unwind" {
 
 /// Does some work during which the thread isn't cancelled, as none is during a first call: for
 /// functions of the engine that compiled code calls like others. A thread that allows cancellation
-/// at any instruction may be unwound from here before and after the work, so the caller must not own
-/// anything then, and its own caller must be compiled code. Safe in a signal handler.
+/// at any instruction may be unwound from here before and after the work, so the caller must not
+/// own anything then, and its own caller must be compiled code. Safe in a signal handler.
 ///
 /// # Safety
 ///
