@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod signals;
 mod sources;
+mod thread_end;
 mod trace;
 
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};

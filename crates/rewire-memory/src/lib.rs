@@ -13,12 +13,15 @@
 //! - [`scan`](mod@scan) tells which pieces of retired code a thread may still return into.
 //! - [`fault`] turns a crash of LLVM into an error message; [`leave`] comes back from one of compiled
 //!   code.
+//! - [`global_scope`] finds names in the process without the dynamic loader's lock.
 
 mod barrier;
 pub mod entry;
 mod error;
 pub mod fault;
 mod fork_mark;
+pub mod futex;
+pub mod global_scope;
 pub mod leave;
 mod limits;
 mod maps;
@@ -36,6 +39,7 @@ mod space;
 mod stack;
 mod swap;
 mod sync;
+pub mod thread;
 pub mod unwind;
 mod valgrind;
 mod writer;

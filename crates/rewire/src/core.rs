@@ -81,6 +81,11 @@ impl std::fmt::Debug for Core {
 
 impl Core {
     pub(crate) fn new(options: Options) -> Result<Arc<Self>, Error> {
+        {
+            // The loader's list has a lock.
+            let _outside = fork::outside();
+            rewire_memory::global_scope::learn();
+        }
         let memory = Arc::new(CodeMemory::reserve(options.code_mapping)?);
         if options.guard_crashes {
             rewire_memory::fault::install();

@@ -4,6 +4,7 @@
 use std::ffi::{CStr, CString, c_int, c_void};
 
 use rewire_memory::ExecAddr;
+use rewire_memory::global_scope::{self, InProcess};
 
 use crate::process::{fork, supplied};
 
@@ -24,22 +25,23 @@ pub(crate) fn find(name: &str, thread_local: bool) -> Option<HostSymbol> {
     if let Some(address) = supplied::instead_of_host(name) {
         return Some(HostSymbol::Address(address));
     }
-    let c_name = CString::new(name).ok()?;
-    // The loader may be waiting for a library's constructor.
-    let outside = fork::outside();
-    // SAFETY: the name is a C string.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c_name.as_ptr()) };
-    drop(outside);
-    if found.is_null() {
-        return supplied::where_host_has_none(name)
+    let address = match global_scope::find(name) {
+        InProcess::Thread { module, offset } if thread_local => {
+            return Some(HostSymbol::Thread { module, offset });
+        }
+        found => {
+            // The loader may be waiting for a library's constructor.
+            let _outside = fork::outside();
+            global_scope::address_of(found, name)
+        }
+    };
+    match address {
+        None => supplied::where_host_has_none(name)
             .map(HostSymbol::Address)
-            .or_else(|| supplied::variable(name).map(HostSymbol::Variable));
+            .or_else(|| supplied::variable(name).map(HostSymbol::Variable)),
+        Some(address) if thread_local => thread_place(address),
+        Some(address) => Some(HostSymbol::Address(address)),
     }
-    let address = ExecAddr::new(found as u64);
-    if thread_local {
-        return thread_place(address);
-    }
-    Some(HostSymbol::Address(address))
 }
 
 /// In which module's thread-local block an address of this thread lies. The loader tells blocks'
@@ -86,6 +88,9 @@ fn thread_place(address: ExecAddr) -> Option<HostSymbol> {
 /// The host's name for a place in it, for messages.
 pub(crate) fn describe(address: ExecAddr) -> Option<String> {
     let _outside = fork::outside();
+    if let Some(known) = global_scope::symbol_at(address) {
+        return known;
+    }
     // SAFETY: the structure is plain data that `dladdr` fills in; its strings live as long as
     // their library.
     unsafe {
@@ -95,11 +100,8 @@ pub(crate) fn describe(address: ExecAddr) -> Option<String> {
         {
             return None;
         }
-        Some(
-            CStr::from_ptr(info.dli_sname)
-                .to_string_lossy()
-                .into_owned(),
-        )
+        let name = CStr::from_ptr(info.dli_sname);
+        Some(name.to_string_lossy().into_owned())
     }
 }
 
@@ -109,9 +111,13 @@ pub(crate) fn load_library(path: &str) -> Result<(), String> {
         return Err("the name contains a zero byte".to_owned());
     };
     let _outside = fork::outside();
+    let before = global_scope::before_opening();
+    // As one that a program is linked with, it stays whoever closes it.
+    let flags = libc::RTLD_LAZY | libc::RTLD_GLOBAL | libc::RTLD_NODELETE;
     // SAFETY: constructors of the library run; that is what loading it means.
     unsafe {
-        if libc::dlopen(c_path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_GLOBAL).is_null() {
+        let handle = libc::dlopen(c_path.as_ptr(), flags);
+        if handle.is_null() {
             let reason = libc::dlerror();
             return Err(if reason.is_null() {
                 "unknown reason".to_owned()
@@ -119,6 +125,7 @@ pub(crate) fn load_library(path: &str) -> Result<(), String> {
                 CStr::from_ptr(reason).to_string_lossy().into_owned()
             });
         }
+        global_scope::opened(handle, before);
     }
     Ok(())
 }

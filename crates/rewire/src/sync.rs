@@ -4,9 +4,9 @@
 //! a lock guards is consistent between its operations: each checks first and changes then.
 
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, Thread};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use rewire_memory::futex;
 use rewire_sync::{Mutex, MutexGuard};
 
 use crate::process::fork;
@@ -20,45 +20,38 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
     /// How often something has changed.
-    changes: AtomicUsize,
-    waiting: Mutex<Vec<Thread>>,
-    /// Whether the list has anyone.
-    are_waiting: AtomicBool,
+    changes: AtomicU32,
+    /// How many threads wait, or are about to. In a forked child it may count threads of the
+    /// parent's, which only costs the child system calls.
+    waiting: AtomicUsize,
 }
 
 impl Signal {
-    /// Gives the lock up until something has changed, and takes it again by `lock_again`. It must be the
-    /// same lock each time. Meanwhile this thread is outside of the engine. It may return early: the
-    /// caller looks at what it waits for and waits again.
+    /// Gives the lock up until something has changed, and takes it again by `lock_again`. It must
+    /// be the same lock each time. Meanwhile this thread is outside of the engine. It may return
+    /// early: the caller looks at what it waits for and waits again.
     pub(crate) fn wait<'m, T>(
         &self,
         guard: MutexGuard<'m, T>,
         lock_again: impl FnOnce() -> MutexGuard<'m, T>,
     ) -> MutexGuard<'m, T> {
         let seen = self.changes.load(Ordering::SeqCst);
-        {
-            let mut waiting = lock(&self.waiting);
-            waiting.push(thread::current());
-            self.are_waiting.store(true, Ordering::SeqCst);
-        }
+        // Either whoever changes something sees that this thread waits, or the kernel sees the
+        // change.
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         drop(guard);
         let outside = fork::outside();
-        // Either whoever changes something sees that this thread waits, or this thread sees the change.
-        // Once only: who was woken is on the list no more, whatever woke it.
-        if self.changes.load(Ordering::SeqCst) == seen {
-            thread::park();
-        }
+        futex::wait(&self.changes, seen, None);
         drop(outside);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         lock_again()
     }
 
     /// Wakes those who wait. To be called after the change, which was made with the lock held.
     pub(crate) fn notify_all(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
-        if self.are_waiting.load(Ordering::SeqCst) {
-            let mut waiting = lock(&self.waiting);
-            self.are_waiting.store(false, Ordering::SeqCst);
-            waiting.drain(..).for_each(|thread| thread.unpark());
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            futex::wake_all(&self.changes);
         }
     }
 }
@@ -88,13 +81,13 @@ mod tests {
         let (is_over, changed) = &*shared;
         let until_it_waits = || {
             let limit = Instant::now() + Duration::from_secs(60);
-            while lock(&changed.waiting).is_empty() {
+            while changed.waiting.load(Ordering::SeqCst) == 0 {
                 assert!(Instant::now() < limit, "nobody waits");
                 thread::yield_now();
             }
         };
         until_it_waits();
-        lock(&changed.waiting).drain(..).for_each(|it| it.unpark());
+        futex::wake_all(&changed.changes);
         until_it_waits();
         *lock(is_over) = true;
         changed.notify_all();
@@ -123,6 +116,6 @@ mod tests {
         for waiter in waiters {
             waiter.join().unwrap();
         }
-        assert!(lock(&shared.1.waiting).is_empty());
+        assert_eq!(shared.1.waiting.load(Ordering::SeqCst), 0);
     }
 }

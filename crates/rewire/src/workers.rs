@@ -8,15 +8,14 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::os::unix::thread::JoinHandleExt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use rewire_memory::fault;
 use rewire_memory::quiet::{self, SilentStart};
 use rewire_memory::scan::{Exemption, exempt_this_thread};
+use rewire_memory::thread::{self, Started};
+use rewire_memory::{fault, futex};
 use rewire_sync::{Mutex, OnceLock};
 
 use crate::core::Core;
@@ -46,31 +45,45 @@ pub(crate) struct Workers {
 struct Queue {
     /// What comes first will be called first.
     waiting: VecDeque<EntryId>,
-    threads: Vec<JoinHandle<()>>,
-    asleep: Vec<Thread>,
+    threads: Vec<(Arc<Bed>, Started)>,
+    asleep: Vec<Arc<Bed>>,
     /// Threads that have ended, or are about to.
-    ended: Vec<JoinHandle<()>>,
+    ended: Vec<Started>,
     is_over: bool,
 }
 
-impl Queue {
-    /// The calling thread isn't asleep any more, whoever woke it.
-    fn wakes(&mut self) {
-        let this = thread::current().id();
-        self.asleep.retain(|thread| thread.id() != this);
+/// Where a thread sleeps; known to those who wake it.
+#[derive(Debug, Default)]
+struct Bed {
+    /// 1 once somebody has woken the thread.
+    is_woken: AtomicU32,
+}
+
+impl Bed {
+    fn sleep(&self) {
+        futex::wait(&self.is_woken, 0, Some(PATIENCE));
+        self.is_woken.store(0, Ordering::Relaxed);
     }
 
-    /// The calling thread ends.
-    fn ends(&mut self) {
-        let this = thread::current().id();
-        if let Some(place) = self
-            .threads
-            .iter()
-            .position(|one| one.thread().id() == this)
-        {
-            let handle = self.threads.swap_remove(place);
-            self.ended.retain(|one| !one.is_finished());
-            self.ended.push(handle);
+    fn wake(&self) {
+        self.is_woken.store(1, Ordering::Relaxed);
+        futex::wake_all(&self.is_woken);
+    }
+}
+
+impl Queue {
+    /// A thread isn't asleep any more, whoever woke it.
+    fn wakes(&mut self, bed: &Arc<Bed>) {
+        self.asleep.retain(|one| !Arc::ptr_eq(one, bed));
+    }
+
+    /// A thread ends.
+    fn ends(&mut self, bed: &Arc<Bed>) {
+        let mut threads = self.threads.iter();
+        if let Some(place) = threads.position(|one| Arc::ptr_eq(&one.0, bed)) {
+            let (_, thread) = self.threads.swap_remove(place);
+            self.ended.retain(|one| !one.is_over());
+            self.ended.push(thread);
         }
     }
 }
@@ -111,7 +124,7 @@ impl Workers {
         }
         queue.waiting.truncate(MOST_WAITING);
         if let Some(thread) = queue.asleep.pop() {
-            thread.unpark();
+            thread.wake();
         } else if queue.threads.len() < self.most {
             self.start_one(&mut queue);
         }
@@ -125,17 +138,16 @@ impl Workers {
         let shared = self.queue.clone();
         let _blocked = SilentStart::begin();
         let mask = self.mask;
-        let thread = thread::Builder::new()
-            .name("rewire-compile".to_owned())
-            .stack_size(8 << 20)
-            .spawn(move || {
-                let present = Present::new();
-                work(&core, &shared, &present);
-                if let Some(left) = present.is_all() {
-                    end_as_program(left, mask);
-                }
-            });
-        queue.threads.extend(thread.ok());
+        let bed = Arc::<Bed>::default();
+        let own = bed.clone();
+        let thread = thread::start(c"rewire-compile", 8 << 20, move || {
+            let present = Present::new();
+            work(&core, &shared, &own, &present);
+            if let Some(left) = present.is_all() {
+                end_as_program(left, mask);
+            }
+        });
+        queue.threads.extend(thread.map(|thread| (bed, thread)));
     }
 
     /// Has the threads end after what they have begun, and waits for them.
@@ -149,14 +161,12 @@ impl Workers {
                 std::mem::take(&mut queue.asleep),
             )
         };
-        asleep.iter().for_each(Thread::unpark);
+        asleep.iter().for_each(|bed| bed.wake());
         let _outside = fork::outside();
-        for thread in threads.into_iter().chain(ended) {
-            // The last handle to the engine may have been a thread's own; and a thread that is the last
-            // of the process calls this when its thread-local variables are gone.
-            // SAFETY: no preconditions.
-            if thread.as_pthread_t() != unsafe { libc::pthread_self() } {
-                let _ = thread.join();
+        for thread in threads.into_iter().map(|it| it.1).chain(ended) {
+            // The last handle to the engine may have been a thread's own.
+            if !thread.is_this() {
+                thread.join();
             }
         }
     }
@@ -252,7 +262,7 @@ fn end_as_program(left: Left, mask: quiet::Mask) {
 
 /// What a thread does. It takes the queue's lock only where no fork can come between, so that a
 /// child finds it free.
-fn work(core: &Weak<Core>, queue: &Mutex<Queue>, present: &Present) {
+fn work(core: &Weak<Core>, queue: &Mutex<Queue>, bed: &Arc<Bed>, present: &Present) {
     work_alone();
     let mut has_slept = false;
     let mut looked = Instant::now();
@@ -260,17 +270,17 @@ fn work(core: &Weak<Core>, queue: &Mutex<Queue>, present: &Present) {
         let inside = fork::hold_off();
         let next = {
             let mut queue = lock(queue);
-            queue.wakes();
+            queue.wakes(bed);
             if queue.is_over {
                 return;
             }
             let next = queue.waiting.pop_front();
             match next {
                 None if has_slept => {
-                    queue.ends();
+                    queue.ends(bed);
                     return;
                 }
-                None => queue.asleep.push(thread::current()),
+                None => queue.asleep.push(bed.clone()),
                 Some(_) => {}
             }
             next
@@ -291,7 +301,7 @@ fn work(core: &Weak<Core>, queue: &Mutex<Queue>, present: &Present) {
             }
             None => {
                 drop(inside);
-                thread::park_timeout(PATIENCE);
+                bed.sleep();
             }
         }
     }

@@ -17,6 +17,10 @@ pub(crate) struct Case {
     pub(crate) stdin: Vec<u8>,
     /// Libraries for `-l`.
     pub(crate) link: Vec<String>,
+    /// Sources of shared libraries that the program is linked with.
+    pub(crate) shared: Vec<PathBuf>,
+    /// Sources of shared libraries that the program opens, by the names `libSTEM.so`.
+    pub(crate) opened: Vec<PathBuf>,
     /// Options for clang, for the native build and for making bitcode.
     pub(crate) flags: Vec<String>,
     /// Options for clang, for the native build alone.
@@ -49,7 +53,8 @@ impl Case {
         let mut case = Self::parse(&text, folder).map_err(|e| format!("{name}: {e}"))?;
         case.name = name.to_owned();
         case.files.insert(0, path.to_owned());
-        if let Some(missing) = case.files.iter().find(|f| !f.is_file()) {
+        let mut files = case.files.iter().chain(&case.shared).chain(&case.opened);
+        if let Some(missing) = files.find(|f| !f.is_file()) {
             return Err(format!("{name}: there is no file {}", missing.display()));
         }
         Ok(case)
@@ -88,6 +93,12 @@ impl Case {
             "NOT-COMPILED" => self.not_compiled.extend(words(value)?),
             "FILES" => self
                 .files
+                .extend(words(value)?.iter().map(|f| folder.join(f))),
+            "SHARED" => self
+                .shared
+                .extend(words(value)?.iter().map(|f| folder.join(f))),
+            "OPENED" => self
+                .opened
                 .extend(words(value)?.iter().map(|f| folder.join(f))),
             "STDERR" => self.stderr.push(value.to_owned()),
             "ENV" => self.env.push(pair(value)?),

@@ -71,6 +71,7 @@ impl Mode {
 struct Prepared {
     case: Case,
     folder: PathBuf,
+    libraries: OnceLock<Result<(), String>>,
     expected: OnceLock<Result<Outcome, String>>,
     bitcode: OnceLock<Result<Vec<PathBuf>, String>>,
     optimised: OnceLock<Result<Vec<PathBuf>, String>>,
@@ -83,6 +84,7 @@ pub(crate) fn trials(cases: Vec<Case>, skip: &Arc<SkipList>, scratch: &Path) -> 
         let prepared = Arc::new(Prepared {
             folder: scratch.join("cases").join(&case.name),
             case,
+            libraries: OnceLock::new(),
             expected: OnceLock::new(),
             bitcode: OnceLock::new(),
             optimised: OnceLock::new(),
@@ -117,6 +119,8 @@ pub(crate) fn trials(cases: Vec<Case>, skip: &Arc<SkipList>, scratch: &Path) -> 
 impl Prepared {
     fn run(&self, mode: Mode) -> Result<(), String> {
         fs::create_dir_all(&self.folder).map_err(|e| e.to_string())?;
+        let made = self.libraries.get_or_init(|| self.make_libraries());
+        made.as_ref()?;
         let expected = self.expected.get_or_init(|| self.expect()).as_ref()?;
         let files = match mode.input {
             Input::Source => &self.case.files,
@@ -135,7 +139,8 @@ impl Prepared {
             .args(mode.options)
             .arg("--dump-links")
             .arg(&links);
-        for library in &self.case.link {
+        command.arg("-L").arg(self.library_folder());
+        for library in self.linked() {
             command.arg("-l").arg(library);
         }
         for file in files {
@@ -145,9 +150,7 @@ impl Prepared {
             command.arg(file);
         }
         command.arg("--").args(&self.case.args);
-        command
-            .envs(self.case.env.iter().cloned())
-            .current_dir(&folder);
+        command.envs(self.environment()).current_dir(&folder);
         let outcome = process::run(&mut command, &self.case.stdin)?;
 
         self.compare(mode, expected, &outcome)?;
@@ -204,6 +207,47 @@ impl Prepared {
         Ok(())
     }
 
+    fn library_folder(&self) -> PathBuf {
+        self.folder.join("libraries")
+    }
+
+    /// What the program is linked with.
+    fn linked(&self) -> impl Iterator<Item = &str> {
+        let shared = self.case.shared.iter().filter_map(|source| stem(source));
+        shared.chain(self.case.link.iter().map(String::as_str))
+    }
+
+    /// What the program finds in its environment besides its own.
+    fn environment(&self) -> Vec<(String, String)> {
+        let mut all = self.case.env.clone();
+        if !self.case.shared.is_empty() || !self.case.opened.is_empty() {
+            let folder = self.library_folder().to_string_lossy().into_owned();
+            all.push(("LD_LIBRARY_PATH".to_owned(), folder));
+        }
+        all
+    }
+
+    /// Compiles the shared libraries, each linked with those before it that it needs.
+    fn make_libraries(&self) -> Result<(), String> {
+        let folder = self.library_folder();
+        fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+        let mut before: Vec<String> = Vec::new();
+        for source in self.case.shared.iter().chain(&self.case.opened) {
+            let name = stem(source).ok_or("a library's source without a name")?;
+            let mut compiler = process::clang();
+            compiler.args(["-shared", "-fPIC"]).arg(source);
+            compiler.arg("-L").arg(&folder).arg("-Wl,--as-needed");
+            compiler.args(&before);
+            if source.extension().is_some_and(|kind| kind == "cpp") {
+                compiler.arg("-lstdc++");
+            }
+            compiler.arg("-o").arg(folder.join(format!("lib{name}.so")));
+            process::build(&mut compiler)?;
+            before.push(format!("-l{name}"));
+        }
+        Ok(())
+    }
+
     /// What a correct run gives: what the native build gives, or what the case says.
     fn expect(&self) -> Result<Outcome, String> {
         let case = &self.case;
@@ -221,7 +265,8 @@ impl Prepared {
             .args(&case.flags)
             .args(&case.native_flags)
             .args(&case.files);
-        compiler.args(case.link.iter().map(|l| format!("-l{l}")));
+        compiler.arg("-L").arg(self.library_folder());
+        compiler.args(self.linked().map(|l| format!("-l{l}")));
         if case.is_cpp() {
             compiler.args(["-lstdc++", "-lm"]);
         }
@@ -231,7 +276,7 @@ impl Prepared {
         let mut command = std::process::Command::new(&program);
         command
             .args(&case.args)
-            .envs(case.env.iter().cloned())
+            .envs(self.environment())
             .current_dir(&self.folder);
         let outcome = process::run(&mut command, &case.stdin)?;
         let ending = case.literal_ending();
@@ -271,6 +316,10 @@ impl Prepared {
         }
         Ok(made)
     }
+}
+
+fn stem(path: &Path) -> Option<&str> {
+    path.file_stem().and_then(|stem| stem.to_str())
 }
 
 fn contains_all(case: &Case, outcome: &Outcome) -> Result<(), String> {

@@ -14,6 +14,7 @@ use std::ptr;
 use rewire_sync::OnceLock;
 
 use super::memory::Memory;
+use crate::global_scope;
 use crate::stack;
 
 /// How the structure is found.
@@ -77,7 +78,7 @@ impl Exceptions {
 type Globals = unsafe extern "C" fn() -> *mut c_void;
 
 /// `__cxa_get_globals` of the process. It is only asked for once there is a runtime, because that
-/// takes the lock that the loader holds while it runs constructors.
+/// may take the lock that the loader holds while it runs constructors.
 fn runtime() -> Option<Globals> {
     static FOUND: OnceLock<Globals> = OnceLock::new();
     if let Some(globals) = FOUND.get() {
@@ -86,12 +87,10 @@ fn runtime() -> Option<Globals> {
     if !is_loaded() {
         return None;
     }
-    // SAFETY: the name is a C string, and the function has this type.
-    let found = unsafe {
-        let found = libc::dlsym(libc::RTLD_DEFAULT, c"__cxa_get_globals".as_ptr());
-        std::mem::transmute::<*mut c_void, Option<Globals>>(found)
-    };
-    found.map(|globals| *FOUND.get_or_init(|| globals))
+    let found = global_scope::address("__cxa_get_globals")?.get();
+    // SAFETY: the function has this type.
+    let globals = unsafe { std::mem::transmute::<u64, Globals>(found) };
+    Some(*FOUND.get_or_init(|| globals))
 }
 
 fn is_loaded() -> bool {

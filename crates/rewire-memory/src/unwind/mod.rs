@@ -34,6 +34,7 @@ use smallvec::SmallVec;
 pub use backtrace::backtrace;
 pub use frames::stub_frames;
 
+use crate::global_scope;
 use crate::readers::{Limbo, Readers};
 use index::{Bucket, Index, Record};
 
@@ -271,9 +272,8 @@ fn next() -> Option<FindFde> {
     let mut next = NEXT.load(Ordering::Acquire);
     if next == UNKNOWN {
         // No lock: everybody finds the same.
-        // SAFETY: the name is a C string.
-        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, c"_Unwind_Find_FDE".as_ptr()) };
-        next = (found as usize).max(NONE);
+        let found = global_scope::address_in_libraries("_Unwind_Find_FDE");
+        next = found.map_or(NONE, |found| found.get() as usize);
         NEXT.store(next, Ordering::Release);
     }
     // SAFETY: libgcc's function has this type.

@@ -1,31 +1,31 @@
 //! Functions that run when the process exits.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
+use rewire_memory::global_scope;
 use rewire_sync::OnceLock;
 
 type Register = unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, *mut c_void) -> c_int;
 
 /// A function of the C library. Not called by its name, because an executable may have taken the
-/// name for itself: to keep its static C++ objects from being destroyed, say.
+/// name for itself: to keep its static C++ objects from being destroyed, or to hear of what
+/// libraries register.
 ///
 /// # Safety
 ///
 /// `F` is the type of the function, as a pointer.
-pub(crate) unsafe fn c_library<F>(name: &CStr) -> Option<F> {
+pub(crate) unsafe fn c_library<F>(name: &str) -> Option<F> {
     const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
-    // SAFETY: the name is a C string; the caller vouches for the type.
-    unsafe {
-        let found = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
-        (!found.is_null()).then(|| std::mem::transmute_copy(&found))
-    }
+    let found = global_scope::address_in_libraries(name)?.get();
+    // SAFETY: the caller vouches for the type.
+    Some(unsafe { std::mem::transmute_copy(&found) })
 }
 
 fn registration() -> Option<Register> {
     static FOUND: OnceLock<Option<Register>> = OnceLock::new();
     // SAFETY: the C library's function has this type (Itanium C++ ABI, section 3.3.6.3).
-    *FOUND.get_or_init(|| unsafe { c_library(c"__cxa_atexit") })
+    *FOUND.get_or_init(|| unsafe { c_library("__cxa_atexit") })
 }
 
 /// Registers a function to be called when the process exits: for programs that took `__cxa_atexit`

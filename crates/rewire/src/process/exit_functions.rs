@@ -297,7 +297,7 @@ type Register = unsafe extern "C" fn(ExitFunction, *mut c_void, *mut c_void) -> 
 fn c_library_register() -> Option<Register> {
     static FOUND: OnceLock<Option<Register>> = OnceLock::new();
     // SAFETY: the C library's function has this type.
-    *FOUND.get_or_init(|| unsafe { c_library(c"__cxa_atexit") })
+    *FOUND.get_or_init(|| unsafe { c_library("__cxa_atexit") })
 }
 
 /// Registers a function for a unit; for nobody's if that isn't known.
@@ -370,7 +370,7 @@ pub(super) fn finalize_with_c_library(owner: *mut c_void) {
     type Finalize = unsafe extern "C-unwind" fn(*mut c_void);
     static FOUND: OnceLock<Option<Finalize>> = OnceLock::new();
     // SAFETY: the C library's function has this type.
-    let finalize = FOUND.get_or_init(|| unsafe { c_library(c"__cxa_finalize") });
+    let finalize = FOUND.get_or_init(|| unsafe { c_library("__cxa_finalize") });
     if let Some(finalize) = finalize {
         // SAFETY: what was registered by this address is still there.
         unsafe { finalize(owner) };

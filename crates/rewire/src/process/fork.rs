@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use rewire_memory::entry::{self, StacksHeld};
+use rewire_memory::global_scope;
 use rewire_memory::scan::{self, ScansHeld};
 use rewire_memory::unwind;
 use rewire_sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -175,6 +176,7 @@ extern "C" fn before() {
 
 extern "C" fn after_in_child() {
     unwind::forget_readers_in_child();
+    global_scope::forked();
     let held = HELD.swap(ptr::null_mut(), Ordering::Acquire);
     if held.is_null() {
         return;

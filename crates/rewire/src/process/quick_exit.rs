@@ -83,7 +83,7 @@ pub(super) extern "C" fn on_exit_from(
         unsafe extern "C" fn(extern "C-unwind" fn(c_int, *mut c_void), *mut c_void) -> c_int;
     static FOUND: OnceLock<Option<Register>> = OnceLock::new();
     // SAFETY: the C library's function has this type.
-    let register = FOUND.get_or_init(|| unsafe { c_library(c"on_exit") });
+    let register = FOUND.get_or_init(|| unsafe { c_library("on_exit") });
     let Some(register) = register else {
         return -1;
     };

@@ -193,7 +193,7 @@ extern "C" fn pthread_atfork_from(
 ) -> c_int {
     static FOUND: OnceLock<Option<AtFork>> = OnceLock::new();
     // SAFETY: the C library's function has this type.
-    let register = FOUND.get_or_init(|| unsafe { c_library(c"__register_atfork") });
+    let register = FOUND.get_or_init(|| unsafe { c_library("__register_atfork") });
     let Some(register) = register else {
         return libc::ENOSYS;
     };
@@ -248,7 +248,7 @@ extern "C" fn cxa_thread_atexit_from(
         unsafe extern "C" fn(extern "C-unwind" fn(*mut c_void), *mut c_void, *mut c_void) -> c_int;
     static FOUND: OnceLock<Option<Register>> = OnceLock::new();
     // SAFETY: the C library's function has this type.
-    let register = FOUND.get_or_init(|| unsafe { c_library(c"__cxa_thread_atexit_impl") });
+    let register = FOUND.get_or_init(|| unsafe { c_library("__cxa_thread_atexit_impl") });
     let Some(register) = register else {
         return -1;
     };

@@ -10,6 +10,7 @@
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use rewire_memory::global_scope;
 use rewire_memory::quiet::{OpenToFaults, Quiet};
 use rewire_memory::{ExecAddr, entry};
 use rewire_sync::OnceLock;
@@ -55,12 +56,9 @@ macro_rules! installers {
             unsafe extern "C-unwind" fn $wrapper(signal: c_int, handler: Handler) -> Handler {
                 static FOUND: OnceLock<Option<Install>> = OnceLock::new();
                 let install = FOUND.get_or_init(|| {
-                    let name = concat!($name, "\0").as_ptr().cast();
-                    // SAFETY: the name is a C string, and the function has this type.
-                    unsafe {
-                        let found = libc::dlsym(libc::RTLD_DEFAULT, name);
-                        std::mem::transmute::<*mut libc::c_void, Option<Install>>(found)
-                    }
+                    let found = global_scope::address($name)?.get();
+                    // SAFETY: the function has this type.
+                    Some(unsafe { std::mem::transmute::<u64, Install>(found) })
                 });
                 prepare(handler);
                 match install {
