@@ -18,6 +18,7 @@ use rewire_llvm::CoroutinePart;
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, SlotId, Slots};
 use rustc_hash::FxHashSet;
+use smallvec::SmallVec;
 
 use super::election::is_local;
 use super::units::Record;
@@ -408,7 +409,9 @@ impl Ledger {
     fn label_of(&self, block: &Block) -> Arc<str> {
         let mut code = block.definitions.iter();
         let first = code.find(|one| block.memory.code.contains(&one.start));
-        first.map_or_else(|| "?".into(), |one| self.entry(one.entry).label().into())
+        let named = first.map(|one| one.entry);
+        let named = named.or_else(|| self.asides_of(block).next());
+        named.map_or_else(|| "?".into(), |named| self.entry(named).label().into())
     }
 
     /// Who besides threads needs something of a leaving unit.
@@ -484,10 +487,7 @@ impl Ledger {
         let own = self.own_locals(&record.unit);
         let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
         let dead = blocks.filter(|block| block.live == 0);
-        let asides = dead
-            .flat_map(|block| &block.definitions)
-            .map(|one| one.entry)
-            .filter(|entry| self.entry(*entry).is_aside);
+        let asides = dead.flat_map(|block| self.asides_of(block));
         own.into_iter()
             .find_map(named)
             .or_else(|| asides.into_iter().find_map(named))
@@ -587,11 +587,11 @@ impl Ledger {
             return;
         }
         let is_code = |one: &&super::Defined| block.memory.code.contains(&one.start);
-        let is_named = |one: &super::Defined| {
-            let entry = self.entry(one.entry);
-            entry.is_aside && entry.users.iter().any(|user| user.block != id)
+        let is_named = |aside: EntryId| {
+            let mut users = self.entry(aside).users.iter();
+            users.any(|user| user.block != id)
         };
-        let is_needed = block.handles > 0 || block.definitions.iter().any(is_named);
+        let is_needed = block.handles > 0 || self.asides_of(block).any(is_named);
         if block.live == 0 && !is_needed {
             self.free_block(id, freed);
             return;
@@ -663,17 +663,12 @@ impl Ledger {
             }
         }
         freed.thread_modules.extend(block.thread_module);
-        for one in &block.definitions {
-            self.free_aside(one.entry);
+        // What was set aside goes with its memory.
+        let asides: SmallVec<[EntryId; 4]> = self.asides_of(&block).collect();
+        for aside in asides {
+            self.entries.remove(aside);
         }
         freed.blocks.push(block);
-    }
-
-    /// What was set aside goes with its memory.
-    fn free_aside(&mut self, id: EntryId) {
-        if self.entry(id).is_aside {
-            self.entries.remove(id);
-        }
     }
 
     /// Takes out a leaving unit with all that it has.

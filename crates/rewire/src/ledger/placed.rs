@@ -37,6 +37,9 @@ pub(crate) struct Block {
     pub(crate) folds: Vec<EntryId>,
     /// The number of its thread-local variables' module.
     pub(crate) thread_module: Option<u64>,
+    /// Thread-local variables here that no name stands for any more, and that were set aside for who
+    /// uses them.
+    pub(crate) threads_aside: Vec<EntryId>,
     /// Where the frames of the coroutines are counted whose parts are here.
     pub(crate) frame_counts: Option<FrameCounts>,
     /// How many definitions in force have code here.
@@ -228,6 +231,13 @@ impl Ledger {
                 entry.users[back].place = place as u32;
             }
         }
+    }
+
+    /// What is in a block and was set aside for who uses it.
+    pub(super) fn asides_of<'a>(&'a self, block: &'a Block) -> impl Iterator<Item = EntryId> + 'a {
+        let listed = block.definitions.iter().map(|one| one.entry);
+        let all = listed.chain(block.threads_aside.iter().copied());
+        all.filter(|entry| self.entry(*entry).is_aside)
     }
 
     pub(crate) fn block(&self, id: BlockId) -> Option<&Block> {

@@ -380,9 +380,11 @@ impl Ledger {
         let aside = self.add(aside);
         self.set_users(aside, moved);
         self.set_users(id, kept);
-        let block = self.blocks.get_mut(block);
-        if let Some(defined) = block.and_then(|block| block.definitions.get_mut(place as usize)) {
-            defined.entry = aside;
+        if let Some(block) = self.blocks.get_mut(block) {
+            match block.definitions.get_mut(place as usize) {
+                Some(defined) => defined.entry = aside,
+                None => block.threads_aside.push(aside),
+            }
         }
     }
 

@@ -340,6 +340,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         unwind: None,
         folds: folds.filter_map(|one| unit.entry(*one)).collect(),
         thread_module: thread_module(one),
+        threads_aside: Vec::new(),
         frame_counts: frame_counts(parsed, one),
         live_code: 0,
         live: 0,

@@ -6,7 +6,7 @@ use std::thread;
 use rewire::{Engine, Error, Level, TypeChange};
 
 use crate::changes::{at_each_level, engine};
-use crate::changing::{Plain, add, function, reclaim_all, undo_all};
+use crate::changing::{Plain, add, function, is_all_freed, reclaim_all, undo_all};
 
 type Address = extern "C" fn() -> *mut i64;
 
@@ -321,6 +321,51 @@ fn objects_of_several_threads_rely_on_no_more_than_the_memory_has() {
             });
             barrier.wait();
             assert_eq!(all(), 7);
+        });
+    }
+}
+
+const USER: &str = "@own = external KIND i32
+    define i32 @next() {
+      %old = load i32, ptr @own
+      %new = add i32 %old, 1
+      store i32 %new, ptr @own
+      ret i32 %new
+    }";
+
+/// Code that was linked with a variable keeps that memory when the variable leaves, or gets other
+/// memory, until the code itself leaves.
+#[test]
+fn who_uses_a_variable_that_left_keeps_its_memory() {
+    for kind in ["thread_local global", "global"] {
+        at_each_level(|level| {
+            let engine = engine(level, 0);
+            let defines = |name: &str, value: &str| format!("@{name} = {kind} {value}\n");
+            add(&engine, &defines("own", "i32 5"));
+            let user = add(&engine, &USER.replace("KIND", kind));
+            let next: Plain = function(&engine, "next");
+            assert_eq!(next(), 6);
+            let mut change = engine.main().change();
+            change.remove("own").force();
+            change.commit().unwrap();
+            engine.reclaim();
+            // What was given back would be another's now.
+            for other in 0..4 {
+                let name = format!("other{other}");
+                let reads = format!(
+                    "define i32 @read{other}() {{ %v = load i32, ptr @{name} ret i32 %v }}"
+                );
+                add(&engine, &(defines(&name, "i32 70") + &reads));
+                let read: Plain = function(&engine, &format!("read{other}"));
+                assert_eq!(read(), 70);
+            }
+            assert_eq!(next(), 7, "{kind}");
+            // Of another type, for who comes later.
+            add(&engine, &defines("own", "i64 90"));
+            engine.reclaim();
+            assert_eq!(next(), 8, "{kind}");
+            engine.remove_unit(user).unwrap();
+            is_all_freed(&engine);
         });
     }
 }
