@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use rewire::{Engine, Error, ExecAddr, Library, Value};
 
+use super::aggregates::Signature;
 use super::call::trouble;
 use super::catching::CATCHER;
 use super::context::Context;
@@ -62,7 +63,7 @@ impl Bridges {
             .into_iter()
             .chain(arguments.iter().copied())
             .collect();
-        let (library, bridge) = self.make(engine, context, result, &body)?;
+        let (library, bridge) = self.make(engine, context, "", result, &body)?;
         // SAFETY: as the caller promises.
         unsafe { library.call(&bridge, &arguments) }.map_err(trouble)
     }
@@ -79,7 +80,7 @@ impl Bridges {
         name: &str,
     ) -> Result<ExecAddr, Trouble> {
         let body = format!("() {{\n  ret ptr @{}\n}}", quote(name));
-        let (library, bridge) = self.make(engine, context, "ptr", &body)?;
+        let (library, bridge) = self.make(engine, context, "", "ptr", &body)?;
         // SAFETY: it returns an address and does nothing else.
         match unsafe { library.call(&bridge, &[]) }.map_err(trouble)? {
             Some(Value::Pointer(address)) => Ok(address),
@@ -106,21 +107,55 @@ impl Bridges {
         Ok(self.catcher)
     }
 
+    /// Calls a function with any types: its arguments are the numbers in `words`, and so is its
+    /// result, of so many words. `types` defines the types that its attributes name.
+    ///
+    /// # Safety
+    ///
+    /// As [`Library::call`].
+    pub(crate) unsafe fn call_with_words(
+        &mut self,
+        engine: &Engine,
+        context: &Context,
+        callee: (&str, Option<ExecAddr>),
+        (types, signature): (&str, &Signature),
+        words: &[u64],
+        size: usize,
+    ) -> Result<Vec<u64>, Trouble> {
+        let (name, address) = callee;
+        let body = match address {
+            Some(_) => signature.bridge("ptr %f, ", "%f"),
+            None => signature.bridge("", &format!("@{}", quote(name))),
+        };
+        let mut result = vec![0; size];
+        let arguments = [
+            words.as_ptr().cast::<u8>().into(),
+            result.as_mut_ptr().cast_const().cast::<u8>().into(),
+        ];
+        let arguments = address.into_iter().chain(arguments);
+        let arguments: Vec<Value> = arguments.map(Value::Pointer).collect();
+        let (library, bridge) = self.make(engine, context, types, "void", &body)?;
+        // SAFETY: as the caller promises; there are as many words as the types have.
+        unsafe { library.call(&bridge, &arguments) }.map_err(trouble)?;
+        Ok(result)
+    }
+
     /// The bridge that returns a `result` and goes on like this.
     fn make(
         &mut self,
         engine: &Engine,
         context: &Context,
+        types: &str,
         result: &str,
         body: &str,
     ) -> Result<(Library, String), Trouble> {
         let library = self.library(engine)?;
-        let key = format!("{result} {body}");
+        let key = format!("{types}{result} {body}");
         if let Some(known) = self.made.get(&key) {
             return Ok((library, known.clone()));
         }
         let name = format!("{PREFIX}{}", self.made.len() + 1);
-        let text = format!("define {result} @{name}{body}");
+        let text = format!("{types}define {result} @{name}{body}");
         let module = context.prepare(&engine.main(), &text).text;
         library.add_ir(&name, module.as_bytes())?;
         self.made.insert(key, name.clone());

@@ -1,19 +1,23 @@
 //! `:call`: runs a function, and comes back where it calls something that can't be run.
 
+use std::collections::HashMap;
 use std::ffi::c_int;
 use std::io::Write;
 use std::sync::Arc;
 
 use rewire::{Descriptor, Engine, EntryKind, Error, Library, Value};
 
+use super::aggregates::{self, Signature};
 use super::bridge::{Bridges, Callee};
 use super::catching::{Ended, catching};
-use super::context::Context;
+use super::context::{Context, body_of_type};
+use super::entity::{What, entities};
 use super::lexer::quote;
 use super::stop;
 use super::trouble::Trouble;
+use super::types::{Type, list};
 use super::values::{self, Kept};
-use super::words::Word;
+use super::words::{Word, split};
 
 /// Why a call came back: below the bridges to a function are the REPL's own frames.
 pub(super) fn trouble(error: Error) -> Trouble {
@@ -75,7 +79,7 @@ impl Calls {
         let ended = catching(catcher, || self.enter(context, name, words));
         flush_stdio();
         match ended {
-            Ended::Returned(value) => Ok(values::show(value?)),
+            Ended::Returned(shown) => shown,
             Ended::Thrown(type_name, said) => {
                 let said = said.map_or_else(String::new, |said| format!(": {said}"));
                 let name = quote(name);
@@ -87,12 +91,7 @@ impl Calls {
         }
     }
 
-    fn enter(
-        &mut self,
-        context: &Context,
-        name: &str,
-        words: &[Word],
-    ) -> Result<Option<Value>, Trouble> {
+    fn enter(&mut self, context: &Context, name: &str, words: &[Word]) -> Result<String, Trouble> {
         let about = self.library.descriptor(name);
         let is_defined = about.as_ref().is_some_and(|it| it.unit.is_some());
         // What assembly defines is no function to the ledger.
@@ -113,6 +112,13 @@ impl Calls {
             )));
         };
         let is_variadic = parameters.last() == Some(&"...");
+        let gives_plain = values::is_plain(result) || result == "void";
+        let is_plain = |it: &&str| *it == "..." || values::is_plain(it);
+        let are_plain = gives_plain && parameters.iter().all(is_plain);
+        if !is_variadic && !are_plain {
+            check_count(name, &parameters, words)?;
+            return self.call_odd(context, name, &type_name, is_defined, words);
+        }
         let types = types(name, &parameters, words)?;
         let pairs = words.iter().zip(types);
         let arguments: Result<Vec<Value>, Trouble> = pairs
@@ -132,12 +138,130 @@ impl Calls {
         // the arguments are checked.
         unsafe {
             self.engine.run_constructors()?;
-            if is_defined && is_function && !is_variadic {
+            let value = if is_defined && is_function && !is_variadic {
                 self.library.call(name, &arguments).map_err(trouble)
             } else {
                 self.bridges.call(&self.engine, context, callee, &arguments)
-            }
+            };
+            value.map(values::show)
         }
+    }
+
+    /// Calls a function that takes or returns something else than plain values.
+    fn call_odd(
+        &mut self,
+        context: &Context,
+        name: &str,
+        type_name: &str,
+        is_defined: bool,
+        words: &[Word],
+    ) -> Result<String, Trouble> {
+        let ir = match is_defined {
+            true => self.library.ir(name).unwrap_or_default(),
+            false => String::new(),
+        };
+        let found = entities(&ir);
+        let of_types = found.iter().filter(|it| it.name.starts_with('%'));
+        let of_types = of_types.filter(|it| it.what == What::Textual);
+        let types: HashMap<&str, &str> = of_types
+            .map(|it| (&*it.name, ir[it.range.clone()].trim()))
+            .collect();
+        let named = |word: &str| {
+            let key = word.replace('"', "");
+            let own = types.get(&*key).and_then(|text| body_of_type(text));
+            own.or_else(|| context.type_named(&key)).map(str::to_owned)
+        };
+        let defined = found.iter().find(|it| it.is_definition && it.name == name);
+        let by_type = type_name.replacen(" (", " @f(", 1);
+        let head = match defined.filter(|it| it.what == What::Function) {
+            Some(one) => &ir[one.head.clone()],
+            None => context.head(name).unwrap_or(&by_type),
+        };
+        let unfit = || {
+            Trouble::with_help(
+                format!(
+                    "{} is a {type_name}, which can't be called here",
+                    quote(name)
+                ),
+                "define a function of plain parameters that calls it",
+            )
+        };
+        let signature = Signature::read(head, &named).ok_or_else(unfit)?;
+        let mut numbers = Vec::new();
+        for (word, of) in words.iter().zip(signature.parameters()) {
+            self.numbers(context, word, of, &mut numbers)?;
+        }
+        let address = match is_defined {
+            true => Some(self.library.lookup(name)?),
+            false => None,
+        };
+        let mut lines: Vec<&str> = types.values().copied().collect();
+        lines.sort_unstable();
+        let lines: String = lines.iter().map(|it| format!("{it}\n")).collect();
+        let size = signature.result.as_ref().map_or(0, aggregates::words);
+        // SAFETY: the user asked for it: what the function does is theirs to know. The types of
+        // the arguments are checked.
+        let result = unsafe {
+            self.engine.run_constructors()?;
+            let (callee, how) = ((name, address), (&*lines, &signature));
+            self.bridges
+                .call_with_words(&self.engine, context, callee, how, &numbers, size)?
+        };
+        Ok(match &signature.result {
+            Some(of) => aggregates::show(of, &result).0,
+            None => values::show(None),
+        })
+    }
+
+    /// Adds the numbers of an argument.
+    fn numbers(
+        &mut self,
+        context: &Context,
+        word: &Word,
+        of: &Type,
+        numbers: &mut Vec<u64>,
+    ) -> Result<(), Trouble> {
+        let unfit = || Trouble::said(format!("{} is no {}", word.shown(), of.text()));
+        if let Some((parts, open, close)) = of.parts() {
+            let zero = Word::Plain("0".to_owned());
+            let given = match word {
+                Word::Plain(text) if text == "zeroinitializer" => {
+                    numbers.resize(numbers.len() + aggregates::words(of), 0);
+                    return Ok(());
+                }
+                Word::Text(bytes) if parts.iter().all(|it| **it == Type::Integer(8)) => {
+                    let given = bytes.iter().map(|byte| Word::Plain(byte.to_string()));
+                    let missing = parts.len().saturating_sub(bytes.len());
+                    given.chain(std::iter::repeat_n(zero, missing)).collect()
+                }
+                Word::Plain(text) => {
+                    let inner = text
+                        .strip_prefix(open)
+                        .and_then(|it| it.strip_suffix(close));
+                    elements(inner.ok_or_else(unfit)?, &parts).ok_or_else(unfit)?
+                }
+                _ => return Err(unfit()),
+            };
+            if given.len() != parts.len() {
+                return Err(unfit());
+            }
+            for (word, part) in given.iter().zip(parts) {
+                self.numbers(context, word, part, numbers)?;
+            }
+            return Ok(());
+        }
+        if *of == Type::Pointer {
+            let Value::Pointer(address) = self.argument(context, word, "ptr")? else {
+                return Err(unfit());
+            };
+            numbers.push(address.get());
+            return Ok(());
+        }
+        let Word::Plain(word) = word else {
+            return Err(unfit());
+        };
+        numbers.extend(values::number(word, of).ok_or_else(unfit)?);
+        Ok(())
     }
 
     fn argument(&mut self, context: &Context, word: &Word, wanted: &str) -> Result<Value, Trouble> {
@@ -168,26 +292,50 @@ fn types<'t>(name: &str, parameters: &[&'t str], words: &[Word]) -> Result<Vec<&
             "define a function of plain parameters that calls it",
         ));
     }
-    let more = words
-        .get(fixed.len()..)
-        .filter(|it| it.is_empty() || is_variadic);
-    let Some(more) = more else {
-        let wanted = parameters.join(", ");
-        let given = match words.len() {
-            0 => "no argument was given".to_owned(),
-            1 => "1 argument was given".to_owned(),
-            many => format!("{many} arguments were given"),
-        };
-        return Err(Trouble::said(format!(
-            "{} takes ({wanted}), and {given}",
-            quote(name)
-        )));
+    let more = match words.get(fixed.len()..) {
+        Some(more) if is_variadic => more,
+        _ => {
+            check_count(name, parameters, words)?;
+            &[]
+        }
     };
     let guessed = more.iter().map(|word| {
         let unknown = || Trouble::said(format!("{} is no value", word.shown()));
         values::guess(word).ok_or_else(unknown)
     });
     fixed.iter().copied().map(Ok).chain(guessed).collect()
+}
+
+/// Checks that there is an argument for each parameter.
+fn check_count(name: &str, parameters: &[&str], words: &[Word]) -> Result<(), Trouble> {
+    if words.len() == parameters.len() {
+        return Ok(());
+    }
+    let wanted = parameters.join(", ");
+    let given = match words.len() {
+        0 => "no argument was given".to_owned(),
+        1 => "1 argument was given".to_owned(),
+        many => format!("{many} arguments were given"),
+    };
+    Err(Trouble::said(format!(
+        "{} takes ({wanted}), and {given}",
+        quote(name)
+    )))
+}
+
+/// The words between brackets, each of which its type may stand before, as in IR.
+fn elements(inner: &str, parts: &[&Type]) -> Option<Vec<Word>> {
+    let given = list(inner).into_iter().zip(parts).map(|(text, of)| {
+        let text = text
+            .strip_prefix(&*of.text())
+            .filter(|it| it.starts_with(' '))
+            .unwrap_or(text);
+        let mut words = split(text).ok()?.into_iter();
+        let word = words.next()?;
+        words.next().is_none().then_some(word)
+    });
+    let words: Vec<Word> = given.collect::<Option<_>>()?;
+    (words.len() == list(inner).len()).then_some(words)
 }
 
 /// Writes out what compiled code printed with C's streams, so that it stands before what comes

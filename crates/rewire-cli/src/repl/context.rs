@@ -154,6 +154,18 @@ impl Context {
         plain_type(&self.functions.get(name)?.text)
     }
 
+    /// A function's declaration as an input wrote it, from behind the linkage.
+    pub(crate) fn head(&self, name: &str) -> Option<&str> {
+        let text = &self.functions.get(name)?.text;
+        let one = entities(text).pop()?;
+        text.get(one.head)
+    }
+
+    /// What a name of a type stands for, by the inputs.
+    pub(crate) fn type_named(&self, key: &str) -> Option<&str> {
+        body_of_type(self.textual.get(key)?)
+    }
+
     /// Whether LLVM need not see an input yet: metadata may name what comes later.
     pub(crate) fn can_wait(entities: &[Entity]) -> bool {
         let is_metadata = |one: &Entity| one.what == What::Textual && one.name.starts_with('!');
@@ -164,6 +176,12 @@ impl Context {
     pub(crate) fn has_textual(&self, name: &str) -> bool {
         self.textual.contains_key(name)
     }
+}
+
+/// What follows `%name = type`, without a comment behind it.
+pub(crate) fn body_of_type(text: &str) -> Option<&str> {
+    let (_, body) = text.split_once("= type ")?;
+    body.split(';').next().map(str::trim)
 }
 
 /// An input that defines one thing alone: `private` or `internal` would hide it from all others,

@@ -7,11 +7,12 @@
 //! context          what earlier inputs said, for a module of its own (entity, lexer)
 //! explain          LLVM's errors in the lines of the input (trouble)
 //! change           changes of what is loaded
-//! call             running a function (values, bridge), and coming back from one that can't run
+//! call             running a function (values; types, numbers and aggregates; bridge), and coming back from one that can't run
 //!                  or throws (catching), crashes or is interrupted (stop)
 //! show             what commands print (disassembly)
 //! ```
 
+mod aggregates;
 mod balance;
 mod bridge;
 mod call;
@@ -24,12 +25,14 @@ mod entity;
 mod explain;
 mod input;
 mod lexer;
+mod numbers;
 mod pipe;
 mod session;
 mod show;
 mod stop;
 mod terminal;
 mod trouble;
+mod types;
 mod values;
 mod words;
 

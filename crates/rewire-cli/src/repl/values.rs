@@ -2,6 +2,8 @@
 
 use rewire::{ExecAddr, Value};
 
+use super::numbers;
+use super::types::{Type, list};
 use super::words::Word;
 
 /// Bytes that arguments point to; compiled code may keep the pointer.
@@ -27,7 +29,7 @@ pub(crate) fn split_type(type_name: &str) -> Option<(&str, Vec<&str>)> {
     let (result, rest) = type_name.split_once(" (")?;
     Some(match rest.strip_suffix(')')? {
         "" => (result, Vec::new()),
-        list => (result, list.split(", ").collect()),
+        parameters => (result, list(parameters)),
     })
 }
 
@@ -98,7 +100,7 @@ fn integer(word: &str, type_name: &str) -> Option<Value> {
 }
 
 /// The bits of a number, decimal or hexadecimal, perhaps negative.
-fn parse_integer(word: &str, bits: u32) -> Option<u128> {
+pub(super) fn parse_integer(word: &str, bits: u32) -> Option<u128> {
     let (is_negative, magnitude) = match word.strip_prefix('-') {
         Some(magnitude) => (true, magnitude),
         None => (false, word),
@@ -122,6 +124,31 @@ fn parse_integer(word: &str, bits: u32) -> Option<u128> {
         magnitude
     };
     (magnitude <= most).then_some(value)
+}
+
+/// The words of a number of the type; `None` if it is none.
+pub(super) fn number(word: &str, of: &Type) -> Option<Vec<u64>> {
+    let bits = match of {
+        Type::Integer(1) if matches!(word, "true" | "false") => u128::from(word == "true"),
+        Type::Integer(bits) => {
+            let value = parse_integer(word, (*bits).min(128))?;
+            let is_negative = word.starts_with('-');
+            let mut words = numbers::words_of(value as i128, of.words());
+            if !is_negative && words.len() > 2 {
+                words[2..].fill(0);
+            }
+            return Some(words);
+        }
+        // Rounded once.
+        Type::Float(format) if format.name == "float" => {
+            u128::from(word.parse::<f32>().ok()?.to_bits())
+        }
+        Type::Float(format) => format.bits_of(word.parse().ok()?),
+        _ => return None,
+    };
+    let mut words = vec![bits as u64, (bits >> 64) as u64];
+    words.truncate(of.words());
+    Some(words)
 }
 
 /// A result as the user reads it: floating-point numbers in the fewest digits that read back as

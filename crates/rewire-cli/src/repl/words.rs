@@ -32,7 +32,7 @@ impl Word {
     }
 }
 
-/// Splits at blanks, and at commas followed by one.
+/// Splits at blanks, and at commas followed by one; what is in brackets is one word.
 pub(crate) fn split(text: &str) -> Result<Vec<Word>, String> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
@@ -51,6 +51,10 @@ pub(crate) fn split(text: &str) -> Result<Vec<Word>, String> {
                 .ok_or_else(|| format!("no UTF-8: {}", name.text))?;
             words.push(Word::Global(plain));
             &rest[name.end()..]
+        } else if rest.starts_with(['<', '[', '{']) {
+            let end = end_of_brackets(rest).ok_or_else(|| format!("a bracket is open: {rest}"))?;
+            words.push(Word::Plain(rest[..end].to_owned()));
+            &rest[end..]
         } else {
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
             let word = rest[..end].trim_end_matches(',');
@@ -67,6 +71,26 @@ pub(crate) fn split(text: &str) -> Result<Vec<Word>, String> {
         rest = separated;
     }
     Ok(words)
+}
+
+/// Where the brackets end that a text begins with.
+fn end_of_brackets(text: &str) -> Option<usize> {
+    let (mut depth, mut is_quoted) = (0usize, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            '<' | '[' | '{' => depth += 1,
+            '>' | ']' | '}' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The bytes of a string at the beginning of a text, and what follows it. It may have `\n`, `\t`,
