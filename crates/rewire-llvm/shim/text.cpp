@@ -3,6 +3,7 @@
 #include "index.h"
 #include "shim.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/raw_ostream.h"
@@ -32,6 +33,14 @@ char *rewire_text(LLVMModuleRef extracted, uint64_t unit) {
     else
       global->setName(name + MARK + Twine(unit) + "." + aspect);
   }
+  // Who reads it line by line hears of a name before it is used.
+  SmallVector<Function *, 16> declared;
+  for (Function &function : M)
+    if (function.isDeclaration())
+      declared.push_back(&function);
+  auto &functions = M.getFunctionList();
+  for (Function *function : llvm::reverse(declared))
+    functions.splice(functions.begin(), functions, function->getIterator());
   std::string text;
   raw_string_ostream stream(text);
   M.print(stream, nullptr);

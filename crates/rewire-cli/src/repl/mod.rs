@@ -7,8 +7,9 @@
 //! context          what earlier inputs said, for a module of its own (entity, lexer)
 //! explain          LLVM's errors in the lines of the input (trouble)
 //! change           changes of what is loaded
-//! call             running a function (values; types, numbers and aggregates; bridge), and coming back from one that can't run
-//!                  or throws (catching), crashes or is interrupted (stop)
+//! call             running a function (values; aggregates, types and numbers; bridge), and coming
+//!                  back from one that can't run or throws (catching), crashes or is interrupted
+//!                  (stop)
 //! show             what commands print (disassembly)
 //! ```
 
