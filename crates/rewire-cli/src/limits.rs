@@ -1,6 +1,8 @@
 //! Limits of resources (getrlimit(2)) that are too small for a compiler.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
 
 /// What reading options and loading files may need of a stack, with room to spare.
 const STACK: usize = 1 << 20;
@@ -9,9 +11,28 @@ const STACK: usize = 1 << 20;
 /// The program that is run has the process's stack, as it would natively.
 pub(crate) fn with_enough_stack<R>(work: impl FnOnce() -> R) -> R {
     match limit(libc::RLIMIT_STACK) {
-        Some(most) if most < STACK as u64 => stacker::grow(STACK, work),
+        Some(most) if most < STACK as u64 => on_own_stack(work),
         _ => work(),
     }
+}
+
+/// Works on other memory than the process's stack. Asks nobody where that stack ends: to find out, the C
+/// library reads a file, which takes more than a stack of 16 KiB may have left.
+fn on_own_stack<R>(work: impl FnOnce() -> R) -> R {
+    const READ_WRITE: i32 = libc::PROT_READ | libc::PROT_WRITE;
+    const STACK_MEMORY: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+    // SAFETY: new memory, wherever the kernel has some.
+    let base = unsafe { libc::mmap(ptr::null_mut(), STACK, READ_WRITE, STACK_MEMORY, -1, 0) };
+    if base == libc::MAP_FAILED {
+        return work();
+    }
+    // SAFETY: the memory is nobody else's until it is unmapped, aligned to pages, and large enough; nothing
+    // unwinds past the closure.
+    let result =
+        unsafe { psm::on_stack(base.cast(), STACK, || catch_unwind(AssertUnwindSafe(work))) };
+    // SAFETY: nothing on it is in use any more.
+    unsafe { libc::munmap(base, STACK) };
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Ends the process because there is no memory to go on with. Allocates none.

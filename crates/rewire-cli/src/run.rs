@@ -17,8 +17,11 @@ use crate::{libraries, limits, message, output_file, report, trace};
 /// Runs the program and returns its exit code.
 pub(crate) fn run(run: &Run, started: Instant, envp: *const *const c_char) -> i32 {
     message::set_color(run.color);
-    start_log(run.verbose, run.quiet);
-    match limits::with_enough_stack(|| prepare(run, started)) {
+    let prepared = limits::with_enough_stack(|| {
+        start_log(run.verbose, run.quiet);
+        prepare(run, started)
+    });
+    match prepared {
         Ok(engine) => start(&engine, run, envp),
         Err(problem) => report_problem(problem),
     }
