@@ -10,15 +10,15 @@ use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
 use rewire_sync::{Mutex, MutexGuard, RwLock};
 
 use crate::change::History;
-use crate::demangle::Demangled;
 use crate::error::Error;
 use crate::events::CompileObserver;
 use crate::failure::FailureHandler;
 use crate::first_call;
 use crate::foresight::Foresight;
 use crate::gate::Gates;
+use crate::ids::UnitKey;
 use crate::ledger::LibraryId;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, ThreadKey};
+use crate::ledger::{Definition, Demangled, EntryId, EntryKind, Ledger, State, ThreadKey};
 use crate::observe::LinkObserver;
 use crate::options::Options;
 use crate::outside::Resolver;
@@ -27,9 +27,10 @@ use crate::process::{Process, fork};
 use crate::process::{cxx, sections};
 use crate::reclaim::Reclaimer;
 use crate::recording::Loading;
-use crate::report::{Phase, Timings};
+use crate::report::Phase;
 use crate::sync::{Signal, lock};
-use crate::unit::{Unit, UnitKey, UnitPlace};
+use crate::timings::Timings;
+use crate::unit::{Unit, UnitPlace};
 use crate::workers::Workers;
 
 /// How many bytes a `__dso_handle` has.

@@ -1,13 +1,5 @@
 //! Names as their source had them.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use rewire_sync::Mutex;
-
-use crate::ledger::{Ledger, LibraryId};
-use crate::sync::lock;
-
 /// The name that a source had for what a compiler calls `name`: of C++ by the Itanium ABI (chapter
 /// 5.1), of Rust by both of its schemes; any other name as it is. Hashes that Rust appends are
 /// left out.
@@ -28,39 +20,14 @@ pub fn demangle(name: &str) -> String {
     text.unwrap_or_else(|| name.to_owned())
 }
 
-/// The names of libraries by their demangled form, made when it is first asked for, and anew when
-/// there are other names.
-#[derive(Debug, Default)]
-pub(crate) struct Demangled {
-    libraries: Mutex<HashMap<LibraryId, Known>>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    /// The version of the ledger's names that it was made of.
-    version: Option<u64>,
-    names: HashMap<String, Vec<Arc<str>>>,
-}
-
-impl Demangled {
-    /// A library was removed.
-    pub(crate) fn forget(&self, library: LibraryId) {
-        lock(&self.libraries).remove(&library);
-    }
-
-    /// The names that read so.
-    pub(crate) fn find(&self, ledger: &Ledger, library: LibraryId, name: &str) -> Vec<Arc<str>> {
-        let mut libraries = lock(&self.libraries);
-        let known = libraries.entry(library).or_default();
-        let version = Some(ledger.names_version);
-        if known.version != version {
-            known.names.clear();
-            for (mangled, _) in ledger.names(library) {
-                let names = known.names.entry(demangle(mangled)).or_default();
-                names.push(mangled.clone());
-            }
-            known.version = version;
-        }
-        known.names.get(name).cloned().unwrap_or_default()
-    }
+/// Whether rustc mangled the name: in its older scheme they begin as those of C++ do, and end with
+/// a hash (`17h`, 16 digits, `E`); in the newer one, with `_R`.
+pub(crate) fn is_of_rust(name: &str) -> bool {
+    let hash = name
+        .strip_suffix('E')
+        .and_then(|rest| rest.len().checked_sub(19).and_then(|at| rest.get(at..)))
+        .and_then(|end| end.strip_prefix("17h"));
+    name.starts_with("_R")
+        || name.starts_with("_ZN")
+            && hash.is_some_and(|hash| hash.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }

@@ -21,11 +21,12 @@ use rewire_memory::quiet::SilentStart;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
+use crate::ids::UnitKey;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
 use crate::link::{self, Object, Purpose};
 use crate::process::fork;
 use crate::sync::lock;
-use crate::unit::{Scope, Unit, UnitKey};
+use crate::unit::{Scope, Unit};
 use crate::workers;
 
 /// How many functions are compiled together where all will be needed: what is spent once for

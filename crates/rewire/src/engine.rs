@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::failure::Failure;
 use crate::held::HeldEngine;
 use crate::host;
+use crate::ids::UnitId;
 use crate::inspect::{self, Inspection};
 use crate::ir::Ir;
 use crate::ledger::{Generation, LibraryId};
@@ -21,7 +22,7 @@ use crate::options::Options;
 use crate::process::{self, fork};
 use crate::reclaim::{Reclaimed, RetiredCode};
 use crate::report::Report;
-use crate::unit::{Unit, UnitId, UnitInfo};
+use crate::unit::{Unit, UnitInfo};
 
 /// An execution engine: it takes IR, and compiles and links each function when it is first
 /// called.

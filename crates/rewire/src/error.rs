@@ -9,7 +9,7 @@ use rewire_memory::MemoryError;
 use rewire_object::{LinkError, ObjectError};
 
 use crate::demangle::demangle;
-use crate::process::cxx::is_of_rust;
+use crate::demangle::is_of_rust;
 use crate::recovery::Stopped;
 
 /// An error of the engine. Each says what is wrong and where; [`Error::help`] says what to do,

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use rewire_memory::ExecAddr;
 
-use crate::ledger::Generation;
+use crate::ids::Generation;
+use crate::ids::UnitId;
 use crate::report::Phase;
-use crate::unit::UnitId;
 
 /// Is told of what the engine loads, compiles, waits for and replaces; given to the engine in
 /// [`Options::compile_observer`](crate::Options::compile_observer). All methods do nothing unless

@@ -11,8 +11,9 @@ use rustc_hash::FxHashMap;
 use crate::core::Core;
 use crate::error::Error;
 use crate::host;
+use crate::ids::{UnitId, UnitKey};
 use crate::ledger::{Definition, EntryId, Ledger};
-use crate::unit::{Unit, UnitId, UnitKey};
+use crate::unit::Unit;
 
 /// What an engine held when it was asked ([`Engine::inspect`](crate::Engine::inspect)).
 ///

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::ids::UnitKey;
 use crate::ledger::EntryId;
-use crate::unit::UnitKey;
 
 impl Core {
     /// Has a name that neither a unit nor the outside defines stand for a label, if some function

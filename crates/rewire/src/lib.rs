@@ -21,11 +21,13 @@ mod client;
 mod code;
 mod compile;
 mod core;
+mod counting;
 mod demangle;
 mod eager;
 mod engine;
 mod error;
 mod events;
+mod exit_codes;
 mod failure;
 mod first_call;
 mod foresight;
@@ -33,6 +35,7 @@ mod function;
 mod gate;
 mod held;
 mod host;
+mod ids;
 mod inspect;
 mod ir;
 mod labels;
@@ -53,6 +56,7 @@ mod recovery;
 mod report;
 mod state;
 mod sync;
+mod timings;
 mod unit;
 mod workers;
 
@@ -65,15 +69,17 @@ pub use events::{
     Compilation, CompileObserver, CompiledFunction, Loaded, PhaseSpan, ReclaimedCode, Removal,
     Replacement, TimeSpan, Wait, Why,
 };
+pub use exit_codes::{EXIT_COMPILE, EXIT_LOAD};
 pub use failure::Failure;
 pub use function::{Data, Function, FunctionPointer, Passed};
 pub use gate::Value;
+pub use ids::{EntryKind, Generation, LibraryId, UnitId};
 pub use inspect::{
     FunctionSize, Home, InspectedUnit, Inspection, Structor, Symbol, SymbolId, SymbolKind,
     SymbolUse,
 };
 pub use ir::Ir;
-pub use ledger::{EntryKind, Generation, LibraryId, UseAspect};
+pub use ledger::UseAspect;
 pub use library::Library;
 pub use observe::{LinkObserver, LinkRecord, RecordedUse};
 pub use options::{CodeMapping, Level, OptLevel, Options};
@@ -88,12 +94,7 @@ pub use rewire_memory::scan::{StackRegistration, register_stack};
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};
 pub use state::{Descriptor, FunctionState, SymbolAt, SymbolPlace, User};
-pub use unit::{UnitId, UnitInfo};
-
-/// The exit code for bad input that is found while loading.
-pub const EXIT_LOAD: i32 = 65;
-/// The exit code when a function could not be compiled or resolved as it was called.
-pub const EXIT_COMPILE: i32 = 70;
+pub use unit::UnitInfo;
 
 // The examples are tests as well.
 #[cfg(all(doctest, feature = "inkwell"))]

@@ -16,6 +16,7 @@ use crate::failure;
 use crate::function::{Data, Function, FunctionPointer};
 use crate::gate;
 use crate::held::HeldEngine;
+use crate::ids::UnitId;
 use crate::ir::Ir;
 use crate::ledger::{Definition, EntryKind, Generation, LibraryId, Standing, State};
 use crate::outside::Resolver;
@@ -23,7 +24,7 @@ use crate::process::{self, fork};
 use crate::recording::Loading;
 use crate::report::Phase;
 use crate::state::{self, Descriptor, FunctionState};
-use crate::unit::{Unit, UnitId, UnitPlace};
+use crate::unit::{Unit, UnitPlace};
 
 /// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A handle; clones
 /// are handles to the same library.

@@ -15,10 +15,11 @@ use crate::client;
 use crate::core::Core;
 use crate::error::Error;
 use crate::host::{self, HostSymbol};
+use crate::ids::UnitKey;
 use crate::ir::Ir;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing, State};
 use crate::recording::Loading;
-use crate::unit::{UnitKey, UnitPlace};
+use crate::unit::UnitPlace;
 
 /// What a resolver is asked for.
 #[derive(Clone, Copy, Debug)]

@@ -17,10 +17,11 @@ use rustc_hash::FxHashSet;
 
 use crate::core::Core;
 use crate::events::ReclaimedCode;
+use crate::ids::UnitKey;
 use crate::ledger::{Freed, Piece, Retired};
 use crate::process::{endings, fork, thread_local};
 use crate::sync::lock;
-use crate::unit::{Unit, UnitKey};
+use crate::unit::Unit;
 
 /// So many pieces, or so many bytes of code, variables and IR, are looked after without being
 /// asked.

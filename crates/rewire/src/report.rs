@@ -1,10 +1,6 @@
 //! What the engine did, in numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use crate::core::Core;
-use crate::recording;
+use std::time::Duration;
 
 /// A step of the way from IR to running code. Phases are disjoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,74 +37,6 @@ impl Phase {
             Self::Link => "link",
             Self::Publish => "publish",
             Self::Record => "record",
-        }
-    }
-}
-
-const PHASES: usize = 8;
-
-/// Time spent in each phase, summed over threads.
-#[derive(Debug, Default)]
-pub(crate) struct Timings {
-    nanoseconds: [AtomicU64; PHASES],
-    /// Whether somebody wants to know of each step.
-    is_observed: bool,
-}
-
-impl Timings {
-    pub(crate) fn new(is_observed: bool) -> Self {
-        Self {
-            is_observed,
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn start(&self, phase: Phase) -> Timer<'_> {
-        Timer {
-            timings: self,
-            phase,
-            since: Instant::now(),
-        }
-    }
-
-    pub(crate) fn add(&self, phase: Phase, time: Duration) {
-        self.nanoseconds[phase as usize].fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
-    }
-
-    fn get(&self, phase: Phase) -> Duration {
-        Duration::from_nanos(self.nanoseconds[phase as usize].load(Ordering::Relaxed))
-    }
-}
-
-/// Measures until it is stopped; a step that fails counts nowhere.
-#[derive(Debug)]
-pub(crate) struct Timer<'t> {
-    timings: &'t Timings,
-    phase: Phase,
-    since: Instant,
-}
-
-impl Timer<'_> {
-    pub(crate) fn stop(self) {
-        self.stop_at(Instant::now());
-    }
-
-    /// Ends this step and begins the next one, at the same moment.
-    pub(crate) fn then(self, phase: Phase) -> Self {
-        let (timings, since) = (self.timings, Instant::now());
-        self.stop_at(since);
-        Self {
-            timings,
-            phase,
-            since,
-        }
-    }
-
-    fn stop_at(self, end: Instant) {
-        let time = end.saturating_duration_since(self.since);
-        self.timings.add(self.phase, time);
-        if self.timings.is_observed {
-            recording::phase(self.phase, self.since, time);
         }
     }
 }
@@ -169,40 +97,4 @@ pub struct Report {
     pub publish: Duration,
     /// Noting in the ledger what was linked.
     pub record: Duration,
-}
-
-impl Report {
-    pub(crate) fn of(core: &Core) -> Self {
-        let ledger = core.ledger();
-        let usage = core.memory.usage();
-        let counts = ledger.counts;
-        let time = |phase| core.timings.get(phase);
-        Self {
-            functions_defined: ledger.functions_defined(),
-            functions_called: counts.functions_called + core.slots.found_ready(),
-            functions_compiled: counts.functions_compiled,
-            compiled_ahead: counts.compiled_ahead,
-            functions_replaced: counts.functions_replaced,
-            definitions_retired: counts.definitions_retired,
-            definitions_freed: counts.definitions_freed,
-            definitions_beside: ledger.definitions_beside(),
-            suspended_coroutines: ledger.suspended_coroutines(&core.memory),
-            tombstones: ledger.tombs() as u64,
-            bytes_kept: counts.bytes_kept,
-            relocations_applied: counts.relocations_applied,
-            code_bytes: usage.code,
-            data_bytes: usage.data,
-            memory_maps: core.memory.count_maps().map_or(0, |maps| maps.all as u64),
-            unwind_entries: core.unwind.len() as u64,
-            level: core.level.digit(),
-            load: time(Phase::Load),
-            index: time(Phase::Index),
-            extract: time(Phase::Extract),
-            optimise: time(Phase::Optimise),
-            codegen: time(Phase::Codegen),
-            link: time(Phase::Link),
-            publish: time(Phase::Publish),
-            record: time(Phase::Record),
-        }
-    }
 }

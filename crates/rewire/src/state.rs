@@ -6,10 +6,11 @@ use rewire_memory::ExecAddr;
 use rewire_object::RelocKind;
 
 use crate::core::Core;
+use crate::ids::UnitId;
 use crate::ledger::{
     Definition, Entry, EntryKind, Generation, Ledger, LibraryId, State, UseAspect,
 };
-use crate::unit::{Unit, UnitId};
+use crate::unit::Unit;
 
 /// What the ledger knows of a name, at the moment of asking.
 #[derive(Clone, Debug)]

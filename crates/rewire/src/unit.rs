@@ -2,60 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use rewire_llvm::{
     CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
 };
 use rewire_sync::{Mutex, OnceLock};
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use slotmap::{Key, new_key_type};
+use slotmap::Key;
 
-use crate::error::Error;
+use crate::ids::{EngineNumber, EntryId, LibraryId, UnitId, UnitKey};
 use crate::labels::defined_in;
-use crate::ledger::{EntryId, FrameCounts, LibraryId, Standing};
+use crate::ledger::{FrameCounts, Standing};
 use crate::modules::ModulePool;
 use crate::sync::lock;
-
-new_key_type! {
-    /// What an engine knows a unit by. That of a unit that was removed is never another's.
-    pub(crate) struct UnitKey;
-}
-
-/// Tells the engines of a process apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct EngineNumber(u32);
-
-impl EngineNumber {
-    /// One that no other engine has.
-    pub(crate) fn next() -> Self {
-        static LATEST: AtomicU32 = AtomicU32::new(0);
-        Self(LATEST.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-/// The number of a unit, unique in the process: that of a unit that was removed is never another's,
-/// and another engine refuses it ([`Error::OtherEngine`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UnitId {
-    engine: EngineNumber,
-    key: UnitKey,
-}
-
-impl UnitId {
-    pub(crate) fn new(engine: EngineNumber, key: UnitKey) -> Self {
-        Self { engine, key }
-    }
-
-    /// What this engine knows the unit by, if it is one of its units.
-    pub(crate) fn key(self, engine: EngineNumber) -> Result<UnitKey, Error> {
-        if self.engine == engine {
-            Ok(self.key)
-        } else {
-            Err(Error::OtherEngine)
-        }
-    }
-}
 
 /// What a unit is, at the moment of asking.
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ use super::{Changed, Step, Terms, TypeChange, removing};
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
+use crate::ids::{UnitId, UnitKey};
 use crate::ledger::{
     Awaited, Definition, EntryId, EntryKind, Former, Heritage, Ledger, LibraryId, Planned,
     Standing, State,
@@ -24,7 +25,7 @@ use crate::ledger::{
 use crate::link::{self, Object, Origin, Purpose};
 use crate::process::{cxx, endings, sections};
 use crate::sync::lock;
-use crate::unit::{Scope, Unit, UnitId, UnitKey, UnitPlace};
+use crate::unit::{Scope, Unit, UnitPlace};
 
 /// A step whose module was read.
 enum Begun {

@@ -32,10 +32,10 @@ pub(crate) use undo::{History, undo};
 use crate::core::Core;
 use crate::error::Error;
 use crate::held::HeldEngine;
+use crate::ids::UnitId;
 use crate::ir::Ir;
 use crate::ledger::{Generation, LibraryId};
 use crate::process::fork;
-use crate::unit::UnitId;
 
 /// What happens when a new definition is of another type than the old one, or promises its callers
 /// less, or demands more of them.

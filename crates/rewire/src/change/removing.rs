@@ -10,8 +10,9 @@ use super::Replaced;
 use super::commit::Work;
 use super::plan::{names, users_of};
 use crate::error::Error;
+use crate::ids::UnitKey;
 use crate::ledger::{Definition, EntryId, Ledger, UseAspect};
-use crate::unit::{Unit, UnitKey};
+use crate::unit::Unit;
 
 /// The names that a unit's definitions stand for.
 pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, Error> {

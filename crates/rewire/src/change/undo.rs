@@ -13,10 +13,10 @@ use super::commit::Work;
 use super::removing::names_of;
 use crate::core::Core;
 use crate::error::Error;
+use crate::ids::UnitKey;
 use crate::ledger::{Definition, EntryId, Former, Heritage, Ledger, Planned, Standing};
 use crate::process::endings;
 use crate::sync::lock;
-use crate::unit::UnitKey;
 
 /// The changes that can be undone; the last one is the latest.
 #[derive(Debug)]

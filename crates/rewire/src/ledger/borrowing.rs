@@ -7,7 +7,8 @@
 use rustc_hash::FxHashSet;
 
 use super::{EntryId, Ledger};
-use crate::unit::{Unit, UnitKey};
+use crate::ids::UnitKey;
+use crate::unit::Unit;
 
 impl Ledger {
     /// Notes whose own names a unit that joins declares.

@@ -14,7 +14,8 @@ use super::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::Error;
-use crate::unit::{Inherited, Unit, UnitKey, UnitPlace};
+use crate::ids::UnitKey;
+use crate::unit::{Inherited, Unit, UnitPlace};
 
 /// How much a definition weighs against others of its name.
 pub(super) fn rank(linkage: Linkage) -> u8 {

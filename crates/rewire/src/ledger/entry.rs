@@ -1,63 +1,16 @@
 //! What the ledger knows of one name.
 
-use std::cell::Cell;
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rewire_llvm::{Global, Linkage, Ordinal, TypeId, Visibility};
 use rewire_memory::{ExecAddr, SlotId};
 
-use slotmap::new_key_type;
 use smallvec::SmallVec;
 
 use super::mentions::Mention;
-use super::names::LibraryId;
 use super::uses::{BlockId, UseRef};
 use crate::error::Error;
-use crate::unit::UnitKey;
-
-new_key_type! {
-    /// The number of an entry.
-    pub(crate) struct EntryId;
-}
-
-/// Which definition of a name is in force: 0 before there is one, then counted up by one for each
-/// definition that takes the place of another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Generation(pub(crate) u32);
-
-impl Generation {
-    /// As a number.
-    #[must_use]
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-
-    /// That of the definition which takes this one's place.
-    pub(crate) const fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-}
-
-impl fmt::Display for Generation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// What kind of thing a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EntryKind {
-    /// Something that can be called.
-    Function,
-    /// Something that has an address and bytes.
-    Data,
-    /// A variable that each thread has its own of.
-    ThreadLocal,
-    /// Only an object's symbol table or assembly has named it so far.
-    Unknown,
-}
+use crate::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey, UnitKey};
 
 /// Where a name's definition comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,24 +43,6 @@ impl Definition {
             Self::Ir(unit, _) | Self::Front(unit, _) | Self::Assembly(unit) => Some(unit),
             _ => None,
         }
-    }
-}
-
-/// The number of a thread, for its whole life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ThreadKey(u32);
-
-impl ThreadKey {
-    /// That of the calling thread.
-    pub(crate) fn mine() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        thread_local! {
-            static KEY: Cell<u32> = const { Cell::new(0) };
-        }
-        if KEY.get() == 0 {
-            KEY.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        Self(KEY.get())
     }
 }
 

@@ -9,8 +9,8 @@ use rustc_hash::FxHashSet;
 
 use super::replacing::Planned;
 use super::{Block, BlockId, Definition, EntryId, Ledger, Standing, State};
+use crate::ids::UnitKey;
 use crate::outside::Lazy;
-use crate::unit::UnitKey;
 
 /// What a name stood for before a change.
 #[derive(Clone, Debug)]

@@ -10,7 +10,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::election::is_local;
 use super::{Definition, EntryId, Ledger, LibraryId, Standing};
 use crate::error::Error;
-use crate::unit::{Inherited, Unit, UnitKey, UnitPlace};
+use crate::ids::UnitKey;
+use crate::unit::{Inherited, Unit, UnitPlace};
 
 impl Ledger {
     /// The entries of the names that a module defines for others, made where there are none.

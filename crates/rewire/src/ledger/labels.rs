@@ -12,7 +12,8 @@ use rewire_memory::{ExecAddr, Slots};
 use rustc_hash::FxHashMap;
 
 use super::{BlockId, Defined, Definition, EntryId, EntryKind, Ledger, Standing, State};
-use crate::unit::{Unit, UnitKey};
+use crate::ids::UnitKey;
+use crate::unit::Unit;
 
 /// All labels that were linked, by name.
 pub(super) type Labels = FxHashMap<Arc<str>, Vec<Label>>;

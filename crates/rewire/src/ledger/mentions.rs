@@ -10,7 +10,8 @@ use rewire_llvm::Ordinal;
 use rustc_hash::FxHashSet;
 
 use super::{Entry, EntryId, Ledger};
-use crate::unit::{Unit, UnitKey};
+use crate::ids::UnitKey;
+use crate::unit::Unit;
 
 /// A global of a unit that names an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@
 mod borrowing;
 mod coroutines;
 mod demand;
+mod demangled;
 mod election;
 mod entry;
 mod gated;
@@ -40,12 +41,11 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 use slotmap::SlotMap;
 
 pub(crate) use coroutines::{BLOCK_COUNTS, FrameCounts, NOOP_FRAME};
-pub(crate) use entry::{Definition, Entry, EntryId, State, ThreadKey, ValueType};
-pub use entry::{EntryKind, Generation};
+pub(crate) use demangled::Demangled;
+pub(crate) use entry::{Definition, Entry, State, ValueType};
 pub(crate) use gated::Passage;
 pub(crate) use history::{Former, Given};
 pub(crate) use leaving::{Freed, Piece, Retired};
-pub use names::LibraryId;
 pub(crate) use placed::{Block, Defined, Memory};
 pub(crate) use replacing::{Heritage, Planned, Target};
 pub(crate) use units::Standing;
@@ -53,8 +53,11 @@ pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
 pub(crate) use waiting::Awaited;
 
+pub(crate) use crate::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey};
+
+use crate::ids::{EngineNumber, UnitKey};
 use crate::outside::Lazy;
-use crate::unit::{EngineNumber, Unit, UnitKey};
+use crate::unit::Unit;
 
 /// See the module's documentation.
 #[derive(Debug)]

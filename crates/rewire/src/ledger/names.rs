@@ -7,18 +7,7 @@ use rewire_memory::{ExecAddr, Slots};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{Definition, Entry, EntryId, EntryKind, Ledger, State};
-use crate::unit::UnitKey;
-
-/// The number of a library: a namespace of symbols with a search order (LLVM's ORC calls it a
-/// JITDylib). Unique in its engine; nothing is reached by it but through a
-/// [`Library`](crate::Library), which knows its engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LibraryId(pub(crate) u32);
-
-impl LibraryId {
-    /// The library that every engine has.
-    pub(crate) const MAIN: Self = Self(0);
-}
+use crate::ids::{LibraryId, UnitKey};
 
 /// The libraries there are. They come and go: nothing is left of one that was removed.
 #[derive(Debug)]

@@ -12,7 +12,8 @@ use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
 
 use super::election::{is_local, kind_of, size_of};
 use super::{Definition, Entry, EntryId, EntryKind, Ledger, ValueType};
-use crate::unit::{Unit, UnitKey};
+use crate::ids::UnitKey;
+use crate::unit::Unit;
 
 impl Ledger {
     /// Where a name that stands for a unit's global leads.

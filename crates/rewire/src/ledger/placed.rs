@@ -6,7 +6,7 @@ use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind};
 
 use super::{BlockId, EntryId, EntryKind, FrameCounts, Ledger, Use, UseAspect, UseRef};
-use crate::unit::UnitKey;
+use crate::ids::UnitKey;
 
 /// Where the three segments of a linked object lie; each may be empty.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use super::{
     Block, BlockId, Definition, Entry, EntryId, EntryKind, Former, Given, Ledger, State, ThreadKey,
     UseAspect, UseRef,
 };
-use crate::unit::UnitKey;
+use crate::ids::UnitKey;
 
 /// What a name will stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

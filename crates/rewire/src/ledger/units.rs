@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rewire_llvm::Ordinal;
 
 use super::{BlockId, Ledger};
-use crate::unit::{Unit, UnitId, UnitKey};
+use crate::ids::{UnitId, UnitKey};
+use crate::unit::Unit;
 
 /// How a unit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

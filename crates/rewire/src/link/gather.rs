@@ -14,9 +14,10 @@ use super::resolve::Parsed;
 use crate::core::Core;
 use crate::error::Error;
 use crate::host::HostSymbol;
+use crate::ids::UnitKey;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
 use crate::outside::Found;
-use crate::unit::{Scope, Unit, UnitKey};
+use crate::unit::{Scope, Unit};
 
 /// What is missing.
 #[derive(Debug, Default)]

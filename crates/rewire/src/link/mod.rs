@@ -10,6 +10,7 @@
 
 mod bind;
 mod gather;
+mod observed;
 mod publish;
 mod resolve;
 
@@ -31,9 +32,11 @@ pub(crate) use resolve::Parsed;
 use crate::compile::Emitted;
 use crate::core::Core;
 use crate::error::Error;
+use crate::ids::UnitKey;
 use crate::ledger::{EntryId, Former, Ledger, Planned};
-use crate::report::{Phase, Timer};
-use crate::unit::{Unit, UnitKey};
+use crate::report::Phase;
+use crate::timings::Timer;
+use crate::unit::Unit;
 use bind::Binder;
 use gather::Needs;
 use rewire_llvm::Ordinal;

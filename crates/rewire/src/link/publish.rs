@@ -18,7 +18,8 @@ use crate::ledger::{
 use crate::observe::LinkRecord;
 use crate::process::thread_local;
 use crate::recording::{self, Published};
-use crate::report::{Phase, Timer};
+use crate::report::Phase;
+use crate::timings::Timer;
 
 /// Registers the unwind tables and stores the slots; then enters definitions and uses. Nobody who
 /// calls a new body waits for the latter; whoever asks the ledger does, for its lock.

@@ -7,6 +7,7 @@
 use rewire_llvm::Linkage;
 
 use crate::core::Core;
+use crate::demangle::is_of_rust;
 use crate::host;
 use crate::ledger::{Definition, LibraryId};
 use crate::unit::Unit;
@@ -58,18 +59,6 @@ fn is_of_cxx(name: &str) -> bool {
     ];
     is_mangled
         || of_runtime.iter().any(|prefix| name.starts_with(prefix)) && !of_libc.contains(&name)
-}
-
-/// Whether rustc mangled the name: in its older scheme they begin as those of C++ do, and end with
-/// a hash (`17h`, 16 digits, `E`); in the newer one, with `_R`.
-pub(crate) fn is_of_rust(name: &str) -> bool {
-    let hash = name
-        .strip_suffix('E')
-        .and_then(|rest| rest.len().checked_sub(19).and_then(|at| rest.get(at..)))
-        .and_then(|end| end.strip_prefix("17h"));
-    name.starts_with("_R")
-        || name.starts_with("_ZN")
-            && hash.is_some_and(|hash| hash.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

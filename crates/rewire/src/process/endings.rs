@@ -18,9 +18,10 @@ use rustc_hash::FxHashMap;
 
 use super::{exit_functions, registering, structors};
 use crate::core::Core;
+use crate::ids::UnitKey;
 use crate::ledger::{EntryId, Ledger, State};
 use crate::sync::lock;
-use crate::unit::{Unit, UnitKey};
+use crate::unit::Unit;
 
 /// So many functions are compiled at most for one that has still to run.
 const MOST: usize = 1024;

@@ -25,8 +25,8 @@ use super::fork;
 use super::registering::{Registrant, Running};
 use crate::core::Core;
 use crate::first_call::engines;
+use crate::ids::UnitKey;
 use crate::sync::lock;
-use crate::unit::UnitKey;
 
 /// What the C library calls at exit.
 pub(crate) type ExitFunction = extern "C-unwind" fn(*mut c_void);

@@ -29,9 +29,10 @@ use rewire_sync::Mutex;
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::ids::UnitKey;
 use crate::ledger::LibraryId;
 use crate::sync::lock;
-use crate::unit::{Unit, UnitKey};
+use crate::unit::Unit;
 
 /// What an engine remembers of the program that runs in it.
 #[derive(Default)]

@@ -10,8 +10,8 @@ use super::exit::c_library;
 use super::fork;
 use super::registering::Registrant;
 use crate::core::Core;
+use crate::ids::UnitKey;
 use crate::sync::lock;
-use crate::unit::UnitKey;
 
 unsafe extern "C" {
     fn at_quick_exit(function: extern "C-unwind" fn()) -> c_int;

@@ -22,9 +22,10 @@ use super::exit_functions::{self, ExitFunction};
 use super::quick_exit::{at_quick_exit_from, on_exit_from};
 use crate::core::Core;
 use crate::first_call::engines;
+use crate::ids::{EngineNumber, UnitKey};
 use crate::ledger::{LibraryId, State};
 use crate::process::fork;
-use crate::unit::{EngineNumber, Unit, UnitKey};
+use crate::unit::Unit;
 
 /// What the program's registrations are known by to itself.
 pub(crate) const HANDLE: &str = "__dso_handle";

@@ -14,10 +14,11 @@ use super::structors::Array;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
+use crate::ids::UnitKey;
 use crate::ledger::{Definition, EntryKind, LibraryId, State};
 use crate::link::{self, ArrayPiece, Linked, Object, Purpose};
 use crate::sync::lock;
-use crate::unit::{Scope, Unit, UnitKey};
+use crate::unit::{Scope, Unit};
 
 /// Places what the units need at load, in the order of the units.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {

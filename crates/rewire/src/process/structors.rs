@@ -6,11 +6,12 @@ use rustc_hash::FxHashSet;
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::ids::UnitKey;
 use crate::ledger::EntryId;
 use crate::process::registering::Running;
 use crate::process::{exit_functions, fork, registering};
 use crate::sync::lock;
-use crate::unit::{Unit, UnitKey};
+use crate::unit::Unit;
 
 /// A function to be run, or the address of one.
 #[derive(Clone, Copy, Debug)]
