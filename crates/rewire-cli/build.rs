@@ -14,8 +14,9 @@ fn main() {
     );
     // At a fixed address: relocating LLVM's tables took a tenth of the time to start.
     println!("cargo:rustc-link-arg-bins=-no-pie");
-    // The program that it runs shall find zlib's or libstdc++'s names in the shared libraries alone,
-    // never half of them in the copies that LLVM is linked with. The unwinder has to find one.
+    // The program that it runs shall find zlib's or libstdc++'s names in the shared libraries
+    // alone, never half of them in the copies that LLVM is linked with. The unwinder has to find
+    // one.
     if let Ok(here) = std::env::var("CARGO_MANIFEST_DIR") {
         println!("cargo:rustc-link-arg-bins=-Wl,--version-script={here}/exports.map");
     }

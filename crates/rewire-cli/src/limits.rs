@@ -7,8 +7,8 @@ use std::ptr;
 /// What reading options and loading files may need of a stack, with room to spare.
 const STACK: usize = 1 << 20;
 
-/// Does what this program does by itself on a stack of its own, where the process's is limited to less.
-/// The program that is run has the process's stack, as it would natively.
+/// Does what this program does by itself on a stack of its own, where the process's is limited to
+/// less. The program that is run has the process's stack, as it would natively.
 pub(crate) fn with_enough_stack<R>(work: impl FnOnce() -> R) -> R {
     match limit(libc::RLIMIT_STACK) {
         Some(most) if most < STACK as u64 => on_own_stack(work),
@@ -16,8 +16,8 @@ pub(crate) fn with_enough_stack<R>(work: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Works on other memory than the process's stack. Asks nobody where that stack ends: to find out, the C
-/// library reads a file, which takes more than a stack of 16 KiB may have left.
+/// Works on other memory than the process's stack. Asks nobody where that stack ends: to find out,
+/// the C library reads a file, which takes more than a stack of 16 KiB may have left.
 fn on_own_stack<R>(work: impl FnOnce() -> R) -> R {
     const READ_WRITE: i32 = libc::PROT_READ | libc::PROT_WRITE;
     const STACK_MEMORY: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
@@ -26,8 +26,8 @@ fn on_own_stack<R>(work: impl FnOnce() -> R) -> R {
     if base == libc::MAP_FAILED {
         return work();
     }
-    // SAFETY: the memory is nobody else's until it is unmapped, aligned to pages, and large enough; nothing
-    // unwinds past the closure.
+    // SAFETY: the memory is nobody else's until it is unmapped, aligned to pages, and large enough;
+    // nothing unwinds past the closure.
     let result =
         unsafe { psm::on_stack(base.cast(), STACK, || catch_unwind(AssertUnwindSafe(work))) };
     // SAFETY: nothing on it is in use any more.

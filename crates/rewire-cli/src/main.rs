@@ -1,8 +1,8 @@
 //! The `rewire` program: runs LLVM IR, each function compiled when it is first called.
 //!
 //! A thin layer over the `rewire` library: it reads the command line ([`args`]), turns files into
-//! IR ([`input`], [`sources`]), finds libraries ([`libraries`]), and tells what was done ([`report`],
-//! [`trace`]). [`repl`] is the program's interactive side.
+//! IR ([`input`], [`sources`]), finds libraries ([`libraries`]), and tells what was done
+//! ([`report`], [`trace`]). [`repl`] is the program's interactive side.
 //!
 //! It has no `main` of Rust's, because the program that it runs has to find the process as a
 //! native one would: SIGPIPE at its default, no handlers, no alternate stack.

@@ -11,8 +11,8 @@
 //!   engine's, and calls the engine.
 //! - [`unwind`] answers the unwinder for code that was published.
 //! - [`scan`](mod@scan) tells which pieces of retired code a thread may still return into.
-//! - [`fault`] turns a crash of LLVM into an error message; [`leave`] comes back from one of compiled
-//!   code.
+//! - [`fault`] turns a crash of LLVM into an error message; [`leave`] comes back from one of
+//!   compiled code.
 //! - [`global_scope`] finds names in the process without the dynamic loader's lock.
 
 mod barrier;

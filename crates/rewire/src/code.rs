@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::held::HeldEngine;
 use crate::ledger::{BlockId, Definition, EntryId, EntryKind, Ledger, LibraryId, State};
-use crate::outside::LazyIr;
+use crate::resolver::LazyIr;
 
 /// A function's machine code, as it was when it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,35 +2,31 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use rewire_llvm::{Codegen, Level, Module, Source};
+use rewire_llvm::{Codegen, Level};
 use rewire_memory::fault::CrashGuard;
 use rewire_memory::unwind::{self, UnwindTable};
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
 use rewire_sync::{Mutex, MutexGuard, RwLock};
 
-use crate::change::History;
+use crate::condition::Condition;
 use crate::error::Error;
+use crate::error::FailureHandler;
 use crate::events::CompileObserver;
-use crate::failure::FailureHandler;
-use crate::first_call;
-use crate::foresight::Foresight;
-use crate::gate::Gates;
+use crate::foreseen::Foresight;
 use crate::ids::UnitKey;
-use crate::ledger::LibraryId;
-use crate::ledger::{Definition, Demangled, EntryId, EntryKind, Ledger, State, ThreadKey};
+use crate::ledger::{
+    Definition, Demangled, EntryId, EntryKind, History, Ledger, LibraryId, State, ThreadKey,
+};
 use crate::observe::LinkObserver;
 use crate::options::Options;
-use crate::outside::Resolver;
 use crate::process::registering::HANDLE;
 use crate::process::{Process, fork};
-use crate::process::{cxx, sections};
-use crate::reclaim::Reclaimer;
-use crate::recording::Loading;
-use crate::report::Phase;
-use crate::sync::{Signal, lock};
+use crate::resolver::Resolver;
+use crate::sync::lock;
 use crate::timings::Timings;
-use crate::unit::{Unit, UnitPlace};
+use crate::unit::Unit;
 use crate::workers::Workers;
 
 /// How many bytes a `__dso_handle` has.
@@ -43,7 +39,7 @@ pub(crate) struct Core {
     pub(crate) slots: Slots,
     ledger: Mutex<Ledger>,
     /// A definition went from pending to something else.
-    pub(crate) changed: Signal,
+    pub(crate) changed: Condition,
     pub(crate) unwind: UnwindTable,
     codegens: Mutex<Vec<Codegen>>,
     pub(crate) level: Level,
@@ -55,7 +51,7 @@ pub(crate) struct Core {
     pub(crate) foresight: Foresight,
     pub(crate) workers: Workers,
     /// Units whose named sections and constructors aren't seen to yet.
-    fresh: Mutex<Vec<Arc<Unit>>>,
+    pub(crate) fresh: Mutex<Vec<Arc<Unit>>>,
     /// The closures that are asked for names, by library, in order.
     pub(crate) resolvers: RwLock<HashMap<LibraryId, Vec<Arc<dyn Resolver>>>>,
     /// Asked what to run instead of a function that failed.
@@ -64,7 +60,19 @@ pub(crate) struct Core {
     pub(crate) demangled: Demangled,
     pub(crate) history: History,
     pub(crate) reclaimer: Reclaimer,
+    pub(crate) above: Above,
     _leave: fork::LeaveWhenDropped,
+}
+
+/// What these rooms ask of those above them. Whoever makes an engine says who does it.
+#[derive(Clone, Copy)]
+pub(crate) struct Above {
+    /// What happens when compiled code calls a function for the first time.
+    pub(crate) first_call: entry::Handler,
+    /// Puts in memory what units need before their code runs.
+    pub(crate) place: fn(&Core, &[Arc<Unit>]) -> Result<(), Error>,
+    /// Gives a function that is being called the new body that a client made for it.
+    pub(crate) renew: fn(&Core, LibraryId, &Arc<str>, &[u8]) -> Result<(), Error>,
 }
 
 // A panic leaves no lock poisoned for long: whoever takes one next takes what it guards as it is,
@@ -81,7 +89,7 @@ impl std::fmt::Debug for Core {
 }
 
 impl Core {
-    pub(crate) fn new(options: Options) -> Result<Arc<Self>, Error> {
+    pub(crate) fn new(options: Options, above: Above) -> Result<Arc<Self>, Error> {
         {
             // The loader's list has a lock.
             let _outside = fork::outside();
@@ -92,7 +100,7 @@ impl Core {
             rewire_memory::fault::install();
             rewire_llvm::set_fatal_error_hook(rewire_memory::fault::end_by);
         }
-        let entry = entry::install(first_call::handle);
+        let entry = entry::install(above.first_call);
         let slots = Slots::new(memory.clone(), entry);
         let unwind = UnwindTable::new(memory.reach()).ok_or(Error::TooManyEngines {
             limit: unwind::MAX_ENGINES,
@@ -101,7 +109,7 @@ impl Core {
             _enter: fork::EnterWhenDropped,
             slots,
             ledger: Mutex::new(Ledger::new()),
-            changed: Signal::default(),
+            changed: Condition::default(),
             unwind,
             codegens: Mutex::new(Vec::new()),
             level: options.level.level(),
@@ -119,13 +127,12 @@ impl Core {
             demangled: Demangled::default(),
             history: History::new(options.undo_depth),
             reclaimer: Reclaimer::default(),
+            above,
             memory,
             _leave: fork::LeaveWhenDropped,
         });
-        core.workers.belong_to(&core);
         core.describe_stubs()?;
         core.place_dso_handle(LibraryId::MAIN)?;
-        first_call::register(&core);
         Ok(core)
     }
 
@@ -154,27 +161,6 @@ impl Core {
         })
     }
 
-    /// Adds a module of IR to a library. Nothing is compiled.
-    pub(crate) fn add(
-        &self,
-        source: Source,
-        place: UnitPlace,
-        loading: Loading<'_>,
-    ) -> Result<Arc<Unit>, Error> {
-        let timer = self.timings.start(Phase::Index);
-        let guard = self.guard_reading(&source.name);
-        let module = Module::read(&source)?;
-        let index = module.index()?;
-        drop(guard);
-        let unit = self.ledger().add_unit(source, module, index, place)?;
-        timer.stop();
-        let globals = unit.index.globals.len();
-        tracing::info!(unit = &*unit.name, globals, "loaded");
-        lock(&self.fresh).push(unit.clone());
-        loading.end(&unit);
-        Ok(unit)
-    }
-
     /// A unit that is there.
     pub(crate) fn unit(&self, id: UnitKey) -> Result<Arc<Unit>, Error> {
         self.ledger().unit(id).cloned().ok_or(Error::NoUnit)
@@ -183,35 +169,6 @@ impl Core {
     /// Forgets what is remembered of names that are gone.
     pub(crate) fn forget_entries(&self, entries: &[EntryId]) {
         self.foresight.forget(entries);
-    }
-
-    /// Puts in memory what must be there before anything of the units runs that were added since
-    /// the last time. If another thread is doing that for some of them, this one waits for it.
-    pub(crate) fn finish_loading(&self) -> Result<(), Error> {
-        let fresh = {
-            let mut fresh = lock(&self.fresh);
-            // Whoever finds none waits for this thread.
-            let placing = (!fresh.is_empty()).then(|| Placing::begin(self));
-            placing.map(|placing| (std::mem::take(&mut *fresh), placing))
-        };
-        if let Some((fresh, _placing)) = fresh {
-            return self.finish_units(&fresh);
-        }
-        let mut ledger = self.ledger();
-        while let Some(awaited) = ledger.awaited_placing() {
-            ledger.waits(awaited);
-            ledger = self.changed.wait(ledger, || self.ledger());
-            ledger.has_waited();
-        }
-        Ok(())
-    }
-
-    /// The same for these units.
-    pub(crate) fn finish_units(&self, units: &[Arc<Unit>]) -> Result<(), Error> {
-        for unit in units {
-            cxx::load_if_needed(self, unit);
-        }
-        sections::place(self, units)
     }
 
     /// Lends a code generator: of those that are free, or a new one.
@@ -283,26 +240,35 @@ impl Core {
     }
 }
 
-/// This thread places what units need from the start. Dropping it lets those go on who wait for
-/// that.
-struct Placing<'c> {
-    core: &'c Core,
-    /// Placing may lead to placing more.
-    is_outer: bool,
+/// The gates that were made, by their IR.
+#[derive(Debug, Default)]
+pub(crate) struct Gates {
+    pub(crate) made: Mutex<HashMap<String, ExecAddr>>,
+    pub(crate) next: AtomicU64,
 }
 
-impl<'c> Placing<'c> {
-    fn begin(core: &'c Core) -> Self {
-        let is_outer = core.ledger().begin_placing();
-        Self { core, is_outer }
+/// How much the last look left.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LastLook {
+    /// Pieces that were left.
+    pub(crate) pieces: usize,
+    pub(crate) bytes: u64,
+}
+
+/// Lets one thread look at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Reclaimer(rewire_sync::Mutex<LastLook>);
+
+impl Reclaimer {
+    pub(crate) fn lock(&self) -> rewire_sync::MutexGuard<'_, LastLook> {
+        crate::sync::lock(&self.0)
     }
-}
 
-impl Drop for Placing<'_> {
-    fn drop(&mut self) {
-        if self.is_outer {
-            self.core.ledger().end_placing();
-            self.core.changed.notify_all();
+    pub(crate) fn lock_if_free(&self) -> Option<rewire_sync::MutexGuard<'_, LastLook>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
         }
     }
 }

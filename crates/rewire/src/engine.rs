@@ -8,9 +8,10 @@ use rewire_memory::ExecAddr;
 use rewire_memory::scan::Caller;
 
 use crate::change::{self, Changed};
-use crate::core::Core;
+use crate::core::{Above, Core};
 use crate::error::Error;
-use crate::failure::Failure;
+use crate::error::Failure;
+use crate::first_call;
 use crate::held::HeldEngine;
 use crate::host;
 use crate::ids::UnitId;
@@ -21,6 +22,7 @@ use crate::library::Library;
 use crate::options::Options;
 use crate::process::{self, fork};
 use crate::reclaim::{Reclaimed, RetiredCode};
+use crate::registry;
 use crate::report::Report;
 use crate::unit::{Unit, UnitInfo};
 
@@ -51,6 +53,13 @@ pub struct Engine {
     core: HeldEngine,
 }
 
+/// Who does what the lower rooms ask for.
+const ABOVE: Above = Above {
+    first_call: first_call::handle,
+    place: process::place,
+    renew: change::renew,
+};
+
 impl Engine {
     /// Makes an engine: reserves its address range, and prepares the process for first calls.
     ///
@@ -61,8 +70,11 @@ impl Engine {
     /// error of compiling a function is that function's alone.
     pub fn new(options: Options) -> Result<Self, Error> {
         let _inside = fork::hold_off();
+        let core = Core::new(options, ABOVE)?;
+        core.workers.belong_to(&core);
+        registry::register(&core);
         Ok(Self {
-            core: HeldEngine::new(Core::new(options)?),
+            core: HeldEngine::new(core),
         })
     }
 

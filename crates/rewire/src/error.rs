@@ -1,15 +1,15 @@
 //! What can go wrong, as a caller of the engine sees it.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rewire_llvm::LlvmError;
-use rewire_memory::MemoryError;
+use rewire_memory::{ExecAddr, MemoryError};
 use rewire_object::{LinkError, ObjectError};
 
-use crate::demangle::demangle;
-use crate::demangle::is_of_rust;
+use crate::demangle::{demangle, is_of_rust};
 use crate::recovery::Stopped;
 
 /// An error of the engine. Each says what is wrong and where; [`Error::help`] says what to do,
@@ -339,3 +339,36 @@ impl Error {
         })
     }
 }
+
+/// What failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Failure<'a> {
+    /// The function that was called; `None` if not even that is known.
+    pub function: Option<&'a str>,
+    /// Why it can't run.
+    pub error: &'a Error,
+    /// The functions that led to the call, innermost first.
+    pub callers: &'a [String],
+}
+
+/// As people read it: functions are called by the names that their sources have.
+impl fmt::Display for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error: {}", self.error)?;
+        if let Some(function) = self.function {
+            writeln!(f, "  in the first call of {}", demangle(function))?;
+        }
+        for caller in self.callers {
+            writeln!(f, "  called by {}", demangle(caller))?;
+        }
+        if let Some(help) = self.error.help() {
+            writeln!(f, "help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Says where to go instead of a function that failed; see
+/// [`Engine::on_failure`](crate::Engine::on_failure).
+pub(crate) type FailureHandler = dyn Fn(&Failure<'_>) -> Option<ExecAddr> + Send + Sync;

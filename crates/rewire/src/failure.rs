@@ -6,7 +6,6 @@
 //! unwound (`rewire-memory/src/unwind/give_up.rs`); the process ends.
 
 use std::cell::Cell;
-use std::fmt;
 use std::ptr;
 use std::sync::{Arc, PoisonError};
 
@@ -14,41 +13,7 @@ use rewire_memory::ExecAddr;
 use rewire_memory::unwind::give_up;
 
 use crate::core::Core;
-use crate::demangle::demangle;
-use crate::error::Error;
-
-/// What failed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Failure<'a> {
-    /// The function that was called; `None` if not even that is known.
-    pub function: Option<&'a str>,
-    /// Why it can't run.
-    pub error: &'a Error,
-    /// The functions that led to the call, innermost first.
-    pub callers: &'a [String],
-}
-
-/// As people read it: functions are called by the names that their sources have.
-impl fmt::Display for Failure<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.error)?;
-        if let Some(function) = self.function {
-            writeln!(f, "  in the first call of {}", demangle(function))?;
-        }
-        for caller in self.callers {
-            writeln!(f, "  called by {}", demangle(caller))?;
-        }
-        if let Some(help) = self.error.help() {
-            writeln!(f, "help: {help}")?;
-        }
-        Ok(())
-    }
-}
-
-/// Says where to go instead of a function that failed; see
-/// [`Engine::on_failure`](crate::Engine::on_failure).
-pub(crate) type FailureHandler = dyn Fn(&Failure<'_>) -> Option<ExecAddr> + Send + Sync;
+use crate::error::{Error, Failure};
 
 /// Why a call by the client is being given up.
 type Reason = Cell<Option<Error>>;

@@ -2,13 +2,11 @@
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use rewire_memory::entry::FirstCall;
 use rewire_memory::quiet::OpenToFaults;
 use rewire_memory::{ExecAddr, unwind};
-use rewire_sync::RwLock;
 
 use crate::client;
 use crate::core::Core;
@@ -18,34 +16,14 @@ use crate::gate;
 use crate::host;
 use crate::ledger::{EntryId, Passage, State};
 use crate::process::fork;
-
-/// The engines of the process. First calls find theirs by the address of the stub.
-static ENGINES: RwLock<Vec<Weak<Core>>> = RwLock::new(Vec::new());
-
-pub(crate) fn register(core: &Arc<Core>) {
-    let mut engines = ENGINES.write().unwrap_or_else(PoisonError::into_inner);
-    engines.retain(|engine| engine.strong_count() > 0);
-    engines.push(Arc::downgrade(core));
-}
-
-/// The engines that there are.
-pub(crate) fn engines() -> Vec<Arc<Core>> {
-    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
-    engines.iter().filter_map(Weak::upgrade).collect()
-}
-
-fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
-    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
-    let mut live = engines.iter().filter_map(Weak::upgrade);
-    live.find(|core| core.slots.stub_range().contains(&stub))
-}
+use crate::registry;
 
 /// Called on a stack of the engine's, with all registers saved and signals waiting. Returns where
 /// to go instead, or `None` once the slot leads to the function.
 pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     let _open = OpenToFaults::begin();
     let inside = fork::hold_off();
-    let Some(core) = engine_of(call.stub) else {
+    let Some(core) = registry::engine_of(call.stub) else {
         // Its memory is being unmapped under the caller's feet; there is nowhere to return to.
         let what = b"error: a function was called after its engine was dropped\n";
         let _ = std::io::stderr().write_all(what);

@@ -4,40 +4,16 @@
 //! when a function is about to run, what it calls whatever happens; and when a function calls
 //! another for the first time, what it calls after that. Nothing is compiled on a guess.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rewire_llvm::{CallPlan, Ordinal};
 use rewire_memory::ExecAddr;
-use rewire_sync::Mutex;
-use rustc_hash::FxBuildHasher;
 
 use crate::core::Core;
+use crate::foreseen::SureCalls;
 use crate::ledger::{Definition, EntryId, EntryKind, State};
 use crate::sync::lock;
 use crate::unit::Unit;
-
-/// The plans of the functions that were compiled.
-#[derive(Debug, Default)]
-pub(crate) struct Foresight {
-    plans: Mutex<HashMap<EntryId, Plan, FxBuildHasher>>,
-}
-
-impl Foresight {
-    /// Forgets the plans of functions that are gone.
-    pub(crate) fn forget(&self, functions: &[EntryId]) {
-        let mut plans = lock(&self.plans);
-        for id in functions {
-            plans.remove(id);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Plan {
-    unit: Arc<Unit>,
-    calls: CallPlan,
-}
 
 impl Core {
     /// A function is about to run, whose calls are these.
@@ -47,7 +23,7 @@ impl Core {
         }
         self.compile_soon(unit, &calls.from_entry());
         if let Some(id) = unit.entry(function) {
-            let plan = Plan {
+            let plan = SureCalls {
                 unit: unit.clone(),
                 calls,
             };

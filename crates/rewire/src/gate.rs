@@ -3,14 +3,12 @@
 //! For each type, calling convention and attributes included, a gate is compiled once: a function
 //! that reads the arguments from memory, calls, and writes the result to memory.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use rewire_llvm::Source;
 use rewire_memory::ExecAddr;
-use rewire_sync::Mutex;
 
 use crate::core::Core;
 use crate::demangle::demangle;
@@ -122,13 +120,6 @@ impl fmt::Display for Value {
 /// Memory for one value.
 #[repr(C, align(16))]
 struct Cell([u8; 16]);
-
-/// The gates that were made, by their IR.
-#[derive(Debug, Default)]
-pub(crate) struct Gates {
-    made: Mutex<HashMap<String, ExecAddr>>,
-    next: AtomicU64,
-}
 
 /// A function, and the gate that leads to it.
 #[derive(Debug)]

@@ -16,10 +16,12 @@
 //! The way of a function: `unit` (IR that was added) → `ledger` (its name) → `first_call` →
 //! `compile` → `link` → `ledger` again, and a store to its slot.
 
+mod assembly_names;
 mod change;
 mod client;
 mod code;
 mod compile;
+mod condition;
 mod core;
 mod counting;
 mod demangle;
@@ -30,6 +32,7 @@ mod events;
 mod exit_codes;
 mod failure;
 mod first_call;
+mod foreseen;
 mod foresight;
 mod function;
 mod gate;
@@ -42,6 +45,7 @@ mod labels;
 mod ledger;
 mod library;
 mod link;
+mod loading;
 mod lookup;
 mod modules;
 mod observe;
@@ -53,7 +57,9 @@ mod provide;
 mod reclaim;
 mod recording;
 mod recovery;
+mod registry;
 mod report;
+mod resolver;
 mod state;
 mod sync;
 mod timings;
@@ -64,13 +70,12 @@ pub use change::{Change, Changed, Mismatch, Replaced, TypeChange};
 pub use code::{MachineCode, Pin};
 pub use demangle::demangle;
 pub use engine::Engine;
-pub use error::Error;
+pub use error::{Error, Failure};
 pub use events::{
     Compilation, CompileObserver, CompiledFunction, Loaded, PhaseSpan, ReclaimedCode, Removal,
     Replacement, TimeSpan, Wait, Why,
 };
 pub use exit_codes::{EXIT_COMPILE, EXIT_LOAD};
-pub use failure::Failure;
 pub use function::{Data, Function, FunctionPointer, Passed};
 pub use gate::Value;
 pub use ids::{EntryKind, Generation, LibraryId, UnitId};
@@ -83,11 +88,11 @@ pub use ledger::UseAspect;
 pub use library::Library;
 pub use observe::{LinkObserver, LinkRecord, RecordedUse};
 pub use options::{CodeMapping, Level, OptLevel, Options};
-pub use outside::{Answer, LazyIr, Request, Resolver};
 pub use process::exit::at_exit;
 pub use reclaim::{Reclaimed, RetiredCode};
 pub use recovery::{Recovery, Stopped, StoppedFrame, Unable};
 pub use report::{Phase, Report};
+pub use resolver::{Answer, LazyIr, Request, Resolver};
 pub use rewire_llvm::Linkage;
 pub use rewire_memory::fault::sigaction;
 pub use rewire_memory::scan::{StackRegistration, register_stack};

@@ -19,10 +19,10 @@ use crate::held::HeldEngine;
 use crate::ids::UnitId;
 use crate::ir::Ir;
 use crate::ledger::{Definition, EntryKind, Generation, LibraryId, Standing, State};
-use crate::outside::Resolver;
 use crate::process::{self, fork};
 use crate::recording::Loading;
 use crate::report::Phase;
+use crate::resolver::Resolver;
 use crate::state::{self, Descriptor, FunctionState};
 use crate::unit::{Unit, UnitPlace};
 

@@ -13,9 +13,10 @@ use crate::events::{Wait, Why};
 use crate::host::{self, HostSymbol};
 use crate::ledger::{Awaited, Definition, EntryId, State, ThreadKey};
 use crate::link::enter_host;
-use crate::outside::{Found, LazyIr};
+use crate::outside::Found;
 use crate::process::fork;
 use crate::recording::span_since;
+use crate::resolver::LazyIr;
 use crate::unit::Unit;
 
 /// A function that another thread is compiling, and since when this one waits for it.

@@ -15,7 +15,7 @@ use rewire_memory::ExecAddr;
 use rewire_memory::scan::{self, Caller, Unknown};
 use rustc_hash::FxHashSet;
 
-use crate::core::Core;
+use crate::core::{Core, LastLook};
 use crate::events::ReclaimedCode;
 use crate::ids::UnitKey;
 use crate::ledger::{Freed, Piece, Retired};
@@ -155,7 +155,7 @@ impl Core {
     fn reclaim_now(
         &self,
         caller: &Caller,
-        last: &mut Left,
+        last: &mut LastLook,
         ending: &mut Vec<Arc<Unit>>,
     ) -> Reclaimed {
         self.tidy();
@@ -228,7 +228,7 @@ impl Core {
         reclaimed.bytes = self.give_back_memory(freed);
         *last = {
             let (pieces, bytes) = self.ledger().waiting_to_leave();
-            Left { pieces, bytes }
+            LastLook { pieces, bytes }
         };
         reclaimed
     }
@@ -324,30 +324,5 @@ fn describe(piece: &Retired, holder: Option<Arc<str>>) -> RetiredCode {
         name: piece.label.clone(),
         size: sizes.sum(),
         holder,
-    }
-}
-
-/// How much the last look left.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Left {
-    pieces: usize,
-    bytes: u64,
-}
-
-/// Lets one thread look at a time.
-#[derive(Debug, Default)]
-pub(crate) struct Reclaimer(rewire_sync::Mutex<Left>);
-
-impl Reclaimer {
-    fn lock(&self) -> rewire_sync::MutexGuard<'_, Left> {
-        crate::sync::lock(&self.0)
-    }
-
-    fn lock_if_free(&self) -> Option<rewire_sync::MutexGuard<'_, Left>> {
-        match self.0.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(std::sync::TryLockError::WouldBlock) => None,
-        }
     }
 }

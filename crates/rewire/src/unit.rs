@@ -11,8 +11,8 @@ use rewire_sync::{Mutex, OnceLock};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use slotmap::Key;
 
+use crate::assembly_names::defined_in;
 use crate::ids::{EngineNumber, EntryId, LibraryId, UnitId, UnitKey};
-use crate::labels::defined_in;
 use crate::ledger::{FrameCounts, Standing};
 use crate::modules::ModulePool;
 use crate::sync::lock;
@@ -406,5 +406,16 @@ impl Drop for Copy<'_> {
         if let Some(module) = module.filter(|one| !one.is_spent() && !one.is_unreadable()) {
             self.unit.modules.put(module);
         }
+    }
+}
+
+/// What messages call the module of a function's new body, before the function's name.
+pub(crate) const NEW_BODY: &str = "new body of ";
+
+/// What a unit is called that isn't a client's to know: a new body, after its function.
+pub(crate) fn label_of(unit: &Arc<str>) -> Arc<str> {
+    match unit.strip_prefix(NEW_BODY) {
+        Some(function) => function.into(),
+        None => unit.clone(),
     }
 }

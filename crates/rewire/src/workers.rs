@@ -1,10 +1,11 @@
 //! Threads that compile while the program runs.
 //!
-//! They are started when there is something for them to do, sleep when there is nothing, and end when
-//! there has been nothing for a while: a process lives as long as it has a thread, and those of the
-//! program may end without a word (the system call `exit`, `pthread_exit` in the last of them). So a
-//! thread that is busy also looks from time to time whether there is a program left. All signals are
-//! blocked in them: those are the program's. A forked child has none of them and starts its own.
+//! They are started when there is something for them to do, sleep when there is nothing, and end
+//! when there has been nothing for a while: a process lives as long as it has a thread, and those
+//! of the program may end without a word (the system call `exit`, `pthread_exit` in the last of
+//! them). So a thread that is busy also looks from time to time whether there is a program left.
+//! All signals are blocked in them: those are the program's. A forked child has none of them and
+//! starts its own.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -251,9 +252,10 @@ impl Drop for Present {
 fn end_as_program(left: Left, mask: quiet::Mask) {
     // Of another thread that was the last to end, nobody knows the code; nearly all pass 0.
     if left.code != 0 && !OUTLIVED.load(Ordering::Relaxed) {
-        // By the system call: what was registered with `atexit` isn't called then. The kernel takes the
-        // code of the thread that ends last.
-        // SAFETY: it ends this thread, which owns nothing any more that others wait for.
+        // By the system call: what was registered with `atexit` isn't called then. The kernel takes
+        // the code of the thread that ends last.
+        // SAFETY: it ends this thread, which owns nothing
+        // any more that others wait for.
         unsafe { libc::syscall(libc::SYS_exit, i32::from(left.code)) };
     }
     // The C library has the last of its threads call what was registered.

@@ -266,7 +266,8 @@ pub(crate) mod tests {
 
     pub(crate) fn directives_are_read() -> Result<(), String> {
         let text = "// ARGS: a \"b c\" '' 'd\"e'\n// Prose: no directive.\n// STDIN: x\\ty\n\
-                    // ENV: K=V=W\n// SIGNAL: SEGV\n// FILES: parts/two.c\nint x; // EXIT: 9\n// EXIT: 9\n";
+                    // ENV: K=V=W\n// SIGNAL: SEGV\n// FILES: parts/two.c\nint x; // EXIT: 9\n//
+                    // EXIT: 9\n";
         let case = Case::parse(text, Path::new("/cases"))?;
         let right = case.args == ["a", "b c", "", "d\"e"]
             && case.stdin == b"x\ty\n"

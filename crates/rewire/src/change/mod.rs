@@ -27,7 +27,7 @@ use rewire_memory::ExecAddr;
 use rewire_memory::scan::Caller;
 
 pub use mismatch::Mismatch;
-pub(crate) use undo::{History, undo};
+pub(crate) use undo::undo;
 
 use crate::core::Core;
 use crate::error::Error;
@@ -36,6 +36,7 @@ use crate::ids::UnitId;
 use crate::ir::Ir;
 use crate::ledger::{Generation, LibraryId};
 use crate::process::fork;
+use crate::unit::NEW_BODY;
 
 /// What happens when a new definition is of another type than the old one, or promises its callers
 /// less, or demands more of them.
@@ -363,17 +364,6 @@ impl Change {
         let changed = finishing.complete()?;
         core.reclaim_after_change(&caller, has_endings);
         Ok(changed)
-    }
-}
-
-/// What messages call the module of a function's new body, before the function's name.
-const NEW_BODY: &str = "new body of ";
-
-/// What a unit is called that isn't a client's to know: a new body, after its function.
-pub(crate) fn label_of(unit: &Arc<str>) -> Arc<str> {
-    match unit.strip_prefix(NEW_BODY) {
-        Some(function) => function.into(),
-        None => unit.clone(),
     }
 }
 

@@ -1,11 +1,9 @@
 //! What changes took away, and how it comes back.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use rewire_sync::Mutex;
 use rustc_hash::FxHashSet;
 
 use super::Changed;
@@ -14,35 +12,14 @@ use super::removing::names_of;
 use crate::core::Core;
 use crate::error::Error;
 use crate::ids::UnitKey;
-use crate::ledger::{Definition, EntryId, Former, Heritage, Ledger, Planned, Standing};
+use crate::ledger::{
+    Definition, EntryId, Former, Heritage, History, Ledger, Planned, RememberedChange, Standing,
+};
 use crate::process::endings;
 use crate::sync::lock;
 
-/// The changes that can be undone; the last one is the latest.
-#[derive(Debug)]
-pub(crate) struct History {
-    depth: usize,
-    changes: Mutex<VecDeque<Record>>,
-    /// The number of the latest change.
-    latest: AtomicU64,
-}
-
 /// So many bytes are kept for changes to be undone; of larger ones, the latest alone can be.
 const MOST_KEPT: u64 = 64 << 20;
-
-/// One change.
-#[derive(Debug)]
-struct Record {
-    /// Counts up.
-    number: u64,
-    former: Vec<Former>,
-    /// Units that it brought.
-    joined: Vec<UnitKey>,
-    /// Units that it took away.
-    left: Vec<UnitKey>,
-    /// About how many bytes are kept for it.
-    bytes: u64,
-}
 
 /// What undoing a change is about.
 #[derive(Debug)]
@@ -65,19 +42,6 @@ impl Concerned {
 }
 
 impl History {
-    pub(crate) fn new(depth: usize) -> Self {
-        Self {
-            depth,
-            changes: Mutex::default(),
-            latest: AtomicU64::new(0),
-        }
-    }
-
-    /// How many changes are remembered at most.
-    pub(crate) fn depth(&self) -> usize {
-        self.depth
-    }
-
     /// Notes a change, while its names are still claimed: so changes of one name stand in the order
     /// in which they happened. The answer is its number.
     pub(super) fn remember(
@@ -93,7 +57,7 @@ impl History {
         let bytes = core.ledger().held_by_change(&former, &planned.leaving);
         let mut changes = lock(&self.changes);
         let number = self.latest.fetch_add(1, Ordering::Relaxed) + 1;
-        changes.push_back(Record {
+        changes.push_back(RememberedChange {
             number,
             former,
             joined,
@@ -116,13 +80,13 @@ impl History {
     }
 
     /// Takes a change out, if it is still the latest.
-    fn take(&self, number: u64) -> Option<Record> {
+    fn take(&self, number: u64) -> Option<RememberedChange> {
         let mut changes = lock(&self.changes);
         changes.pop_back_if(|last| last.number == number)
     }
 
     /// Puts a change back that could not be undone.
-    fn put_back(&self, record: Record) {
+    fn put_back(&self, record: RememberedChange) {
         let mut changes = lock(&self.changes);
         let place = changes.partition_point(|one| one.number < record.number);
         changes.insert(place, record);
@@ -154,7 +118,7 @@ impl History {
     }
 }
 
-impl Record {
+impl RememberedChange {
     /// What it took away needn't be kept any more.
     fn forget(self, ledger: &mut Ledger) {
         for former in &self.former {
@@ -225,7 +189,7 @@ fn undo_if_last(core: &Core, number: u64, concerned: &Concerned) -> Option<Resul
 }
 
 impl Work<'_> {
-    fn undo(&mut self, record: &Record) -> Result<(), Error> {
+    fn undo(&mut self, record: &RememberedChange) -> Result<(), Error> {
         let core = self.core;
         {
             let mut ledger = core.ledger();

@@ -7,10 +7,10 @@ use rewire_llvm::Ordinal;
 use rewire_memory::{ExecAddr, Slots};
 use rustc_hash::FxHashSet;
 
+use super::lazy::Lazy;
 use super::replacing::Planned;
 use super::{Block, BlockId, Definition, EntryId, Ledger, Standing, State};
 use crate::ids::UnitKey;
-use crate::outside::Lazy;
 
 /// What a name stood for before a change.
 #[derive(Clone, Debug)]

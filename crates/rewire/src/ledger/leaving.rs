@@ -23,10 +23,9 @@ use smallvec::SmallVec;
 use super::election::is_local;
 use super::units::Record;
 use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing, UseRef};
-use crate::change::label_of;
 use crate::ids::UnitKey;
 use crate::process::registering;
-use crate::unit::Unit;
+use crate::unit::{Unit, label_of};
 
 /// What waits to be given back.
 #[derive(Debug, Default)]

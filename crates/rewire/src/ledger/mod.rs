@@ -19,6 +19,8 @@ mod gated;
 mod history;
 mod joining;
 mod labels;
+mod lazily;
+mod lazy;
 mod leaving;
 mod mentions;
 mod names;
@@ -26,6 +28,7 @@ mod over;
 mod own_copies;
 mod owners;
 mod placed;
+mod remembered;
 mod replacing;
 mod tombs;
 mod units;
@@ -45,8 +48,10 @@ pub(crate) use demangled::Demangled;
 pub(crate) use entry::{Definition, Entry, State, ValueType};
 pub(crate) use gated::Passage;
 pub(crate) use history::{Former, Given};
+use lazy::Lazy;
 pub(crate) use leaving::{Freed, Piece, Retired};
 pub(crate) use placed::{Block, Defined, Memory};
+pub(crate) use remembered::{History, RememberedChange};
 pub(crate) use replacing::{Heritage, Planned, Target};
 pub(crate) use units::Standing;
 pub use uses::UseAspect;
@@ -56,7 +61,6 @@ pub(crate) use waiting::Awaited;
 pub(crate) use crate::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey};
 
 use crate::ids::{EngineNumber, UnitKey};
-use crate::outside::Lazy;
 use crate::unit::Unit;
 
 /// See the module's documentation.

@@ -37,8 +37,8 @@ pub(crate) struct Block {
     pub(crate) folds: Vec<EntryId>,
     /// The number of its thread-local variables' module.
     pub(crate) thread_module: Option<u64>,
-    /// Thread-local variables here that no name stands for any more, and that were set aside for who
-    /// uses them.
+    /// Thread-local variables here that no name stands for any more, and that were set aside for
+    /// who uses them.
     pub(crate) threads_aside: Vec<EntryId>,
     /// Where the frames of the coroutines are counted whose parts are here.
     pub(crate) frame_counts: Option<FrameCounts>,

@@ -2,14 +2,14 @@
 //! objects (`__cxa_atexit`), and what it gave to `atexit`.
 //!
 //! Each is registered with the C library too, through a record, so that it has its turn among those
-//! of the host and of shared libraries. It is called once: by the C library, or earlier, because its
-//! unit leaves, its engine is dropped, or the program says so (`__cxa_finalize`).
+//! of the host and of shared libraries. It is called once: by the C library, or earlier, because
+//! its unit leaves, its engine is dropped, or the program says so (`__cxa_finalize`).
 //!
 //! The C library tells the owners of registrations apart by an address (`__dso_handle`, Itanium C++
 //! ABI, section 3.3.6.3), and all files of a program have the same. So that a unit can leave alone,
 //! whose a registration is follows from where the call comes from ([`super::registering`]); what
-//! the program passes as its handle is kept for its own `__cxa_finalize`. The C library knows records
-//! by their [`Group`].
+//! the program passes as its handle is kept for its own `__cxa_finalize`. The C library knows
+//! records by their [`Group`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{c_int, c_void};
@@ -24,8 +24,8 @@ use super::exit::c_library;
 use super::fork;
 use super::registering::{Registrant, Running};
 use crate::core::Core;
-use crate::first_call::engines;
 use crate::ids::UnitKey;
+use crate::registry::engines;
 use crate::sync::lock;
 
 /// What the C library calls at exit.
@@ -105,7 +105,8 @@ impl Group {
         !state.is_over
     }
 
-    /// Counts a member that was called, and takes all out of the C library's list if it was the last.
+    /// Counts a member that was called, and takes all out of the C library's list if it was the
+    /// last.
     fn note_called(&self, caller: Caller) {
         let mut state = lock(&self.0);
         state.waiting -= 1;
@@ -227,8 +228,8 @@ impl ExitFunctions {
         }
     }
 
-    /// Has what a function's name stands for called again; the answer is a unit that needn't stay for
-    /// it any more.
+    /// Has what a function's name stands for called again; the answer is a unit that needn't stay
+    /// for it any more.
     pub(super) fn call_by_name(&self, number: u64) -> Option<UnitKey> {
         let (_, one) = self.all.get(&number)?;
         one.body.store(0, Ordering::Release);

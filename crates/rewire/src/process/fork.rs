@@ -4,9 +4,10 @@
 //! Whoever works in the engine holds a gate open; `fork` waits until all have left. The engine's
 //! locks are only taken by those who passed the gate, so the child finds them free.
 //!
-//! A thread that waits for others steps out of the gate meanwhile ([`outside`]): for another thread that
-//! compiles, for a closure of the client's, for the C library's loader. Whom it waits for may be outside as
-//! well, and come back only after the fork. What such a thread has begun, its child forgets.
+//! A thread that waits for others steps out of the gate meanwhile ([`outside`]): for another thread
+//! that compiles, for a closure of the client's, for the C library's loader. Whom it waits for may
+//! be outside as well, and come back only after the fork. What such a thread has begun, its child
+//! forgets.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -22,15 +23,15 @@ use rewire_memory::unwind;
 use rewire_sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::core::Core;
-use crate::first_call;
+use crate::registry;
 
 static GATE: RwLock<()> = RwLock::new(());
 
 /// How many threads have begun something in the engine and are outside of the gate.
 static STEPPED_OUT: AtomicUsize = AtomicUsize::new(0);
 
-/// A pass through the gate. Where it is kept nothing is dropped when the thread ends: what runs then may
-/// enter the engine too.
+/// A pass through the gate. Where it is kept nothing is dropped when the thread ends: what runs
+/// then may enter the engine too.
 type Pass = ManuallyDrop<RwLockReadGuard<'static, ()>>;
 
 thread_local! {
@@ -90,7 +91,8 @@ fn leave() {
     drop(PASS.take().map(ManuallyDrop::into_inner));
 }
 
-/// While it stands, its thread is not in the engine: others may fork. No lock of the engine's may be held.
+/// While it stands, its thread is not in the engine: others may fork. No lock of the engine's may
+/// be held.
 #[derive(Debug)]
 pub(crate) struct Outside {
     depth: usize,
@@ -146,9 +148,9 @@ impl Drop for LeaveWhenDropped {
 
 /// Has the C library call us around each fork.
 ///
-/// Handlers that are registered later run before ours before a fork, and after ours after it; they may call
-/// compiled code. So ours are registered when the program starts, before anyone else's but those of
-/// libraries' constructors.
+/// Handlers that are registered later run before ours before a fork, and after ours after it; they
+/// may call compiled code. So ours are registered when the program starts, before anyone else's but
+/// those of libraries' constructors.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static REGISTER: extern "C" fn() = {
@@ -166,7 +168,7 @@ extern "C" fn before() {
         _stacks: entry::hold_for_fork(),
         _scans: scan::hold_for_fork(),
         gate,
-        engines: first_call::engines(),
+        engines: registry::engines(),
     };
     for engine in &held.engines {
         engine.memory.leave_to_child();

@@ -43,6 +43,14 @@ pub(crate) struct Process {
     at_failure: Mutex<Vec<Box<dyn FnMut() + Send>>>,
 }
 
+/// Puts in memory what units need before their code runs, the C++ library included.
+pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
+    for unit in units {
+        cxx::load_if_needed(core, unit);
+    }
+    sections::place(core, units)
+}
+
 /// Runs the constructors of some units that haven't run.
 pub(crate) fn initialise(core: &Arc<Core>, own: impl Fn(UnitKey) -> bool) -> Result<(), Error> {
     main::prepare_exit(core);

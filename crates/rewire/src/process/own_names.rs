@@ -6,8 +6,8 @@ use rewire_memory::ExecAddr;
 use rewire_sync::OnceLock;
 
 use super::supplied;
-use crate::first_call;
 use crate::ledger::LibraryId;
+use crate::registry;
 
 /// `dlsym` of compiled code: the program's names come first where a search starts with the
 /// program, which is what exporting them (`-rdynamic`) does for a native one.
@@ -65,7 +65,7 @@ fn program() -> *mut c_void {
 
 fn find(name: &str) -> Option<ExecAddr> {
     let _inside = super::fork::hold_off();
-    first_call::engines()
+    registry::engines()
         .iter()
         .find_map(|core| core.lookup_defined(LibraryId::MAIN, name).ok().flatten())
 }

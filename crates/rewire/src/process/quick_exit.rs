@@ -1,5 +1,6 @@
-//! Functions that compiled code has registered with lists of the C library that nothing can be taken
-//! out of: those of `quick_exit` and of `on_exit`. When their unit leaves they aren't called any more.
+//! Functions that compiled code has registered with lists of the C library that nothing can be
+//! taken out of: those of `quick_exit` and of `on_exit`. When their unit leaves they aren't called
+//! any more.
 
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Weak};
@@ -36,8 +37,8 @@ fn still_there(owner: &Owner) -> Result<Option<Arc<Core>>, ()> {
     if is_there { Ok(Some(core)) } else { Err(()) }
 }
 
-/// The functions of `quick_exit`, in the order of registration. The C library passes no argument, so
-/// it is given the same function for each; whose turn it is follows from the order.
+/// The functions of `quick_exit`, in the order of registration. The C library passes no argument,
+/// so it is given the same function for each; whose turn it is follows from the order.
 static AT_QUICK_EXIT: Mutex<Vec<(extern "C-unwind" fn(), Owner)>> = Mutex::new(Vec::new());
 
 pub(super) extern "C" fn at_quick_exit_from(

@@ -21,10 +21,10 @@ use super::exit::c_library;
 use super::exit_functions::{self, ExitFunction};
 use super::quick_exit::{at_quick_exit_from, on_exit_from};
 use crate::core::Core;
-use crate::first_call::engines;
 use crate::ids::{EngineNumber, UnitKey};
 use crate::ledger::{LibraryId, State};
 use crate::process::fork;
+use crate::registry::engines;
 use crate::unit::Unit;
 
 /// What the program's registrations are known by to itself.

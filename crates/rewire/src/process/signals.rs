@@ -18,8 +18,8 @@ use rustc_hash::FxHashSet;
 
 use super::fork;
 use crate::core::Core;
-use crate::first_call;
 use crate::ledger::{Definition, EntryId, State, UseAspect};
+use crate::registry;
 
 /// How many functions are compiled for one handler.
 const MOST: usize = 32;
@@ -102,7 +102,7 @@ extern "C" fn prepare_uncancelled(handler: *mut c_void) {
     // SAFETY: `prepare` passes one.
     let handler = unsafe { *handler.cast::<Handler>() };
     let address = ExecAddr::new(handler as u64);
-    let engines = first_call::engines();
+    let engines = registry::engines();
     let Some((core, id)) = engines
         .iter()
         .find_map(|core| Some((core, core.function_of_handler(address)?)))
@@ -134,8 +134,8 @@ impl Core {
         }
     }
 
-    /// Compiles a function and what it calls directly, transitively, `most` functions at most, and has
-    /// their slots lead to their bodies.
+    /// Compiles a function and what it calls directly, transitively, `most` functions at most, and
+    /// has their slots lead to their bodies.
     pub(super) fn compile_closure(&self, first: EntryId, most: usize) {
         let mut seen = FxHashSet::from_iter([first]);
         let mut waiting = vec![first];

@@ -1,0 +1,31 @@
+//! The engines of the process, for those who have only an address, or come from the C library.
+
+use std::sync::{Arc, PoisonError, Weak};
+
+use rewire_memory::ExecAddr;
+use rewire_sync::RwLock;
+
+use crate::core::Core;
+
+/// The engines of the process. First calls find theirs by the address of the stub.
+static ENGINES: RwLock<Vec<Weak<Core>>> = RwLock::new(Vec::new());
+
+/// Makes an engine known.
+pub(crate) fn register(core: &Arc<Core>) {
+    let mut engines = ENGINES.write().unwrap_or_else(PoisonError::into_inner);
+    engines.retain(|engine| engine.strong_count() > 0);
+    engines.push(Arc::downgrade(core));
+}
+
+/// The engines that there are.
+pub(crate) fn engines() -> Vec<Arc<Core>> {
+    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
+    engines.iter().filter_map(Weak::upgrade).collect()
+}
+
+/// The engine whose stub this is.
+pub(crate) fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
+    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
+    let mut live = engines.iter().filter_map(Weak::upgrade);
+    live.find(|core| core.slots.stub_range().contains(&stub))
+}
