@@ -64,6 +64,9 @@ pub(crate) struct Core {
     _leave: fork::LeaveWhenDropped,
 }
 
+/// The library and name of a function, and the IR of its new body.
+type Renew = fn(&Core, LibraryId, &Arc<str>, &[u8]) -> Result<(), Error>;
+
 /// What these rooms ask of those above them. Whoever makes an engine says who does it.
 #[derive(Clone, Copy)]
 pub(crate) struct Above {
@@ -72,7 +75,7 @@ pub(crate) struct Above {
     /// Puts in memory what units need before their code runs.
     pub(crate) place: fn(&Core, &[Arc<Unit>]) -> Result<(), Error>,
     /// Gives a function that is being called the new body that a client made for it.
-    pub(crate) renew: fn(&Core, LibraryId, &Arc<str>, &[u8]) -> Result<(), Error>,
+    pub(crate) renew: Renew,
 }
 
 // A panic leaves no lock poisoned for long: whoever takes one next takes what it guards as it is,
