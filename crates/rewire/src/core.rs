@@ -1,8 +1,8 @@
 //! What all parts of an engine share.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 
 use rewire_llvm::{Codegen, Level};
 use rewire_memory::fault::CrashGuard;
@@ -10,6 +10,7 @@ use rewire_memory::unwind::{self, UnwindTable};
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
 use rewire_sync::{Mutex, MutexGuard, RwLock};
 
+use crate::compile_queue::Workers;
 use crate::condition::Condition;
 use crate::error::Error;
 use crate::error::FailureHandler;
@@ -27,13 +28,14 @@ use crate::resolver::Resolver;
 use crate::sync::lock;
 use crate::timings::Timings;
 use crate::unit::Unit;
-use crate::workers::Workers;
 
 /// How many bytes a `__dso_handle` has.
 const HANDLE_SIZE: u64 = 8;
 
 /// Fields are dropped in their order.
 pub(crate) struct Core {
+    /// Itself, for threads that work for it as long as it is there.
+    pub(crate) me: Weak<Self>,
     _enter: fork::EnterWhenDropped,
     pub(crate) memory: Arc<CodeMemory>,
     pub(crate) slots: Slots,
@@ -108,7 +110,8 @@ impl Core {
         let unwind = UnwindTable::new(memory.reach()).ok_or(Error::TooManyEngines {
             limit: unwind::MAX_ENGINES,
         })?;
-        let core = Arc::new(Self {
+        let core = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             _enter: fork::EnterWhenDropped,
             slots,
             ledger: Mutex::new(Ledger::new()),
@@ -249,6 +252,15 @@ pub(crate) struct Gates {
     pub(crate) made: Mutex<HashMap<String, ExecAddr>>,
     pub(crate) next: AtomicU64,
 }
+
+/// Whether an entry is a gate.
+pub(crate) fn is_gate(ledger: &Ledger, id: EntryId) -> bool {
+    let library = ledger.entry(id).library;
+    library != LibraryId::MAIN && &**ledger.library_name(library) == GATES
+}
+
+/// The name of the library that gates are in.
+pub(crate) const GATES: &str = "gates of the engine";
 
 /// How much the last look left.
 #[derive(Clone, Copy, Debug, Default)]

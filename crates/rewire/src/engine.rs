@@ -71,7 +71,6 @@ impl Engine {
     pub fn new(options: Options) -> Result<Self, Error> {
         let _inside = fork::hold_off();
         let core = Core::new(options, ABOVE)?;
-        core.workers.belong_to(&core);
         registry::register(&core);
         Ok(Self {
             core: HeldEngine::new(core),

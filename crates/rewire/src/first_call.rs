@@ -9,13 +9,12 @@ use rewire_memory::quiet::OpenToFaults;
 use rewire_memory::{ExecAddr, unwind};
 
 use crate::client;
-use crate::core::Core;
+use crate::core::{Core, is_gate};
 use crate::error::Error;
 use crate::failure;
-use crate::gate;
 use crate::host;
 use crate::ledger::{EntryId, Passage, State};
-use crate::process::fork;
+use crate::process::{fork, registering};
 use crate::registry;
 
 /// Called on a stack of the engine's, with all registers saved and signals waiting. Returns where
@@ -101,7 +100,11 @@ fn provide(core: &Core, call: FirstCall) -> Result<Way, Failed> {
             Ok(address) => address,
             Err(error) => {
                 let is_removed = matches!(error.cause(), Error::Removed { .. });
-                let former = || core.ledger().former_body(id, call.caller);
+                let former = || {
+                    let mut ledger = core.ledger();
+                    let running = registering::running(ledger.engine);
+                    ledger.former_body(id, call.caller, running)
+                };
                 return match is_removed.then(former).flatten() {
                     // The caller's own unit is gone as well, and the caller finishes in it.
                     Some(address) => Ok(Way::To(address)),
@@ -166,7 +169,7 @@ fn callers(core: &Core, call: FirstCall) -> Vec<String> {
     let compiled = |inside| {
         let ledger = core.ledger();
         let (_, defined) = ledger.definition_at(inside)?;
-        let is_gate = gate::is_one(&ledger, defined.entry);
+        let is_gate = is_gate(&ledger, defined.entry);
         Some((!is_gate).then(|| ledger.entry(defined.entry).label().to_owned()))
     };
     // The host's loader has a lock of its own, so the ledger's isn't held.

@@ -74,6 +74,6 @@ impl Core {
             let entries = functions.iter().filter_map(|one| unit.entry(*one));
             entries.filter(is_wanted).collect()
         };
-        self.workers.compile_first(&wanted);
+        self.compile_first(&wanted);
     }
 }

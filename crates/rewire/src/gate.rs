@@ -10,13 +10,13 @@ use std::sync::atomic::Ordering;
 use rewire_llvm::Source;
 use rewire_memory::ExecAddr;
 
-use crate::core::Core;
+use crate::core::{Core, GATES, is_gate};
 use crate::demangle::demangle;
 use crate::error::Error;
 use crate::function::plain_pointer;
 use crate::held::HeldEngine;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing};
-use crate::recording::Loading;
+use crate::ledger::{Definition, EntryKind, LibraryId, Standing};
+use crate::observed::Loading;
 use crate::recovery::{self, FrameNames, StoppedFrame};
 use crate::sync::lock;
 use crate::unit::UnitPlace;
@@ -244,7 +244,7 @@ impl FrameNames for Core {
         let (_, defined) = ledger.definition_at(address)?;
         let entry = ledger.entry(defined.entry);
         // Below a gate is the client that called.
-        if matches!(entry.definition, Definition::Front(..)) || is_one(&ledger, defined.entry) {
+        if matches!(entry.definition, Definition::Front(..)) || is_gate(&ledger, defined.entry) {
             return None;
         }
         let generation = defined.is_live.then(|| entry.generation.get());
@@ -264,15 +264,6 @@ impl FrameNames for Core {
         Some(ledger.entry(one.entry).label().into())
     }
 }
-
-/// Whether an entry is a gate.
-pub(crate) fn is_one(ledger: &Ledger, id: EntryId) -> bool {
-    let library = ledger.entry(id).library;
-    library != LibraryId::MAIN && &**ledger.library_name(library) == GATES
-}
-
-/// The name of the library that gates are in.
-const GATES: &str = "gates of the engine";
 
 impl Gate {
     /// Calls the function.

@@ -6,7 +6,7 @@ use rewire_llvm::{Module, Source};
 
 use crate::core::Core;
 use crate::error::Error;
-use crate::recording::Loading;
+use crate::observed::Loading;
 use crate::report::Phase;
 use crate::sync::lock;
 use crate::unit::{Unit, UnitPlace};

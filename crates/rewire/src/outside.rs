@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::host::{self, HostSymbol};
 use crate::ids::UnitKey;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing};
-use crate::recording::Loading;
+use crate::observed::Loading;
 use crate::resolver::{Answer, LazyIr, Request};
 use crate::unit::UnitPlace;
 

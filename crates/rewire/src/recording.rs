@@ -10,17 +10,11 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rewire_llvm::Ordinal;
 use rewire_memory::ExecAddr;
 
-use crate::core::Core;
-use crate::error::Error;
-use crate::events::{
-    Compilation, CompileObserver, CompiledFunction, Loaded, PhaseSpan, TimeSpan, Why,
-};
-use crate::ledger::EntryId;
+use crate::events::{PhaseSpan, TimeSpan};
+use crate::ids::EntryId;
 use crate::report::Phase;
-use crate::unit::Unit;
 
 thread_local! {
     /// The recordings under way, the innermost last. Functions are called for the first time also
@@ -34,8 +28,8 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) phases: Vec<PhaseSpan>,
-    functions: Vec<Published>,
-    variables: usize,
+    pub(crate) functions: Vec<Published>,
+    pub(crate) variables: usize,
 }
 
 /// A function that got a body.
@@ -122,81 +116,5 @@ pub(crate) fn span_since(start: Instant) -> TimeSpan {
         thread: unsafe { libc::gettid() }.unsigned_abs(),
         start,
         duration: start.elapsed(),
-    }
-}
-
-/// The loading of a unit, as far as somebody listens.
-pub(crate) struct Loading<'c>(Option<(Recording, &'c dyn CompileObserver)>);
-
-impl<'c> Loading<'c> {
-    pub(crate) fn begin(core: &'c Core) -> Self {
-        let observer = core.compile_observer.as_deref();
-        Self(observer.map(|observer| (Recording::begin(), observer)))
-    }
-
-    /// Tells the observer. No lock may be held.
-    pub(crate) fn end(self, unit: &Unit) {
-        let Some((recording, observer)) = self.0 else {
-            return;
-        };
-        let (span, notes) = recording.end();
-        observer.loaded(&Loaded {
-            id: unit.number(),
-            unit: unit.name.clone(),
-            globals: unit.index.globals.len(),
-            span,
-            phases: notes.phases,
-        });
-    }
-}
-
-impl Core {
-    /// Does something that compiles definitions of a unit, and tells the observer, if there is
-    /// one, what and why. No lock may be held.
-    pub(crate) fn observed<R>(
-        &self,
-        unit: &Unit,
-        roots: &[Ordinal],
-        why: impl FnOnce() -> Why,
-        work: impl FnOnce() -> Result<R, Error>,
-    ) -> Result<R, Error> {
-        let Some(observer) = &self.compile_observer else {
-            return work();
-        };
-        let recording = Recording::begin();
-        let result = work();
-        let (span, notes) = recording.end();
-        if result.is_ok() && notes.phases.is_empty() {
-            // Others had done it already.
-            return result;
-        }
-        let why = why();
-        let names = roots.iter().filter_map(|root| {
-            let global = unit.index.globals.get(root.index())?;
-            Some(global.name.clone())
-        });
-        let names: Vec<Arc<str>> = names.collect();
-        let asked: Vec<EntryId> = roots.iter().filter_map(|root| unit.entry(*root)).collect();
-        let functions = notes.functions.into_iter().map(|one| CompiledFunction {
-            why: match names.first() {
-                Some(of) if !asked.contains(&one.entry) => Why::Company { of: of.clone() },
-                _ => why.clone(),
-            },
-            name: one.name,
-            address: one.address,
-            size: one.size,
-        });
-        let functions = functions.collect();
-        observer.compiled(&Compilation {
-            unit: unit.name.clone(),
-            why,
-            asked: names,
-            functions,
-            variables: notes.variables,
-            failed: result.is_err(),
-            span,
-            phases: notes.phases,
-        });
-        result
     }
 }

@@ -8,17 +8,16 @@
 //! starts its own.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rewire_memory::quiet::{self, SilentStart};
 use rewire_memory::scan::{Exemption, exempt_this_thread};
-use rewire_memory::thread::{self, Started};
-use rewire_memory::{fault, futex};
-use rewire_sync::{Mutex, OnceLock};
+use rewire_memory::{fault, thread};
+use rewire_sync::Mutex;
 
+use crate::compile_queue::{Bed, PATIENCE, Queue};
 use crate::core::Core;
 use crate::ledger::EntryId;
 use crate::process::alone::{self, Left};
@@ -28,117 +27,30 @@ use crate::sync::lock;
 /// More than these wait for nobody: by the time a thread gets there, they will have been called.
 const MOST_WAITING: usize = 256;
 
-/// How long a thread sleeps before it ends, and how often one that is busy looks for the program.
-const PATIENCE: Duration = Duration::from_millis(20);
-
-/// The compile threads of an engine.
-#[derive(Debug)]
-pub(crate) struct Workers {
-    /// How many there may be.
-    most: usize,
-    core: OnceLock<Weak<Core>>,
-    queue: Arc<Mutex<Queue>>,
-    /// The signals that were blocked where the engine was made.
-    mask: quiet::Mask,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    /// What comes first will be called first.
-    waiting: VecDeque<EntryId>,
-    threads: Vec<(Arc<Bed>, Started)>,
-    asleep: Vec<Arc<Bed>>,
-    /// Threads that have ended, or are about to.
-    ended: Vec<Started>,
-    is_over: bool,
-}
-
-/// Where a thread sleeps; known to those who wake it.
-#[derive(Debug, Default)]
-struct Bed {
-    /// 1 once somebody has woken the thread.
-    is_woken: AtomicU32,
-}
-
-impl Bed {
-    fn sleep(&self) {
-        futex::wait(&self.is_woken, 0, Some(PATIENCE));
-        self.is_woken.store(0, Ordering::Relaxed);
-    }
-
-    fn wake(&self) {
-        self.is_woken.store(1, Ordering::Relaxed);
-        futex::wake_all(&self.is_woken);
-    }
-}
-
-impl Queue {
-    /// A thread isn't asleep any more, whoever woke it.
-    fn wakes(&mut self, bed: &Arc<Bed>) {
-        self.asleep.retain(|one| !Arc::ptr_eq(one, bed));
-    }
-
-    /// A thread ends.
-    fn ends(&mut self, bed: &Arc<Bed>) {
-        let mut threads = self.threads.iter();
-        if let Some(place) = threads.position(|one| Arc::ptr_eq(&one.0, bed)) {
-            let (_, thread) = self.threads.swap_remove(place);
-            self.ended.retain(|one| !one.is_over());
-            self.ended.push(thread);
-        }
-    }
-}
-
-impl Workers {
-    pub(crate) fn new(most: usize) -> Self {
-        Self {
-            most,
-            core: OnceLock::new(),
-            queue: Arc::default(),
-            mask: quiet::Mask::current(),
-        }
-    }
-
-    /// Tells the threads for whom they work.
-    pub(crate) fn belong_to(&self, core: &Arc<Core>) {
-        let _ = self.core.set(Arc::downgrade(core));
-    }
-
-    /// Whether there may be any.
-    pub(crate) fn are_there(&self) -> bool {
-        self.most > 0
-    }
-
-    /// How many there may be.
-    pub(crate) fn most(&self) -> usize {
-        self.most
-    }
-
+impl Core {
     /// Has functions compiled, before all that were asked for so far.
     pub(crate) fn compile_first(&self, functions: &[EntryId]) {
-        if functions.is_empty() || self.most == 0 {
+        if functions.is_empty() || self.workers.most == 0 {
             return;
         }
-        let mut queue = lock(&self.queue);
+        let mut queue = lock(&self.workers.queue);
         for id in functions.iter().rev() {
             queue.waiting.push_front(*id);
         }
         queue.waiting.truncate(MOST_WAITING);
         if let Some(thread) = queue.asleep.pop() {
             thread.wake();
-        } else if queue.threads.len() < self.most {
+        } else if queue.threads.len() < self.workers.most {
             self.start_one(&mut queue);
         }
     }
 
     /// A thread that can't be started is done without.
     fn start_one(&self, queue: &mut Queue) {
-        let Some(core) = self.core.get().cloned() else {
-            return;
-        };
-        let shared = self.queue.clone();
+        let core = self.me.clone();
+        let shared = self.workers.queue.clone();
         let _blocked = SilentStart::begin();
-        let mask = self.mask;
+        let mask = self.workers.mask;
         let bed = Arc::<Bed>::default();
         let own = bed.clone();
         let thread = thread::start(c"rewire-compile", 8 << 20, move || {
@@ -151,42 +63,11 @@ impl Workers {
         queue.threads.extend(thread.map(|thread| (bed, thread)));
     }
 
-    /// Has the threads end after what they have begun, and waits for them.
-    pub(crate) fn finish(&self) {
-        let (threads, ended, asleep) = {
-            let mut queue = lock(&self.queue);
-            queue.is_over = true;
-            (
-                std::mem::take(&mut queue.threads),
-                std::mem::take(&mut queue.ended),
-                std::mem::take(&mut queue.asleep),
-            )
-        };
-        asleep.iter().for_each(|bed| bed.wake());
-        let _outside = fork::outside();
-        for thread in threads.into_iter().map(|it| it.1).chain(ended) {
-            // The last handle to the engine may have been a thread's own.
-            if !thread.is_this() {
-                thread.join();
-            }
-        }
-    }
-
-    /// In a forked child: the threads are the parent's.
-    pub(crate) fn forget_threads(&self) {
+    /// In a forked child: compile threads are the parent's.
+    pub(crate) fn forget_workers(&self) {
         PRESENT.store(0, Ordering::Relaxed);
         OUTLIVED.store(false, Ordering::Relaxed);
-        let mut queue = lock(&self.queue);
-        std::mem::forget(std::mem::take(&mut queue.threads));
-        std::mem::forget(std::mem::take(&mut queue.ended));
-        queue.asleep.clear();
-        queue.waiting.clear();
-    }
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        self.finish();
+        self.workers.forget_threads();
     }
 }
 

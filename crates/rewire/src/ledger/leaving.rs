@@ -24,7 +24,6 @@ use super::election::is_local;
 use super::units::Record;
 use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing, UseRef};
 use crate::ids::UnitKey;
-use crate::process::registering;
 use crate::unit::{Unit, label_of};
 
 /// What waits to be given back.
@@ -344,13 +343,19 @@ impl Ledger {
     /// The body that a function had in a unit that was removed, for a caller that is still in one
     /// of the unit's bodies: that caller's frame keeps all of the unit. It doesn't keep another
     /// that has left with it, where nobody may have been when threads were looked at: that the call
-    /// goes there is noted.
-    pub(crate) fn former_body(&mut self, id: EntryId, returns_to: ExecAddr) -> Option<ExecAddr> {
+    /// goes there is noted. `running` is the unit whose constructors or destructors this thread
+    /// runs.
+    pub(crate) fn former_body(
+        &mut self,
+        id: EntryId,
+        returns_to: ExecAddr,
+        running: Option<UnitKey>,
+    ) -> Option<ExecAddr> {
         let inside = returns_to.checked_add_signed(-1)?;
         let block = self.definition_at(inside).and_then(|it| self.block(it.0));
         // A destructor of a unit that has left may call in tail position.
         let unit = block.map(|block| block.unit);
-        let unit = unit.or_else(|| registering::running(self.engine))?;
+        let unit = unit.or(running)?;
         let record = self.record(unit).filter(|record| record.has_left())?;
         // Others may have left with it.
         let left = self.units.iter().filter(|(_, record)| record.has_left());

@@ -188,7 +188,7 @@ extern "C" fn after_in_child() {
     let others_have_begun = held.gate.is_some() && STEPPED_OUT.load(Ordering::Relaxed) > OUT.get();
     STEPPED_OUT.store(OUT.get(), Ordering::Relaxed);
     for engine in &held.engines {
-        engine.workers.forget_threads();
+        engine.forget_workers();
         engine.ledger().open_gates_of_others(&engine.slots);
         if others_have_begun {
             engine.forget_other_threads();
