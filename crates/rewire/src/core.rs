@@ -76,6 +76,8 @@ pub(crate) struct Above {
     pub(crate) first_call: entry::Handler,
     /// Puts in memory what units need before their code runs.
     pub(crate) place: fn(&Core, &[Arc<Unit>]) -> Result<(), Error>,
+    /// What the program has left for its end runs: nobody holds the engine any more.
+    pub(crate) end: fn(&Arc<Core>),
     /// Gives a function that is being called the new body that a client made for it.
     pub(crate) renew: Renew,
 }

@@ -72,7 +72,7 @@ impl Core {
                 .filter_map(|_| {
                     let work = || {
                         workers::work_alone();
-                        let _inside = fork::hold_off();
+                        let _no_fork = fork::enter_engine();
                         work()
                     };
                     thread::Builder::new().spawn_scoped(scope, work).ok()

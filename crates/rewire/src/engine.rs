@@ -57,6 +57,7 @@ pub struct Engine {
 const ABOVE: Above = Above {
     first_call: first_call::handle,
     place: process::place,
+    end: process::end,
     renew: change::renew,
 };
 
@@ -69,7 +70,7 @@ impl Engine {
     /// handler of fatal errors, of which a process has one, becomes the engine's, so that such an
     /// error of compiling a function is that function's alone.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let core = Core::new(options, ABOVE)?;
         registry::register(&core);
         Ok(Self {
@@ -90,7 +91,7 @@ impl Engine {
     ///
     /// There is one of this name.
     pub fn new_library(&self, name: &str) -> Result<Library, Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let made = self.core.ledger().add_library(name);
         let id = made.ok_or_else(|| Error::LibraryExists { name: name.into() })?;
         self.core.place_dso_handle(id)?;
@@ -100,7 +101,7 @@ impl Engine {
     /// The libraries there are, in the order of their making.
     #[must_use]
     pub fn libraries(&self) -> Vec<Library> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let ids = self.core.ledger().libraries();
         ids.into_iter().map(|id| self.handle(id)).collect()
     }
@@ -115,7 +116,7 @@ impl Engine {
     /// What was added, in order.
     #[must_use]
     pub fn units(&self) -> Vec<UnitInfo> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let ledger = self.core.ledger();
         ledger.units().iter().map(|unit| unit.info()).collect()
     }
@@ -189,7 +190,7 @@ impl Engine {
     ///
     /// What can't be compiled or linked.
     pub fn finish_loading(&self) -> Result<(), Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         self.core.finish_loading()
     }
 
@@ -201,7 +202,7 @@ impl Engine {
     /// The first function that can't be compiled or linked.
     pub fn compile_all(&self) -> Result<(), Error> {
         self.finish_loading()?;
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         self.core.compile_all()
     }
 
@@ -283,9 +284,9 @@ impl Engine {
     /// There is no change to undo, or what was replaced can't be compiled.
     pub fn undo(&self) -> Result<Changed, Error> {
         let caller = Caller::here();
-        let inside = fork::hold_off();
+        let no_fork = fork::enter_engine();
         let changed = change::undo(&self.core);
-        drop(inside);
+        drop(no_fork);
         self.core.reclaim_if_much(&caller);
         changed
     }
@@ -294,7 +295,7 @@ impl Engine {
     /// because nobody has looked yet.
     #[must_use]
     pub fn retired(&self) -> Vec<RetiredCode> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         self.core.retired()
     }
 
@@ -322,7 +323,7 @@ impl Engine {
     ///
     /// A body that can't be read, or that the verifier rejects.
     pub fn inspect(&self) -> Result<Inspection, Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         inspect::inspect(&self.core)
     }
 
@@ -351,7 +352,7 @@ impl Engine {
     /// ```
     #[must_use]
     pub fn symbol_at(&self, address: ExecAddr) -> Option<crate::SymbolAt> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         crate::state::at(&self.core, address)
     }
 
@@ -476,7 +477,7 @@ impl Engine {
     /// that aren't there yet. In the order of adding.
     #[must_use]
     pub fn pending_constructors(&self) -> Vec<UnitId> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let units = self.core.ledger().units();
         let pending = units
             .iter()
@@ -485,7 +486,7 @@ impl Engine {
     }
 
     fn unit(&self, unit: UnitId) -> Result<Arc<Unit>, Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let ledger = self.core.ledger();
         let record = ledger.record(unit.key(ledger.engine)?);
         let record = record
@@ -514,7 +515,7 @@ impl Engine {
     /// What the engine did so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         Report::of(&self.core)
     }
 }

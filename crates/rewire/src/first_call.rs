@@ -21,7 +21,7 @@ use crate::registry;
 /// to go instead, or `None` once the slot leads to the function.
 pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     let _open = OpenToFaults::begin();
-    let inside = fork::hold_off();
+    let no_fork = fork::enter_engine();
     let Some(core) = registry::engine_of(call.stub) else {
         // Its memory is being unmapped under the caller's feet; there is nowhere to return to.
         let what = b"error: a function was called after its engine was dropped\n";
@@ -33,7 +33,7 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
         Ok(Ok(Way::To(target))) => return Some(target),
         Ok(Ok(Way::Back)) => return None,
         Ok(Ok(Way::Wait)) => {
-            drop(inside);
+            drop(no_fork);
             drop(core);
             // A constructor runs, which may fork: nobody waits for it inside the engine.
             std::thread::sleep(WHILE_CONSTRUCTING);
@@ -45,7 +45,7 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
             Error::Internal("a panic; its message is above".to_owned()),
         ),
     };
-    drop(inside);
+    drop(no_fork);
     if matches!(error.cause(), Error::Panicked { .. })
         && let Some(on) = client::goes_on(call.caller)
     {

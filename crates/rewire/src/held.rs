@@ -5,7 +5,6 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::core::Core;
-use crate::process;
 
 /// What each of a client's handles holds of an engine.
 ///
@@ -41,6 +40,6 @@ impl fmt::Debug for HeldEngine {
 impl Drop for Hold {
     fn drop(&mut self) {
         // The C library would call into memory that is gone.
-        process::end(&self.0);
+        (self.0.above.end)(&self.0);
     }
 }

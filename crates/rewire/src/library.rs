@@ -156,7 +156,7 @@ impl Library {
         read: impl FnOnce(&Core) -> Result<Source, Error>,
         is_frozen: bool,
     ) -> Result<UnitId, Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         if !self.core.ledger().is_library(self.id) {
             return Err(Error::NoLibrary);
         }
@@ -175,7 +175,7 @@ impl Library {
     ///
     /// A library of another engine.
     pub fn search(&self, libraries: &[&Library]) -> Result<(), Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let are_ours = libraries
             .iter()
             .all(|one| Arc::ptr_eq(&one.core, &self.core));
@@ -190,7 +190,7 @@ impl Library {
     /// Says whether the host process is asked for names that nothing else defines. It is, unless
     /// this says no.
     pub fn ask_host(&self, ask: bool) {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         self.core.ledger().set_asks_host(self.id, ask);
     }
 
@@ -271,7 +271,7 @@ impl Library {
     /// directly.
     pub fn define(&self, name: &str, address: ExecAddr) -> Result<(), Error> {
         {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             let mut ledger = self.core.ledger();
             if !ledger.is_library(self.id) {
                 return Err(Error::NoLibrary);
@@ -316,7 +316,7 @@ impl Library {
         name: &str,
         make: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static,
     ) -> Result<(), Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let mut ledger = self.core.ledger();
         if !ledger.is_library(self.id) {
             return Err(Error::NoLibrary);
@@ -365,7 +365,7 @@ impl Library {
         kind: EntryKind,
         type_name: Option<&str>,
     ) -> Result<ExecAddr, Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         self.core.finish_loading()?;
         self.core.lookup(self.id, name, kind, type_name)
     }
@@ -378,7 +378,7 @@ impl Library {
     /// No name, or more than one, reads so; else as [`Library::lookup`].
     pub fn lookup_demangled(&self, name: &str) -> Result<ExecAddr, Error> {
         let mangled = {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             self.core.demangled.find(&self.core.ledger(), self.id, name)
         };
         match &*mangled {
@@ -425,7 +425,7 @@ impl Library {
     pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
         let address = self.lookup_as(name, EntryKind::Function, Some(&F::type_name()))?;
         {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             process::warn_if_pending(&self.core, self.id, name);
         }
         let state = self.state(name);
@@ -439,10 +439,10 @@ impl Library {
     ///
     /// As [`Library::lookup`]; the name is no variable, or one of another size.
     pub fn data<T>(&self, name: &str) -> Result<Data<T>, Error> {
-        let inside = fork::hold_off();
+        let no_fork = fork::enter_engine();
         self.core.finish_loading()?;
         let (address, held) = code::hold(&self.core, self.id, name)?;
-        drop(inside);
+        drop(no_fork);
         let state = self.state(name);
         Data::new(held, name, address, state.as_ref())
     }
@@ -500,7 +500,7 @@ impl Library {
         arguments: &[crate::Value],
     ) -> Result<Option<crate::Value>, Error> {
         let gate = {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             self.core.finish_loading()?;
             process::warn_if_pending(&self.core, self.id, name);
             gate::open(&self.core, self.id, name)?
@@ -546,7 +546,7 @@ impl Library {
     }
 
     fn units(&self) -> Result<Vec<Arc<Unit>>, Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let ledger = self.core.ledger();
         if !ledger.is_library(self.id) {
             return Err(Error::NoLibrary);
@@ -587,7 +587,7 @@ impl Library {
         }
         let mut change = self.change();
         {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             let ledger = self.core.ledger();
             if !ledger.is_library(self.id) {
                 return Err(Error::NoLibrary);
@@ -608,7 +608,7 @@ impl Library {
             change.force();
         }
         let changed = change.commit()?;
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         self.core.history.clear(&self.core);
         self.core.forget_library(self.id);
         let mut resolvers = self
@@ -640,14 +640,14 @@ impl Library {
     ///
     /// The name isn't defined by IR, or its body can't be read.
     pub fn ir(&self, name: &str) -> Result<String, Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         code::ir(&self.core, self.id, name)
     }
 
     /// The machine code of a function; `None` if it has none yet.
     #[must_use]
     pub fn machine_code(&self, name: &str) -> Option<MachineCode> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         code::machine_code(&self.core, self.id, name)
     }
 
@@ -672,7 +672,7 @@ impl Library {
     ///
     /// The name is no function of IR, or can't be compiled.
     pub fn pin(&self, name: &str) -> Result<Pin, Error> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         self.core.finish_loading()?;
         code::pin(&self.core, self.id, name)
     }
@@ -685,9 +685,9 @@ impl Library {
     /// The name is no function, or one of a frozen unit.
     pub fn unload(&self, name: &str) -> Result<bool, Error> {
         let caller = Caller::here();
-        let inside = fork::hold_off();
+        let no_fork = fork::enter_engine();
         let was_there = code::unload(&self.core, self.id, name)?;
-        drop(inside);
+        drop(no_fork);
         self.core.reclaim_if_much(&caller);
         Ok(was_there)
     }
@@ -716,9 +716,9 @@ impl Library {
         make: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static,
     ) -> Result<(), Error> {
         let caller = Caller::here();
-        let inside = fork::hold_off();
+        let no_fork = fork::enter_engine();
         code::refresh(&self.core, self.id, name, Arc::new(make))?;
-        drop(inside);
+        drop(no_fork);
         self.core.reclaim_if_much(&caller);
         Ok(())
     }
@@ -731,7 +731,7 @@ impl Library {
     /// What the ledger knows of a name; `None` if it doesn't know it.
     #[must_use]
     pub fn state(&self, name: &str) -> Option<FunctionState> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         state::of(&self.core, self.id, name)
     }
 
@@ -753,14 +753,14 @@ impl Library {
     /// ```
     #[must_use]
     pub fn descriptor(&self, name: &str) -> Option<Descriptor> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         state::descriptor(&self.core, self.id, name)
     }
 
     /// The global names that the library defines, with what each is, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<(Arc<str>, EntryKind)> {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let ledger = self.core.ledger();
         let defined = ledger.names(self.id).filter_map(|(name, id)| {
             let entry = ledger.entry(id);

@@ -70,7 +70,7 @@ impl fmt::Display for RetiredCode {
 impl Core {
     /// Looks at all stacks and gives back what no thread can return into, if much has gathered.
     pub(crate) fn reclaim_if_much(&self, caller: &Caller) {
-        let inside = fork::hold_off();
+        let no_fork = fork::enter_engine();
         let (pieces, bytes) = self.tidy();
         let last = self.reclaimer.lock_if_free();
         let Some(mut last) = last else {
@@ -81,7 +81,7 @@ impl Core {
             let mut ending = Vec::new();
             let reclaimed = self.reclaim_now(caller, &mut last, &mut ending);
             drop(last);
-            drop(inside);
+            drop(no_fork);
             self.tell_reclaimed(&reclaimed);
             // They are given back the next time.
             for unit in ending {
@@ -123,7 +123,7 @@ impl Core {
         for _ in 0..MOST_LOOKS {
             let mut ending = Vec::new();
             let again = {
-                let _inside = fork::hold_off();
+                let _no_fork = fork::enter_engine();
                 let mut last = self.reclaimer.lock();
                 self.reclaim_now(caller, &mut last, &mut ending)
             };

@@ -150,7 +150,7 @@ fn work(core: &Weak<Core>, queue: &Mutex<Queue>, bed: &Arc<Bed>, present: &Prese
     let mut has_slept = false;
     let mut looked = Instant::now();
     loop {
-        let inside = fork::hold_off();
+        let no_fork = fork::enter_engine();
         let next = {
             let mut queue = lock(queue);
             queue.wakes(bed);
@@ -183,7 +183,7 @@ fn work(core: &Weak<Core>, queue: &Mutex<Queue>, bed: &Arc<Bed>, present: &Prese
                 }
             }
             None => {
-                drop(inside);
+                drop(no_fork);
                 bed.sleep();
             }
         }

@@ -70,7 +70,7 @@ impl Finishing<'_> {
 
 impl Drop for Finishing<'_> {
     fn drop(&mut self) {
-        let _inside = crate::process::fork::hold_off();
+        let _no_fork = crate::process::fork::enter_engine();
         let mut ledger = self.core.ledger();
         if self.is_gated {
             ledger.open_gate(&self.core.slots);

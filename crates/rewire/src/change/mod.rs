@@ -347,19 +347,19 @@ impl Change {
         }
         let caller = Caller::here();
         let core = self.core.clone();
-        let inside = fork::hold_off();
+        let no_fork = fork::enter_engine();
         core.finish_loading()?;
         let finishing = match commit::commit(&core, self.library, self.terms) {
             Ok(finishing) => finishing,
             Err(error) => {
-                drop(inside);
+                drop(no_fork);
                 // What a change that failed had brought has left as well.
                 core.reclaim_if_much(&caller);
                 return Err(error);
             }
         };
         // The program may fork while it constructs.
-        drop(inside);
+        drop(no_fork);
         let has_endings = finishing.has_endings();
         let changed = finishing.complete()?;
         core.reclaim_after_change(&caller, has_endings);

@@ -142,7 +142,7 @@ impl Registration {
             return;
         };
         let (unit, engine) = {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             let known = lock(&core.process.exit_functions).forget(self.number);
             let unit = lock(&self.keeps).or(unit).or(known.map(|it| it.0));
             (unit, core.ledger().engine)
@@ -157,7 +157,7 @@ impl Registration {
         function(self.argument);
         let kept = lock(&self.keeps).take();
         if let Some(unit) = kept {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             if let Some(record) = core.ledger().record_mut(unit) {
                 record.holders -= 1;
             }
@@ -273,7 +273,7 @@ impl ExitFunctions {
 fn call_each(core: &Core, take: impl Fn(&mut ExitFunctions) -> Option<Taken>) {
     loop {
         let next = {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             take(&mut lock(&core.process.exit_functions))
         };
         match next {
@@ -316,7 +316,7 @@ pub(super) fn register(
         return unsafe { register(function, argument, handle) };
     };
     let registration = {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let mut known = lock(&core.process.exit_functions);
         known.add(unit, |number, group| Registration {
             number,
@@ -339,7 +339,7 @@ pub(super) fn register(
         let registration = unsafe { Arc::from_raw(record) };
         registration.was_called.store(true, Ordering::Release);
         registration.group.note_called(Caller::Exit);
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         lock(&core.process.exit_functions).forget(registration.number);
     }
     status
@@ -356,7 +356,7 @@ pub(super) extern "C-unwind" fn finalize(handle: *mut c_void) {
     // All there is to call, for null.
     if !handle.is_null() {
         let engines = {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             engines()
         };
         for core in engines {

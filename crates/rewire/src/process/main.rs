@@ -92,7 +92,7 @@ unsafe impl Send for AtExit {}
 impl AtExit {
     fn register(program: Program, arguments: Arguments) {
         {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             lock(&AT_EXIT).push(Self { program, arguments });
         }
         exit::at_exit(run_destructors);
@@ -161,7 +161,7 @@ pub(crate) fn end(core: &Arc<Core>) {
 
 extern "C" fn run_destructors() {
     let last = {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         lock(&AT_EXIT).pop()
     };
     let Some(AtExit { program, arguments }) = last else {

@@ -9,6 +9,7 @@ pub(crate) mod endings;
 pub(crate) mod exit;
 mod exit_functions;
 pub(crate) mod fork;
+mod forking;
 mod main;
 mod own_names;
 mod quick_exit;

@@ -64,7 +64,7 @@ fn program() -> *mut c_void {
 }
 
 fn find(name: &str) -> Option<ExecAddr> {
-    let _inside = super::fork::hold_off();
+    let _no_fork = super::fork::enter_engine();
     registry::engines()
         .iter()
         .find_map(|core| core.lookup_defined(LibraryId::MAIN, name).ok().flatten())

@@ -32,7 +32,7 @@ fn still_there(owner: &Owner) -> Result<Option<Arc<Core>>, ()> {
         return Ok(None);
     };
     let core = core.upgrade().ok_or(())?;
-    let _inside = fork::hold_off();
+    let _no_fork = fork::enter_engine();
     let is_there = core.ledger().record(*unit).is_some_and(|it| !it.has_left());
     if is_there { Ok(Some(core)) } else { Err(()) }
 }
@@ -48,7 +48,7 @@ pub(super) extern "C" fn at_quick_exit_from(
     returns_to: u64,
 ) -> c_int {
     let owner = owner_of(function as usize as u64, returns_to);
-    let _inside = fork::hold_off();
+    let _no_fork = fork::enter_engine();
     let mut known = lock(&AT_QUICK_EXIT);
     // SAFETY: the function takes nothing and lives as long as the process.
     let status = unsafe { at_quick_exit(call_last) };

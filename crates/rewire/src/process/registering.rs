@@ -76,7 +76,7 @@ impl Registrant {
     fn of_caller(returns_to: u64) -> Option<Self> {
         let inside = ExecAddr::new(returns_to.wrapping_sub(1));
         let running = RUNNING.get();
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         engines().into_iter().find_map(|core| {
             let unit = {
                 let ledger = core.ledger();
@@ -93,7 +93,7 @@ impl Registrant {
     /// The unit that defines the function at an address.
     fn defining(function: u64) -> Option<Self> {
         let address = ExecAddr::new(function);
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         engines().into_iter().find_map(|core| {
             let slot = core.slots.at_canonical(address)?;
             let unit = {
@@ -112,7 +112,7 @@ impl Registrant {
 
     /// The `__dso_handle` of its library.
     fn handle(&self) -> *mut c_void {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let ledger = self.core.ledger();
         let library = ledger
             .unit(self.unit)
@@ -203,7 +203,7 @@ extern "C" fn pthread_atfork_from(
         .or(child)
         .map_or(0, |one| one as usize as u64);
     let unit = Registrant::of_function(first, returns_to).and_then(|it| {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let ledger = it.core.ledger();
         ledger.unit(it.unit).cloned()
     });
@@ -255,7 +255,7 @@ extern "C" fn cxa_thread_atexit_from(
     };
     let registrant = Registrant::calling(returns_to, run as usize as u64);
     let owner = registrant.map(|registrant| {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         if let Some(record) = registrant.core.ledger().record_mut(registrant.unit) {
             record.holders += 1;
         }
@@ -280,7 +280,7 @@ extern "C-unwind" fn run_thread_destructor(record: *mut c_void) {
         return;
     };
     (record.run)(record.object);
-    let _inside = fork::hold_off();
+    let _no_fork = fork::enter_engine();
     if let Some(record) = core.ledger().record_mut(unit) {
         record.holders -= 1;
     }

@@ -110,13 +110,13 @@ extern "C" fn prepare_uncancelled(handler: *mut c_void) {
         return;
     };
     let quiet = Quiet::begin();
-    let inside = fork::hold_off();
+    let no_fork = fork::enter_engine();
     // The caller's stack may be small.
     entry::on_engine_stack(|| {
         let _open = OpenToFaults::begin();
         let _ = catch_unwind(AssertUnwindSafe(|| core.compile_closure(id, MOST)));
     });
-    drop(inside);
+    drop(no_fork);
     drop(quiet);
 }
 

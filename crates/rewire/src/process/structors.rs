@@ -279,7 +279,7 @@ impl Default for Arguments {
 /// Runs the destructors that are planned for after the program.
 pub(crate) fn run_destructors(core: &Core, arguments: Arguments) -> Result<(), Error> {
     let planned = {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         lock(&core.process.structors).take(When::After)
     };
     call(core, planned, arguments)
@@ -287,7 +287,7 @@ pub(crate) fn run_destructors(core: &Core, arguments: Arguments) -> Result<(), E
 
 /// Whether somebody has to see to it that the process's exit runs the destructors; who asks is it.
 pub(crate) fn awaits_exit(core: &Core) -> bool {
-    let _inside = fork::hold_off();
+    let _no_fork = fork::enter_engine();
     !std::mem::replace(&mut lock(&core.process.structors).is_awaiting_exit, true)
 }
 
@@ -298,7 +298,7 @@ pub(crate) fn initialise(
     arguments: Arguments,
 ) -> Result<(), Error> {
     let planned = {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         // In this order: whoever holds the ledger may want these.
         let ledger = core.ledger();
         let has_left = |unit: UnitKey| ledger.record(unit).is_none_or(|it| it.has_left());
@@ -326,7 +326,7 @@ pub(crate) fn construct(core: &Core, unit: &Unit, functions: &[Ordinal]) -> Resu
 /// taken over.
 pub(super) fn destroy(core: &Core, unit: UnitKey) {
     let planned = {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         let mut planned = lock(&core.process.structors).take_unit(unit);
         let ledger = core.ledger();
         planned.retain(|one| match (one.target, one.body) {
@@ -351,7 +351,7 @@ pub(crate) fn finalize_all(core: &Core, arguments: Arguments) -> Result<(), Erro
             .is_none_or(|unit| structors.constructed.contains(&unit))
     };
     let mut planned = {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         lock(&core.process.structors).take(When::After)
     };
     planned.retain(constructed);
@@ -359,7 +359,7 @@ pub(crate) fn finalize_all(core: &Core, arguments: Arguments) -> Result<(), Erro
     // Those may have registered more.
     exit_functions::call_all(core);
     for unit in {
-        let _inside = fork::hold_off();
+        let _no_fork = fork::enter_engine();
         core.ledger().all_units()
     } {
         registering::forget_fork_handlers(&unit);
@@ -370,7 +370,7 @@ pub(crate) fn finalize_all(core: &Core, arguments: Arguments) -> Result<(), Erro
 fn call(core: &Core, planned: Vec<Planned>, arguments: Arguments) -> Result<(), Error> {
     for one in planned {
         let (address, engine) = {
-            let _inside = fork::hold_off();
+            let _no_fork = fork::enter_engine();
             let mut ledger = core.ledger();
             let address = match (one.target, one.body) {
                 (_, Some(address)) | (Target::Address(address), None) => address,
