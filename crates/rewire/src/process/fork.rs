@@ -1,12 +1,13 @@
 //! The lock that keeps a program from forking while threads work in the engine: a forked child has
 //! one thread, so nothing may be half done at that moment.
 //!
-//! Each thread in the engine shares the lock; `fork` takes it alone (`forking.rs`). The engine's other
-//! locks are only taken by threads that have it, so the child finds them free.
+//! Each thread in the engine shares the lock; `fork` takes it alone (`forking.rs`). The engine's
+//! other locks are only taken by threads that have it, so the child finds them free.
 //!
 //! A thread that waits for others gives it up meanwhile ([`outside`]): for another thread that
 //! compiles, for a closure of the client's, for the C library's loader. Whom it waits for may be
-//! outside as well, and come back only after the fork. What such a thread has begun, its child forgets.
+//! outside as well, and come back only after the fork. What such a thread has begun, its child
+//! forgets.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -134,8 +135,8 @@ pub(super) fn alone() -> Option<Alone> {
     (DEPTH.get() == 0).then(|| FORK_LOCK.write().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// In a forked child: whether threads of the parent's had begun something and were outside. They are
-/// forgotten.
+/// In a forked child: whether threads of the parent's had begun something and were outside. They
+/// are forgotten.
 pub(super) fn forget_others_in_child(lock: Option<&Alone>) -> bool {
     let mine = OUT.get();
     lock.is_some() & (STEPPED_OUT.swap(mine, Ordering::Relaxed) > mine)

@@ -1,5 +1,5 @@
-//! What happens around a fork: no thread is in the engine, its child finds everything whole and forgets
-//! the other threads.
+//! What happens around a fork: no thread is in the engine, its child finds everything whole and
+//! forgets the other threads.
 
 use std::ptr;
 use std::sync::Arc;
