@@ -124,6 +124,15 @@ impl Source {
     }
 }
 
+/// Which names a module keeps that is read from bitcode. The parser of text needs all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    /// Those that the engine needs.
+    OfGlobals,
+    /// Those of arguments, blocks and instructions as well, which are for people who read IR.
+    All,
+}
+
 /// What was verified of a module, in any of its copies ([`Module::read_copy`]).
 #[derive(Clone, Debug)]
 pub struct Verified(Option<Arc<Verification>>);
@@ -184,7 +193,7 @@ impl Module {
     ///
     /// Bytes that are no IR, IR that breaks a rule, IR for another kind of machine.
     pub fn read(source: &Source) -> Result<Self, LlvmError> {
-        Self::read_with(source, None)
+        Self::read_with(source, None, Names::OfGlobals)
     }
 
     /// Reads another copy from the bytes that this one was read from. What was verified in either
@@ -194,7 +203,16 @@ impl Module {
     ///
     /// As [`Module::read`].
     pub fn read_copy(source: &Source, verified: &Verified) -> Result<Self, LlvmError> {
-        Self::read_with(source, verified.0.clone())
+        Self::read_with(source, verified.0.clone(), Names::OfGlobals)
+    }
+
+    /// As [`Module::read_copy`]; arguments, blocks and instructions keep their names, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::read`].
+    pub fn read_named(source: &Source, verified: &Verified) -> Result<Self, LlvmError> {
+        Self::read_with(source, verified.0.clone(), Names::All)
     }
 
     /// What was verified of it, for [`Module::read_copy`].
@@ -206,6 +224,7 @@ impl Module {
     fn read_with(
         source: &Source,
         verification: Option<Arc<Verification>>,
+        names: Names,
     ) -> Result<Self, LlvmError> {
         let shares_context = context::can_be_shared(source);
         let mut module = Self {
@@ -218,7 +237,7 @@ impl Module {
             context: Some(Context::of(source, shares_context)),
             _bytes: source.bytes.clone(),
         };
-        module.parse(source)?;
+        module.parse(source, names)?;
         module.check_target()?;
         // SAFETY: the module was just read.
         unsafe {
@@ -251,13 +270,13 @@ impl Module {
         }
     }
 
-    fn parse(&mut self, source: &Source) -> Result<(), LlvmError> {
+    fn parse(&mut self, source: &Source, names: Names) -> Result<(), LlvmError> {
         let host = Host::get()?;
         let is_bitcode = source.is_bitcode();
         let read = if is_bitcode {
-            // SAFETY: the context is valid. Names of instructions are for people who read IR, but
-            // the parser of text can't do without.
-            unsafe { LLVMContextSetDiscardValueNames(self.context(), 1) };
+            let discard = (names == Names::OfGlobals).into();
+            // SAFETY: the context is valid, and no other module is in it.
+            unsafe { LLVMContextSetDiscardValueNames(self.context(), discard) };
             ffi::rewire_read_bitcode
         } else {
             ffi::rewire_read_text

@@ -164,7 +164,7 @@ pub(crate) fn ir(core: &Core, library: LibraryId, name: &str) -> Result<String, 
             _ => return Err(Error::Unknown { name: name.into() }),
         }
     };
-    Ok(unit.copy(&[ordinal])?.text(ordinal)?)
+    Ok(unit.text(ordinal)?)
 }
 
 /// See [`Library::machine_code`](crate::Library::machine_code).

@@ -624,6 +624,12 @@ impl Library {
     /// Changed, it can be handed back to [`Library::replace`]: names that are local to its unit
     /// lead there again.
     ///
+    /// Arguments, blocks and instructions have the names that they had in what was added: compilers
+    /// leave them out of bitcode, mostly (clang writes them with `-fno-discard-value-names`).
+    /// Debug information is gone, and metadata, attributes and comments are as LLVM writes them.
+    /// Asking reads another copy of the unit's module, with these names; of a large unit, one such
+    /// copy stays in memory for the next time.
+    ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
     /// let main = engine.main();

@@ -6,6 +6,10 @@
 //! so a few of those that were used last are kept, of all engines together. The copies of a larger
 //! one are kept for as long as its unit is in force, because what reading it takes grows with it,
 //! and it is needed once for each function.
+//!
+//! What is read from bitcode forgets the names of arguments, blocks and instructions, which are
+//! only for people who read IR. Who asks for text ([`ModulePool::take_named`]) has another copy
+//! read, which keeps them; of a large module, one such copy stays as long as the others.
 
 use std::collections::VecDeque;
 use std::sync::TryLockError;
@@ -59,6 +63,8 @@ pub(crate) struct ModulePool {
     bitcode: OnceLock<Source>,
     /// Idle copies, if it isn't small.
     large: Mutex<Vec<Module>>,
+    /// An idle copy that kept all names, if it isn't small.
+    named: Mutex<Option<Module>>,
     is_small: bool,
     /// Tells it from others in [`IDLE`].
     number: u64,
@@ -79,6 +85,7 @@ impl ModulePool {
             source: Packed::new(source),
             bitcode: OnceLock::new(),
             large: Mutex::default(),
+            named: Mutex::default(),
             number: NEXT.fetch_add(1, Ordering::Relaxed),
         };
         pool.put(first);
@@ -108,14 +115,31 @@ impl ModulePool {
         if source.is_bitcode() {
             return Module::read_copy(&source, &self.verified);
         }
-        let bitcode = match self.bitcode.get() {
-            Some(bitcode) => bitcode,
-            None => {
-                let bitcode = Module::read(&source)?.to_bitcode()?;
-                self.bitcode.get_or_init(|| bitcode)
-            }
-        };
-        Module::read(bitcode)
+        Module::read(self.bitcode_of(&source)?)
+    }
+
+    /// A copy that has the bodies of `roots`, and the names of all their values. It goes back by
+    /// [`ModulePool::put_named`].
+    pub(crate) fn take_named(&self, roots: &[Ordinal]) -> Result<Module, LlvmError> {
+        let idle = lock(&self.named).take();
+        if let Some(idle) = idle.filter(|one| !roots.iter().any(|root| one.is_taken(*root))) {
+            return Ok(idle);
+        }
+        let source = self.source.source()?;
+        if source.is_bitcode() || self.is_small {
+            return Module::read_named(&source, &self.verified);
+        }
+        let bitcode = self.bitcode_of(&source)?;
+        Module::read_named(bitcode, &self.verified)
+    }
+
+    /// Large text as bitcode.
+    fn bitcode_of(&self, text: &Source) -> Result<&Source, LlvmError> {
+        if let Some(bitcode) = self.bitcode.get() {
+            return Ok(bitcode);
+        }
+        let bitcode = Module::read(text)?.to_bitcode()?;
+        Ok(self.bitcode.get_or_init(|| bitcode))
     }
 
     /// Whether it may have assembly within functions; of bitcode, only its bodies say.
@@ -142,11 +166,23 @@ impl ModulePool {
         drop(oldest);
     }
 
+    /// Takes a copy back that kept all names.
+    pub(crate) fn put_named(&self, module: Module) {
+        let dropped = if self.is_small {
+            Some(module)
+        } else {
+            lock(&self.named).replace(module)
+        };
+        // LLVM takes its time to free modules.
+        drop(dropped);
+    }
+
     /// Frees the copies that nobody works on.
     pub(crate) fn clear(&self) {
         if !self.is_small {
             let copies = std::mem::take(&mut *lock(&self.large));
-            drop(copies);
+            let named = lock(&self.named).take();
+            drop((copies, named));
             return;
         }
         let Some(mut idle) = idle() else {
@@ -170,7 +206,8 @@ impl ModulePool {
         let copies = if self.is_small {
             0
         } else {
-            lock(&self.large).len() as u64
+            let named = usize::from(lock(&self.named).is_some());
+            (lock(&self.large).len() + named) as u64
         };
         given + written + copies * TIMES * given
     }

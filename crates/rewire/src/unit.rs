@@ -230,6 +230,15 @@ impl Unit {
         })
     }
 
+    /// The text of a definition, see [`Library::ir`](crate::Library::ir).
+    pub(crate) fn text(&self, root: Ordinal) -> Result<String, LlvmError> {
+        let mut module = self.modules.take_named(&[root])?;
+        let states = self.states_for_text(root);
+        let text = module.extract_text(root, &states)?.into_text(self.order());
+        self.modules.put_named(module);
+        Ok(text)
+    }
+
     /// What the extractor is told about a global.
     pub(crate) fn state(&self, ordinal: Ordinal) -> GlobalState {
         if ordinal.is_own_copy() {
@@ -366,14 +375,6 @@ impl Copy<'_> {
                 module.extract_front(front, &unit.states)
             }
         }
-    }
-
-    /// The text of a definition, see [`Library::ir`](crate::Library::ir).
-    pub(crate) fn text(&mut self, root: Ordinal) -> Result<String, LlvmError> {
-        let unit = self.unit;
-        let states = unit.states_for_text(root);
-        let extracted = self.module()?.extract_text(root, &states)?;
-        Ok(extracted.into_text(unit.order()))
     }
 
     /// Which calls a function makes for certain; reads its body.

@@ -42,6 +42,7 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Result<Vec<Trial>, String> {
         bench.test("repl::full_disk", full_disk),
         bench.test("repl::many_names", many_names),
         bench.test("repl::report", report),
+        bench.test("repl::names_of_values", names_of_values),
     ]);
     Ok(all)
 }
@@ -274,4 +275,52 @@ fn report(folder: &Folder) -> Result<(), String> {
         return Ok(());
     }
     Err(text)
+}
+
+/// `:ir` tells the names of arguments, blocks and instructions that typed text, files of text and
+/// bitcode have: of units whose IR is read anew for each function, and of larger ones, whose copies
+/// stay.
+fn names_of_values(folder: &Folder) -> Result<(), String> {
+    let source = "int scaled(int width) {\n  int twice = width * 2;\n  while (twice > 9) twice -= 9;\n\
+                  return twice;\n}\n";
+    let mut many = source.to_owned();
+    for number in 0..200 {
+        many.push_str(&format!(
+            "int f{number}(int x) {{ return x * {number}; }}\n"
+        ));
+    }
+    let text = "define i32 @scaled(i32 %width) {\nentry:\n  %twice = shl i32 %width, 1\n  \
+                br label %while.end\nwhile.end:\n  ret i32 %twice\n}\n";
+    let long = format!("{text};{}\n", "-".repeat(10_000));
+    folder.file("text.ll", text)?;
+    folder.file("long.ll", long)?;
+    for (name, source) in [("small", source), ("large", &many)] {
+        let from = folder.file(&format!("{name}.c"), source)?;
+        let to = folder.path.join(format!("{name}.bc"));
+        process::make_bitcode(&from, &["-fno-discard-value-names".to_owned()], &to)?;
+    }
+    let typed = format!("{text}:call scaled 4\n:ir scaled\n:call scaled 4\n:ir scaled\n");
+    let asked = ":ir scaled\n:call scaled 4\n:ir scaled\n:call scaled 4\n:ir scaled\n";
+    let ways = [
+        (None, typed.as_str()),
+        (Some("text.ll"), asked),
+        (Some("long.ll"), asked),
+        (Some("small.bc"), asked),
+        (Some("large.bc"), asked),
+    ];
+    for (file, input) in ways {
+        let outcome = repl(folder, file.as_slice(), input.as_bytes())?;
+        expect_code(&outcome, &[0])?;
+        let told = outcome.stdout_text();
+        let asked = input.matches(":ir").count();
+        for part in [" %width)", "entry:", "while.end:", "  %twice = "] {
+            if told.matches(part).count() != asked {
+                return Err(format!("{file:?}: {part} isn't told each time: {outcome}"));
+            }
+        }
+        if told.lines().filter(|line| *line == "8").count() != 2 {
+            return Err(format!("{file:?}: the calls return otherwise: {outcome}"));
+        }
+    }
+    Ok(())
 }
