@@ -8,7 +8,7 @@ use std::time::Instant;
 use rewire::{Engine, Error, Failure, Level};
 use rewire_sync::Mutex;
 
-use crate::changing::{Case, Plain, add, clear_stack, is_all_freed};
+use crate::changing::{Case, Plain, add, clear_stack, is_all_freed, on_fresh_thread};
 use crate::model::Random;
 use crate::stress::duration;
 
@@ -120,6 +120,30 @@ fn act(engine: &Engine, random: &mut Random, addresses: &mut Vec<Plain>) -> Resu
     }
 }
 
+/// Whatever is there now, it can be replaced, called, and removed.
+fn end_in_order(engine: &Engine) {
+    while engine.undo().is_ok() {}
+    for (index, value) in (0..FUNCTIONS).zip(1..) {
+        let ir = format!("define i32 @f{index}() {{\n ret i32 {value}\n}}");
+        define(engine, &ir).unwrap();
+        // SAFETY: it is of this type.
+        let function = unsafe { engine.main().function::<Plain>(&format!("f{index}")) };
+        assert_eq!(function.unwrap()(), value);
+    }
+    let mut change = engine.main().change();
+    for unit in engine.units() {
+        change.remove_unit(unit.id);
+    }
+    change.force();
+    change.commit().unwrap();
+    let names = engine.main().names().into_iter();
+    let left: Vec<_> = names
+        .filter(|(name, _)| **name != *"act" && **name != *"say")
+        .collect();
+    assert_eq!(left, []);
+    while engine.undo().is_ok() {}
+}
+
 fn run(level: Level, threads: usize) {
     let case = Case {
         level,
@@ -168,30 +192,9 @@ fn run(level: Level, threads: usize) {
     let done: u64 = started.into_iter().map(|one| one.join().unwrap()).sum();
     assert!(done > 0);
     assert_eq!(*wrong.lock().unwrap(), [""; 0]);
-    while engine.undo().is_ok() {}
-    // Whatever is there now, it is in order.
-    for (index, value) in (0..FUNCTIONS).zip(1..) {
-        let ir = format!("define i32 @f{index}() {{\n ret i32 {value}\n}}");
-        define(&engine, &ir).unwrap();
-        // SAFETY: it is of this type.
-        let function = unsafe { engine.main().function::<Plain>(&format!("f{index}")) };
-        assert_eq!(function.unwrap()(), value);
-    }
-    let mut change = engine.main().change();
-    for unit in engine.units() {
-        change.remove_unit(unit.id);
-    }
-    change.force();
-    change.commit().unwrap();
-    let names = engine.main().names().into_iter();
-    let left: Vec<_> = names
-        .filter(|(name, _)| **name != *"act" && **name != *"say")
-        .collect();
-    assert_eq!(left, []);
     println!("{level:?}, {threads} compile threads: {done} things done");
-    while engine.undo().is_ok() {}
-    // The functions that were called last lie about on this thread's stack.
-    clear_stack();
+    // What these calls leave on a stack, or in registers, goes with their thread.
+    on_fresh_thread(|| end_in_order(&engine));
     is_all_freed(&engine);
 }
 
