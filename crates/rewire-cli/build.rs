@@ -5,6 +5,8 @@ fn main() {
     // functions, its destructors. By then, exit would have destroyed LLVM's static objects.
     // References from this executable to the registration go to `__wrap___cxa_atexit` instead.
     println!("cargo:rustc-link-arg-bins=-Wl,--wrap=__cxa_atexit");
+    // When libraries' destructors run at exit: see src/loader_end.rs.
+    println!("cargo:rustc-link-arg-bins=-Wl,--wrap=__libc_start_main");
     // What this executable registers for the end of a thread: see src/thread_end.rs.
     println!("cargo:rustc-link-arg-bins=-Wl,--wrap=__cxa_thread_atexit_impl");
     // Reading bodies that have debug information, see shim/locations.cpp of rewire-llvm.

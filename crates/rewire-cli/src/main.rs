@@ -15,6 +15,7 @@ mod input;
 mod inspect;
 mod libraries;
 mod limits;
+mod loader_end;
 mod message;
 mod output_file;
 mod repl;
@@ -54,6 +55,7 @@ unsafe extern "C-unwind" fn main(
         Ok(args::Command::Inspect(asked)) => inspect::inspect(&asked),
         Err(code) => code,
     };
+    loader_end::register();
     // SAFETY: it runs what the program registered and ends the process.
     unsafe { libc::exit(code) }
 }

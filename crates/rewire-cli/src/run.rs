@@ -12,7 +12,7 @@ use rewire::{Engine, Error, LinkObserver, Options};
 use crate::args::{EXIT_USAGE, Run};
 use crate::dump::Dump;
 use crate::input::{self, Fate, Problem};
-use crate::{libraries, limits, message, output_file, report, trace};
+use crate::{libraries, limits, loader_end, message, output_file, report, trace};
 
 /// Runs the program and returns its exit code.
 pub(crate) fn run(run: &Run, started: Instant, envp: *const *const c_char) -> i32 {
@@ -21,6 +21,7 @@ pub(crate) fn run(run: &Run, started: Instant, envp: *const *const c_char) -> i3
         start_log(run.verbose, run.quiet);
         prepare(run, started)
     });
+    loader_end::register();
     match prepared {
         Ok(engine) => start(&engine, run, envp),
         Err(problem) => report_problem(problem),

@@ -50,7 +50,7 @@ use self::terminal::Terminal;
 use crate::args::{EXIT_USAGE, Repl};
 use crate::input::{Fate, Problem};
 use crate::run::{self, report_problem};
-use crate::{libraries, message, report};
+use crate::{libraries, loader_end, message, report};
 
 /// The exit code of `--strict` at the first error.
 const EXIT_STRICT: i32 = 1;
@@ -59,7 +59,9 @@ const EXIT_STRICT: i32 = 1;
 pub(crate) fn repl(repl: &Repl, started: Instant) -> i32 {
     message::set_color(repl.color);
     run::start_log(repl.verbose, false);
-    let engine = match prepare(repl, started) {
+    let prepared = prepare(repl, started);
+    loader_end::register();
+    let engine = match prepared {
         Ok(engine) => engine,
         Err(problem) => return report_problem(problem),
     };

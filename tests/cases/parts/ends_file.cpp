@@ -1,0 +1,2 @@
+#define FILE_IS "file"
+#include "ends.h"
