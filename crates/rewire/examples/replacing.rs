@@ -24,7 +24,7 @@ const SPARSE: u64 = 1000;
 
 /// The most replacements of one run: a program that enters millions of functions has to end as
 /// well.
-const MOST: u64 = 2000;
+const MOST: u64 = 100;
 
 struct Replacer {
     engine: Engine,
