@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rewire_llvm::CoroutinePart;
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind};
 
+use super::block::FrameCounts;
 use super::{Block, Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, State};
 use crate::error::Error;
 use crate::unit::Unit;
@@ -27,10 +28,6 @@ extern "C" fn do_nothing(_frame: *mut c_void) {}
 
 /// Bytes of the two counts: of frames that began, and of those that ended.
 const SIZE: u64 = 16;
-
-/// Where frames are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FrameCounts(pub(crate) ExecAddr);
 
 impl FrameCounts {
     /// The counts, such that frames which are there are never taken for ended: neither count ever

@@ -7,7 +7,6 @@ use rewire_memory::{ExecAddr, SlotId};
 
 use smallvec::SmallVec;
 
-use super::mentions::Mention;
 use super::uses::{BlockId, UseRef};
 use crate::error::Error;
 use crate::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey, UnitKey};
@@ -119,6 +118,13 @@ pub(crate) struct Entry {
     pub(crate) size: u64,
 }
 
+/// A global of a unit that names an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mention {
+    pub(super) unit: UnitKey,
+    pub(super) ordinal: Ordinal,
+}
+
 /// The type of what a name stands for.
 #[derive(Clone, Debug)]
 pub(crate) struct ValueType {
@@ -201,5 +207,19 @@ impl Entry {
         } else {
             &self.name
         }
+    }
+}
+
+impl Entry {
+    /// A global that says what type it is and how it is called.
+    pub(crate) fn described(&self) -> Option<(UnitKey, Ordinal)> {
+        let first = self.mentions.first();
+        self.elected
+            .or_else(|| first.map(|one| (one.unit, one.ordinal)))
+    }
+
+    /// The globals of units that define or declare it.
+    pub(crate) fn mentioned(&self) -> impl Iterator<Item = (UnitKey, Ordinal)> {
+        self.mentions.iter().map(|one| (one.unit, one.ordinal))
     }
 }

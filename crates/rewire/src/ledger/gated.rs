@@ -8,19 +8,8 @@
 use rewire_memory::{ExecAddr, Slots};
 use rustc_hash::FxHashMap;
 
-use super::{BlockId, EntryId, EntryKind, Ledger, Planned, State, ThreadKey};
-
-/// What a change holds closed.
-#[derive(Debug)]
-pub(super) struct Gate {
-    constructing: ThreadKey,
-    /// The bodies that others call.
-    former: FxHashMap<EntryId, Option<ExecAddr>>,
-    /// Where those are: they stay as long.
-    pinned: Vec<BlockId>,
-    /// Only who is in the former version still calls it; others wait.
-    is_for_insiders: bool,
-}
+use super::gate::Gate;
+use super::{EntryId, EntryKind, Ledger, Planned, State, ThreadKey};
 
 /// Where a caller of a function goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,25 +9,11 @@
 use std::sync::Arc;
 
 use rewire_memory::{ExecAddr, Slots};
-use rustc_hash::FxHashMap;
 
+use super::label::Label;
 use super::{BlockId, Defined, Definition, EntryId, EntryKind, Ledger, Standing, State};
 use crate::ids::UnitKey;
 use crate::unit::Unit;
-
-/// All labels that were linked, by name.
-pub(super) type Labels = FxHashMap<Arc<str>, Vec<Label>>;
-
-/// Where a label is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Label {
-    block: BlockId,
-    at: ExecAddr,
-    /// Other files know it too.
-    is_global: bool,
-    /// It is in a function: it goes out of force with that.
-    is_in_function: bool,
-}
 
 impl Ledger {
     /// Notes a label of a block: whether other files know it too, and whether it is in a function.

@@ -11,104 +11,24 @@
 //! A leaving unit waits for others that name what only it has (a variable that was removed while
 //! code used it), unless those leave with it.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use rewire_llvm::CoroutinePart;
-use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, SlotId, Slots};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 use super::election::is_local;
-use super::units::Record;
+use super::record::Record;
+use super::retired::{Freed, Leaving, Piece, Retired};
 use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing, UseRef};
 use crate::ids::UnitKey;
 use crate::unit::{Unit, label_of};
 
-/// What waits to be given back.
-#[derive(Debug, Default)]
-pub(super) struct Leaving {
-    /// Blocks with code, and none of it in force.
-    pub(super) blocks: Vec<BlockId>,
-    pub(super) units: Vec<UnitKey>,
-    /// Names that nobody may need any more ([`super::over`]).
-    pub(super) names: Vec<EntryId>,
-    /// Bytes that all of these hold: machine code, variables, IR.
-    bytes: u64,
-    /// Units that were removed, and whose copies of IR are still in memory.
-    copied: Vec<Arc<Unit>>,
-}
-
 /// Who holds variables.
 const HANDLE: &str = "a handle of a variable";
 
-/// What goes together, and the code that no thread may be in then.
-#[derive(Debug)]
-pub(crate) struct Retired {
-    pub(crate) what: Piece,
-    pub(crate) code: Vec<Range<ExecAddr>>,
-    /// The stubs of its functions: a thread that calls one for the first time is in its stub, and
-    /// nowhere else if the call was a jump.
-    pub(crate) stubs: Vec<Range<ExecAddr>>,
-    /// The slots of those.
-    pub(super) slots: Vec<SlotId>,
-    /// What people know it by.
-    pub(crate) label: Arc<str>,
-    /// Who needs it, if it isn't threads.
-    pub(crate) holder: Option<Arc<str>>,
-    /// How many frames of its coroutines ever began.
-    pub(super) frames_begun: u64,
-    /// How often calls were sent into it since it left.
-    pub(super) handed_out: u64,
-}
-
-/// See the module's documentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Piece {
-    Block(BlockId),
-    Unit(UnitKey),
-    /// A name, with its stub.
-    Name(EntryId),
-}
-
-/// What was taken out of the ledger, to be given back without its lock.
-#[derive(Debug, Default)]
-pub(crate) struct Freed {
-    /// Blocks, with their registrations.
-    pub(crate) blocks: Vec<Block>,
-    pub(crate) unwind: Vec<UnwindRegistration>,
-    pub(crate) memory: Vec<(RegionKind, Range<ExecAddr>)>,
-    pub(crate) slots: Vec<SlotId>,
-    /// Slots of functions whose addresses may still be known to somebody.
-    pub(crate) buried: Vec<SlotId>,
-    /// Slots in whose stubs no thread is.
-    looked_at: FxHashSet<SlotId>,
-    pub(crate) thread_modules: Vec<u64>,
-    /// Names of which nothing may be remembered that is about a former definition.
-    pub(crate) entries: Vec<EntryId>,
-    pub(crate) units: Vec<Arc<Unit>>,
-}
-
-impl Retired {
-    /// Whether it is a whole unit.
-    pub(crate) fn is_unit(&self) -> bool {
-        matches!(self.what, Piece::Unit(_))
-    }
-
-    /// Whether it is something that clients know.
-    pub(crate) fn is_code(&self) -> bool {
-        !matches!(self.what, Piece::Name(_))
-    }
-}
-
 impl Ledger {
-    /// No code of a block is in force any more.
-    pub(crate) fn retire(&mut self, id: BlockId) {
-        self.leaving.bytes += self.held_by_block(id);
-        self.leaving.blocks.push(id);
-    }
-
     /// Nothing of a unit is in force any more, and nothing will be.
     pub(crate) fn leave(&mut self, id: UnitKey) {
         let Some(record) = self.units.get_mut(id) else {
@@ -137,14 +57,6 @@ impl Ledger {
         self.leaving.units.push(id);
         self.leaving.bytes += self.held_by_unit(id);
         self.leaving.copied.push(unit);
-    }
-
-    /// How many bytes a block holds that has left.
-    fn held_by_block(&self, id: BlockId) -> u64 {
-        self.block(id).map_or(0, |block| match block.live {
-            0 => block.memory.size(),
-            _ => block.memory.code.end.get() - block.memory.code.start.get(),
-        })
     }
 
     /// How many bytes a unit holds: its IR, what is known of it, and what was linked of it.
@@ -620,20 +532,6 @@ impl Ledger {
         freed.memory.push((RegionKind::Code, code));
     }
 
-    /// The definitions of a block have other places in its list now.
-    pub(super) fn renumber(&mut self, id: BlockId) {
-        for place in 0..self.blocks[id].definitions.len() {
-            let one = self.blocks[id].definitions[place];
-            // What a change that can be undone keeps alive isn't where its name is now.
-            if one.is_live
-                && let Some((at, known)) = &mut self.entry_mut(one.entry).placed
-                && *at == id
-            {
-                *known = place as u32;
-            }
-        }
-    }
-
     /// Takes a block out, of which nothing is in force.
     fn free_block(&mut self, id: BlockId, freed: &mut Freed) {
         let everywhere = ExecAddr::NULL..ExecAddr::new(u64::MAX);
@@ -768,31 +666,5 @@ impl Ledger {
         } else {
             self.note_if_over(id);
         }
-    }
-
-    /// Takes an entry out that nobody names. An address that was given out stays the function's:
-    /// its slot is never another's.
-    pub(super) fn free_entry(&mut self, id: EntryId, freed: &mut Freed) {
-        let entry = self.entry(id);
-        let (slot, front) = (entry.slot, entry.front);
-        if let Some(slot) = slot {
-            if entry.has_escaped {
-                let known = self.namespace(entry.library).entry(&entry.name);
-                let library = (known == Some(id)).then_some(entry.library);
-                let (name, generation) = (entry.label().into(), entry.generation);
-                self.tombs.bury(slot, library, name, generation);
-                freed.buried.push(slot);
-            } else {
-                freed.slots.push(slot);
-            }
-            self.by_slot.clear(slot);
-        }
-        self.lazies.remove(&id);
-        self.given_before.remove(&id);
-        freed.entries.push(id);
-        if let Some(front) = front {
-            self.entries.remove(front);
-        }
-        self.forget_name(id);
     }
 }

@@ -9,30 +9,10 @@ use std::sync::Arc;
 use rewire_llvm::Ordinal;
 use rustc_hash::FxHashSet;
 
-use super::{Entry, EntryId, Ledger};
+use super::entry::Mention;
+use super::{EntryId, Ledger};
 use crate::ids::UnitKey;
 use crate::unit::Unit;
-
-/// A global of a unit that names an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mention {
-    unit: UnitKey,
-    ordinal: Ordinal,
-}
-
-impl Entry {
-    /// A global that says what type it is and how it is called.
-    pub(crate) fn described(&self) -> Option<(UnitKey, Ordinal)> {
-        let first = self.mentions.first();
-        self.elected
-            .or_else(|| first.map(|one| (one.unit, one.ordinal)))
-    }
-
-    /// The globals of units that define or declare it.
-    pub(crate) fn mentioned(&self) -> impl Iterator<Item = (UnitKey, Ordinal)> {
-        self.mentions.iter().map(|one| (one.unit, one.ordinal))
-    }
-}
 
 impl Ledger {
     /// Notes what a unit's globals name.

@@ -9,54 +9,62 @@
 //! One lock guards it. It is held for as long as it takes to link one object, some tens of
 //! microseconds; never while LLVM works, a library is searched, or the program runs.
 
+mod block;
 mod borrowing;
+mod canonical;
 mod coroutines;
 mod demand;
 mod demangled;
 mod election;
 mod entry;
+mod gate;
 mod gated;
 mod history;
 mod joining;
+mod label;
 mod labels;
 mod lazily;
 mod lazy;
 mod leaving;
+mod libraries;
 mod mentions;
 mod names;
 mod over;
 mod own_copies;
 mod owners;
 mod placed;
+mod record;
 mod remembered;
+mod removed_libraries;
 mod replacing;
+mod retired;
 mod tombs;
 mod units;
 mod uses;
 mod waiting;
+mod withdrawing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rewire_llvm::GlobalState;
-use rewire_memory::{ExecAddr, MemoryError, SlotId, Slots};
+use rewire_memory::{ExecAddr, SlotId};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use slotmap::SlotMap;
 
-pub(crate) use coroutines::{BLOCK_COUNTS, FrameCounts, NOOP_FRAME};
+pub(crate) use block::{Block, Defined, FrameCounts, Memory};
+pub(crate) use coroutines::{BLOCK_COUNTS, NOOP_FRAME};
 pub(crate) use demangled::Demangled;
 pub(crate) use entry::{Definition, Entry, State, ValueType};
 pub(crate) use gated::Passage;
 pub(crate) use history::{Former, Given};
 use lazy::Lazy;
-pub(crate) use leaving::{Freed, Piece, Retired};
-pub(crate) use placed::{Block, Defined, Memory};
+pub(crate) use record::Standing;
 pub(crate) use remembered::{History, RememberedChange};
 pub(crate) use replacing::{Heritage, Planned, Target};
-pub(crate) use units::Standing;
+pub(crate) use retired::{Freed, Piece, Retired};
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
-pub(crate) use waiting::Awaited;
 
 pub(crate) use crate::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey};
 
@@ -71,8 +79,8 @@ pub(crate) struct Ledger {
     entries: SlotMap<EntryId, Entry>,
     /// What an entry that left reads as.
     gone: Entry,
-    libraries: names::Libraries,
-    units: SlotMap<UnitKey, units::Record>,
+    libraries: libraries::Libraries,
+    units: SlotMap<UnitKey, record::Record>,
     next_unit: u64,
     next_block: u64,
     by_slot: owners::Owners,
@@ -80,14 +88,14 @@ pub(crate) struct Ledger {
     /// Blocks that hold code, by its address.
     by_code: BTreeMap<ExecAddr, BlockId>,
     tombs: tombs::Tombs,
-    leaving: leaving::Leaving,
+    leaving: retired::Leaving,
     /// The frame of coroutines that do nothing, once something names it.
     noop_frame: Option<EntryId>,
-    labels: labels::Labels,
+    labels: label::Labels,
     /// What the client gave for names that were removed: units that left with them may call it.
     given_before: HashMap<EntryId, ExecAddr, FxBuildHasher>,
     /// Changes whose new code isn't let in yet.
-    gates: Vec<gated::Gate>,
+    gates: Vec<gate::Gate>,
     /// What each thread waits for another to compile.
     pub(super) waiting: HashMap<ThreadKey, Awaited, FxBuildHasher>,
     /// Threads that put in memory what units need from the start.
@@ -97,6 +105,15 @@ pub(crate) struct Ledger {
     pub(crate) counts: Counts,
     /// Counted up whenever the names of a library change.
     pub(crate) names_version: u64,
+}
+
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// A definition, by whoever makes it.
+    Definition(EntryId),
+    /// Whatever this thread does.
+    Thread(ThreadKey),
 }
 
 /// What happened so far, in numbers.
@@ -118,7 +135,7 @@ impl Ledger {
             engine: EngineNumber::next(),
             entries: SlotMap::with_key(),
             gone: Entry::new(LibraryId::MAIN, Arc::from("")),
-            libraries: names::Libraries::new(),
+            libraries: libraries::Libraries::new(),
             units: SlotMap::with_key(),
             next_unit: 0,
             next_block: 0,
@@ -126,9 +143,9 @@ impl Ledger {
             blocks: SlotMap::with_key(),
             by_code: BTreeMap::new(),
             tombs: tombs::Tombs::default(),
-            leaving: leaving::Leaving::default(),
+            leaving: retired::Leaving::default(),
             noop_frame: None,
-            labels: labels::Labels::default(),
+            labels: label::Labels::default(),
             gates: Vec::new(),
             given_before: HashMap::default(),
             waiting: HashMap::default(),
@@ -194,37 +211,6 @@ impl Ledger {
                 self.unit(unit).filter(|unit| unit.is_frozen)
             }
             _ => None,
-        }
-    }
-
-    /// The slot of a function, made when it is first asked for.
-    pub(crate) fn slot(&mut self, id: EntryId, slots: &Slots) -> Result<SlotId, MemoryError> {
-        if let Some(slot) = self.entry(id).slot {
-            return Ok(slot);
-        }
-        let slot = slots.allocate()?;
-        self.by_slot.set(slot, id);
-        let is_gated = self.is_gated(id);
-        let entry = self.entry_mut(id);
-        entry.slot = Some(slot);
-        if let State::Present(address) = entry.state
-            && !is_gated
-        {
-            slots.lead(slot, address, entry.is_ahead && !entry.called);
-        }
-        Ok(slot)
-    }
-
-    /// The one address that a function has for its whole life. Who gives it to somebody that may
-    /// keep it says so ([`Entry::has_escaped`]).
-    pub(crate) fn canonical(
-        &mut self,
-        id: EntryId,
-        slots: &Slots,
-    ) -> Result<ExecAddr, MemoryError> {
-        match self.entry(id).state {
-            State::Present(address) if !self.entry(id).is_replaceable() => Ok(address),
-            _ => Ok(slots.canonical(self.slot(id, slots)?)),
         }
     }
 

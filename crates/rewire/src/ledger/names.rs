@@ -1,78 +1,10 @@
 //! Libraries: which entry a name has, and where names are searched for.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use rewire_memory::{ExecAddr, Slots};
-use rustc_hash::{FxBuildHasher, FxHashMap};
-
-use super::{Definition, Entry, EntryId, EntryKind, Ledger, State};
-use crate::ids::{LibraryId, UnitKey};
-
-/// The libraries there are. They come and go: nothing is left of one that was removed.
-#[derive(Debug)]
-pub(super) struct Libraries {
-    all: FxHashMap<LibraryId, Namespace>,
-    by_name: HashMap<Arc<str>, LibraryId, FxBuildHasher>,
-    next: u32,
-    /// What a library that was removed reads as.
-    gone: Namespace,
-}
-
-impl Libraries {
-    /// The main library.
-    pub(super) fn new() -> Self {
-        let mut libraries = Self {
-            all: FxHashMap::default(),
-            by_name: HashMap::default(),
-            next: 0,
-            gone: Namespace::new("".into()),
-        };
-        libraries.add("main".into());
-        libraries
-    }
-
-    fn add(&mut self, name: Arc<str>) -> LibraryId {
-        let id = LibraryId(self.next);
-        self.next += 1;
-        self.by_name.insert(name.clone(), id);
-        self.all.insert(id, Namespace::new(name));
-        id
-    }
-}
-
-/// One library.
-#[derive(Debug)]
-pub(super) struct Namespace {
-    name: Arc<str>,
-    entries: HashMap<Arc<str>, EntryId, FxBuildHasher>,
-    /// The unit whose COMDAT group of a name is the one that counts.
-    pub(super) comdats: HashMap<Arc<str>, UnitKey, FxBuildHasher>,
-    /// Where names that it doesn't define are searched for.
-    search: Vec<LibraryId>,
-    /// The libraries that search this one.
-    searched_by: Vec<LibraryId>,
-    /// Whether the host process is asked after those.
-    asks_host: bool,
-}
-
-impl Namespace {
-    /// The entry of a name.
-    pub(super) fn entry(&self, name: &str) -> Option<EntryId> {
-        self.entries.get(name).copied()
-    }
-
-    fn new(name: Arc<str>) -> Self {
-        Self {
-            name,
-            entries: HashMap::default(),
-            comdats: HashMap::default(),
-            search: Vec::new(),
-            searched_by: Vec::new(),
-            asks_host: true,
-        }
-    }
-}
+use super::libraries::{Libraries, Namespace};
+use super::{Definition, Entry, EntryId, EntryKind, Ledger};
+use crate::ids::LibraryId;
 
 impl Ledger {
     /// Makes a library; `None` when there is one of this name.
@@ -98,37 +30,6 @@ impl Ledger {
     /// Whether a library is there.
     pub(crate) fn is_library(&self, library: LibraryId) -> bool {
         self.libraries.all.contains_key(&library)
-    }
-
-    /// Takes a library out whose units have left. Names that somebody uses stay theirs, undefined.
-    /// The answer is where its `__dso_handle` is, if nobody knows that.
-    pub(crate) fn forget_library(&mut self, library: LibraryId, slots: &Slots) -> Option<ExecAddr> {
-        let names: Vec<EntryId> = self.namespace(library).entries.values().copied().collect();
-        let mut handle = None;
-        for id in names {
-            let entry = self.entry(id);
-            if entry.definition == Definition::Engine
-                && entry.users.is_empty()
-                && !entry.has_escaped
-                && let State::Present(at) = entry.state
-            {
-                handle = Some(at);
-            }
-            if entry.definition != Definition::None || entry.is_present() {
-                self.withdraw(id, slots);
-            }
-            self.note_if_over(id);
-        }
-        self.set_search(library, Vec::new());
-        if let Some(gone) = self.libraries.all.remove(&library) {
-            self.libraries.by_name.remove(&gone.name);
-            for searching in gone.searched_by {
-                let search = &mut self.namespace_mut(searching).search;
-                search.retain(|one| *one != library);
-            }
-        }
-        self.names_version += 1;
-        handle
     }
 
     pub(crate) fn library_name(&self, library: LibraryId) -> &Arc<str> {

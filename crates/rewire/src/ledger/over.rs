@@ -75,4 +75,30 @@ impl Ledger {
         });
         names.collect()
     }
+
+    /// Takes an entry out that nobody names. An address that was given out stays the function's:
+    /// its slot is never another's.
+    pub(super) fn free_entry(&mut self, id: EntryId, freed: &mut Freed) {
+        let entry = self.entry(id);
+        let (slot, front) = (entry.slot, entry.front);
+        if let Some(slot) = slot {
+            if entry.has_escaped {
+                let known = self.namespace(entry.library).entry(&entry.name);
+                let library = (known == Some(id)).then_some(entry.library);
+                let (name, generation) = (entry.label().into(), entry.generation);
+                self.tombs.bury(slot, library, name, generation);
+                freed.buried.push(slot);
+            } else {
+                freed.slots.push(slot);
+            }
+            self.by_slot.clear(slot);
+        }
+        self.lazies.remove(&id);
+        self.given_before.remove(&id);
+        freed.entries.push(id);
+        if let Some(front) = front {
+            self.entries.remove(front);
+        }
+        self.forget_name(id);
+    }
 }

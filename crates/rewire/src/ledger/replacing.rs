@@ -8,15 +8,11 @@
 
 use std::collections::HashMap;
 
-use rewire_llvm::{GlobalState, Ordinal};
+use rewire_llvm::Ordinal;
 use rewire_memory::Slots;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
-use super::election::rank;
-use super::{
-    Block, BlockId, Definition, Entry, EntryId, EntryKind, Former, Given, Ledger, State, ThreadKey,
-    UseAspect, UseRef,
-};
+use super::{Definition, EntryId, Former, Given, Ledger, State, ThreadKey};
 use crate::ids::UnitKey;
 
 /// What a name will stand for.
@@ -271,145 +267,6 @@ impl Ledger {
                 record.is_superseded = true;
             }
             self.leave_if_idle(unit);
-        }
-    }
-
-    /// A name's definition leaves: another copy takes its place, if there is one, and what data
-    /// there is stays where it is, with its value; else nothing defines the name any more.
-    pub(crate) fn withdraw(&mut self, id: EntryId, slots: &Slots) {
-        let (state, placed) = {
-            let entry = self.entry(id);
-            (entry.state.clone(), entry.placed)
-        };
-        let before = self.entry(id).elected.map(|(unit, _)| unit);
-        let is_data = self.entry(id).kind != EntryKind::Function;
-        if let Some((unit, ordinal)) = self.next_in_line(id) {
-            let stays = is_data && placed.is_some();
-            if !stays {
-                self.set_dead(id);
-            }
-            let Some(unit) = self.unit(unit).cloned() else {
-                return;
-            };
-            self.entry_mut(id)
-                .alternatives
-                .retain(|one| *one != (unit.id, ordinal));
-            self.set_in_force(&unit, ordinal, id);
-            if let Some(comdat) = &unit.index.globals[ordinal.index()].comdat {
-                let comdats = &mut self.namespace_mut(unit.library).comdats;
-                comdats.insert(comdat.clone(), unit.id);
-            }
-            if stays {
-                self.entry_mut(id).placed = placed;
-                self.set_present(id, state);
-            }
-        } else {
-            self.set_aside(id);
-            self.set_dead(id);
-            self.set_elected(id, None);
-            if let (Definition::Absolute, State::Present(address)) = {
-                let entry = self.entry(id);
-                (entry.definition, &entry.state)
-            } {
-                let address = *address;
-                self.given_before.insert(id, address);
-            }
-            let entry = self.entry_mut(id);
-            entry.is_removed = entry.definition != Definition::None;
-            entry.definition = Definition::None;
-            entry.state = State::Absent;
-            entry.is_ahead = false;
-            self.lazies.remove(&id);
-            self.names_version += 1;
-        }
-        if let Some(slot) = self.entry(id).slot {
-            slots.reset(slot);
-        }
-        if let Some(unit) = before {
-            self.leave_if_idle(unit);
-        }
-    }
-
-    /// The copy that takes over: the weightiest; of equals, the first.
-    fn next_in_line(&self, id: EntryId) -> Option<(UnitKey, Ordinal)> {
-        let alternatives = self.entry(id).alternatives.iter().copied();
-        let weight = |one: &(UnitKey, Ordinal)| {
-            let unit = self.unit(one.0);
-            unit.map_or(0, |unit| rank(unit.index.globals[one.1.index()].linkage))
-        };
-        alternatives.rev().max_by_key(weight)
-    }
-
-    /// Who uses a variable, or a function of assembly, that gets other memory keeps the memory that
-    /// it was linked with: under an entry of its own, which goes when they are gone.
-    fn set_aside(&mut self, id: EntryId) {
-        let entry = self.entry(id);
-        if let Some(place) = entry.placed.filter(|_| entry.is_fixed()) {
-            let state = entry.state.clone();
-            self.set_aside_users(id, place, &state, |_| true);
-        }
-    }
-
-    /// The same for some memory that a variable had, and those blocks that were linked with it.
-    pub(super) fn set_aside_users(
-        &mut self,
-        id: EntryId,
-        (block, place): (BlockId, u32),
-        state: &State,
-        belongs: impl Fn(&Block) -> bool,
-    ) {
-        let entry = self.entry(id);
-        // Calls through the slot go wherever that leads.
-        let is_moved = |user: &UseRef| {
-            self.blocks.get(user.block).is_some_and(|block| {
-                let one = block.uses.get(user.place as usize);
-                belongs(block) && one.is_none_or(|one| one.aspect != UseAspect::Slot)
-            })
-        };
-        let (moved, kept): (Vec<UseRef>, Vec<UseRef>) =
-            entry.users.iter().copied().partition(is_moved);
-        if moved.is_empty() {
-            return;
-        }
-        let mut aside = Entry::new(entry.library, entry.name.clone());
-        aside.kind = entry.kind;
-        aside.state = state.clone();
-        aside.size = entry.size;
-        aside.definition = Definition::Engine;
-        aside.is_aside = true;
-        let aside = self.add(aside);
-        self.set_users(aside, moved);
-        self.set_users(id, kept);
-        if let Some(block) = self.blocks.get_mut(block) {
-            match block.definitions.get_mut(place as usize) {
-                Some(defined) => defined.entry = aside,
-                None => block.threads_aside.push(aside),
-            }
-        }
-    }
-
-    /// Makes these the uses of an entry.
-    fn set_users(&mut self, id: EntryId, users: Vec<UseRef>) {
-        for (back, user) in users.iter().enumerate() {
-            let block = self.blocks.get_mut(user.block);
-            if let Some(one) = block.and_then(|block| block.uses.get_mut(user.place as usize)) {
-                one.entry = id;
-                one.set_back(back);
-            }
-        }
-        self.entry_mut(id).users = users;
-    }
-
-    /// Tells the extractor that a definition has no memory.
-    fn tell_unplaced(&mut self, id: EntryId) {
-        if let Definition::Ir(unit, ordinal) = self.entry(id).definition
-            && let Some(unit) = self.unit(unit)
-        {
-            let state = GlobalState {
-                elected: true,
-                placed: false,
-            };
-            unit.set_state(ordinal, state);
         }
     }
 }

@@ -2,81 +2,10 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::Ordinal;
-
-use super::{BlockId, Ledger};
+use super::Ledger;
+use super::record::{Record, Standing};
 use crate::ids::{UnitId, UnitKey};
 use crate::unit::Unit;
-
-/// How a unit stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// A change that isn't committed brings it.
-    Joining,
-    /// It stays until it is removed.
-    Kept,
-    /// It stays as long as something of it is in force: new bodies came with it.
-    Loose,
-    /// It was removed, and a change that can be undone remembers it.
-    Withdrawn,
-    /// It is gone but for what threads may still be in.
-    Leaving,
-}
-
-impl Standing {
-    /// Whether nothing of it is in force, nor will be unless its removal is undone.
-    pub(crate) fn is_removed(self) -> bool {
-        matches!(self, Self::Withdrawn | Self::Leaving)
-    }
-}
-
-/// What the ledger knows of a unit.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) unit: Arc<Unit>,
-    pub(crate) standing: Standing,
-    /// The blocks that were made of it.
-    pub(crate) blocks: Vec<BlockId>,
-    /// How many global names its definitions stand for.
-    pub(crate) in_force: u32,
-    /// How many changes that can be undone need it.
-    pub(crate) holds: u32,
-    /// It was superseded, not removed: its variables stay.
-    pub(crate) is_superseded: bool,
-    /// How many destructors of thread-local variables it has still to run.
-    pub(crate) holders: u32,
-    /// Units that use what is this one's own ([`super::borrowing`]).
-    pub(super) borrowers: Vec<UnitKey>,
-    /// Units of which this one uses what is their own.
-    pub(super) lenders: Vec<UnitKey>,
-    /// Its definitions that would have taken over, if it was removed and may come back.
-    pub(super) stood_in_line: Vec<Ordinal>,
-    /// The place of each of its globals among those that mention the same entry.
-    pub(super) mentions: Box<[u32]>,
-    /// Names stand for labels of its functions' assembly.
-    pub(crate) has_labels: bool,
-    /// How often a call went to one of its bodies by address after it had left, from code that
-    /// doesn't keep it.
-    pub(super) handed_out: u64,
-    /// Counts up with each unit.
-    order: u64,
-}
-
-impl Record {
-    /// Whether it was removed, or a newer version took its place.
-    pub(crate) fn has_left(&self) -> bool {
-        matches!(self.standing, Standing::Withdrawn | Standing::Leaving)
-    }
-
-    /// Whether it is there for the client.
-    pub(crate) fn is_there(&self) -> bool {
-        match self.standing {
-            Standing::Kept => true,
-            Standing::Loose => self.in_force > 0,
-            Standing::Joining | Standing::Withdrawn | Standing::Leaving => false,
-        }
-    }
-}
 
 impl Ledger {
     /// Makes a unit that has no names yet.

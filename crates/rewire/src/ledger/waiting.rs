@@ -3,16 +3,8 @@
 //! A thread may wait for the definition that another makes, for the names that it changes, or for
 //! what it places. Who waits for whom is known, so that none waits for itself.
 
-use super::{EntryId, Ledger, State, ThreadKey};
-
-/// What a thread waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    /// A definition, by whoever makes it.
-    Definition(EntryId),
-    /// Whatever this thread does.
-    Thread(ThreadKey),
-}
+use super::Awaited;
+use super::{Ledger, State, ThreadKey};
 
 impl Ledger {
     /// Whether a thread that waited for this would wait for itself: because it is making it, or

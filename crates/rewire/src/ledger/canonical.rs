@@ -1,0 +1,38 @@
+//! The address that a function has for ever.
+
+use rewire_memory::{ExecAddr, MemoryError, SlotId, Slots};
+
+use super::{EntryId, Ledger, State};
+
+impl Ledger {
+    /// The slot of a function, made when it is first asked for.
+    pub(crate) fn slot(&mut self, id: EntryId, slots: &Slots) -> Result<SlotId, MemoryError> {
+        if let Some(slot) = self.entry(id).slot {
+            return Ok(slot);
+        }
+        let slot = slots.allocate()?;
+        self.by_slot.set(slot, id);
+        let is_gated = self.is_gated(id);
+        let entry = self.entry_mut(id);
+        entry.slot = Some(slot);
+        if let State::Present(address) = entry.state
+            && !is_gated
+        {
+            slots.lead(slot, address, entry.is_ahead && !entry.called);
+        }
+        Ok(slot)
+    }
+
+    /// The one address that a function has for its whole life. Who gives it to somebody that may
+    /// keep it says so ([`Entry::has_escaped`]).
+    pub(crate) fn canonical(
+        &mut self,
+        id: EntryId,
+        slots: &Slots,
+    ) -> Result<ExecAddr, MemoryError> {
+        match self.entry(id).state {
+            State::Present(address) if !self.entry(id).is_replaceable() => Ok(address),
+            _ => Ok(slots.canonical(self.slot(id, slots)?)),
+        }
+    }
+}
