@@ -44,17 +44,18 @@ impl Ledger {
         }
     }
 
-    /// A unit that is freed borrows nothing any more.
-    pub(super) fn stop_borrowing(&mut self, borrower: UnitKey) {
+    /// A unit that is freed borrows nothing any more. The answer is of whom it did.
+    pub(super) fn stop_borrowing(&mut self, borrower: UnitKey) -> Vec<UnitKey> {
         let lenders = self
             .record_mut(borrower)
             .map(|it| std::mem::take(&mut it.lenders));
-        for lender in lenders.unwrap_or_default() {
-            if let Some(record) = self.record_mut(lender) {
+        let lenders = lenders.unwrap_or_default();
+        for lender in &lenders {
+            if let Some(record) = self.record_mut(*lender) {
                 record.borrowers.retain(|one| *one != borrower);
             }
-            self.leave_if_idle(lender);
         }
+        lenders
     }
 
     /// Who borrows of a unit and doesn't go with it.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rewire_llvm::{Global, GlobalKind, GlobalState, Linkage, Module, ModuleIndex, Ordinal, Source};
 
+use super::globals::{is_local, kind_of, rank, size_of};
 use super::{
     Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, State, ThreadKey, ValueType,
 };
@@ -16,34 +17,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::error::Error;
 use crate::ids::UnitKey;
 use crate::unit::{Inherited, Unit, UnitPlace};
-
-/// How much a definition weighs against others of its name.
-pub(super) fn rank(linkage: Linkage) -> u8 {
-    match linkage {
-        Linkage::Weak | Linkage::LinkOnce => 1,
-        Linkage::Common => 2,
-        _ => 3,
-    }
-}
-
-pub(super) fn kind_of(global: &Global) -> EntryKind {
-    match global.kind {
-        GlobalKind::Function | GlobalKind::Ifunc { .. } => EntryKind::Function,
-        GlobalKind::Variable {
-            thread_local: true, ..
-        } => EntryKind::ThreadLocal,
-        GlobalKind::Variable { .. } => EntryKind::Data,
-        // What it stands for tells.
-        GlobalKind::Alias { .. } | GlobalKind::Intrinsic => EntryKind::Unknown,
-    }
-}
-
-pub(super) fn size_of(global: &Global) -> u64 {
-    match global.kind {
-        GlobalKind::Variable { size, .. } => size,
-        _ => 0,
-    }
-}
 
 /// A definition that won.
 struct Elected {
@@ -360,26 +333,4 @@ impl Ledger {
             self.note_overridden(id, loser);
         }
     }
-
-    /// What stands at the function's address comes from the elected definition, unless somebody
-    /// took the address already: it stays.
-    pub(super) fn elect_front(&mut self, unit: &Unit, ordinal: Ordinal, id: EntryId) {
-        let global = &unit.index.globals[ordinal.index()];
-        let known = self.entry(id).front;
-        if known.is_some_and(|front| self.entry(front).is_present()) {
-            return;
-        }
-        let front = global.has_front.then(|| {
-            let mut front = Entry::new(unit.library, global.name.clone());
-            front.kind = EntryKind::Data;
-            front.definition = Definition::Front(unit.id, ordinal);
-            self.add(front)
-        });
-        self.entry_mut(id).front = front;
-    }
-}
-
-/// Whether only its own unit knows the name.
-pub(super) fn is_local(global: &Global) -> bool {
-    global.is_local()
 }

@@ -3,38 +3,13 @@
 //! Bodies are compiled again from their IR. Variables keep their memory, with the values that they
 //! had, until the change is forgotten.
 
-use rewire_llvm::Ordinal;
-use rewire_memory::{ExecAddr, Slots};
+use rewire_memory::Slots;
 use rustc_hash::FxHashSet;
 
-use super::lazy::Lazy;
-use super::replacing::Planned;
+use super::former::{Former, Given};
+use super::planned::Planned;
 use super::{Block, BlockId, Definition, EntryId, Ledger, Standing, State};
 use crate::ids::UnitKey;
-
-/// What a name stood for before a change.
-#[derive(Clone, Debug)]
-pub(crate) struct Former {
-    pub(crate) entry: EntryId,
-    pub(crate) elected: Option<(UnitKey, Ordinal)>,
-    /// The memory of a variable, which stays for as long as the change can be undone.
-    pub(super) memory: Option<(BlockId, u32, State)>,
-    /// It is a variable that stayed where it was.
-    pub(crate) kept_memory: bool,
-    /// What the name stood for, if it was no IR.
-    pub(crate) given: Option<Given>,
-    /// Blocks from this one on were linked after the change.
-    pub(super) since: u64,
-}
-
-/// A definition that isn't one of a unit's IR.
-#[derive(Clone, Debug)]
-pub(crate) enum Given {
-    Address(ExecAddr),
-    Lazy(Lazy),
-    /// By the assembly of this unit, whose memory is kept.
-    Assembly(UnitKey),
-}
 
 impl Ledger {
     /// Notes what a name stands for now. If it is to come back, its unit stays, and its memory if

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rewire_llvm::{GlobalKind, Module, ModuleIndex, Ordinal, Source};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::election::is_local;
+use super::globals::is_local;
 use super::{Definition, EntryId, Ledger, LibraryId, Standing};
 use crate::error::Error;
 use crate::ids::UnitKey;

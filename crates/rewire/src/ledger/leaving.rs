@@ -18,7 +18,7 @@ use rewire_memory::{CodeMemory, ExecAddr, RegionKind, SlotId, Slots};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
-use super::election::is_local;
+use super::globals::is_local;
 use super::record::Record;
 use super::retired::{Freed, Leaving, Piece, Retired};
 use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing, UseRef};
@@ -595,7 +595,9 @@ impl Ledger {
                 self.free_block(block, freed);
             }
         }
-        self.stop_borrowing(id);
+        for lender in self.stop_borrowing(id) {
+            self.leave_if_idle(lender);
+        }
         for (ordinal, global) in unit.index.numbered() {
             let Some(entry) = unit.entry(ordinal) else {
                 continue;

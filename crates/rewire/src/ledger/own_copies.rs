@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
 
-use super::election::{is_local, kind_of, size_of};
+use super::globals::{is_local, kind_of, size_of};
 use super::{Definition, Entry, EntryId, EntryKind, Ledger, ValueType};
 use crate::ids::UnitKey;
 use crate::unit::Unit;

@@ -3,13 +3,30 @@
 use rewire_llvm::{GlobalState, Ordinal};
 use rewire_memory::Slots;
 
-use super::election::rank;
+use super::globals::rank;
 use super::{
     Block, BlockId, Definition, Entry, EntryId, EntryKind, Ledger, State, UseAspect, UseRef,
 };
 use crate::ids::UnitKey;
 
 impl Ledger {
+    /// The machine code of a function leaves; it is made again when the function is called.
+    pub(crate) fn set_stale(&mut self, id: EntryId, slots: &Slots) {
+        let entry = self.entry(id);
+        if !entry.is_replaceable() || !entry.is_present() {
+            return;
+        }
+        let slot = entry.slot;
+        self.set_dead(id);
+        let entry = self.entry_mut(id);
+        entry.state = State::Absent;
+        entry.is_ahead = false;
+        self.tell_unplaced(id);
+        if let Some(slot) = slot {
+            slots.reset(slot);
+        }
+    }
+
     /// A name's definition leaves: another copy takes its place, if there is one, and what data
     /// there is stays where it is, with its value; else nothing defines the name any more.
     pub(crate) fn withdraw(&mut self, id: EntryId, slots: &Slots) {
