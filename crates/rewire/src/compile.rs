@@ -6,21 +6,13 @@ use rewire_llvm::{LlvmError, Module, Ordinal};
 use rewire_memory::fault::CrashGuard;
 
 use crate::core::Core;
-use crate::eager::{is_absent, wanted};
 use crate::error::Error;
 use crate::events::Why;
 use crate::ledger::{Definition, EntryId, Ledger, State, ThreadKey};
-use crate::link::{self, Object, Purpose};
+use crate::link::{self, Emitted, Object, Purpose};
 use crate::report::Phase;
+use crate::uncompiled::{is_absent, wanted};
 use crate::unit::{Copy, Scope, Unit};
-
-/// An object as code generation wrote it.
-#[derive(Debug, Default)]
-pub(crate) struct Emitted {
-    pub(crate) bytes: Vec<u8>,
-    /// Constants of other objects whose values the optimiser saw.
-    pub(crate) folds: Vec<Ordinal>,
-}
 
 impl Core {
     /// Compiles definitions of a unit and links them.

@@ -74,6 +74,8 @@ type Renew = fn(&Core, LibraryId, &Arc<str>, &[u8]) -> Result<(), Error>;
 pub(crate) struct Above {
     /// What happens when compiled code calls a function for the first time.
     pub(crate) first_call: entry::Handler,
+    /// Compiles a function before it is called.
+    pub(crate) compile_ahead: fn(&Core, EntryId),
     /// Puts in memory what units need before their code runs.
     pub(crate) place: fn(&Core, &[Arc<Unit>]) -> Result<(), Error>,
     /// What the program has left for its end runs: nobody holds the engine any more.

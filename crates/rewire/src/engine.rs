@@ -56,6 +56,7 @@ pub struct Engine {
 /// Who does what the lower rooms ask for.
 const ABOVE: Above = Above {
     first_call: first_call::handle,
+    compile_ahead: Core::compile_ahead,
     place: process::place,
     end: process::end,
     renew: change::renew,

@@ -10,8 +10,14 @@ use crate::ledger::EntryId;
 
 impl Core {
     /// Has a name that neither a unit nor the outside defines stand for a label, if some function
-    /// has it; whether there was one. `from` is a unit that names it, if that is known.
-    pub(crate) fn find_label(&self, id: EntryId, from: Option<UnitKey>) -> Result<bool, Error> {
+    /// has it; whether there was one. `from` is a unit that names it, if that is known;
+    /// `compile` has a function compiled that may have it.
+    pub(crate) fn find_label(
+        &self,
+        id: EntryId,
+        from: Option<UnitKey>,
+        compile: impl Fn(EntryId),
+    ) -> Result<bool, Error> {
         let (name, units) = {
             let mut ledger = self.ledger();
             if ledger.bind_label(id, from, &self.slots) {
@@ -29,8 +35,7 @@ impl Core {
                 let Some(function) = unit.entry(function) else {
                     continue;
                 };
-                // What keeps it from being compiled is for its own call to say.
-                let _ = self.provide(function, None);
+                compile(function);
                 if self.ledger().bind_label(id, from, &self.slots) {
                     return Ok(true);
                 }

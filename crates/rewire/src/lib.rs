@@ -16,6 +16,7 @@
 //! The way of a function: `unit` (IR that was added) → `ledger` (its name) → `first_call` →
 //! `compile` → `link` → `ledger` again, and a store to its slot.
 
+mod asked;
 mod assembly_names;
 mod change;
 mod client;
@@ -65,6 +66,7 @@ mod resolver;
 mod state;
 mod sync;
 mod timings;
+mod uncompiled;
 mod unit;
 mod workers;
 

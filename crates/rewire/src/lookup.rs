@@ -3,13 +3,13 @@
 
 use rewire_memory::ExecAddr;
 
+use crate::asked::{Found, Wanted};
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
 use crate::host::{self, HostSymbol};
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, State};
 use crate::link::{self, Purpose, enter_host};
-use crate::outside::{Found, Wanted};
 
 /// How often what a resolver has brought may be gone again before it is looked at.
 const MOST_ROUNDS: usize = 100;

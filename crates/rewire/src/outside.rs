@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use rewire_llvm::Source;
 
+use crate::asked::{Found, Wanted};
 use crate::client;
 use crate::core::Core;
 use crate::error::Error;
@@ -18,47 +19,20 @@ use crate::observed::Loading;
 use crate::resolver::{Answer, LazyIr, Request};
 use crate::unit::UnitPlace;
 
-/// What came of asking.
-pub(crate) enum Found {
-    /// This.
-    Symbol(HostSymbol),
-    /// The ledger knows more now than before: look again.
-    Entered,
-    /// Nobody has it.
-    Nothing,
-}
-
-/// What somebody outside is asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) library: LibraryId,
-    pub(crate) name: Arc<str>,
-    pub(crate) kind: EntryKind,
-    pub(crate) type_name: Option<Arc<str>>,
-    pub(crate) asks_host: bool,
-}
-
-impl Wanted {
-    /// A name as code knows it.
-    pub(crate) fn of(ledger: &Ledger, id: EntryId) -> Self {
-        let entry = ledger.entry(id);
-        Self {
-            library: entry.library,
-            name: entry.name.clone(),
-            kind: entry.kind,
-            type_name: entry.type_name().cloned(),
-            asks_host: ledger.asks_host(entry.library),
-        }
-    }
-}
-
 impl Core {
     /// Asks the host, then the library's resolvers, then those who may have said it to nobody: the
     /// assembly in functions that aren't compiled. `from` is a unit that names it, if that is
     /// known.
     pub(crate) fn ask_outside(&self, id: EntryId, from: Option<UnitKey>) -> Result<Found, Error> {
         match self.ask_others(id)? {
-            Found::Nothing if self.find_label(id, from)? => Ok(Found::Entered),
+            Found::Nothing
+                if self.find_label(id, from, |function| {
+                    // What keeps it from being compiled is for its own call to say.
+                    let _ = self.provide(function, None);
+                })? =>
+            {
+                Ok(Found::Entered)
+            }
             found => Ok(found),
         }
     }

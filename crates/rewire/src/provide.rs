@@ -6,6 +6,7 @@ use std::time::Instant;
 use rewire_llvm::Ordinal;
 use rewire_memory::ExecAddr;
 
+use crate::asked::Found;
 use crate::compile::claim_whole;
 use crate::core::Core;
 use crate::error::Error;
@@ -13,7 +14,6 @@ use crate::events::{Wait, Why};
 use crate::host::{self, HostSymbol};
 use crate::ledger::{Awaited, Definition, EntryId, State, ThreadKey};
 use crate::link::enter_host;
-use crate::outside::Found;
 use crate::process::fork;
 use crate::recording::span_since;
 use crate::resolver::LazyIr;

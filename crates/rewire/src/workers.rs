@@ -173,7 +173,8 @@ fn work(core: &Weak<Core>, queue: &Mutex<Queue>, bed: &Arc<Bed>, present: &Prese
             Some(id) => {
                 let Some(core) = core.upgrade() else { return };
                 // A panic of ours costs one function its head start.
-                let compile = std::panic::AssertUnwindSafe(|| core.compile_ahead(id));
+                let compile =
+                    std::panic::AssertUnwindSafe(|| (core.above.compile_ahead)(&core, id));
                 let _ = std::panic::catch_unwind(compile);
                 if looked.elapsed() > PATIENCE {
                     if present.is_all().is_some() {

@@ -42,6 +42,7 @@ mod remembered;
 mod removed_libraries;
 mod replacing;
 mod retired;
+mod standing;
 mod tombs;
 mod units;
 mod uses;
@@ -64,9 +65,9 @@ pub(crate) use former::{Former, Given};
 pub(crate) use gated::Passage;
 use lazy::Lazy;
 pub(crate) use planned::{Heritage, Planned, Target};
-pub(crate) use record::Standing;
 pub(crate) use remembered::{History, RememberedChange};
 pub(crate) use retired::{Freed, Piece, Retired};
+pub(crate) use standing::Standing;
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
 
@@ -206,6 +207,11 @@ impl Ledger {
     pub(crate) fn address_target(&self, id: EntryId) -> (EntryId, i64) {
         let (id, offset) = self.target(id);
         (self.entry(id).front.unwrap_or(id), offset)
+    }
+
+    /// A unit; `None` when it has left.
+    pub(crate) fn unit(&self, id: UnitKey) -> Option<&Arc<Unit>> {
+        self.units.get(id).map(|record| &record.unit)
     }
 
     /// The frozen unit that defines an entry.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Ledger;
-use super::record::{Record, Standing};
+use super::Standing;
+use super::record::Record;
 use crate::ids::{UnitId, UnitKey};
 use crate::unit::Unit;
 
@@ -34,11 +35,6 @@ impl Ledger {
             order,
         });
         self.units[id].unit.clone()
-    }
-
-    /// A unit; `None` when it has left.
-    pub(crate) fn unit(&self, id: UnitKey) -> Option<&Arc<Unit>> {
-        self.units.get(id).map(|record| &record.unit)
     }
 
     pub(crate) fn record(&self, id: UnitKey) -> Option<&Record> {

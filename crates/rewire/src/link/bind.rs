@@ -9,33 +9,15 @@ use rewire_object::{Binding, Bindings, SectionId, SymbolBinding, SymbolId, Symbo
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
+use super::definition::{DefinitionKind, LinkedDefinition};
 use super::gather::is_defined;
 use super::resolve::{Meaning, Parsed, is_owner};
-use super::{Object, Origin, Staged, absolute};
+use super::staged::absolute;
+use super::{Object, Origin, Staged};
 use crate::core::Core;
 use crate::error::Error;
-use crate::ledger::{Definition as Defined, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
 use crate::process::thread_local;
-
-/// A definition that the batch brings.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Definition {
-    pub(crate) entry: EntryId,
-    pub(crate) start: ExecAddr,
-    pub(crate) size: u64,
-    pub(crate) kind: DefinitionKind,
-}
-
-/// What kind of definition, as far as publishing differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DefinitionKind {
-    /// A body whose slot will lead to it.
-    Body,
-    /// Bytes that stay where they are.
-    Fixed,
-    /// A thread-local variable, in this module at this offset.
-    Thread { module: u64, offset: u64 },
-}
 
 /// What the named definitions in a section are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -233,7 +215,8 @@ impl<'c> Binder<'c> {
             }
             State::Present(address) if !entry.is_replaceable() && !moves => {
                 let address = address.checked_add_signed(offset).unwrap_or(address);
-                let is_foreign = matches!(entry.definition, Defined::None | Defined::Absolute);
+                let is_foreign =
+                    matches!(entry.definition, Definition::None | Definition::Absolute);
                 if is_foreign && entry.kind != EntryKind::Data {
                     return self.foreign(ledger, target, address);
                 }
@@ -290,7 +273,7 @@ impl<'c> Binder<'c> {
                 slot,
                 function: *function,
             },
-            (State::Present(function), Defined::None)
+            (State::Present(function), Definition::None)
                 if entry.kind == EntryKind::Function && self.is_near(*function) =>
             {
                 let function = *function;
@@ -419,7 +402,7 @@ impl<'c> Binder<'c> {
                 if is_pending {
                     found.insert(entry, kind);
                 }
-                one.definitions.push(Definition {
+                one.definitions.push(LinkedDefinition {
                     entry,
                     start: one.address(parsed, symbol).unwrap_or_default(),
                     size: known.size,

@@ -11,12 +11,12 @@ use rustc_hash::FxHashSet;
 
 use super::Object;
 use super::resolve::Parsed;
+use crate::asked::Found;
 use crate::core::Core;
 use crate::error::Error;
 use crate::host::HostSymbol;
 use crate::ids::UnitKey;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
-use crate::outside::Found;
 use crate::unit::{Scope, Unit};
 
 /// What is missing.

@@ -6,7 +6,7 @@ use rewire_memory::RegionKind;
 use rewire_object::{RelocKind, SectionRole, Segment, SymbolBinding};
 use rewire_sync::MutexGuard;
 
-use super::bind::{Definition, DefinitionKind};
+use super::definition::{DefinitionKind, LinkedDefinition};
 use super::gather::is_defined;
 use super::resolve::{self, Parsed};
 use super::{ArrayPiece, Linked, Origin, Purpose, Staged, is_identifier};
@@ -107,7 +107,12 @@ fn move_values(ledger: &Ledger, planned: &Planned, staged: &[Staged<'_>]) {
 }
 
 /// Has calls go to a body: at once, or when the function is first called.
-fn store_slot(core: &Core, ledger: &mut Ledger, definition: &Definition, purpose: Purpose<'_>) {
+fn store_slot(
+    core: &Core,
+    ledger: &mut Ledger,
+    definition: &LinkedDefinition,
+    purpose: Purpose<'_>,
+) {
     let is_gated = ledger.is_gated(definition.entry);
     let known = ledger.entry_mut(definition.entry);
     let is_ahead =
