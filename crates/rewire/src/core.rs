@@ -16,13 +16,15 @@ use crate::error::Error;
 use crate::error::FailureHandler;
 use crate::events::CompileObserver;
 use crate::foreseen::Foresight;
+use crate::host::HostSymbol;
+use crate::ids::EngineNumber;
 use crate::ids::UnitKey;
 use crate::ledger::{
     Definition, Demangled, EntryId, EntryKind, History, Ledger, LibraryId, State, ThreadKey,
 };
 use crate::observe::LinkObserver;
 use crate::options::Options;
-use crate::process::registering::HANDLE;
+use crate::process::running::HANDLE;
 use crate::process::{Process, fork};
 use crate::resolver::Resolver;
 use crate::sync::lock;
@@ -34,6 +36,8 @@ const HANDLE_SIZE: u64 = 8;
 
 /// Fields are dropped in their order.
 pub(crate) struct Core {
+    /// Tells it from other engines.
+    pub(crate) number: EngineNumber,
     /// Itself, for threads that work for it as long as it is there.
     pub(crate) me: Weak<Self>,
     _enter: fork::EnterWhenDropped,
@@ -76,6 +80,8 @@ pub(crate) struct Above {
     pub(crate) first_call: entry::Handler,
     /// Compiles a function before it is called.
     pub(crate) compile_ahead: fn(&Core, EntryId),
+    /// Looks up what code names and no unit defines; for a thread-local variable, if that is said.
+    pub(crate) host_symbol: fn(&str, bool) -> Option<HostSymbol>,
     /// Puts in memory what units need before their code runs.
     pub(crate) place: fn(&Core, &[Arc<Unit>]) -> Result<(), Error>,
     /// What the program has left for its end runs: nobody holds the engine any more.
@@ -114,11 +120,13 @@ impl Core {
         let unwind = UnwindTable::new(memory.reach()).ok_or(Error::TooManyEngines {
             limit: unwind::MAX_ENGINES,
         })?;
+        let ledger = Ledger::new();
         let core = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             _enter: fork::EnterWhenDropped,
             slots,
-            ledger: Mutex::new(Ledger::new()),
+            number: ledger.engine,
+            ledger: Mutex::new(ledger),
             changed: Condition::default(),
             unwind,
             codegens: Mutex::new(Vec::new()),

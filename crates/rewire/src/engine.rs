@@ -57,6 +57,7 @@ pub struct Engine {
 const ABOVE: Above = Above {
     first_call: first_call::handle,
     compile_ahead: Core::compile_ahead,
+    host_symbol: process::host_symbol,
     place: process::place,
     end: process::end,
     renew: change::renew,

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::failure;
 use crate::host;
 use crate::ledger::{EntryId, Passage, State};
-use crate::process::{fork, registering};
+use crate::process::{fork, running};
 use crate::registry;
 
 /// Called on a stack of the engine's, with all registers saved and signals waiting. Returns where
@@ -102,7 +102,7 @@ fn provide(core: &Core, call: FirstCall) -> Result<Way, Failed> {
                 let is_removed = matches!(error.cause(), Error::Removed { .. });
                 let former = || {
                     let mut ledger = core.ledger();
-                    let running = registering::running(ledger.engine);
+                    let running = running::running(ledger.engine);
                     ledger.former_body(id, call.caller, running)
                 };
                 return match is_removed.then(former).flatten() {

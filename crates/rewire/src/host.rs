@@ -1,12 +1,11 @@
-//! Names of the host process: its program, the libraries it has loaded, and what the engine
-//! supplies because no library has it.
+//! Names of the host process: its program, and the libraries it has loaded.
 
 use std::ffi::{CStr, CString, c_int, c_void};
 
 use rewire_memory::ExecAddr;
 use rewire_memory::global_scope::{self, InProcess};
 
-use crate::process::{fork, supplied};
+use crate::process::fork;
 
 /// What the host has under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +21,6 @@ pub(crate) enum HostSymbol {
 /// Looks a name up as the dynamic loader does for a program. May run code of libraries (the
 /// resolvers of indirect functions), so no lock is held.
 pub(crate) fn find(name: &str, thread_local: bool) -> Option<HostSymbol> {
-    if let Some(address) = supplied::instead_of_host(name) {
-        return Some(HostSymbol::Address(address));
-    }
     let address = match global_scope::find(name) {
         InProcess::Thread { module, offset } if thread_local => {
             return Some(HostSymbol::Thread { module, offset });
@@ -36,9 +32,7 @@ pub(crate) fn find(name: &str, thread_local: bool) -> Option<HostSymbol> {
         }
     };
     match address {
-        None => supplied::where_host_has_none(name)
-            .map(HostSymbol::Address)
-            .or_else(|| supplied::variable(name).map(HostSymbol::Variable)),
+        None => None,
         Some(address) if thread_local => thread_place(address),
         Some(address) => Some(HostSymbol::Address(address)),
     }

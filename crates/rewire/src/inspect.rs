@@ -10,7 +10,6 @@ use rustc_hash::FxHashMap;
 
 use crate::core::Core;
 use crate::error::Error;
-use crate::host;
 use crate::ids::{UnitId, UnitKey};
 use crate::ledger::{Definition, EntryId, Ledger};
 use crate::unit::Unit;
@@ -419,7 +418,7 @@ impl Builder {
                     ..
                 }
             );
-            if host::find(&symbol.name, thread_local).is_some() {
+            if crate::process::host_symbol(&symbol.name, thread_local).is_some() {
                 symbol.home = Home::Host;
             }
         }

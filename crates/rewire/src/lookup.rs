@@ -7,7 +7,7 @@ use crate::asked::{Found, Wanted};
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
-use crate::host::{self, HostSymbol};
+use crate::host::HostSymbol;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, State};
 use crate::link::{self, Purpose, enter_host};
 
@@ -34,7 +34,9 @@ impl Core {
             let wanted = self.wanted(library, name, kind, type_name);
             let wanted = wanted.ok_or_else(unknown)?;
             let is_thread_local = wanted.kind == EntryKind::ThreadLocal;
-            let host = wanted.asks_host.then(|| host::find(name, is_thread_local));
+            let host = wanted
+                .asks_host
+                .then(|| (self.above.host_symbol)(name, is_thread_local));
             let symbol = match host.flatten() {
                 Some(HostSymbol::Address(address)) => return Ok(address),
                 Some(symbol) => symbol,

@@ -12,7 +12,7 @@ use crate::asked::{Found, Wanted};
 use crate::client;
 use crate::core::Core;
 use crate::error::Error;
-use crate::host::{self, HostSymbol};
+use crate::host::HostSymbol;
 use crate::ids::UnitKey;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing};
 use crate::observed::Loading;
@@ -42,7 +42,7 @@ impl Core {
         let is_thread_local = wanted.kind == EntryKind::ThreadLocal;
         let host = wanted
             .asks_host
-            .then(|| host::find(&wanted.name, is_thread_local));
+            .then(|| (self.above.host_symbol)(&wanted.name, is_thread_local));
         match host.flatten() {
             Some(symbol) => Ok(Found::Symbol(symbol)),
             None => self.ask_resolvers(&wanted),

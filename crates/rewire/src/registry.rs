@@ -6,6 +6,7 @@ use rewire_memory::ExecAddr;
 use rewire_sync::RwLock;
 
 use crate::core::Core;
+use crate::ids::EngineNumber;
 
 /// The engines of the process. First calls find theirs by the address of the stub.
 static ENGINES: RwLock<Vec<Weak<Core>>> = RwLock::new(Vec::new());
@@ -28,4 +29,11 @@ pub(crate) fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
     let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
     let mut live = engines.iter().filter_map(Weak::upgrade);
     live.find(|core| core.slots.stub_range().contains(&stub))
+}
+
+/// The engine of this number.
+pub(crate) fn engine_numbered(number: EngineNumber) -> Option<Arc<Core>> {
+    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
+    let mut live = engines.iter().filter_map(Weak::upgrade);
+    live.find(|core| core.number == number)
 }

@@ -27,7 +27,7 @@ pub(crate) fn load_if_needed(core: &Core, unit: &Unit) {
             && is_of_cxx(&global.name)
             && is_undefined(core, unit.library, &global.name)
     });
-    if !is_needed || host::find(PERSONALITY, false).is_some() {
+    if !is_needed || super::host_symbol(PERSONALITY, false).is_some() {
         return;
     }
     match host::load_library(LIBRARY) {

@@ -11,100 +11,23 @@
 //! the program passes as its handle is kept for its own `__cxa_finalize`. The C library knows
 //! records by their [`Group`].
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{c_int, c_void};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
-use rewire_memory::ExecAddr;
 use rewire_sync::{Mutex, OnceLock};
-use rustc_hash::FxHashMap;
 
 use super::exit::c_library;
+use super::exit_list::{Caller, ExitFunction, ExitFunctions, Group, Registration, Taken};
 use super::fork;
-use super::registering::{Registrant, Running};
+use super::registrant::Registrant;
+use super::running::Running;
 use crate::core::Core;
 use crate::ids::UnitKey;
-use crate::registry::engines;
+use crate::registry::{self, engines};
 use crate::sync::lock;
 
-/// What the C library calls at exit.
-pub(crate) type ExitFunction = extern "C-unwind" fn(*mut c_void);
-
-/// A function that waits for the process's exit.
-pub(crate) struct Registration {
-    /// Counts up with each registration in an engine.
-    number: u64,
-    core: Weak<Core>,
-    function: ExitFunction,
-    argument: *mut c_void,
-    /// What the program gave as its handle.
-    handle: *mut c_void,
-    was_called: AtomicBool,
-    /// The body to call, once the function's name stands for something else; else 0.
-    body: AtomicU64,
-    /// The unit that has to stay for that, though the object isn't its any more.
-    keeps: Mutex<Option<UnitKey>>,
-    group: Arc<Group>,
-}
-
-// SAFETY: the pointers are the program's; they are only passed on to it.
-unsafe impl Send for Registration {}
-// SAFETY: as above.
-unsafe impl Sync for Registration {}
-
-/// What the C library knows some registrations of a unit by: the address of this.
-///
-/// The C library finds registrations only by walking all of its list. So those that were called
-/// early stay there until all of their group was called, and are taken out together.
-#[derive(Debug, Default)]
-struct Group(Mutex<GroupState>);
-
-#[derive(Debug, Default)]
-struct GroupState {
-    /// How many weren't called.
-    waiting: usize,
-    /// How many were, and are still in the C library's list.
-    called_early: usize,
-    /// All were called; no more join it.
-    is_over: bool,
-}
-
-/// A registration, and the unit that it was of.
-type Taken = (UnitKey, Arc<Registration>);
-
-/// Who calls a registered function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Caller {
-    /// The C library, which has taken it out of its list.
-    Exit,
-    /// The engine.
-    Engine,
-}
-
-/// The functions of an engine that wait for the process's exit.
-#[derive(Default)]
-pub(crate) struct ExitFunctions {
-    latest: u64,
-    /// By number, with the unit each belongs to.
-    all: BTreeMap<u64, (UnitKey, Arc<Registration>)>,
-    of_unit: FxHashMap<UnitKey, OfUnit>,
-}
-
-#[derive(Default)]
-struct OfUnit {
-    group: Arc<Group>,
-    numbers: BTreeSet<u64>,
-}
-
 impl Group {
-    /// Counts a new member; whether it may join.
-    fn join(&self) -> bool {
-        let mut state = lock(&self.0);
-        state.waiting += usize::from(!state.is_over);
-        !state.is_over
-    }
-
     /// Counts a member that was called, and takes all out of the C library's list if it was the
     /// last.
     fn note_called(&self, caller: Caller) {
@@ -117,10 +40,6 @@ impl Group {
         if are_left {
             finalize_with_c_library(self.address());
         }
-    }
-
-    fn address(&self) -> *mut c_void {
-        (&raw const *self).cast_mut().cast()
     }
 }
 
@@ -138,7 +57,7 @@ impl Registration {
         }
         // Also if it throws.
         let _called = Called(self, caller);
-        let Some(core) = self.core.upgrade() else {
+        let Some(core) = registry::engine_numbered(self.engine) else {
             return;
         };
         let (unit, engine) = {
@@ -162,109 +81,6 @@ impl Registration {
                 record.holders -= 1;
             }
         }
-    }
-}
-
-impl ExitFunctions {
-    fn add(
-        &mut self,
-        unit: UnitKey,
-        make: impl FnOnce(u64, Arc<Group>) -> Registration,
-    ) -> Arc<Registration> {
-        let number = self.latest;
-        self.latest += 1;
-        let of_unit = self.of_unit.entry(unit).or_default();
-        if !of_unit.group.join() {
-            of_unit.group = Arc::default();
-            of_unit.group.join();
-        }
-        of_unit.numbers.insert(number);
-        let made = Arc::new(make(number, of_unit.group.clone()));
-        self.all.insert(number, (unit, made.clone()));
-        made
-    }
-
-    fn forget(&mut self, number: u64) -> Option<Taken> {
-        let (unit, registration) = self.all.remove(&number)?;
-        if let Some(of_unit) = self.of_unit.get_mut(&unit) {
-            of_unit.numbers.remove(&number);
-            if of_unit.numbers.is_empty() {
-                self.of_unit.remove(&unit);
-            }
-        }
-        Some((unit, registration))
-    }
-
-    /// Whether a unit has registered something.
-    pub(super) fn are_of(&self, unit: UnitKey) -> bool {
-        self.of_unit.contains_key(&unit)
-    }
-
-    /// What a unit has registered: its number, the function's address, and the argument.
-    pub(super) fn of_unit(&self, unit: UnitKey) -> Vec<(u64, ExecAddr, ExecAddr)> {
-        let numbers = self
-            .of_unit
-            .get(&unit)
-            .into_iter()
-            .flat_map(|it| &it.numbers);
-        let known = numbers.filter_map(|number| {
-            let (_, one) = self.all.get(number)?;
-            let function = ExecAddr::new(one.function as usize as u64);
-            Some((*number, function, ExecAddr::new(one.argument as u64)))
-        });
-        known.collect()
-    }
-
-    /// Has a body called instead of what a function's name stands for by then; `keeps` is the unit
-    /// that has to stay for that, if the registration isn't its own.
-    pub(super) fn call_body(&self, number: u64, body: ExecAddr, keeps: Option<UnitKey>) {
-        if let Some((_, one)) = self.all.get(&number) {
-            // One that keeps a unit goes on to do so.
-            let mut kept = lock(&one.keeps);
-            if kept.is_none() {
-                *kept = keeps;
-                one.body.store(body.get(), Ordering::Release);
-            }
-        }
-    }
-
-    /// Has what a function's name stands for called again; the answer is a unit that needn't stay
-    /// for it any more.
-    pub(super) fn call_by_name(&self, number: u64) -> Option<UnitKey> {
-        let (_, one) = self.all.get(&number)?;
-        one.body.store(0, Ordering::Release);
-        lock(&one.keeps).take()
-    }
-
-    /// Gives a registration to another unit: its object is that one's now.
-    pub(super) fn give(&mut self, number: u64, to: UnitKey) {
-        let Some((unit, _)) = self.all.get_mut(&number) else {
-            return;
-        };
-        let from = std::mem::replace(unit, to);
-        if let Some(of_unit) = self.of_unit.get_mut(&from) {
-            of_unit.numbers.remove(&number);
-            if of_unit.numbers.is_empty() {
-                self.of_unit.remove(&from);
-            }
-        }
-        self.of_unit.entry(to).or_default().numbers.insert(number);
-    }
-
-    fn take_last(&mut self) -> Option<Taken> {
-        let number = *self.all.last_key_value()?.0;
-        self.forget(number)
-    }
-
-    fn take_last_of(&mut self, unit: UnitKey) -> Option<Taken> {
-        let number = *self.of_unit.get(&unit)?.numbers.last()?;
-        self.forget(number)
-    }
-
-    fn take_last_with(&mut self, handle: *mut c_void) -> Option<Taken> {
-        let mut all = self.all.iter().rev();
-        let number = *all.find(|(_, (_, one))| one.handle == handle)?.0;
-        self.forget(number)
     }
 }
 
@@ -320,7 +136,7 @@ pub(super) fn register(
         let mut known = lock(&core.process.exit_functions);
         known.add(unit, |number, group| Registration {
             number,
-            core: Arc::downgrade(&core),
+            engine: core.number,
             function,
             argument,
             handle,

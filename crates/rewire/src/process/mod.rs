@@ -8,25 +8,29 @@ pub(crate) mod cxx;
 pub(crate) mod endings;
 pub(crate) mod exit;
 mod exit_functions;
+mod exit_list;
 pub(crate) mod fork;
 mod forking;
 mod main;
 mod own_names;
+mod program;
 mod quick_exit;
-pub(crate) mod registering;
+mod registering;
+mod registrant;
+pub(crate) mod running;
 pub(crate) mod sections;
 mod signals;
+mod structor_list;
 pub(crate) mod structors;
 pub(crate) mod supplied;
 pub(crate) mod thread_local;
 
 pub(crate) use main::{end, find as find_main, run as run_main, run_constructors};
+pub(crate) use own_names::host_symbol;
+pub(crate) use program::Process;
 pub(crate) use sections::plan_structors as plan_again;
 
-use std::io::Write;
 use std::sync::Arc;
-
-use rewire_sync::Mutex;
 
 use crate::core::Core;
 use crate::error::Error;
@@ -34,15 +38,6 @@ use crate::ids::UnitKey;
 use crate::ledger::LibraryId;
 use crate::sync::lock;
 use crate::unit::Unit;
-
-/// What an engine remembers of the program that runs in it.
-#[derive(Default)]
-pub(crate) struct Process {
-    pub(crate) structors: Mutex<structors::Structors>,
-    exit_functions: Mutex<exit_functions::ExitFunctions>,
-    /// Called before the process ends because a function could not be compiled.
-    at_failure: Mutex<Vec<Box<dyn FnMut() + Send>>>,
-}
 
 /// Puts in memory what units need before their code runs, the C++ library included.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
@@ -81,25 +76,5 @@ pub(crate) fn warn_if_pending(core: &Core, library: LibraryId, name: &str) {
             name,
             "is used, and constructors of its unit haven't run"
         );
-    }
-}
-
-impl Process {
-    pub(crate) fn add_at_failure(&self, hook: Box<dyn FnMut() + Send>) {
-        lock(&self.at_failure).push(hook);
-    }
-
-    /// Ends the process with a message and the code for what failed at run time. The program's
-    /// own output comes first; its destructors don't run, for it is in the middle of something.
-    pub(crate) fn fail(&self, message: &str) -> ! {
-        // SAFETY: flushing all of C's streams is always possible.
-        unsafe { libc::fflush(std::ptr::null_mut()) };
-        let _ = std::io::stderr().write_all(message.as_bytes());
-        let hooks = std::mem::take(&mut *lock(&self.at_failure));
-        for mut hook in hooks {
-            hook();
-        }
-        // SAFETY: it ends the process.
-        unsafe { libc::_exit(crate::EXIT_COMPILE) }
     }
 }

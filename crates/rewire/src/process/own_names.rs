@@ -1,4 +1,5 @@
-//! The program's own names, where it asks for them at run time.
+//! Names that nothing loaded defines, as code of a program finds them; and the program's own names,
+//! where it asks for them at run time.
 
 use std::ffi::{CStr, c_char, c_void};
 
@@ -6,8 +7,30 @@ use rewire_memory::ExecAddr;
 use rewire_sync::OnceLock;
 
 use super::supplied;
+use crate::host::{self, HostSymbol};
 use crate::ledger::LibraryId;
 use crate::registry;
+
+/// Looks up what code names and no unit defines: what the engine answers itself, then what the
+/// process has, then what the engine supplies where that has nothing.
+pub(crate) fn host_symbol(name: &str, thread_local: bool) -> Option<HostSymbol> {
+    if let Some(address) = instead_of_host(name) {
+        return Some(HostSymbol::Address(address));
+    }
+    host::find(name, thread_local).or_else(|| {
+        supplied::where_host_has_none(name)
+            .map(HostSymbol::Address)
+            .or_else(|| supplied::variable(name).map(HostSymbol::Variable))
+    })
+}
+
+/// Names that the engine answers itself, whatever the host has.
+fn instead_of_host(name: &str) -> Option<ExecAddr> {
+    match name {
+        "dlsym" => Some(ExecAddr::new(dlsym as *const () as u64)),
+        _ => supplied::instead_of_host(name),
+    }
+}
 
 /// `dlsym` of compiled code: the program's names come first where a search starts with the
 /// program, which is what exporting them (`-rdynamic`) does for a native one.
@@ -32,7 +55,7 @@ pub(crate) unsafe extern "C" fn dlsym(handle: *mut c_void, name: *const c_char) 
     match unsafe { CStr::from_ptr(name) }
         .to_str()
         .ok()
-        .and_then(supplied::instead_of_host)
+        .and_then(instead_of_host)
     {
         Some(ours) if is_hosts(found, name) => ours.get() as *mut c_void,
         _ => found,

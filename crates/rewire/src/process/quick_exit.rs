@@ -9,7 +9,7 @@ use rewire_sync::{Mutex, OnceLock};
 
 use super::exit::c_library;
 use super::fork;
-use super::registering::Registrant;
+use super::registrant::Registrant;
 use crate::core::Core;
 use crate::ids::UnitKey;
 use crate::sync::lock;

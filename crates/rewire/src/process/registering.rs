@@ -8,7 +8,6 @@
 //! always their own unit's, because they can't be called once that is gone.
 
 use std::arch::naked_asm;
-use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::Ordering;
@@ -18,54 +17,17 @@ use rewire_memory::ExecAddr;
 use rewire_sync::OnceLock;
 
 use super::exit::c_library;
-use super::exit_functions::{self, ExitFunction};
+use super::exit_functions;
+use super::exit_list::ExitFunction;
 use super::quick_exit::{at_quick_exit_from, on_exit_from};
+use super::registrant::Registrant;
+use super::running::{HANDLE, running_anywhere};
 use crate::core::Core;
-use crate::ids::{EngineNumber, UnitKey};
+use crate::ids::UnitKey;
 use crate::ledger::{LibraryId, State};
 use crate::process::fork;
 use crate::registry::engines;
 use crate::unit::Unit;
-
-/// What the program's registrations are known by to itself.
-pub(crate) const HANDLE: &str = "__dso_handle";
-
-/// Whose a registration is.
-pub(super) struct Registrant {
-    pub(super) core: Arc<Core>,
-    pub(super) unit: UnitKey,
-}
-
-thread_local! {
-    /// The unit whose constructor or destructor runs on this thread.
-    static RUNNING: Cell<Option<(EngineNumber, UnitKey)>> = const { Cell::new(None) };
-}
-
-/// While it stands, calls on this thread that don't say where they come from are a unit's.
-pub(super) struct Running {
-    before: Option<(EngineNumber, UnitKey)>,
-}
-
-impl Running {
-    pub(super) fn new(engine: EngineNumber, unit: Option<UnitKey>) -> Self {
-        let now = unit.map(|unit| (engine, unit));
-        Self {
-            before: RUNNING.replace(now),
-        }
-    }
-}
-
-/// The unit whose constructor or destructor runs on this thread.
-pub(crate) fn running(engine: EngineNumber) -> Option<UnitKey> {
-    let running = RUNNING.get();
-    running.filter(|it| it.0 == engine).map(|it| it.1)
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        RUNNING.set(self.before);
-    }
-}
 
 impl Registrant {
     /// The unit of the code that a call returns to, else of a function that it passed.
@@ -75,7 +37,7 @@ impl Registrant {
 
     fn of_caller(returns_to: u64) -> Option<Self> {
         let inside = ExecAddr::new(returns_to.wrapping_sub(1));
-        let running = RUNNING.get();
+        let running = running_anywhere();
         let _no_fork = fork::enter_engine();
         engines().into_iter().find_map(|core| {
             let unit = {

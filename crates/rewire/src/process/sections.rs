@@ -10,7 +10,7 @@ use rewire_llvm::{GlobalKind, Ordinal};
 use rewire_memory::ExecAddr;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::structors::Array;
+use super::structor_list::Array;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;

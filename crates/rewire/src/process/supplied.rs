@@ -6,9 +6,7 @@ use std::ffi::CString;
 use rewire_memory::{ExecAddr, scan};
 use rewire_sync::OnceLock;
 
-use super::{
-    builtins as more_builtins, exit_functions, own_names, registering, signals, thread_local,
-};
+use super::{builtins as more_builtins, exit_functions, registering, signals, thread_local};
 
 /// Names that the engine answers itself, whatever the host has.
 pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
@@ -20,7 +18,6 @@ pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
         "__cxa_thread_atexit" | "__cxa_thread_atexit_impl" => {
             registering::cxa_thread_atexit as *const () as u64
         }
-        "dlsym" => own_names::dlsym as *const () as u64,
         "at_quick_exit" | "__cxa_at_quick_exit" => registering::at_quick_exit as *const () as u64,
         "on_exit" => registering::on_exit as *const () as u64,
         "pthread_atfork" => registering::pthread_atfork as *const () as u64,
