@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
 
-use super::Replaced;
-use super::commit::Work;
-use super::plan::users_of;
+use super::changed::Replaced;
+use super::users::users_of;
+use super::work::PendingChange;
 use crate::error::Error;
 use crate::ledger::{Definition, EntryId, EntryKind, Given, Ledger, UseAspect};
 
-impl Work<'_> {
+impl PendingChange<'_> {
     /// Plans that a name stands for an address of the host's.
     pub(super) fn define_address(
         &mut self,

@@ -13,14 +13,15 @@ use super::construction::{self, Construction};
 use super::finishing::Finishing;
 use super::join::Read;
 use super::matching::{Matched, declared_locals, match_locals};
-use super::{Changed, Step, Terms, TypeChange, removing};
+use super::removing;
+use super::terms::{Step, Terms};
+use super::work::PendingChange;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
 use crate::ids::{UnitId, UnitKey};
 use crate::ledger::{
-    Awaited, Definition, EntryId, EntryKind, Former, Heritage, Ledger, LibraryId, Planned,
-    Standing, State,
+    Awaited, Definition, EntryId, EntryKind, Former, Heritage, Ledger, LibraryId, Standing, State,
 };
 use crate::link::{self, Object, Origin, Purpose};
 use crate::process::{cxx, endings, sections};
@@ -44,42 +45,6 @@ enum How {
     Reload(UnitKey),
 }
 
-/// A change on its way.
-pub(super) struct Work<'c> {
-    pub(super) core: &'c Core,
-    pub(super) library: LibraryId,
-    pub(super) type_change: TypeChange,
-    /// Variables that are replaced begin anew.
-    pub(super) resets_variables: bool,
-    pub(super) is_forced: bool,
-    /// All objects are destroyed and made anew.
-    renews_objects: bool,
-    pub(super) planned: Planned,
-    /// What the joined units construct.
-    constructions: Vec<(Arc<Unit>, Construction)>,
-    /// Global variables that get other memory though their type is the same.
-    pub(super) renewed: FxHashSet<EntryId>,
-    /// What units that leave have still to run.
-    endings: Vec<(Arc<Unit>, endings::Bodies)>,
-    /// The names that no other change may touch meanwhile.
-    claimed: Vec<EntryId>,
-    pub(super) joined: Vec<(Arc<Unit>, Standing)>,
-    /// Names that nothing defined: theirs at once.
-    pub(super) new: Vec<EntryId>,
-    /// Names whose former definitions the change takes away: they may be defined as if new.
-    pub(super) going: FxHashSet<EntryId>,
-    /// What the module-level assembly of its modules defines.
-    pub(super) assembled: FxHashMap<Arc<str>, UnitKey>,
-    /// That assembly, until it is linked.
-    assemblies: Vec<Object>,
-    pub(super) changed: Changed,
-    /// Functions that modules of this change take for something else than others do.
-    pub(super) retyped: FxHashSet<EntryId>,
-    waited: Option<(Arc<str>, Instant)>,
-    /// Its place among those that can be undone.
-    number: Option<u64>,
-}
-
 /// See [`Change::commit`](super::Change::commit).
 pub(super) fn commit(
     core: &Core,
@@ -92,7 +57,7 @@ pub(super) fn commit(
     if !core.ledger().is_library(library) {
         return Err(Error::NoLibrary);
     }
-    let mut work = Work::new(core, library);
+    let mut work = PendingChange::new(core, library);
     work.type_change = terms.type_change;
     work.resets_variables = terms.resets_variables;
     work.is_forced = terms.is_forced;
@@ -164,35 +129,7 @@ fn is_alias(global: &Global) -> bool {
     )
 }
 
-impl<'c> Work<'c> {
-    pub(super) fn new(core: &'c Core, library: LibraryId) -> Self {
-        Self {
-            core,
-            library,
-            type_change: TypeChange::default(),
-            resets_variables: false,
-            is_forced: false,
-            renews_objects: false,
-            constructions: Vec::new(),
-            renewed: FxHashSet::default(),
-            endings: Vec::new(),
-            planned: Planned {
-                is_remembered: core.history.depth() > 0,
-                ..Planned::default()
-            },
-            claimed: Vec::new(),
-            joined: Vec::new(),
-            new: Vec::new(),
-            going: FxHashSet::default(),
-            assembled: FxHashMap::default(),
-            assemblies: Vec::new(),
-            changed: Changed::default(),
-            retyped: FxHashSet::default(),
-            waited: None,
-            number: None,
-        }
-    }
-
+impl<'c> PendingChange<'c> {
     fn run(&mut self, begun: Vec<Begun>) -> Result<(), Error> {
         let library = self.library;
         self.claim(|ledger| names_of(library, ledger, &begun))?;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rewire_llvm::Ordinal;
 
-use super::Changed;
+use super::changed::Changed;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Removal, Replacement};

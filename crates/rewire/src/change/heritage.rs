@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rewire_llvm::{Global, GlobalKind};
 
-use super::plan::users_of;
+use super::users::users_of;
 use crate::ledger::{Definition, EntryId, EntryKind, Heritage, Ledger, State};
 
 /// Code is made either for a variable of each thread's or for one of all, whatever its type.

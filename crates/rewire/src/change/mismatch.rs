@@ -9,23 +9,10 @@ use std::sync::Arc;
 use rewire_llvm::{Global, GlobalKind, Ordinal};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::commit::Work;
+use super::changed::Mismatch;
+use super::work::PendingChange;
 use crate::ledger::{EntryId, Ledger};
 use crate::unit::Unit;
-
-/// A function that takes another one for one of another type.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub struct Mismatch {
-    /// The one whose IR names the other.
-    pub user: Arc<str>,
-    /// The other one.
-    pub name: Arc<str>,
-    /// The type that the user's IR declares.
-    pub declared: Arc<str>,
-    /// The type that it has. The two may have one name: structs of one name can have other fields.
-    pub defined: Arc<str>,
-}
 
 fn is_function(global: &Global) -> bool {
     global.kind == GlobalKind::Function && !global.is_local()
@@ -40,7 +27,7 @@ fn are_alike(one: &Global, other: &Global) -> bool {
         || one.type_id == other.type_id && one.contract.passes_as(&other.contract)
 }
 
-impl Work<'_> {
+impl PendingChange<'_> {
     /// Notes the functions that a unit which has joined takes for something else than the ledger
     /// does: what was known of them so far, be it a definition or a declaration.
     pub(super) fn note_types(&mut self, ledger: &Ledger, unit: &Unit) {

@@ -8,6 +8,7 @@
 //! remembered, to a depth that [`Options`](crate::Options) say, so that it can be undone.
 
 mod addresses;
+mod changed;
 mod commit;
 mod construction;
 mod finishing;
@@ -17,7 +18,10 @@ mod matching;
 mod mismatch;
 mod plan;
 mod removing;
+mod terms;
 mod undo;
+mod users;
+mod work;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +30,9 @@ use rewire_llvm::Source;
 use rewire_memory::ExecAddr;
 use rewire_memory::scan::Caller;
 
-pub use mismatch::Mismatch;
+pub use changed::{Changed, Mismatch, Replaced};
+pub use terms::TypeChange;
+use terms::{Step, Terms};
 pub(crate) use undo::undo;
 
 use crate::core::Core;
@@ -34,101 +40,9 @@ use crate::error::Error;
 use crate::held::HeldEngine;
 use crate::ids::UnitId;
 use crate::ir::Ir;
-use crate::ledger::{Generation, LibraryId};
+use crate::ledger::LibraryId;
 use crate::process::fork;
 use crate::unit::NEW_BODY;
-
-/// What happens when a new definition is of another type than the old one, or promises its callers
-/// less, or demands more of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TypeChange {
-    /// The change fails, and says who uses the name.
-    #[default]
-    Refuse,
-    /// Callers stay as they are: they call the new definition as if it were of the old type.
-    GoAhead,
-    /// The machine code of all who use the name is dropped, and made again from their IR, when they
-    /// are next called.
-    Recompile,
-}
-
-/// A name that got another definition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Replaced {
-    /// The name.
-    pub name: Arc<str>,
-    /// The number of the new definition.
-    pub generation: Generation,
-    /// How many definitions use the name.
-    pub users: usize,
-    /// Of a variable that has other memory now: the variables whose initial values have the address
-    /// of its former memory. Nobody changed what they hold.
-    pub pointers: Vec<Arc<str>>,
-}
-
-/// What a change did.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Changed {
-    /// Names that are defined now and were not before.
-    pub added: Vec<Arc<str>>,
-    /// Names that have another definition.
-    pub replaced: Vec<Replaced>,
-    /// Names that nothing defines any more.
-    pub removed: Vec<Arc<str>>,
-    /// The units that came, one for each module, in the order of the steps.
-    pub units: Vec<UnitId>,
-    /// Functions whose IR takes others for something else than they are now. Calls from them pass
-    /// values as their own IR says.
-    pub mismatches: Vec<Mismatch>,
-}
-
-impl fmt::Display for Replaced {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            generation,
-            users,
-            ..
-        } = self;
-        let plural = if *users == 1 { "" } else { "s" };
-        write!(
-            f,
-            "replaced {name} (generation {generation}, {users} user{plural})"
-        )
-    }
-}
-
-/// A line for each name.
-impl fmt::Display for Changed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let added = self.added.iter().map(|name| format!("defined {name}"));
-        let replaced = self.replaced.iter().map(Replaced::to_string);
-        let removed = self.removed.iter().map(|name| format!("removed {name}"));
-        let lines: Vec<String> = added.chain(replaced).chain(removed).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
-/// One step of a change.
-#[derive(Debug)]
-enum Step {
-    /// A unit of new names.
-    Add { source: Source, is_frozen: bool },
-    /// A module whose definitions are added, or replace those of their names.
-    Define(Source),
-    /// A module that brings a new body for this function, and nothing else that others see.
-    Replace { name: Arc<str>, source: Source },
-    /// A unit's new version: what it doesn't define any more is removed.
-    Reload { unit: UnitId, source: Source },
-    /// The host's thing at an address.
-    DefineAddress { name: Arc<str>, address: ExecAddr },
-    /// A name.
-    Remove(Arc<str>),
-    /// A unit.
-    RemoveUnit(UnitId),
-}
 
 /// A transaction: any number of adds, replaces and removes, in one library, that become visible
 /// together when it is committed, or, on any error, not at all. Dropping it does nothing.
@@ -160,18 +74,6 @@ pub struct Change {
     core: HeldEngine,
     library: LibraryId,
     terms: Terms,
-}
-
-/// What a change is to do, and how.
-#[derive(Debug, Default)]
-struct Terms {
-    steps: Vec<Step>,
-    /// What is wrong with a module that isn't among the steps because of it.
-    refused: Option<Error>,
-    type_change: TypeChange,
-    resets_variables: bool,
-    is_forced: bool,
-    renews_objects: bool,
 }
 
 impl fmt::Debug for Change {

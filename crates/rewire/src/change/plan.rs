@@ -1,22 +1,21 @@
 //! What each name will stand for, and whose code has to be made again because of it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use rewire_llvm::{GlobalKind, Linkage, Ordinal};
-use rustc_hash::FxHashSet;
 
 use super::addresses::check_host;
-use super::commit::Work;
+use super::changed::Replaced;
+use super::heritage;
 use super::join::Contracts;
-use super::{Replaced, TypeChange, heritage};
+use super::terms::TypeChange;
+use super::users::{names, placed_users_of, users_of};
+use super::work::PendingChange;
 use crate::error::Error;
-use crate::ledger::{
-    Definition, Entry, EntryId, EntryKind, Heritage, Ledger, Standing, Target, UseAspect,
-};
+use crate::ledger::{Definition, Entry, EntryId, EntryKind, Heritage, Ledger, Standing, Target};
 use crate::unit::Unit;
 
-impl Work<'_> {
+impl PendingChange<'_> {
     /// A name that nothing defined, or what weighs less.
     pub(super) fn define(
         &mut self,
@@ -308,33 +307,4 @@ fn misfit(
     let (former, ordinal_there) = entry.elected?;
     let former = &ledger.unit(former)?.index.globals[ordinal_there.index()];
     former.contract.broken_by(contracts.of(ordinal)?)
-}
-
-/// The definitions that use a name, each once.
-pub(super) fn users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
-    some_users_of(ledger, id, |_| true)
-}
-
-/// Those of them that were linked with its place, rather than with its slot.
-fn placed_users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
-    some_users_of(ledger, id, |aspect| aspect != UseAspect::Slot)
-}
-
-fn some_users_of(ledger: &Ledger, id: EntryId, counts: impl Fn(UseAspect) -> bool) -> Vec<EntryId> {
-    let mut seen: FxHashSet<EntryId> = HashSet::default();
-    let uses = ledger.users(id).filter(|(_, one)| counts(one.aspect));
-    let users = uses.filter_map(|(within, _)| within);
-    users
-        .filter(|user| *user != id && seen.insert(*user))
-        .collect()
-}
-
-/// What people call entries.
-pub(super) fn names(ledger: &Ledger, ids: &[EntryId]) -> Vec<String> {
-    let mut names: Vec<String> = ids
-        .iter()
-        .map(|id| ledger.entry(*id).label().to_owned())
-        .collect();
-    names.sort_unstable();
-    names
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rewire_llvm::{GlobalKind, Ordinal};
 use rustc_hash::FxHashSet;
 
-use super::Replaced;
-use super::commit::Work;
-use super::plan::{names, users_of};
+use super::changed::Replaced;
+use super::users::{names, users_of};
+use super::work::PendingChange;
 use crate::error::Error;
 use crate::ids::UnitKey;
 use crate::ledger::{Definition, EntryId, Ledger, UseAspect};
@@ -35,7 +35,7 @@ pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, E
     Ok(names)
 }
 
-impl Work<'_> {
+impl PendingChange<'_> {
     /// Plans to remove a name.
     pub(super) fn remove(&mut self, name: &Arc<str>) -> Result<(), Error> {
         let core = self.core;

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use rustc_hash::FxHashSet;
 
-use super::Changed;
-use super::commit::Work;
+use super::changed::Changed;
 use super::removing::names_of;
+use super::work::PendingChange;
 use crate::core::Core;
 use crate::error::Error;
 use crate::ids::UnitKey;
@@ -155,7 +155,7 @@ pub(super) fn take_back(core: &Core, number: u64) {
 fn undo_if_last(core: &Core, number: u64, concerned: &Concerned) -> Option<Result<Changed, Error>> {
     let began = Instant::now();
     let library = crate::ledger::LibraryId::MAIN;
-    let mut work = Work::new(core, library);
+    let mut work = PendingChange::new(core, library);
     work.is_forced = true;
     // What is undone isn't itself undone.
     work.planned.is_remembered = false;
@@ -188,7 +188,7 @@ fn undo_if_last(core: &Core, number: u64, concerned: &Concerned) -> Option<Resul
     Some(work.end(result, began).and_then(|it| it.complete()))
 }
 
-impl Work<'_> {
+impl PendingChange<'_> {
     fn undo(&mut self, record: &RememberedChange) -> Result<(), Error> {
         let core = self.core;
         {
@@ -275,10 +275,10 @@ impl Work<'_> {
             self.changed.added.push(name);
             return;
         }
-        self.changed.replaced.push(super::Replaced {
+        self.changed.replaced.push(super::changed::Replaced {
             name,
             generation: entry.generation.next(),
-            users: super::plan::users_of(ledger, id).len(),
+            users: super::users::users_of(ledger, id).len(),
             pointers: Vec::new(),
         });
     }

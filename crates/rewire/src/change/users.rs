@@ -1,0 +1,36 @@
+//! Who uses a name.
+
+use std::collections::HashSet;
+
+use rustc_hash::FxHashSet;
+
+use crate::ledger::{EntryId, Ledger, UseAspect};
+
+/// The definitions that use a name, each once.
+pub(super) fn users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
+    some_users_of(ledger, id, |_| true)
+}
+
+/// Those of them that were linked with its place, rather than with its slot.
+pub(super) fn placed_users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
+    some_users_of(ledger, id, |aspect| aspect != UseAspect::Slot)
+}
+
+fn some_users_of(ledger: &Ledger, id: EntryId, counts: impl Fn(UseAspect) -> bool) -> Vec<EntryId> {
+    let mut seen: FxHashSet<EntryId> = HashSet::default();
+    let uses = ledger.users(id).filter(|(_, one)| counts(one.aspect));
+    let users = uses.filter_map(|(within, _)| within);
+    users
+        .filter(|user| *user != id && seen.insert(*user))
+        .collect()
+}
+
+/// What people call entries.
+pub(super) fn names(ledger: &Ledger, ids: &[EntryId]) -> Vec<String> {
+    let mut names: Vec<String> = ids
+        .iter()
+        .map(|id| ledger.entry(*id).label().to_owned())
+        .collect();
+    names.sort_unstable();
+    names
+}
