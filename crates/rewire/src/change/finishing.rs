@@ -15,6 +15,13 @@ use crate::process::{endings, structors};
 use crate::recording::span_since;
 use crate::unit::Unit;
 
+/// A change that failed.
+pub(super) struct Unfinished {
+    pub(super) error: Error,
+    /// Its number, if its names had moved by then: it is to be undone.
+    pub(super) moved: Option<u64>,
+}
+
 /// See the module's documentation. Dropping it lets everybody in.
 pub(crate) struct Finishing<'c> {
     pub(super) core: &'c Core,

@@ -9,10 +9,10 @@ use super::changed::Replaced;
 use super::heritage;
 use super::join::Contracts;
 use super::terms::TypeChange;
-use super::users::{names, placed_users_of, users_of};
+use super::users::{names, users_of};
 use super::work::PendingChange;
 use crate::error::Error;
-use crate::ledger::{Definition, Entry, EntryId, EntryKind, Heritage, Ledger, Standing, Target};
+use crate::ledger::{Definition, EntryId, EntryKind, Heritage, Ledger, Standing};
 use crate::unit::Unit;
 
 impl PendingChange<'_> {
@@ -183,101 +183,6 @@ impl PendingChange<'_> {
         }
         Ok(())
     }
-
-    pub(super) fn plan(
-        &mut self,
-        ledger: &Ledger,
-        unit: &Arc<Unit>,
-        ordinal: Ordinal,
-        id: EntryId,
-        memory: Heritage,
-    ) {
-        let target = Target {
-            unit: unit.id,
-            ordinal,
-            memory,
-        };
-        self.planned.set(id, target);
-        unit.set_state(
-            ordinal,
-            rewire_llvm::GlobalState {
-                elected: true,
-                placed: target.keeps_memory() && ledger.entry(id).is_present(),
-            },
-        );
-    }
-
-    /// Who may hold a copy of what a name stood for, or its former place, is made again: its code
-    /// when it is next called, constants that name it at once. Who named an alias was linked with
-    /// what that stood for.
-    pub(super) fn drop_copies(&mut self, ledger: &Ledger, id: EntryId) -> Result<(), Error> {
-        let mut waiting = vec![id];
-        while let Some(id) = waiting.pop() {
-            self.drop_code(ledger, ledger.inliners(id))?;
-            let (target, _) = ledger.target(id);
-            let mut users = users_of(ledger, target);
-            if target != id {
-                self.drop_code(ledger, ledger.inliners(target))?;
-                self.drop_code(ledger, [target])?;
-            } else if !has_own_place(ledger.entry(id)) {
-                continue;
-            } else {
-                users = placed_users_of(ledger, id);
-            }
-            for user in users {
-                let entry = ledger.entry(user);
-                if entry.kind == EntryKind::Function {
-                    self.drop_code(ledger, [user])?;
-                    continue;
-                }
-                let Definition::Ir(unit, ordinal) = entry.definition else {
-                    continue;
-                };
-                let Some(unit) = ledger.unit(unit) else {
-                    continue;
-                };
-                let kind = &unit.index.globals[ordinal.index()].kind;
-                let is_constant = matches!(kind, GlobalKind::Variable { constant: true, .. });
-                if is_constant && !self.planned.targets.contains_key(&user) {
-                    let unit = unit.clone();
-                    self.plan(ledger, &unit, ordinal, user, Heritage::Nothing);
-                    waiting.push(user);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Has functions compiled again when they are next called.
-    fn drop_code(
-        &mut self,
-        ledger: &Ledger,
-        functions: impl IntoIterator<Item = EntryId>,
-    ) -> Result<(), Error> {
-        for id in functions {
-            if ledger.entry(id).kind != EntryKind::Function || self.planned.stale.contains(id) {
-                continue;
-            }
-            if let Some(frozen) = ledger.frozen_unit(id) {
-                return Err(Error::Replace {
-                    name: ledger.entry(id).name.clone(),
-                    reason: format!(
-                        "it would have to be compiled again, and {}, which defines it, was added \
-                         as frozen",
-                        frozen.name
-                    ),
-                });
-            }
-            self.planned.stale.insert(id);
-        }
-        Ok(())
-    }
-}
-
-/// Whether who takes a name's address has that of the definition itself, not of a stub.
-fn has_own_place(entry: &Entry) -> bool {
-    let is_host = matches!(entry.definition, Definition::None | Definition::Absolute);
-    entry.is_present() && (entry.is_fixed() || is_host)
 }
 
 /// Why a new definition doesn't fit those who use the old one.

@@ -1,134 +1,18 @@
 //! What changes took away, and how it comes back.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use rustc_hash::FxHashSet;
 
 use super::changed::Changed;
+use super::history::Concerned;
 use super::removing::names_of;
 use super::work::PendingChange;
 use crate::core::Core;
 use crate::error::Error;
-use crate::ids::UnitKey;
-use crate::ledger::{
-    Definition, EntryId, Former, Heritage, History, Ledger, Planned, RememberedChange, Standing,
-};
+use crate::ledger::{Definition, EntryId, Former, Heritage, Ledger, RememberedChange, Standing};
 use crate::process::endings;
-use crate::sync::lock;
-
-/// So many bytes are kept for changes to be undone; of larger ones, the latest alone can be.
-const MOST_KEPT: u64 = 64 << 20;
-
-/// What undoing a change is about.
-#[derive(Debug)]
-struct Concerned {
-    /// Names that stood for something else.
-    names: Vec<EntryId>,
-    /// Units whose names go.
-    joined: Vec<UnitKey>,
-}
-
-impl Concerned {
-    /// The names, as things are now.
-    fn all(&self, ledger: &Ledger) -> Vec<EntryId> {
-        let joined = self.joined.iter();
-        let brought = joined.flat_map(|unit| names_of(ledger, *unit).unwrap_or_default());
-        let mut seen = FxHashSet::default();
-        let all = self.names.iter().copied().chain(brought);
-        all.filter(|id| seen.insert(*id)).collect()
-    }
-}
-
-impl History {
-    /// Notes a change, while its names are still claimed: so changes of one name stand in the order
-    /// in which they happened. The answer is its number.
-    pub(super) fn remember(
-        &self,
-        core: &Core,
-        former: Vec<Former>,
-        joined: Vec<UnitKey>,
-        planned: &Planned,
-    ) -> Option<u64> {
-        if !planned.is_remembered {
-            return None;
-        }
-        let bytes = core.ledger().held_by_change(&former, &planned.leaving);
-        let mut changes = lock(&self.changes);
-        let number = self.latest.fetch_add(1, Ordering::Relaxed) + 1;
-        changes.push_back(RememberedChange {
-            number,
-            former,
-            joined,
-            left: planned.leaving.clone(),
-            bytes,
-        });
-        Some(number)
-    }
-
-    /// The latest change, and what it is about.
-    fn last(&self) -> Option<(u64, Concerned)> {
-        let changes = lock(&self.changes);
-        let last = changes.back()?;
-        let names = last.former.iter().map(|former| former.entry);
-        let concerned = Concerned {
-            names: names.collect(),
-            joined: last.joined.clone(),
-        };
-        Some((last.number, concerned))
-    }
-
-    /// Takes a change out, if it is still the latest.
-    fn take(&self, number: u64) -> Option<RememberedChange> {
-        let mut changes = lock(&self.changes);
-        changes.pop_back_if(|last| last.number == number)
-    }
-
-    /// Puts a change back that could not be undone.
-    fn put_back(&self, record: RememberedChange) {
-        let mut changes = lock(&self.changes);
-        let place = changes.partition_point(|one| one.number < record.number);
-        changes.insert(place, record);
-    }
-
-    /// Forgets the oldest changes, if there are too many.
-    pub(super) fn trim(&self, core: &Core) {
-        self.shrink(core, self.depth);
-    }
-
-    /// Forgets all changes: they were about names that there are no more.
-    pub(crate) fn clear(&self, core: &Core) {
-        self.shrink(core, 0);
-    }
-
-    fn shrink(&self, core: &Core, depth: usize) {
-        loop {
-            let oldest = {
-                let mut changes = lock(&self.changes);
-                let bytes: u64 = changes.iter().map(|one| one.bytes).sum();
-                let are_many = changes.len() > depth || changes.len() > 1 && bytes > MOST_KEPT;
-                are_many.then(|| changes.pop_front()).flatten()
-            };
-            match oldest {
-                Some(record) => record.forget(&mut core.ledger()),
-                None => return,
-            }
-        }
-    }
-}
-
-impl RememberedChange {
-    /// What it took away needn't be kept any more.
-    fn forget(self, ledger: &mut Ledger) {
-        for former in &self.former {
-            ledger.forget_former(former);
-        }
-        for unit in &self.left {
-            ledger.release_unit(*unit);
-        }
-    }
-}
 
 /// Undoes the latest change. See [`Engine::undo`](crate::Engine::undo).
 pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
@@ -185,7 +69,8 @@ fn undo_if_last(core: &Core, number: u64, concerned: &Concerned) -> Option<Resul
             core.history.put_back(record);
         }
     }
-    Some(work.end(result, began).and_then(|it| it.complete()))
+    let ended = work.end(result, began).map_err(|it| it.error);
+    Some(ended.and_then(|it| it.complete()))
 }
 
 impl PendingChange<'_> {

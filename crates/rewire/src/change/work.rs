@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rewire_llvm::Ordinal;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::changed::Changed;
@@ -10,7 +11,7 @@ use super::construction::Construction;
 use super::terms::TypeChange;
 use crate::core::Core;
 use crate::ids::UnitKey;
-use crate::ledger::{EntryId, LibraryId, Planned, Standing};
+use crate::ledger::{EntryId, Heritage, Ledger, LibraryId, Planned, Standing, Target};
 use crate::link::Object;
 use crate::process::endings;
 use crate::unit::Unit;
@@ -78,5 +79,28 @@ impl<'c> PendingChange<'c> {
             waited: None,
             number: None,
         }
+    }
+
+    pub(super) fn plan(
+        &mut self,
+        ledger: &Ledger,
+        unit: &Arc<Unit>,
+        ordinal: Ordinal,
+        id: EntryId,
+        memory: Heritage,
+    ) {
+        let target = Target {
+            unit: unit.id,
+            ordinal,
+            memory,
+        };
+        self.planned.set(id, target);
+        unit.set_state(
+            ordinal,
+            rewire_llvm::GlobalState {
+                elected: true,
+                placed: target.keeps_memory() && ledger.entry(id).is_present(),
+            },
+        );
     }
 }

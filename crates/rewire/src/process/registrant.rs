@@ -1,12 +1,80 @@
 //! Whose a registration with the C library is ([`super::registering`]).
 
+use std::ffi::c_void;
+use std::ptr;
 use std::sync::Arc;
 
+use rewire_memory::ExecAddr;
+
+use super::fork;
+use super::running::{HANDLE, running_anywhere};
 use crate::core::Core;
-use crate::ids::UnitKey;
+use crate::ids::{LibraryId, UnitKey};
+use crate::ledger::State;
+use crate::registry::engines;
 
 /// The unit that registers something.
 pub(super) struct Registrant {
     pub(super) core: Arc<Core>,
     pub(super) unit: UnitKey,
+}
+
+impl Registrant {
+    /// The unit of the code that a call returns to, else of a function that it passed.
+    pub(super) fn calling(returns_to: u64, function: u64) -> Option<Self> {
+        Self::of_caller(returns_to).or_else(|| Self::defining(function))
+    }
+
+    fn of_caller(returns_to: u64) -> Option<Self> {
+        let inside = ExecAddr::new(returns_to.wrapping_sub(1));
+        let running = running_anywhere();
+        let _no_fork = fork::enter_engine();
+        engines().into_iter().find_map(|core| {
+            let unit = {
+                let ledger = core.ledger();
+                let code = ledger.definition_at(inside);
+                let block = code.and_then(|(block, _)| ledger.block(block));
+                let running = running.filter(|(engine, _)| *engine == ledger.engine);
+                let unit = block.map(|block| block.unit).or(running.map(|it| it.1));
+                unit.filter(|unit| ledger.unit(*unit).is_some())?
+            };
+            Some(Self { core, unit })
+        })
+    }
+
+    /// The unit that defines the function at an address.
+    fn defining(function: u64) -> Option<Self> {
+        let address = ExecAddr::new(function);
+        let _no_fork = fork::enter_engine();
+        engines().into_iter().find_map(|core| {
+            let slot = core.slots.at_canonical(address)?;
+            let unit = {
+                let ledger = core.ledger();
+                let (unit, _) = ledger.entry(ledger.of_slot(slot)?).elected?;
+                ledger.unit(unit)?.id
+            };
+            Some(Self { core, unit })
+        })
+    }
+
+    /// The unit of a function that was passed, else of the code that a call returns to.
+    pub(super) fn of_function(function: u64, returns_to: u64) -> Option<Self> {
+        Self::defining(function).or_else(|| Self::of_caller(returns_to))
+    }
+
+    /// The `__dso_handle` of its library.
+    pub(super) fn handle(&self) -> *mut c_void {
+        let _no_fork = fork::enter_engine();
+        let ledger = self.core.ledger();
+        let library = ledger
+            .unit(self.unit)
+            .map_or(LibraryId::MAIN, |unit| unit.library);
+        let handle = ledger
+            .find(library, HANDLE)
+            .map(|id| &ledger.entry(id).state);
+        match handle {
+            Some(State::Present(address)) => address.get() as *mut c_void,
+            _ => ptr::null_mut(),
+        }
+    }
 }

@@ -1,0 +1,274 @@
+//! The steps of a change and of undoing one that are the same: names are claimed, move over, and
+//! are let go.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use rewire_llvm::{GlobalKind, Ordinal};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::finishing::{Finishing, Unfinished};
+use super::work::PendingChange;
+use crate::error::Error;
+use crate::events::Why;
+use crate::ids::UnitKey;
+use crate::ledger::{
+    Awaited, Definition, EntryId, EntryKind, Former, Heritage, Ledger, Standing, State,
+};
+use crate::link::{self, Object, Origin, Purpose};
+use crate::process::{endings, sections};
+use crate::sync::lock;
+use crate::unit::{Scope, Unit};
+
+impl<'c> PendingChange<'c> {
+    /// Makes names this thread's to change, when no other thread changes any. Which they are is
+    /// asked again after each wait.
+    pub(super) fn claim(
+        &mut self,
+        names: impl Fn(&mut Ledger) -> Result<Vec<EntryId>, Error>,
+    ) -> Result<(), Error> {
+        let core = self.core;
+        let mut ledger = core.ledger();
+        loop {
+            let names = names(&mut ledger)?;
+            let Err(taken) = ledger.claim_names(&names) else {
+                self.claimed = names;
+                return Ok(());
+            };
+            let name: Arc<str> = ledger.entry(taken).label().into();
+            if ledger.is_mine(taken) {
+                return Err(Error::Changing { name });
+            }
+            self.waited.get_or_insert_with(|| (name, Instant::now()));
+            let awaited = ledger.entry(taken).changing.map(Awaited::Thread);
+            awaited.into_iter().for_each(|it| ledger.waits(it));
+            ledger = core.changed.wait(ledger, || core.ledger());
+            ledger.has_waited();
+        }
+    }
+
+    /// Compiles what callers must find ready, and moves the names over.
+    pub(super) fn move_over(&mut self) -> Result<(), Error> {
+        let core = self.core;
+        if let Some((name, since)) = self.waited.take() {
+            core.tell_wait(name, since);
+        }
+        let roots = self.roots();
+        let assemblies = self.ready_assemblies();
+        self.prepare_endings();
+        let constructs = self.constructions.iter().any(|it| !it.1.run.is_empty());
+        self.planned.renews_objects = self.renews_objects && constructs;
+        self.planned.is_gated = constructs;
+        let link = |objects: &[Object]| -> Result<Vec<Former>, Error> {
+            let linked = link::link(core, objects, Purpose::Change(&self.planned))?;
+            for object in objects.iter().filter(|it| it.origin == Origin::Assembly) {
+                sections::plan_arrays(core, object.unit.id, &linked.arrays, |_| true);
+                sections::bound_own_sections(core, object.unit.library, &linked.arrays);
+            }
+            Ok(linked.former)
+        };
+        let assembled: Vec<_> = assemblies.iter().map(|it| it.unit.clone()).collect();
+        let of_roots = roots.first().map(|(unit, roots)| (unit, &**roots));
+        let of_assembly = assembled.first().map(|unit| (unit, &[][..]));
+        let former = match of_roots.or(of_assembly) {
+            None => {
+                let mut ledger = core.ledger();
+                ledger.hold_back(&self.planned, &core.slots);
+                ledger.move_over(&self.planned, &HashSet::default(), &core.slots)
+            }
+            Some((first, of_first)) => {
+                let why = || match of_roots {
+                    Some(_) => Why::Replacement,
+                    None => Why::Start,
+                };
+                core.observed(first, of_first, why, || {
+                    let bodies = roots.iter().map(|(unit, roots)| {
+                        Ok(Object::of_ir(unit, core.emit(unit, roots, Scope::Values)?))
+                    });
+                    let mut objects = bodies.collect::<Result<Vec<_>, Error>>()?;
+                    // What assembly defines is known when others are bound to it.
+                    objects.splice(..0, assemblies);
+                    link(&objects)
+                })?
+            }
+        };
+        if !self.planned.renews_objects {
+            for (unit, bodies) in &self.endings {
+                endings::hand_over(core, unit, bodies);
+            }
+        }
+        for unit in assembled {
+            unit.has_placed_assembly.store(true, Ordering::Relaxed);
+        }
+        if self.changes_something() {
+            let units = self.joined.iter().map(|(unit, _)| unit.id).collect();
+            self.number = core.history.remember(core, former, units, &self.planned);
+        }
+        Ok(())
+    }
+
+    /// Compiles what units that leave have still to run, while their names stand for it.
+    fn prepare_endings(&mut self) {
+        let core = self.core;
+        for unit in &self.planned.leaving {
+            let unit = core.ledger().unit(*unit).cloned();
+            if let Some(unit) = unit.filter(|unit| endings::has_endings(core, unit)) {
+                let bodies = endings::prepare(core, &unit);
+                self.endings.push((unit, bodies));
+            }
+        }
+    }
+
+    /// The assembly that is linked before the names move: all but what defines names of a unit's IR
+    /// that leaves, which needs them until then.
+    fn ready_assemblies(&mut self) -> Vec<Object> {
+        let ledger = self.core.ledger();
+        let awaits = |(name, unit): (&Arc<str>, &UnitKey)| {
+            let id = ledger.find(self.library, name)?;
+            let is_awaited =
+                self.planned.withdrawn.contains(id) && !self.planned.assembly.contains_key(&id);
+            is_awaited.then_some(*unit)
+        };
+        let awaiting: FxHashSet<UnitKey> = self.assembled.iter().filter_map(awaits).collect();
+        self.assemblies.retain(|it| !awaiting.contains(&it.unit.id));
+        std::mem::take(&mut self.assemblies)
+    }
+
+    /// Takes the names out that assembly which came to nothing was to define.
+    fn disassemble(&self, ledger: &mut Ledger) {
+        for (name, unit) in &self.assembled {
+            if let Some(id) = ledger.find(self.library, name)
+                && ledger.entry(id).definition == Definition::Assembly(*unit)
+            {
+                ledger.withdraw(id, &self.core.slots);
+                ledger.entry_mut(id).is_removed = false;
+                ledger.forget_unused(&[id]);
+            }
+        }
+    }
+
+    /// Whether there is something to undo: modules that only declare leave nothing.
+    fn changes_something(&self) -> bool {
+        let brings = |(unit, standing): &(Arc<Unit>, Standing)| {
+            let mut globals = unit.index.globals.iter();
+            *standing == Standing::Kept
+                || unit.index.has_assembly
+                || globals.any(|global| global.is_definition)
+        };
+        !self.planned.order.is_empty()
+            || !self.planned.given.is_empty()
+            || !self.planned.leaving.is_empty()
+            || self.planned.withdrawn.iter().len() > 0
+            || self.joined.iter().any(brings)
+    }
+
+    /// The functions whose former bodies were called, and the variables whose values move: what is
+    /// new of them is there before the names move. All others are compiled when they are called.
+    fn roots(&self) -> Vec<(Arc<Unit>, Vec<Ordinal>)> {
+        let ledger = self.core.ledger();
+        let mut roots: FxHashMap<UnitKey, Vec<Ordinal>> = FxHashMap::default();
+        for id in &self.planned.order {
+            let target = self.planned.targets[id];
+            let entry = ledger.entry(*id);
+            let unit = ledger.unit(target.unit);
+            let is_function = unit.is_some_and(|unit| {
+                unit.index.globals[target.ordinal.index()].kind == GlobalKind::Function
+            });
+            let was_called = matches!(entry.state, State::Present(_));
+            let is_body = is_function && was_called && entry.kind == EntryKind::Function;
+            // A value is moved when the names are.
+            if is_body || target.memory == Heritage::Value {
+                roots.entry(target.unit).or_default().push(target.ordinal);
+            }
+        }
+        let mut roots: Vec<_> = roots.into_iter().collect();
+        roots.sort_unstable_by_key(|(unit, _)| *unit);
+        let units = roots.into_iter().filter_map(|(unit, mut roots)| {
+            roots.sort_unstable();
+            Some((ledger.unit(unit)?.clone(), roots))
+        });
+        units.collect()
+    }
+
+    /// Leaves the names to others, of which nothing was changed.
+    pub(super) fn let_go(self) {
+        self.core.ledger().release_names(&self.claimed);
+        self.core.changed.notify_all();
+    }
+
+    /// Settles what was done, or undoes what was begun if it failed.
+    pub(super) fn end(
+        mut self,
+        result: Result<(), Error>,
+        began: Instant,
+    ) -> Result<Finishing<'c>, Unfinished> {
+        let core = self.core;
+        let joined = std::mem::take(&mut self.joined);
+        let mut ledger = core.ledger();
+        if let Err(error) = result {
+            ledger.release_names(&self.claimed);
+            for id in &self.new {
+                ledger.withdraw(*id, &core.slots);
+                ledger.entry_mut(*id).is_removed = false;
+            }
+            self.disassemble(&mut ledger);
+            for (unit, _) in &joined {
+                ledger.leave(unit.id);
+            }
+            ledger.forget_unused(&self.claimed);
+            drop(ledger);
+            core.changed.notify_all();
+            return Err(Unfinished { error, moved: None });
+        }
+        for (unit, standing) in &joined {
+            ledger.settle(unit, *standing);
+        }
+        ledger.counts.functions_replaced += self.changed.replaced.len() as u64;
+        drop(ledger);
+        let mut finishing = Finishing {
+            core,
+            changed: self.changed,
+            claimed: self.claimed,
+            is_gated: self.planned.is_gated,
+            has_endings: !self.endings.is_empty(),
+            destroyed: Vec::new(),
+            constructed: Vec::new(),
+            began,
+        };
+        for (unit, _) in &joined {
+            unit.forget_if_done();
+        }
+        let units: Vec<_> = joined.into_iter().map(|(unit, _)| unit).collect();
+        // By this thread, while the names are its own: nobody removes the units meanwhile.
+        if let Err(error) = core.finish_units(&units) {
+            drop(finishing);
+            // What else has to be in memory from the start can only be linked under its names.
+            return Err(Unfinished {
+                error,
+                moved: self.number,
+            });
+        }
+        if self.planned.renews_objects {
+            finishing.destroyed = self.endings.into_iter().map(|it| it.0).collect();
+        }
+        for (unit, construction) in self.constructions {
+            lock(&core.process.structors).adopt(unit.id);
+            let ledger = core.ledger();
+            let run = construction.run.iter().filter(|part| {
+                part.associated.is_none_or(|ordinal| {
+                    let id = unit.entry(ordinal);
+                    id.is_some_and(|id| {
+                        ledger.entry(id).definition == Definition::Ir(unit.id, ordinal)
+                    })
+                })
+            });
+            let run = run.map(|part| part.function).collect();
+            drop(ledger);
+            finishing.constructed.push((unit, run));
+        }
+        core.history.trim(core);
+        Ok(finishing)
+    }
+}
