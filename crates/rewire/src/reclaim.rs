@@ -209,7 +209,8 @@ impl Core {
             for piece in clean.iter().filter(|piece| ledger.is_there(piece)) {
                 let namer = match piece.what {
                     Piece::Unit(unit) => ledger.namer_of(unit),
-                    Piece::Block(_) | Piece::Name(_) => None,
+                    Piece::Block(block) => ledger.namer_of_block(block),
+                    Piece::Name(_) => None,
                 };
                 let holder = namer.unwrap_or_else(|| "what leaves with it".to_owned());
                 reclaimed.left.push(describe(piece, Some(holder.into())));

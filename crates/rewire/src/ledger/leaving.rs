@@ -13,15 +13,13 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::CoroutinePart;
-use rewire_memory::{CodeMemory, ExecAddr, RegionKind, SlotId, Slots};
+use rewire_memory::{CodeMemory, ExecAddr, SlotId, Slots};
 use rustc_hash::FxHashSet;
-use smallvec::SmallVec;
 
 use super::globals::is_local;
 use super::record::Record;
 use super::retired::{Freed, Leaving, Piece, Retired};
-use super::{Block, BlockId, Definition, EntryId, EntryKind, Ledger, Memory, Standing, UseRef};
+use super::{Block, BlockId, EntryId, EntryKind, Ledger, Standing, UseRef};
 use crate::ids::UnitKey;
 use crate::unit::{Unit, label_of};
 
@@ -127,7 +125,7 @@ impl Ledger {
     }
 
     /// The locals of a unit that no other unit has taken over.
-    fn own_locals(&self, unit: &Unit) -> Vec<EntryId> {
+    pub(super) fn own_locals(&self, unit: &Unit) -> Vec<EntryId> {
         let locals = unit.index.globals.iter().zip(&unit.entries);
         let own = locals.filter_map(|(global, entry)| {
             let entry = (*entry)?;
@@ -403,8 +401,14 @@ impl Ledger {
         };
         let own = self.own_locals(&record.unit);
         let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
-        let dead = blocks.filter(|block| block.live == 0);
-        let asides = dead.flat_map(|block| self.asides_of(block));
+        // Of a block that others take over, the code goes.
+        let asides = blocks.flat_map(|block| {
+            let dead = (block.live == 0).then(|| self.asides_of(block));
+            let beside = (block.live > 0).then(|| self.asides_in_code(block));
+            dead.into_iter()
+                .flatten()
+                .chain(beside.into_iter().flatten())
+        });
         own.into_iter()
             .find_map(named)
             .or_else(|| asides.into_iter().find_map(named))
@@ -420,9 +424,17 @@ impl Ledger {
                 label_of(&borrower.name)
             ));
         }
-        let (block, entry) = self.named_outside(id, &going)?;
+        Some(self.describe_namer(self.named_outside(id, &going)?))
+    }
+
+    /// Who keeps a retired block that no thread is in.
+    pub(crate) fn namer_of_block(&self, id: BlockId) -> Option<String> {
+        Some(self.describe_namer(self.namer_of_code(id)?))
+    }
+
+    fn describe_namer(&self, (block, entry): (BlockId, EntryId)) -> String {
         let user = self.label_of(&self.blocks[block]);
-        Some(format!("{user}, which names {}", self.entry(entry).label()))
+        format!("{user}, which names {}", self.entry(entry).label())
     }
 
     /// Whether a piece still waits to be given back.
@@ -493,180 +505,5 @@ impl Ledger {
         self.leaving.bytes = blocks.map(|id| self.held_by_block(*id)).sum::<u64>()
             + units.map(|id| self.held_by_unit(*id)).sum::<u64>();
         freed
-    }
-
-    /// Takes the code of a block out, and all of it if nothing else is in force there, nor named.
-    fn free_code(&mut self, id: BlockId, freed: &mut Freed) {
-        let Some(block) = self.blocks.get(id) else {
-            return;
-        };
-        if block.live_code > 0 || block.pins > 0 {
-            return;
-        }
-        let is_code = |one: &&super::Defined| block.memory.code.contains(&one.start);
-        let is_named = |aside: EntryId| {
-            let mut users = self.entry(aside).users.iter();
-            users.any(|user| user.block != id)
-        };
-        let is_needed = block.handles > 0 || self.asides_of(block).any(is_named);
-        if block.live == 0 && !is_needed {
-            self.free_block(id, freed);
-            return;
-        }
-        if block.memory.code.is_empty() {
-            return;
-        }
-        let bodies = block.definitions.iter().filter(is_code).count() as u64;
-        self.forget_labels(id);
-        let Some(block) = self.blocks.get_mut(id) else {
-            return;
-        };
-        self.counts.definitions_freed += bodies;
-        let start = block.memory.code.start;
-        let code = std::mem::replace(&mut block.memory.code, start..start);
-        block.definitions.retain(|one| !code.contains(&one.start));
-        freed.unwind.extend(block.unwind.take());
-        self.renumber(id);
-        self.by_code.remove(&start);
-        self.forget_uses(id, &code);
-        freed.memory.push((RegionKind::Code, code));
-    }
-
-    /// Takes a block out, of which nothing is in force.
-    fn free_block(&mut self, id: BlockId, freed: &mut Freed) {
-        let everywhere = ExecAddr::NULL..ExecAddr::new(u64::MAX);
-        self.forget_uses(id, &everywhere);
-        self.forget_labels(id);
-        self.move_block(id, None);
-        let Some(block) = self.blocks.remove(id) else {
-            return;
-        };
-        if !block.memory.code.is_empty() {
-            self.by_code.remove(&block.memory.code.start);
-        }
-        let is_code = |one: &&super::Defined| block.memory.code.contains(&one.start);
-        self.counts.definitions_freed += block.definitions.iter().filter(is_code).count() as u64;
-        let Memory {
-            mut code,
-            mut read_only,
-            data,
-            read_only_kind,
-        } = block.memory.clone();
-        if read_only_kind == RegionKind::Code && code.end == read_only.start {
-            code.end = read_only.end;
-            read_only.start = read_only.end;
-        }
-        for (kind, range) in [
-            (RegionKind::Code, code),
-            (read_only_kind, read_only),
-            (RegionKind::Data, data),
-        ] {
-            if !range.is_empty() {
-                freed.memory.push((kind, range));
-            }
-        }
-        freed.thread_modules.extend(block.thread_module);
-        // What was set aside goes with its memory.
-        let asides: SmallVec<[EntryId; 4]> = self.asides_of(&block).collect();
-        for aside in asides {
-            self.entries.remove(aside);
-        }
-        freed.blocks.push(block);
-    }
-
-    /// Takes out a leaving unit with all that it has.
-    fn free_unit(&mut self, id: UnitKey, freed: &mut Freed) {
-        let Some(record) = self.record(id) else {
-            return;
-        };
-        let (unit, blocks) = (record.unit.clone(), record.blocks.clone());
-        let is_superseded = record.is_superseded && record.standing == Standing::Leaving;
-        for entry in self.own_locals(&unit) {
-            self.set_dead(entry);
-        }
-        for block in blocks {
-            if self.blocks[block].live > 0 {
-                self.free_code(block, freed);
-                let heir = self.heir_of(block);
-                self.move_block(block, heir);
-            } else if is_superseded && self.has_variables(block) || self.has_known_front(block) {
-                self.keep_variables(block, freed);
-            } else {
-                self.free_block(block, freed);
-            }
-        }
-        for lender in self.stop_borrowing(id) {
-            self.leave_if_idle(lender);
-        }
-        for (ordinal, global) in unit.index.numbered() {
-            let Some(entry) = unit.entry(ordinal) else {
-                continue;
-            };
-            // Only frames had the addresses of these, and they are gone.
-            let is_forgotten = global.coroutine == Some(CoroutinePart::Counted);
-            self.entry_mut(entry).has_escaped &= !is_forgotten;
-            self.unmention(entry, id, ordinal);
-            self.free_if_over(entry, unit.is_own(ordinal), freed);
-        }
-        for (_, entry) in unit.own_copies() {
-            freed.entries.push(entry);
-            self.free_if_over(entry, true, freed);
-        }
-        if let Some(counts) = self.free_frame_counts(&unit) {
-            freed.memory.push((RegionKind::Data, counts));
-        }
-        freed.entries.extend(unit.entries.iter().flatten());
-        self.units.remove(id);
-        freed.units.push(unit);
-    }
-
-    fn has_variables(&self, id: BlockId) -> bool {
-        let block = &self.blocks[id];
-        let mut definitions = block.definitions.iter();
-        definitions.any(|one| !block.memory.code.contains(&one.start))
-    }
-
-    /// Whether a function's address is here, and was given out.
-    fn has_known_front(&self, id: BlockId) -> bool {
-        let mut definitions = self.blocks[id].definitions.iter();
-        definitions.any(|one| {
-            let entry = self.entry(one.entry);
-            matches!(entry.definition, Definition::Front(..)) && entry.has_escaped
-        })
-    }
-
-    /// The variables of a former body stay: somebody may have been given a pointer to one (to a
-    /// text, say). Those that its newer version has as well aren't among them.
-    fn keep_variables(&mut self, id: BlockId, freed: &mut Freed) {
-        let block = &mut self.blocks[id];
-        let (read_only, data) = (block.memory.read_only.clone(), block.memory.data.clone());
-        for range in [&read_only, &data] {
-            self.counts.bytes_kept += range.end.get() - range.start.get();
-        }
-        block.memory.read_only = read_only.start..read_only.start;
-        block.memory.data = data.start..data.start;
-        block.thread_module = None;
-        self.free_block(id, freed);
-    }
-
-    /// The unit whose definition has what is still in force of a block.
-    fn heir_of(&self, block: BlockId) -> Option<UnitKey> {
-        let mut live = self.blocks[block]
-            .definitions
-            .iter()
-            .filter(|one| one.is_live);
-        live.find_map(|one| self.entry(one.entry).elected.map(|(unit, _)| unit))
-    }
-
-    /// A unit that named an entry is gone. Whether a thread is in the entry's stub may have to be
-    /// looked for yet, if other units named it as well.
-    fn free_if_over(&mut self, id: EntryId, is_local: bool, freed: &mut Freed) {
-        let slot = self.entry(id).slot;
-        let may_go = is_local || slot.is_none_or(|slot| freed.looked_at.contains(&slot));
-        if may_go && self.is_over(id, is_local) {
-            self.free_entry(id, freed);
-        } else {
-            self.note_if_over(id);
-        }
     }
 }

@@ -18,6 +18,7 @@ mod demangled;
 mod election;
 mod entry;
 mod former;
+mod freeing;
 mod fronts;
 mod gate;
 mod gated;

@@ -158,6 +158,18 @@ impl Ledger {
         all.filter(|entry| self.entry(*entry).is_aside)
     }
 
+    /// The same of what is in the block's code: a label, or a function of assembly.
+    pub(super) fn asides_in_code<'a>(
+        &'a self,
+        block: &'a Block,
+    ) -> impl Iterator<Item = EntryId> + 'a {
+        let code = &block.memory.code;
+        let inside = block.definitions.iter();
+        let inside = inside.filter(|one| code.contains(&one.start));
+        let inside = inside.map(|one| one.entry);
+        inside.filter(|entry| self.entry(*entry).is_aside)
+    }
+
     pub(crate) fn block(&self, id: BlockId) -> Option<&Block> {
         self.blocks.get(id)
     }

@@ -428,6 +428,80 @@ fn a_million_names_come_and_go() {
     }
 }
 
+/// Functions with labels that others name, beside a variable that their newer version keeps.
+fn labels(rounds: u64) {
+    const LABELS: usize = 32;
+    let engine = Case {
+        level: Level::O0,
+        undo_depth: 0,
+        threads: 0,
+    }
+    .engine();
+    let spots: String = (0..LABELS)
+        .map(|at| format!(".globl spot{at}\\0Aspot{at}: nop\\0A"))
+        .collect();
+    let labelled = format!(
+        "@count = global i32 5
+        define i32 @has() {{
+          call void asm sideeffect \"{spots}\", \"\"()
+          %x = load i32, ptr @count
+          ret i32 %x
+        }}\n"
+    );
+    let declared: String = (0..LABELS)
+        .map(|at| format!("@spot{at} = external global i8\n"))
+        .collect();
+    let listed: Vec<String> = (0..LABELS).map(|at| format!("ptr @spot{at}")).collect();
+    let namer = format!(
+        "{declared}
+        @spots = constant [{LABELS} x ptr] [{}]
+        define ptr @where() {{
+          ret ptr @spots
+        }}\n",
+        listed.join(", ")
+    );
+    let newer = "@count = global i32 6
+        define i32 @has() {
+          %x = load i32, ptr @count
+          ret i32 %x
+        }\n";
+    let mut watch = Watch::new(rounds);
+    let every = (rounds / 1000).max(1) | 1;
+    for round in 0..rounds {
+        let unit = add(&engine, &labelled);
+        let user = add(&engine, &namer);
+        let has: extern "C-unwind" fn() -> i32 = function(&engine, "has");
+        assert_eq!(has(), 5);
+        let place: extern "C-unwind" fn() -> *const *const u8 = function(&engine, "where");
+        assert!(!place().is_null());
+        let mut change = engine.main().change();
+        change.reload(unit, "newer.ll", newer.as_bytes()).force();
+        let unit = change.commit().unwrap().units[0];
+        assert_eq!(has(), 5);
+        engine.remove_unit(user).unwrap();
+        // Code with labels goes after those who named them.
+        engine.reclaim();
+        engine.reclaim();
+        engine.remove_unit(unit).unwrap();
+        engine.reclaim();
+        if round.is_multiple_of(every) {
+            watch.sample(round, Usage::now(&engine));
+        }
+    }
+    watch.check();
+    say(1);
+}
+
+#[test]
+fn a_thousand_functions_with_labels_come_and_go() {
+    let said = said_in_process(
+        "endless::a_thousand_functions_with_labels_come_and_go",
+        "once",
+        || labels(1_000),
+    );
+    assert_eq!(said, [1]);
+}
+
 /// A library with something of every kind, which searches the main one.
 fn libraries(rounds: u64) {
     const CONTENTS: &str = "@text = private constant [5 x i8] c\"abcd\\00\"

@@ -2,7 +2,9 @@
 
 use rewire::{Engine, Error};
 
-use crate::changing::{Plain, add, at_each_level, function, is_all_freed, returns, undo_all};
+use crate::changing::{
+    Plain, add, at_each_level, function, in_each_case, is_all_freed, returns, undo_all,
+};
 
 type Where = extern "C-unwind" fn() -> *const u8;
 
@@ -91,6 +93,65 @@ fn a_label_goes_with_its_unit() {
         add(&engine, LABELLED);
         add(&engine, NAMER);
         assert_eq!(at_spot(&engine), NOP);
+    });
+}
+
+/// A function with an entry of its own in its middle, and a variable that its newer versions keep.
+const TWO_ENTRIES: &str = r#"
+    @count = global i32 5
+    define i32 @has() noinline {
+      call void asm sideeffect "jmp 1f\0A.globl side\0Aside: mov $$7, %eax\0Aret\0A1:", ""()
+      %count = load volatile i32, ptr @count
+      ret i32 %count
+    }"#;
+
+const CALLS_SIDE: &str = "
+    @side = external global i8
+    define i32 @enter() {
+      %at = alloca ptr
+      store volatile ptr @side, ptr %at
+      %side = load volatile ptr, ptr %at
+      %x = call i32 %side()
+      ret i32 %x
+    }";
+
+/// Code that others have a way into stays for as long as they do, whatever else lies beside it.
+#[test]
+fn a_label_of_a_former_version_stays_for_who_calls_it() {
+    in_each_case(|case| {
+        let engine = case.engine();
+        let mut unit = add(&engine, TWO_ENTRIES);
+        let user = add(&engine, CALLS_SIDE);
+        let has: Plain = function(&engine, "has");
+        let enter: Plain = function(&engine, "enter");
+        assert_eq!((has(), enter()), (5, 7));
+        // The later ones push the first out of what can be undone.
+        for round in 0..12 {
+            let mut change = engine.main().change();
+            let text = format!(
+                "@count = global i32 50
+                define i32 @has() {{
+                  %count = load i32, ptr @count
+                  %x = add i32 %count, {round}
+                  ret i32 %x
+                }}"
+            );
+            change.reload(unit, "newer.ll", text.as_bytes()).force();
+            unit = change.commit().unwrap().units[0];
+            engine.reclaim();
+            assert_eq!((has(), enter()), (5 + round, 7));
+        }
+        let left = engine.reclaim().left;
+        let holders = left.iter().filter_map(|one| one.holder.as_deref());
+        assert!(
+            holders.clone().any(|one| one == "enter, which names side"),
+            "{left:?}"
+        );
+        engine.remove_unit(user).unwrap();
+        undo_all(&engine);
+        // It is called no more, and goes.
+        is_all_freed(&engine);
+        assert!(engine.retired().is_empty(), "{:?}", engine.retired());
     });
 }
 
