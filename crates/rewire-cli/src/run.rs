@@ -19,9 +19,10 @@ pub(crate) fn run(run: &Run, started: Instant, envp: *const *const c_char) -> i3
     message::set_color(run.color);
     let prepared = limits::with_enough_stack(|| {
         start_log(run.verbose, run.quiet);
-        prepare(run, started)
+        let prepared = prepare(run, started);
+        loader_end::register();
+        prepared
     });
-    loader_end::register();
     match prepared {
         Ok(engine) => start(&engine, run, envp),
         Err(problem) => report_problem(problem),
