@@ -1,13 +1,14 @@
 //! When the dynamic loader's function for the process's end, which calls the destructors of shared
 //! libraries, is registered with the C library.
 //!
-//! `exit` calls what was registered last first. A native program's libraries run their constructors,
-//! then the C library registers the loader's function, then the program's own constructors run. So
-//! at exit a library's destructors come before what its constructors registered: a library that was
-//! linked with the C++ runtime files calls that itself, for its static objects, once its destructors
-//! have run. Here the program's libraries are opened in `main`, which would be after the function's
-//! registration. So the C library isn't given the function, and it is registered once they are open.
-//! All that follows (exits, forks, libraries that the program opens and closes) is the C library's.
+//! `exit` calls what was registered last first. A native program's libraries run their
+//! constructors, then the C library registers the loader's function, then the program's own
+//! constructors run. So at exit a library's destructors come before what its constructors
+//! registered: a library that was linked with the C++ runtime files calls that itself, for its
+//! static objects, once its destructors have run. Here the program's libraries are opened in
+//! `main`, which would be after the function's registration. So the C library isn't given the
+//! function, and it is registered once they are open. All that follows (exits, forks, libraries
+//! that the program opens and closes) is the C library's.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::{Mutex, PoisonError};

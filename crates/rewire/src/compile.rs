@@ -8,7 +8,7 @@ use rewire_memory::fault::CrashGuard;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Why;
-use crate::ledger::{Definition, EntryId, Ledger, State, ThreadKey};
+use crate::ledger::{Definition, EntryId, Ledger, State};
 use crate::link::{self, Emitted, Object, Purpose};
 use crate::report::Phase;
 use crate::uncompiled::{is_absent, wanted};
@@ -151,15 +151,10 @@ impl Core {
 
     /// Leaves functions that were claimed to others.
     pub(crate) fn give_back(&self, claimed: &[EntryId]) {
-        let me = ThreadKey::mine();
         let mut ledger = self.ledger();
         let mut given = false;
         for id in claimed {
-            let entry = ledger.entry_mut(*id);
-            if matches!(entry.state, State::Pending(owner) if owner == me) {
-                entry.state = State::Absent;
-                given = true;
-            }
+            given |= ledger.give_back_claim(*id);
         }
         drop(ledger);
         if given {
@@ -179,13 +174,9 @@ impl Core {
         };
         // What can't be compiled whole can't be compiled, whichever function is called.
         let error = Arc::new(error);
-        let me = ThreadKey::mine();
         let mut ledger = self.ledger();
         for id in roots.iter().filter_map(|root| unit.entry(*root)) {
-            let entry = ledger.entry_mut(id);
-            if matches!(entry.state, State::Pending(owner) if owner == me) {
-                entry.state = State::Failed(error.clone());
-            }
+            ledger.fail_claim(id, &error);
         }
         drop(ledger);
         self.changed.notify_all();
@@ -199,13 +190,8 @@ impl Core {
         if ledger.is_stale(id) {
             return None;
         }
-        let entry = ledger.entry_mut(id);
-        let is_free = matches!(entry.state, State::Absent)
-            && entry.definition == Definition::Ir(unit.id, ordinal);
-        is_free.then(|| {
-            entry.state = State::Pending(ThreadKey::mine());
-            id
-        })
+        let definition = Definition::Ir(unit.id, ordinal);
+        ledger.claim_if_absent(id, definition).then_some(id)
     }
 
     /// Extracts definitions and generates an object for them.
@@ -303,7 +289,7 @@ pub(crate) fn claim_whole(ledger: &mut Ledger, unit: &Unit, called: Ordinal) -> 
         roots.push(called);
     }
     for id in roots.iter().filter_map(|root| unit.entry(*root)) {
-        ledger.entry_mut(id).state = State::Pending(ThreadKey::mine());
+        ledger.claim(id);
     }
     roots
 }

@@ -19,9 +19,7 @@ use crate::foreseen::Foresight;
 use crate::host::HostSymbol;
 use crate::ids::EngineNumber;
 use crate::ids::UnitKey;
-use crate::ledger::{
-    Definition, Demangled, EntryId, EntryKind, History, Ledger, LibraryId, State, ThreadKey,
-};
+use crate::ledger::{Demangled, EntryId, History, Ledger, LibraryId, ThreadKey};
 use crate::observe::LinkObserver;
 use crate::options::Options;
 use crate::process::running::HANDLE;
@@ -250,10 +248,7 @@ impl Core {
         let start = self.place_variable(&[0; HANDLE_SIZE as usize])?;
         let mut ledger = self.ledger();
         let id = ledger.find_or_enter(library, &Arc::from(HANDLE));
-        let entry = ledger.entry_mut(id);
-        entry.definition = Definition::Engine;
-        entry.kind = EntryKind::Data;
-        entry.state = State::Present(start);
+        ledger.define_engines_own(id, start);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use crate::core::{Core, is_gate};
 use crate::error::Error;
 use crate::failure;
 use crate::host;
-use crate::ledger::{EntryId, Passage, State};
+use crate::ledger::{EntryId, Passage};
 use crate::process::{fork, running};
 use crate::registry;
 
@@ -93,7 +93,7 @@ fn provide(core: &Core, call: FirstCall) -> Result<Way, Failed> {
         Passage::Wait => return Ok(Way::Wait),
         Passage::Open | Passage::Within => {}
     }
-    note_call(core, id);
+    core.ledger().note_first_call(id, &core.slots);
     core.foresee_after(call.caller, id);
     loop {
         let address = match core.provide(id, Some(call.caller)) {
@@ -112,7 +112,7 @@ fn provide(core: &Core, call: FirstCall) -> Result<Way, Failed> {
                 };
             }
         };
-        let ledger = core.ledger();
+        let mut ledger = core.ledger();
         let Some(slot) = ledger.entry(id).slot else {
             return Ok(Way::To(address));
         };
@@ -127,8 +127,7 @@ fn provide(core: &Core, call: FirstCall) -> Result<Way, Failed> {
         }
         // It was compiled ahead, or replaced since it was provided: then its address is no place to
         // go any more.
-        if let State::Present(now) = ledger.entry(id).state {
-            core.slots.retarget(slot, now);
+        if ledger.lead_to_present(id, &core.slots) {
             break;
         }
         if !ledger.entry(id).is_replaceable() {
@@ -137,23 +136,6 @@ fn provide(core: &Core, call: FirstCall) -> Result<Way, Failed> {
     }
     // Back to the stub, which jumps through the slot.
     Ok(Way::Back)
-}
-
-/// Counts the first call of a function; those of functions that were ready count themselves.
-fn note_call(core: &Core, id: EntryId) {
-    let mut ledger = core.ledger();
-    let entry = ledger.entry_mut(id);
-    if !entry.is_replaceable() || entry.called {
-        return;
-    }
-    entry.called = true;
-    let was_ready = entry.is_present();
-    let slot = entry.slot;
-    let counted_itself =
-        was_ready && slot.is_some_and(|slot| core.slots.take_ready(slot).is_none());
-    if !counted_itself {
-        ledger.counts.functions_called += 1;
-    }
 }
 
 /// The functions that led to a call, innermost first.

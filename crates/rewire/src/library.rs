@@ -18,7 +18,7 @@ use crate::gate;
 use crate::held::HeldEngine;
 use crate::ids::UnitId;
 use crate::ir::Ir;
-use crate::ledger::{Definition, EntryKind, Generation, LibraryId, Standing, State};
+use crate::ledger::{Definition, EntryKind, Generation, LibraryId, Standing};
 use crate::observed::Loading;
 use crate::process::{self, fork};
 use crate::report::Phase;
@@ -277,14 +277,7 @@ impl Library {
                 return Err(Error::NoLibrary);
             }
             let id = ledger.find_or_enter(self.id, &Arc::from(name));
-            let entry = ledger.entry_mut(id);
-            let is_new = entry.definition == Definition::None && !entry.is_present();
-            if is_new && entry.changing.is_none() {
-                entry.definition = Definition::Absolute;
-                entry.state = State::Present(address);
-                if let Some(slot) = entry.slot {
-                    self.core.slots.retarget(slot, address);
-                }
+            if ledger.define_address(id, address, &self.core.slots) {
                 return Ok(());
             }
         }

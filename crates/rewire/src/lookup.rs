@@ -86,11 +86,9 @@ impl Core {
         };
         let mut ledger = self.ledger();
         let id = ledger.find_or_enter(wanted.library, &wanted.name);
-        let entry = ledger.entry_mut(id);
+        let entry = ledger.entry(id);
         if !entry.is_present() && entry.definition == Definition::None {
-            if entry.kind == EntryKind::Unknown {
-                entry.kind = wanted.kind;
-            }
+            ledger.note_kind(id, wanted.kind);
             enter_host(self, &mut ledger, id, symbol);
         }
         Ok(())
@@ -108,7 +106,7 @@ impl Core {
                 return Ok(None);
             };
             let (target, offset) = ledger.address_target(id);
-            ledger.entry_mut(target).has_escaped = true;
+            ledger.note_escaped(target);
             if ledger.entry(target).is_replaceable() {
                 return Ok(Some(ledger.canonical(target, &self.slots)?));
             }

@@ -130,13 +130,7 @@ impl Core {
             Err(error) if !ledger.is_pending_here(id) => return Err(error),
             Err(error) => {
                 let error = Arc::new(error);
-                // A name that nothing defines may be defined later.
-                ledger.entry_mut(id).state = match &*error {
-                    Error::MissingFunction { .. }
-                    | Error::Removed { .. }
-                    | Error::Panicked { .. } => State::Absent,
-                    _ => State::Failed(error.clone()),
-                };
+                ledger.fail_claim(id, &error);
                 drop(ledger);
                 self.changed.notify_all();
                 return Err(Error::Again(error));
@@ -220,7 +214,7 @@ impl Core {
         };
         is_owner &= !matches!(work, Work::Import);
         if is_owner {
-            ledger.entry_mut(id).state = State::Pending(me);
+            ledger.claim(id);
         }
         Ok(Claimed {
             work,
@@ -251,14 +245,10 @@ impl Core {
     /// Has the slot of a name lead to the function that it stands for now: another library's.
     fn go_to_import(&self, id: EntryId) -> Result<ExecAddr, Error> {
         let mut ledger = self.ledger();
-        let slot = ledger.entry(id).slot;
         let (target, offset) = ledger.target(id);
         let canonical = ledger.canonical(target, &self.slots)?;
         let address = canonical.checked_add_signed(offset).unwrap_or(canonical);
-        ledger.entry_mut(target).has_escaped = true;
-        if let Some(slot) = slot {
-            self.slots.retarget(slot, address);
-        }
+        ledger.lead_to_import(id, (target, address), &self.slots);
         Ok(address)
     }
 

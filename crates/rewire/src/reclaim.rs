@@ -104,7 +104,7 @@ impl Core {
     fn tidy(&self) -> (usize, u64) {
         let (copied, freed, waiting) = {
             let mut ledger = self.ledger();
-            let freed = ledger.free_names();
+            let freed = ledger.free_names(&self.slots);
             (ledger.take_copied(), freed, ledger.waiting_to_leave())
         };
         for unit in copied {
@@ -205,7 +205,7 @@ impl Core {
         }
         let freed = {
             let mut ledger = self.ledger();
-            let freed = ledger.free(&clean, &self.memory);
+            let freed = ledger.free(&clean, &self.slots, &self.memory);
             for piece in clean.iter().filter(|piece| ledger.is_there(piece)) {
                 let namer = match piece.what {
                     Piece::Unit(unit) => ledger.namer_of(unit),
@@ -287,12 +287,6 @@ impl Core {
         self.forget_entries(&freed.entries);
         for module in freed.thread_modules {
             thread_local::forget_module(module);
-        }
-        for slot in freed.slots {
-            self.slots.free(slot);
-        }
-        for slot in freed.buried {
-            self.slots.bury(slot);
         }
         for (kind, range) in freed.memory {
             bytes += if kind == rewire_memory::RegionKind::Code {

@@ -142,8 +142,7 @@ impl<'c> PendingChange<'c> {
             if let Some(id) = ledger.find(self.library, name)
                 && ledger.entry(id).definition == Definition::Assembly(*unit)
             {
-                ledger.withdraw(id, &self.core.slots);
-                ledger.entry_mut(id).is_removed = false;
+                ledger.retract(id, &self.core.slots);
                 ledger.forget_unused(&[id]);
             }
         }
@@ -210,8 +209,7 @@ impl<'c> PendingChange<'c> {
         if let Err(error) = result {
             ledger.release_names(&self.claimed);
             for id in &self.new {
-                ledger.withdraw(*id, &core.slots);
-                ledger.entry_mut(*id).is_removed = false;
+                ledger.retract(*id, &core.slots);
             }
             self.disassemble(&mut ledger);
             for (unit, _) in &joined {

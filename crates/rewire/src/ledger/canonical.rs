@@ -2,6 +2,7 @@
 
 use rewire_memory::{ExecAddr, MemoryError, SlotId, Slots};
 
+use super::slot_stores::{SlotStore, store};
 use super::{EntryId, Ledger, State};
 
 impl Ledger {
@@ -18,7 +19,9 @@ impl Ledger {
         if let State::Present(address) = entry.state
             && !is_gated
         {
-            slots.lead(slot, address, entry.is_ahead && !entry.called);
+            let is_ahead = entry.is_ahead && !entry.called;
+            let start = address;
+            store(slots, slot, SlotStore::Body { start, is_ahead });
         }
         Ok(slot)
     }

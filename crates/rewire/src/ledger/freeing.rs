@@ -4,7 +4,7 @@
 //! stands for, and these stay for as long as somebody who stays names it.
 
 use rewire_llvm::CoroutinePart;
-use rewire_memory::{ExecAddr, RegionKind};
+use rewire_memory::{ExecAddr, RegionKind, Slots};
 use smallvec::SmallVec;
 
 use super::retired::Freed;
@@ -109,7 +109,7 @@ impl Ledger {
     }
 
     /// Takes out a leaving unit with all that it has.
-    pub(super) fn free_unit(&mut self, id: UnitKey, freed: &mut Freed) {
+    pub(super) fn free_unit(&mut self, id: UnitKey, slots: &Slots, freed: &mut Freed) {
         let Some(record) = self.record(id) else {
             return;
         };
@@ -140,11 +140,11 @@ impl Ledger {
             let is_forgotten = global.coroutine == Some(CoroutinePart::Counted);
             self.entry_mut(entry).has_escaped &= !is_forgotten;
             self.unmention(entry, id, ordinal);
-            self.free_if_over(entry, unit.is_own(ordinal), freed);
+            self.free_if_over(entry, unit.is_own(ordinal), slots, freed);
         }
         for (_, entry) in unit.own_copies() {
             freed.entries.push(entry);
-            self.free_if_over(entry, true, freed);
+            self.free_if_over(entry, true, slots, freed);
         }
         if let Some(counts) = self.free_frame_counts(&unit) {
             freed.memory.push((RegionKind::Data, counts));
@@ -194,11 +194,17 @@ impl Ledger {
 
     /// A unit that named an entry is gone. Whether a thread is in the entry's stub may have to be
     /// looked for yet, if other units named it as well.
-    fn free_if_over(&mut self, id: EntryId, is_local: bool, freed: &mut Freed) {
+    fn free_if_over(
+        &mut self,
+        id: EntryId,
+        is_local: bool,
+        slots: &Slots,
+        freed: &mut Freed,
+    ) {
         let slot = self.entry(id).slot;
         let may_go = is_local || slot.is_none_or(|slot| freed.looked_at.contains(&slot));
         if may_go && self.is_over(id, is_local) {
-            self.free_entry(id, freed);
+            self.free_entry(id, slots, freed);
         } else {
             self.note_if_over(id);
         }

@@ -9,6 +9,7 @@ use rewire_memory::{ExecAddr, Slots};
 use rustc_hash::FxHashMap;
 
 use super::gate::Gate;
+use super::slot_stores::{SlotStore, store};
 use super::{EntryId, EntryKind, Ledger, Planned, State, ThreadKey};
 
 /// Where a caller of a function goes.
@@ -87,7 +88,7 @@ impl Ledger {
             if let (Some(slot), State::Present(address)) = (entry.slot, &entry.state)
                 && !self.is_gated(*id)
             {
-                slots.retarget(slot, *address);
+                store(slots, slot, SlotStore::Present(*address));
             }
         }
     }

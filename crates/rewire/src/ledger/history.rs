@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::former::{Former, Given};
 use super::planned::Planned;
+use super::slot_stores::{SlotStore, store};
 use super::{Block, BlockId, Definition, EntryId, Ledger, Standing, State};
 use crate::ids::UnitKey;
 
@@ -154,7 +155,7 @@ impl Ledger {
         entry.is_removed = false;
         entry.generation = entry.generation.next();
         if let (Some(slot), State::Present(address)) = (entry.slot, &entry.state) {
-            slots.retarget(slot, *address);
+            store(slots, slot, SlotStore::Given(*address));
         }
         self.names_version += 1;
     }

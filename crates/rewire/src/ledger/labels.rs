@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rewire_memory::{ExecAddr, Slots};
 
 use super::label::Label;
+use super::slot_stores::{SlotStore, store};
 use super::{BlockId, Defined, Definition, EntryId, EntryKind, Ledger, Standing, State};
 use crate::ids::UnitKey;
 use crate::unit::Unit;
@@ -84,7 +85,7 @@ impl Ledger {
             entry.kind = EntryKind::Data;
         }
         if let Some(slot) = entry.slot {
-            slots.retarget(slot, at);
+            store(slots, slot, SlotStore::Given(at));
         }
         true
     }

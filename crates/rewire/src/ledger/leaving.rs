@@ -451,7 +451,7 @@ impl Ledger {
 
     /// Takes out what no thread is in, unless coroutines began in it, or calls were sent into it,
     /// since it was found retired: who resumes one or arrives there may have been looked at before.
-    pub(crate) fn free(&mut self, clean: &[Retired], memory: &CodeMemory) -> Freed {
+    pub(crate) fn free(&mut self, clean: &[Retired], slots: &Slots, memory: &CodeMemory) -> Freed {
         let mut freed = Freed::default();
         let looked_at = clean.iter().flat_map(|piece| &piece.slots);
         freed.looked_at = looked_at.copied().collect();
@@ -483,13 +483,13 @@ impl Ledger {
                 }
                 Piece::Name(id) => {
                     if self.is_over(id, false) {
-                        self.free_entry(id, &mut freed);
+                        self.free_entry(id, slots, &mut freed);
                     }
                 }
             }
         }
         for id in self.unneeded(&units, memory) {
-            self.free_unit(id, &mut freed);
+            self.free_unit(id, slots, &mut freed);
         }
         self.leaving.units.retain(|id| self.units.contains_key(*id));
         self.leaving.blocks.retain(|id| {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rewire_memory::Slots;
 
+use super::slot_stores::{SlotStore, store};
 use super::{Definition, EntryId, Freed, Ledger, Piece, Retired, State};
 
 impl Ledger {
@@ -40,7 +41,7 @@ impl Ledger {
     }
 
     /// Takes the names out that nobody needs and that have no stub.
-    pub(crate) fn free_names(&mut self) -> Freed {
+    pub(crate) fn free_names(&mut self, slots: &Slots) -> Freed {
         let mut freed = Freed::default();
         let names = std::mem::take(&mut self.leaving.names);
         for id in names {
@@ -48,7 +49,7 @@ impl Ledger {
                 continue;
             }
             match self.entry(id).slot {
-                None => self.free_entry(id, &mut freed),
+                None => self.free_entry(id, slots, &mut freed),
                 Some(_) => self.leaving.names.push(id),
             }
         }
@@ -78,7 +79,7 @@ impl Ledger {
 
     /// Takes an entry out that nobody names. An address that was given out stays the function's:
     /// its slot is never another's.
-    pub(super) fn free_entry(&mut self, id: EntryId, freed: &mut Freed) {
+    pub(super) fn free_entry(&mut self, id: EntryId, slots: &Slots, freed: &mut Freed) {
         let entry = self.entry(id);
         let (slot, front) = (entry.slot, entry.front);
         if let Some(slot) = slot {
@@ -87,9 +88,9 @@ impl Ledger {
                 let library = (known == Some(id)).then_some(entry.library);
                 let (name, generation) = (entry.label().into(), entry.generation);
                 self.tombs.bury(slot, library, name, generation);
-                freed.buried.push(slot);
+                store(slots, slot, SlotStore::Bury);
             } else {
-                freed.slots.push(slot);
+                store(slots, slot, SlotStore::Free);
             }
             self.by_slot.clear(slot);
         }

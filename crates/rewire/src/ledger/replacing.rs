@@ -10,6 +10,7 @@ use rewire_memory::Slots;
 use rustc_hash::FxHashSet;
 
 use super::planned::{Planned, Target};
+use super::slot_stores::{SlotStore, store};
 use super::{Definition, EntryId, Former, Ledger, ThreadKey};
 
 impl Ledger {
@@ -57,9 +58,9 @@ impl Ledger {
             let Some(slot) = entry.slot else { continue };
             // One function alone moves by one store, when its body is entered.
             several |= !entry.is_present();
-            slots.take_ready(slot);
+            store(slots, slot, SlotStore::TakeReady);
             if several {
-                slots.reset(slot);
+                store(slots, slot, SlotStore::Engine);
             }
         }
     }
@@ -128,7 +129,7 @@ impl Ledger {
             && !arrives
         {
             // That of an alias leads to what it stands for.
-            slots.reset(slot);
+            store(slots, slot, SlotStore::Engine);
         }
         if let Some((unit, _)) = before {
             if let Some(record) = self.record_mut(unit) {

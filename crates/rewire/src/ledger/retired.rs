@@ -62,9 +62,6 @@ pub(crate) struct Freed {
     pub(crate) blocks: Vec<Block>,
     pub(crate) unwind: Vec<UnwindRegistration>,
     pub(crate) memory: Vec<(RegionKind, Range<ExecAddr>)>,
-    pub(crate) slots: Vec<SlotId>,
-    /// Slots of functions whose addresses may still be known to somebody.
-    pub(crate) buried: Vec<SlotId>,
     /// Slots in whose stubs no thread is.
     pub(super) looked_at: FxHashSet<SlotId>,
     pub(crate) thread_modules: Vec<u64>,

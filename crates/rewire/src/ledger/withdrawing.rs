@@ -4,6 +4,7 @@ use rewire_llvm::{GlobalState, Ordinal};
 use rewire_memory::Slots;
 
 use super::globals::rank;
+use super::slot_stores::{SlotStore, store};
 use super::{
     Block, BlockId, Definition, Entry, EntryId, EntryKind, Ledger, State, UseAspect, UseRef,
 };
@@ -23,7 +24,7 @@ impl Ledger {
         entry.is_ahead = false;
         self.tell_unplaced(id);
         if let Some(slot) = slot {
-            slots.reset(slot);
+            store(slots, slot, SlotStore::Engine);
         }
     }
 
@@ -76,7 +77,7 @@ impl Ledger {
             self.names_version += 1;
         }
         if let Some(slot) = self.entry(id).slot {
-            slots.reset(slot);
+            store(slots, slot, SlotStore::Engine);
         }
         if let Some(unit) = before {
             self.leave_if_idle(unit);

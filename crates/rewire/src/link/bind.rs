@@ -277,7 +277,7 @@ impl<'c> Binder<'c> {
                 if entry.kind == EntryKind::Function && self.is_near(*function) =>
             {
                 let function = *function;
-                ledger.entry_mut(target).is_bound = true;
+                ledger.note_bound(target);
                 Binding::FixedSlot { slot, function }
             }
             _ if is_frozen && self.owner(batch, target).is_some() => {

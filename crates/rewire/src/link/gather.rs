@@ -158,11 +158,7 @@ pub(crate) fn enter_host(core: &Core, ledger: &mut Ledger, id: EntryId, symbol: 
         HostSymbol::Thread { module, offset } => State::PerThread { module, offset },
         HostSymbol::Variable(_) => return,
     };
-    let entry = ledger.entry_mut(id);
-    entry.state = state.clone();
-    if let (Some(slot), State::Present(address)) = (entry.slot, state) {
-        core.slots.retarget(slot, address);
-    }
+    ledger.supply(id, state, &core.slots);
 }
 
 /// Whether the object defines the symbol.

@@ -113,15 +113,8 @@ fn store_slot(
     definition: &LinkedDefinition,
     purpose: Purpose<'_>,
 ) {
-    let is_gated = ledger.is_gated(definition.entry);
-    let known = ledger.entry_mut(definition.entry);
-    let is_ahead =
-        matches!(purpose, Purpose::Call) && !known.called && known.is_replaceable() && !is_gated;
-    known.is_ahead = is_ahead;
-    if let Some(slot) = known.slot.filter(|_| !is_gated) {
-        core.slots.lead(slot, definition.start, is_ahead);
-    }
-    ledger.counts.compiled_ahead += u64::from(is_ahead);
+    let may_wait = matches!(purpose, Purpose::Call);
+    ledger.lead_to_body(definition.entry, definition.start, may_wait, &core.slots);
 }
 
 /// What observers are told once the ledger is free.

@@ -10,7 +10,9 @@ use smallvec::SmallVec;
 
 use super::{Object, Origin};
 use crate::error::Error;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, NOOP_FRAME, Planned, UseAspect};
+use crate::ledger::{
+    AssemblySymbol, Definition, EntryId, EntryKind, Ledger, NOOP_FRAME, Planned, UseAspect,
+};
 use crate::unit::Unit;
 
 /// What a symbol means.
@@ -253,20 +255,19 @@ fn assembly_meaning(
             });
         }
     }
-    let entry_state = ledger.entry_mut(entry);
-    entry_state.definition = Definition::Assembly(unit.id);
-    entry_state.linkage = match symbol.binding {
-        SymbolBinding::Weak => Linkage::Weak,
-        _ if is_common => Linkage::Common,
-        _ => Linkage::External,
-    };
-    entry_state.size = symbol.size;
-    if entry_state.kind == EntryKind::Unknown {
-        entry_state.kind = match symbol.kind {
-            rewire_object::SymbolKind::Func => EntryKind::Function,
-            rewire_object::SymbolKind::Tls => EntryKind::ThreadLocal,
+    let symbol = AssemblySymbol {
+        linkage: match symbol.binding {
+            SymbolBinding::Weak => Linkage::Weak,
+            _ if is_common => Linkage::Common,
+            _ => Linkage::External,
+        },
+        kind: match symbol.kind {
+            SymbolKind::Func => EntryKind::Function,
+            SymbolKind::Tls => EntryKind::ThreadLocal,
             _ => EntryKind::Data,
-        };
-    }
+        },
+        size: symbol.size,
+    };
+    ledger.define_by_assembly(entry, unit.id, symbol);
     Ok(Some(owned))
 }

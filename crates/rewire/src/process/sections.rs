@@ -279,12 +279,7 @@ fn bound_section(
     let mut ledger = core.ledger();
     for (prefix, address) in [("__start_", start), ("__stop_", end)] {
         let id = ledger.find_or_enter(library, &Arc::from(format!("{prefix}{section}")));
-        let entry = ledger.entry_mut(id);
-        if entry.definition == Definition::None {
-            entry.definition = Definition::Engine;
-            entry.kind = EntryKind::Data;
-            entry.state = State::Present(address);
-        }
+        ledger.define_engines_own(id, address);
     }
 }
 

@@ -145,19 +145,11 @@ impl Core {
             if self.provide(id, None).is_err() {
                 continue;
             }
-            let ledger = self.ledger();
-            let entry = ledger.entry(id);
-            let State::Present(body) = entry.state else {
+            let mut ledger = self.ledger();
+            let State::Present(body) = ledger.entry(id).state else {
                 continue;
             };
-            if let Some(slot) = entry.slot
-                && self.slots.is_fresh(slot)
-                && !ledger.is_gated(id)
-            {
-                // A body that was made ahead waits for a first call; none will come.
-                self.slots.take_ready(slot);
-                self.slots.retarget(slot, body);
-            }
+            ledger.lead_past_engine(id, &self.slots);
             for callee in ledger.callees(body) {
                 if waiting.len() < most && seen.insert(callee) {
                     waiting.push(callee);
