@@ -79,10 +79,4 @@ impl Ledger {
     pub(crate) fn note_bound(&mut self, id: EntryId) {
         self.entry_mut(id).is_bound = true;
     }
-
-    /// A definition goes whose change has failed: the name is as if it had never been defined.
-    pub(crate) fn retract(&mut self, id: EntryId, slots: &Slots) {
-        self.withdraw(id, slots);
-        self.entry_mut(id).is_removed = false;
-    }
 }

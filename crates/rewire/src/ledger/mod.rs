@@ -31,6 +31,7 @@ mod label;
 mod labels;
 mod lazily;
 mod lazy;
+mod leading;
 mod leaving;
 mod libraries;
 mod mentions;

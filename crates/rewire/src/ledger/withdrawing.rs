@@ -11,6 +11,12 @@ use super::{
 use crate::ids::UnitKey;
 
 impl Ledger {
+    /// A definition goes whose change has failed: the name is as if it had never been defined.
+    pub(crate) fn retract(&mut self, id: EntryId, slots: &Slots) {
+        self.withdraw(id, slots);
+        self.entry_mut(id).is_removed = false;
+    }
+
     /// The machine code of a function leaves; it is made again when the function is called.
     pub(crate) fn set_stale(&mut self, id: EntryId, slots: &Slots) {
         let entry = self.entry(id);
