@@ -4,14 +4,79 @@
 //! stands for, and these stay for as long as somebody who stays names it.
 
 use rewire_llvm::CoroutinePart;
-use rewire_memory::{ExecAddr, RegionKind, Slots};
+
+use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots};
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
-use super::retired::Freed;
+use super::retired::{Freed, Piece, Retired};
 use super::{BlockId, Definition, EntryId, Ledger, Memory, Standing};
 use crate::ids::UnitKey;
 
 impl Ledger {
+    /// Takes out what no thread is in, unless coroutines began in it, or calls were sent into it,
+    /// since it was found retired: who resumes one or arrives there may have been looked at before.
+    pub(crate) fn free(&mut self, clean: &[Retired], slots: &Slots, memory: &CodeMemory) -> Freed {
+        let mut freed = Freed::default();
+        let looked_at = clean.iter().flat_map(|piece| &piece.slots);
+        freed.looked_at = looked_at.copied().collect();
+        let mut units = FxHashSet::default();
+        for piece in clean {
+            match piece.what {
+                Piece::Block(id) => {
+                    let block = self.block(id);
+                    let frames = block.map(|block| self.frames_of_block(block, memory));
+                    if frames.is_some_and(|frames| frames.begun == piece.frames_begun) {
+                        self.free_code(id, &mut freed);
+                    }
+                }
+                Piece::Unit(id) => {
+                    // Its bodies may have called something for the first time meanwhile.
+                    let code = self.record(id).map_or(0, |record| {
+                        let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
+                        blocks.filter(|block| !block.memory.code.is_empty()).count()
+                    });
+                    let unit = self.unit(id);
+                    let frames = unit.map(|unit| self.frames_of_unit(unit, memory));
+                    let handed_out = self.record(id).map(|record| record.handed_out);
+                    if code == piece.code.len()
+                        && handed_out == Some(piece.handed_out)
+                        && frames.is_some_and(|frames| frames.begun == piece.frames_begun)
+                    {
+                        units.insert(id);
+                    }
+                }
+                Piece::Name(id) => {
+                    if self.is_over(id, false) {
+                        self.free_entry(id, slots, &mut freed);
+                    }
+                }
+            }
+        }
+        for id in self.unneeded(&units, memory) {
+            self.free_unit(id, slots, &mut freed);
+        }
+        self.leaving.units.retain(|id| self.units.contains_key(*id));
+        self.leaving.blocks.retain(|id| {
+            let block = self.blocks.get(*id);
+            block.is_some_and(|block| !block.memory.code.is_empty() || block.live == 0)
+        });
+        let is_alone = |block: &&BlockId| {
+            let record = self.record(self.blocks[**block].unit);
+            record.is_none_or(|record| record.standing != Standing::Leaving)
+        };
+        let blocks = self.leaving.blocks.iter().filter(is_alone);
+        let units = self.leaving.units.iter();
+        self.leaving.bytes = blocks.map(|id| self.held_by_block(*id)).sum::<u64>()
+            + units.map(|id| self.held_by_unit(*id)).sum::<u64>();
+        freed
+    }
+
+    /// Who keeps a retired block that no thread is in.
+    pub(crate) fn namer_of_block(&self, id: BlockId) -> Option<String> {
+        Some(self.describe_namer(self.namer_of_code(id)?))
+    }
+
     /// Takes the code of a block out, and all of it if nothing else is in force there, nor named.
     pub(super) fn free_code(&mut self, id: BlockId, freed: &mut Freed) {
         let Some(block) = self.blocks.get(id) else {
@@ -194,13 +259,7 @@ impl Ledger {
 
     /// A unit that named an entry is gone. Whether a thread is in the entry's stub may have to be
     /// looked for yet, if other units named it as well.
-    fn free_if_over(
-        &mut self,
-        id: EntryId,
-        is_local: bool,
-        slots: &Slots,
-        freed: &mut Freed,
-    ) {
+    fn free_if_over(&mut self, id: EntryId, is_local: bool, slots: &Slots, freed: &mut Freed) {
         let slot = self.entry(id).slot;
         let may_go = is_local || slot.is_none_or(|slot| freed.looked_at.contains(&slot));
         if may_go && self.is_over(id, is_local) {

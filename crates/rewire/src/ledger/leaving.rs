@@ -18,7 +18,7 @@ use rustc_hash::FxHashSet;
 
 use super::globals::is_local;
 use super::record::Record;
-use super::retired::{Freed, Leaving, Piece, Retired};
+use super::retired::{Leaving, Piece, Retired};
 use super::{Block, BlockId, EntryId, EntryKind, Ledger, Standing, UseRef};
 use crate::ids::UnitKey;
 use crate::unit::{Unit, label_of};
@@ -352,7 +352,11 @@ impl Ledger {
 
     /// Which of the leaving units can go if no thread is in `clean` ones: those that nobody else
     /// names, or who goes as well.
-    fn unneeded(&self, clean: &FxHashSet<UnitKey>, memory: &CodeMemory) -> FxHashSet<UnitKey> {
+    pub(super) fn unneeded(
+        &self,
+        clean: &FxHashSet<UnitKey>,
+        memory: &CodeMemory,
+    ) -> FxHashSet<UnitKey> {
         let mut going: FxHashSet<UnitKey> = clean
             .iter()
             .copied()
@@ -427,12 +431,7 @@ impl Ledger {
         Some(self.describe_namer(self.named_outside(id, &going)?))
     }
 
-    /// Who keeps a retired block that no thread is in.
-    pub(crate) fn namer_of_block(&self, id: BlockId) -> Option<String> {
-        Some(self.describe_namer(self.namer_of_code(id)?))
-    }
-
-    fn describe_namer(&self, (block, entry): (BlockId, EntryId)) -> String {
+    pub(super) fn describe_namer(&self, (block, entry): (BlockId, EntryId)) -> String {
         let user = self.label_of(&self.blocks[block]);
         format!("{user}, which names {}", self.entry(entry).label())
     }
@@ -447,63 +446,5 @@ impl Ledger {
             Piece::Unit(id) => self.units.contains_key(id),
             Piece::Name(_) => false,
         }
-    }
-
-    /// Takes out what no thread is in, unless coroutines began in it, or calls were sent into it,
-    /// since it was found retired: who resumes one or arrives there may have been looked at before.
-    pub(crate) fn free(&mut self, clean: &[Retired], slots: &Slots, memory: &CodeMemory) -> Freed {
-        let mut freed = Freed::default();
-        let looked_at = clean.iter().flat_map(|piece| &piece.slots);
-        freed.looked_at = looked_at.copied().collect();
-        let mut units = FxHashSet::default();
-        for piece in clean {
-            match piece.what {
-                Piece::Block(id) => {
-                    let block = self.block(id);
-                    let frames = block.map(|block| self.frames_of_block(block, memory));
-                    if frames.is_some_and(|frames| frames.begun == piece.frames_begun) {
-                        self.free_code(id, &mut freed);
-                    }
-                }
-                Piece::Unit(id) => {
-                    // Its bodies may have called something for the first time meanwhile.
-                    let code = self.record(id).map_or(0, |record| {
-                        let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
-                        blocks.filter(|block| !block.memory.code.is_empty()).count()
-                    });
-                    let unit = self.unit(id);
-                    let frames = unit.map(|unit| self.frames_of_unit(unit, memory));
-                    let handed_out = self.record(id).map(|record| record.handed_out);
-                    if code == piece.code.len()
-                        && handed_out == Some(piece.handed_out)
-                        && frames.is_some_and(|frames| frames.begun == piece.frames_begun)
-                    {
-                        units.insert(id);
-                    }
-                }
-                Piece::Name(id) => {
-                    if self.is_over(id, false) {
-                        self.free_entry(id, slots, &mut freed);
-                    }
-                }
-            }
-        }
-        for id in self.unneeded(&units, memory) {
-            self.free_unit(id, slots, &mut freed);
-        }
-        self.leaving.units.retain(|id| self.units.contains_key(*id));
-        self.leaving.blocks.retain(|id| {
-            let block = self.blocks.get(*id);
-            block.is_some_and(|block| !block.memory.code.is_empty() || block.live == 0)
-        });
-        let is_alone = |block: &&BlockId| {
-            let record = self.record(self.blocks[**block].unit);
-            record.is_none_or(|record| record.standing != Standing::Leaving)
-        };
-        let blocks = self.leaving.blocks.iter().filter(is_alone);
-        let units = self.leaving.units.iter();
-        self.leaving.bytes = blocks.map(|id| self.held_by_block(*id)).sum::<u64>()
-            + units.map(|id| self.held_by_unit(*id)).sum::<u64>();
-        freed
     }
 }
