@@ -1,6 +1,7 @@
 // What a function promises its callers and demands of them, beyond its type: the attributes that an
 // optimiser may have used in callers that it compiled elsewhere.
 
+#include "attributes.h"
 #include "index.h"
 #include "types.h"
 
@@ -13,13 +14,6 @@
 using namespace llvm;
 
 namespace {
-
-// How values are passed; both sides have to agree.
-constexpr Attribute::AttrKind ABI[] = {
-    Attribute::StructRet,    Attribute::ByVal,       Attribute::ByRef,     Attribute::InAlloca,
-    Attribute::Preallocated, Attribute::ElementType, Attribute::InReg,     Attribute::ZExt,
-    Attribute::SExt,         Attribute::Nest,        Attribute::SwiftSelf, Attribute::SwiftError,
-    Attribute::SwiftAsync,   Attribute::StackAlignment};
 
 constexpr Attribute::AttrKind FUNCTION_PROMISES[] = {
     Attribute::NoUnwind, Attribute::NoReturn, Attribute::WillReturn, Attribute::NoFree,
@@ -46,6 +40,12 @@ public:
     for (Attribute::AttrKind kind : kinds)
       if (set.hasAttribute(kind))
         print(what, where, set.getAttribute(kind));
+  }
+
+  void print(char what, AttributeSet set, ArrayRef<const char *> names) {
+    for (const char *name : names)
+      if (set.hasAttribute(name))
+        print(what, " ", set.getAttribute(name));
   }
 
   // Of a value that is copied to the stack, the alignment says where there.
@@ -99,14 +99,17 @@ char *rewire_contract(RewireTypes *types, LLVMValueRef global) {
   AttributeList attributes = function.getAttributes();
   if (function.getCallingConv() != CallingConv::C)
     stream << "a calling convention " << function.getCallingConv() << '\n';
-  printer.print('a', " result ", attributes.getRetAttrs(), ABI);
+  printer.print('a', " result ", attributes.getRetAttrs(), kAbiParameter);
   printer.print('p', " ", attributes.getFnAttrs(), FUNCTION_PROMISES);
+  printer.print('p', attributes.getFnAttrs(), kAbiPromiseStrings);
+  printer.print('d', " ", attributes.getFnAttrs(), kAbiDemands);
+  printer.print('d', attributes.getFnAttrs(), kAbiDemandStrings);
   printer.print('p', " result ", attributes.getRetAttrs(), RESULT_PROMISES);
   printer.print(function.getMemoryEffects());
   for (unsigned place = 0; place < function.arg_size(); ++place) {
     std::string where = " argument " + std::to_string(place + 1) + " ";
     AttributeSet set = attributes.getParamAttrs(place);
-    printer.print('a', where, set, ABI);
+    printer.print('a', where, set, kAbiParameter);
     printer.printCopied(where, set);
     printer.print('p', where, set, ARGUMENT_PROMISES);
     printer.print('d', where, set, DEMANDS);

@@ -369,6 +369,37 @@ fn a_weaker_contract_is_a_change_of_type() {
     assert_eq!(function::<Plain>(&engine, "f")(), 3);
 }
 
+/// What a function says of its calls as a whole, and whether its callers have to see to that or may
+/// rely on it.
+#[test]
+fn what_a_function_says_of_its_calls_is_part_of_its_contract() {
+    let attributes = [
+        ("returns_twice", true),
+        ("nocf_check", true),
+        ("strictfp", true),
+        ("nobuiltin", true),
+        ("\"no_callee_saved_registers\"", true),
+        ("\"thunk\"", true),
+        ("\"no_caller_saved_registers\"", false),
+    ];
+    for (attribute, is_demand) in attributes {
+        let plain = "define i32 @f() nounwind {\n ret i32 1\n}".to_owned();
+        let other = format!("define i32 @f() nounwind {attribute} {{\n ret i32 2\n}}");
+        let (compatible, breaking) = match is_demand {
+            true => ((&other, &plain), (&plain, &other)),
+            false => ((&plain, &other), (&other, &plain)),
+        };
+        let replace = |(old, new): (&String, &String)| {
+            let engine = engine(Level::O0, 0);
+            add(&engine, old);
+            engine.replace("f", new.as_bytes())
+        };
+        let error = replace(breaking).unwrap_err().to_string();
+        assert!(error.contains(attribute.trim_matches('"')), "{error}");
+        replace(compatible).unwrap();
+    }
+}
+
 #[test]
 fn a_name_is_found_again_in_every_link() {
     // The checker sees the links of changes as well.
