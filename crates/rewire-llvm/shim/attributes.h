@@ -1,5 +1,5 @@
-// The attributes that say how a function is called, whatever its body does. One table for what declarations
-// keep of them (keep.cpp) and what a contract says of them (contract.cpp).
+// The attributes that say how a function is called, whatever its body does. One table for what
+// declarations keep of them (keep.cpp) and what a contract says of them (contract.cpp).
 
 #ifndef REWIRE_ATTRIBUTES_H
 #define REWIRE_ATTRIBUTES_H

@@ -1,8 +1,8 @@
 //! All that touches LLVM: index a module, extract one function, optimise it, emit an object.
 //!
 //! ```text
-//! Source --Module::read()--> Module --Module::index()--> ModuleIndex      (no body is read)
-//!                            Module --Module::extract()--> Extracted      (one body, and what it needs)
+//! Source --Module::read()--> Module --Module::index()--> ModuleIndex   (no body is read)
+//!                            Module --Module::extract()--> Extracted   (one body, what it needs)
 //! Extracted --Codegen::optimise()--> --Codegen::emit()--> object bytes
 //! ```
 //!

@@ -7,7 +7,8 @@
 //! the search of stacks by a count of who is inside.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test -p rewire-memory --release --lib --target-dir target/loom models
+//! RUSTFLAGS="--cfg loom" cargo test -p rewire-memory --release --lib \
+//!     --target-dir target/loom models
 //! ```
 
 mod quarantine;
