@@ -1,12 +1,12 @@
 //! Leaving a call of compiled code that crashed, or that is to end.
 //!
 //! [`call`] enters compiled code and notes where that was. A signal's handler may have the thread
-//! go on there instead of where it was interrupted ([`leave`]): the frames between are forgotten,
+//! go on there instead of where it was interrupted (`leave`): the frames between are forgotten,
 //! not unwound, because at an arbitrary instruction nobody knows what there is to clean up. So only
 //! frames of compiled code are left, and those of functions of the host's that say they hold
 //! nothing ([`Judge`]): a lock that the C library's allocator holds would be held for ever. Where
 //! that isn't so, what happens is what happens without us; or the call is left when the function
-//! has returned ([`redirect`](mod@redirect)).
+//! has returned (`redirect.rs`).
 //!
 //! Crashes come here from [`crate::fault`]; [`interrupts`] has Ctrl-C do the same.
 

@@ -18,7 +18,7 @@ pub use stopped::{Stopped, StoppedFrame};
 /// While it stands on a thread, [`Library::call`](crate::Library::call) comes back there from what
 /// would end the process: compiled code that crashes (a signal that its own instructions raise, or
 /// `abort`), and Ctrl-C, if [`Recovery::watch_interrupts`] was called. The call's result is
-/// [`Error::Stopped`] then.
+/// [`Error::Stopped`](crate::Error::Stopped) then.
 ///
 /// The frames of the call are left as they are: nothing is cleaned up, because at an arbitrary
 /// instruction nobody knows what there is to clean up. Locks stay held, memory stays allocated, and

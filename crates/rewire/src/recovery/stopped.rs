@@ -16,7 +16,7 @@ pub(crate) trait FrameNames {
     fn called_at(&self, address: ExecAddr) -> Option<Arc<str>>;
 }
 
-/// Where a call was that came back by a [`Recovery`].
+/// Where a call was that came back by a [`Recovery`](crate::Recovery).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stopped {
