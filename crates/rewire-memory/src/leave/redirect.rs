@@ -16,7 +16,9 @@ use super::{entry, wish};
 global_asm!(
     ".text",
     ".p2align 4",
-    ".local rewire_redirected",
+    // Code of other object files may name it.
+    ".globl rewire_redirected",
+    ".hidden rewire_redirected",
     ".type rewire_redirected, @function",
     "rewire_redirected:",
     "and rsp, -16",
