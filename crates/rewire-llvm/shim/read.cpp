@@ -27,6 +27,9 @@ namespace {
 // The layout that LLVM gives to what an older LLVM wrote. Without a triple, IR is for the host.
 std::optional<std::string> upgradedLayout(const RewireTarget &host, StringRef triple,
                                           StringRef layout) {
+  // LLVM compiles a regular expression to find out, which takes longer than reading a small text.
+  if (layout.empty() || layout == host.layout.getStringRepresentation())
+    return layout.str();
   if (triple.empty())
     triple = host.triple.str();
   return UpgradeDataLayoutString(layout, triple);
