@@ -26,14 +26,16 @@ pub(crate) fn engines() -> Vec<Arc<Core>> {
 
 /// The engine whose stub this is.
 pub(crate) fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
-    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
-    let mut live = engines.iter().filter_map(Weak::upgrade);
-    live.find(|core| core.slots.stub_range().contains(&stub))
+    find(|core| core.slots.stub_range().contains(&stub))
 }
 
 /// The engine of this number.
 pub(crate) fn engine_numbered(number: EngineNumber) -> Option<Arc<Core>> {
+    find(|core| core.number == number)
+}
+
+fn find(is_it: impl Fn(&Core) -> bool) -> Option<Arc<Core>> {
     let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
     let mut live = engines.iter().filter_map(Weak::upgrade);
-    live.find(|core| core.number == number)
+    live.find(|core| is_it(core))
 }

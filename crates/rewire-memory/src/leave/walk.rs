@@ -6,15 +6,7 @@ use rewire_object::ExecAddr;
 
 use super::image;
 use crate::unwind::is_compiled;
-
-unsafe extern "C" {
-    fn _Unwind_Backtrace(
-        step: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
-        data: *mut c_void,
-    ) -> c_int;
-    fn _Unwind_GetIPInfo(context: *mut c_void, is_before: *mut c_int) -> usize;
-    fn _Unwind_GetCFA(context: *mut c_void) -> usize;
-}
+use crate::unwind::library::{_Unwind_Backtrace, _Unwind_GetCFA, _Unwind_GetIPInfo};
 
 /// How many frames are kept, from the innermost.
 const FRAMES: usize = 16;

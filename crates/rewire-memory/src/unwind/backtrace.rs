@@ -4,13 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use rewire_object::ExecAddr;
 
-unsafe extern "C" {
-    fn _Unwind_Backtrace(
-        step: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
-        data: *mut c_void,
-    ) -> c_int;
-    fn _Unwind_GetIP(context: *mut c_void) -> usize;
-}
+use super::library::{_Unwind_Backtrace, _Unwind_GetIP};
 
 /// The return addresses of the frames from here up, `most` of them at most.
 #[must_use]

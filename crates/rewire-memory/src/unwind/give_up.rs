@@ -20,15 +20,10 @@ use rewire_object::ExecAddr;
 
 use super::description::Description;
 use super::exception_table::{Reaction, reaction};
+use super::library::{_Unwind_Backtrace, _Unwind_GetCFA, _Unwind_GetIPInfo};
 use super::{Bases, answer, find};
 
 unsafe extern "C" {
-    fn _Unwind_Backtrace(
-        step: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
-        data: *mut c_void,
-    ) -> c_int;
-    fn _Unwind_GetIPInfo(context: *mut c_void, is_before: *mut c_int) -> usize;
-    fn _Unwind_GetCFA(context: *mut c_void) -> usize;
     fn _Unwind_GetLanguageSpecificData(context: *mut c_void) -> *const u8;
     fn _Unwind_GetRegionStart(context: *mut c_void) -> usize;
     fn _Unwind_SetGR(context: *mut c_void, register: c_int, value: usize);

@@ -20,6 +20,7 @@ mod exception_table;
 mod frames;
 pub mod give_up;
 pub(crate) mod index;
+pub(crate) mod library;
 
 use std::ffi::c_void;
 use std::ops::Range;
