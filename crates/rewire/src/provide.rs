@@ -130,7 +130,15 @@ impl Core {
             Err(error) if !ledger.is_pending_here(id) => return Err(error),
             Err(error) => {
                 let error = Arc::new(error);
-                ledger.fail_claim(id, &error);
+                match &*error {
+                    // A name that nothing defines may be defined later.
+                    Error::MissingFunction { .. }
+                    | Error::Removed { .. }
+                    | Error::Panicked { .. } => {
+                        ledger.give_back_claim(id);
+                    }
+                    _ => ledger.fail_claim(id, &error),
+                }
                 drop(ledger);
                 self.changed.notify_all();
                 return Err(Error::Again(error));

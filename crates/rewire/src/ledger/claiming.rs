@@ -30,16 +30,10 @@ impl Ledger {
         is_mine
     }
 
-    /// A definition that this thread was to make can't be made, now or ever.
+    /// A definition that this thread was to make can't be made, now or later.
     pub(crate) fn fail_claim(&mut self, id: EntryId, error: &Arc<Error>) {
         if self.is_pending_here(id) {
-            self.entry_mut(id).state = match &**error {
-                // A name that nothing defines may be defined later.
-                Error::MissingFunction { .. } | Error::Removed { .. } | Error::Panicked { .. } => {
-                    State::Absent
-                }
-                _ => State::Failed(error.clone()),
-            };
+            self.entry_mut(id).state = State::Failed(error.clone());
         }
     }
 }
