@@ -5,7 +5,7 @@ use std::ops::Index;
 use smallvec::SmallVec;
 
 use crate::addr::ExecAddr;
-use crate::graph::{FEW, SymbolId};
+use crate::graph::{FEW, LinkGraph, Symbol, SymbolId, SymbolPlace};
 
 /// What a symbol means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,5 +113,18 @@ impl Index<SymbolId> for Bindings {
 impl FromIterator<Binding> for Bindings {
     fn from_iter<I: IntoIterator<Item = Binding>>(bindings: I) -> Self {
         Self(bindings.into_iter().collect())
+    }
+}
+
+impl LinkGraph<'_> {
+    /// Bindings with [`Binding::Own`] for what the object defines and [`Binding::Unbound`] for
+    /// the rest. Thread-local symbols must be bound by the caller before they are used.
+    #[must_use]
+    pub fn default_bindings(&self) -> Bindings {
+        let own = |symbol: &Symbol<'_>| match symbol.place {
+            SymbolPlace::Undefined => Binding::Unbound,
+            _ => Binding::Own,
+        };
+        self.symbols.iter().map(own).collect()
     }
 }

@@ -182,3 +182,15 @@ pub enum LinkError {
         reason: &'static str,
     },
 }
+
+impl LinkError {
+    /// A segment of the graph would be larger than [`Segment::MAX_SIZE`].
+    #[cold]
+    pub(crate) fn too_large(graph: &LinkGraph<'_>, segment: Segment) -> Self {
+        Self::TooLarge {
+            object: graph.name.clone(),
+            segment,
+            limit: Segment::MAX_SIZE,
+        }
+    }
+}

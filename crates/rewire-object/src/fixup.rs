@@ -9,15 +9,14 @@ use crate::addr::ExecAddr;
 use crate::bind::{Binding, Bindings};
 use crate::eh_frame::{Frame, FrameWalk};
 use crate::error::{Culprit, LinkError};
-use crate::got::NO_ENTRY;
-use crate::graph::SymbolPlace;
+use crate::got::{GotKind, NO_ENTRY};
 use crate::graph::{
-    FEW, LinkGraph, Relocation, Section, SectionId, SectionRole, Segment, SymbolId,
+    FEW, LinkGraph, Relocation, Section, SectionId, SectionRole, Segment, SymbolId, SymbolPlace,
 };
-use crate::layout::{GotKind, Layout, NULL_JUMP};
+use crate::layout::{Layout, NULL_JUMP};
 use crate::relax;
 use crate::reloc::{Field, Formula, RelocKind};
-use crate::target::{self, State};
+use crate::symbol_state::{self, SymbolState};
 use crate::x86_64;
 
 /// Where the segments will lie.
@@ -116,7 +115,7 @@ pub fn link(
 
 /// What relocations need to know of a symbol.
 #[derive(Clone, Copy, Debug)]
-struct Target {
+struct SymbolValues {
     /// Its address; its offset if it is thread-local.
     value: u64,
     /// The address of the object's own definition where that differs; its module if it is
@@ -126,9 +125,9 @@ struct Target {
     call: u64,
     /// The address of its GOT entry, or 0.
     entry: u64,
-    state: State,
+    state: SymbolState,
     /// The state where a section describes bodies.
-    body_state: State,
+    body_state: SymbolState,
 }
 
 /// The symbols' values for one link.
@@ -138,7 +137,7 @@ struct Fixer<'a, 'data> {
     got: u64,
     module: Option<(u64, u64)>,
     null_jump: u64,
-    targets: SmallVec<[Target; FEW]>,
+    targets: SmallVec<[SymbolValues; FEW]>,
 }
 
 impl<'a, 'data> Fixer<'a, 'data> {
@@ -183,9 +182,9 @@ impl<'a, 'data> Fixer<'a, 'data> {
         Ok(fixer)
     }
 
-    fn target(&self, id: SymbolId, binding: Binding, placement: &Placement) -> Target {
+    fn target(&self, id: SymbolId, binding: Binding, placement: &Placement) -> SymbolValues {
         let place = self.layout.symbol_offset(id);
-        let state = target::state(self.graph, id, binding, place.is_some());
+        let state = symbol_state::state(self.graph, id, binding, place.is_some());
         let own = match (place, self.graph.symbol(id).map(|symbol| symbol.place)) {
             (Some((segment, offset)), _) => (placement.segment(segment) + offset).get(),
             (None, Some(SymbolPlace::Absolute(value))) => value,
@@ -210,8 +209,9 @@ impl<'a, 'data> Fixer<'a, 'data> {
         };
         let body_state = match binding {
             // A resolver function has a body like any other.
-            Binding::Canonical(_) => match target::own_state(self.graph, id, place.is_some()) {
-                State::OwnIfunc => State::Address,
+            Binding::Canonical(_) => match symbol_state::own_state(self.graph, id, place.is_some())
+            {
+                SymbolState::OwnIfunc => SymbolState::Address,
                 other => other,
             },
             _ => state,
@@ -220,7 +220,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
             Some(&offset) if offset != NO_ENTRY => self.got.wrapping_add(u64::from(offset)),
             _ => 0,
         };
-        Target {
+        SymbolValues {
             value,
             other,
             call,
@@ -275,7 +275,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
             let a = relocation.addend as u64;
             // The bulk: an address, as it is or less the place.
             let direct = matches!(spec.formula, Formula::Absolute | Formula::PcRelative);
-            let value = if direct && !bodies && target.state == State::Address {
+            let value = if direct && !bodies && target.state == SymbolState::Address {
                 let base = if spec.formula == Formula::PcRelative {
                     p
                 } else {
@@ -318,7 +318,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
         &self,
         section: &Section<'_>,
         relocation: &Relocation,
-        target: &Target,
+        target: &SymbolValues,
         p: u64,
         frames: &mut FrameWalk<'_>,
         bytes: &mut [u8],
@@ -330,12 +330,12 @@ impl<'a, 'data> Fixer<'a, 'data> {
             Formula::Absolute | Formula::PcRelative | Formula::GotRelative
         );
         let (s, state) =
-            if direct && section.role.describes_bodies() && target.state == State::Address {
+            if direct && section.role.describes_bodies() && target.state == SymbolState::Address {
                 (target.other, target.body_state)
             } else {
                 (target.value, target.state)
             };
-        if state == State::Discarded {
+        if state == SymbolState::Discarded {
             let tombstone = match section.role {
                 SectionRole::Debug => true,
                 SectionRole::EhFrame => frames.may_be_dead(relocation.offset),
@@ -345,11 +345,11 @@ impl<'a, 'data> Fixer<'a, 'data> {
                 return Ok(Some(0));
             }
         }
-        target::check(self.graph, section, relocation, state)?;
+        symbol_state::check_formula(self.graph, section, relocation, state)?;
         let value = match formula {
             Formula::Absolute => s.wrapping_add(a),
             Formula::PcRelative => {
-                if state == State::FixedSlot
+                if state == SymbolState::FixedSlot
                     && let Some(rewrite) = relax::plan_slot(section, relocation)
                     && relax::apply(rewrite, bytes, relocation.offset as usize, target.call, p)
                         .is_ok()
@@ -357,7 +357,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
                     return Ok(None);
                 }
                 let s = match (state, relocation.kind) {
-                    (State::Null, RelocKind::Plt32) => target.call,
+                    (SymbolState::Null, RelocKind::Plt32) => target.call,
                     _ => s,
                 };
                 s.wrapping_add(a).wrapping_sub(p)
@@ -412,7 +412,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
         &self,
         section: &Section<'_>,
         relocation: &Relocation,
-        target: &Target,
+        target: &SymbolValues,
         p: u64,
         bytes: &mut [u8],
     ) -> Result<bool, LinkError> {
@@ -438,7 +438,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
         &self,
         section: &Section<'_>,
         relocation: &Relocation,
-        target: &Target,
+        target: &SymbolValues,
     ) -> Result<u64, LinkError> {
         if target.entry == 0 {
             // The bindings changed since the layout was made.

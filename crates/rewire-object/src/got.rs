@@ -7,10 +7,33 @@ use crate::error::{Culprit, LinkError};
 use crate::graph::{
     FEW, LinkGraph, Relocation, Section, SectionRole, Segment, SymbolId, SymbolPlace,
 };
-use crate::layout::{GotKind, too_large};
 use crate::relax::{self, Nearness};
 use crate::reloc::Formula;
-use crate::target::{self, State};
+use crate::symbol_state::{self, SymbolState};
+
+/// What a GOT entry holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GotKind {
+    /// 8 bytes: the symbol's address.
+    Address,
+    /// 16 bytes: the symbol's module and its offset in the module's thread-local block.
+    ThreadPair,
+    /// 16 bytes: the module of the object's thread-local variables, and 0.
+    ThreadModule,
+    /// 8 bytes: the symbol's offset from the thread pointer.
+    ThreadOffset,
+}
+
+impl GotKind {
+    /// The entry's size in bytes.
+    #[must_use]
+    pub const fn size(self) -> u64 {
+        match self {
+            Self::Address | Self::ThreadOffset => 8,
+            Self::ThreadPair | Self::ThreadModule => 16,
+        }
+    }
+}
 
 /// Marks a symbol without an entry.
 pub(crate) const NO_ENTRY: u32 = u32::MAX;
@@ -86,8 +109,10 @@ impl<'a, 'data> GotBuilder<'a, 'data> {
                     relocation.addend,
                     nearness.copied().unwrap_or_default(),
                 );
-                let has_address =
-                    matches!(self.state(relocation), State::Address | State::FixedSlot);
+                let has_address = matches!(
+                    self.state(relocation),
+                    SymbolState::Address | SymbolState::FixedSlot
+                );
                 if rewrite.is_some() && has_address {
                     return Ok(());
                 }
@@ -105,7 +130,7 @@ impl<'a, 'data> GotBuilder<'a, 'data> {
     /// The entries, all offsets final.
     pub(crate) fn finish(mut self) -> Result<Got, LinkError> {
         if self.size > u64::from(NO_ENTRY) {
-            return Err(too_large(self.graph, Segment::ReadOnly));
+            return Err(LinkError::too_large(self.graph, Segment::ReadOnly));
         }
         self.got.size = self.size;
         Ok(self.got)
@@ -119,12 +144,12 @@ impl<'a, 'data> GotBuilder<'a, 'data> {
     ) -> Result<(), LinkError> {
         let state = self.state(relocation);
         // A field that will hold 0 needs no entry.
-        let ignored = state == State::Discarded
+        let ignored = state == SymbolState::Discarded
             && matches!(section.role, SectionRole::EhFrame | SectionRole::Debug);
         if ignored {
             return Ok(());
         }
-        target::check(self.graph, section, relocation, state)?;
+        symbol_state::check_formula(self.graph, section, relocation, state)?;
         let offset = self.size as u32;
         if kind == GotKind::ThreadModule {
             if self.got.module_pair.is_some() {
@@ -150,7 +175,7 @@ impl<'a, 'data> GotBuilder<'a, 'data> {
         Ok(())
     }
 
-    fn state(&self, relocation: &Relocation) -> State {
+    fn state(&self, relocation: &Relocation) -> SymbolState {
         let id = relocation.symbol;
         let placed = match self.graph.symbol(id).map(|symbol| symbol.place) {
             Some(SymbolPlace::Defined { section, .. }) => {
@@ -158,6 +183,6 @@ impl<'a, 'data> GotBuilder<'a, 'data> {
             }
             _ => false,
         };
-        target::state(self.graph, id, self.bindings[id], placed)
+        symbol_state::state(self.graph, id, self.bindings[id], placed)
     }
 }

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::bind::{Binding, Bindings};
 use crate::reloc::RelocKind;
 
 /// So many sections, and so many symbols, are kept track of without allocating memory: an object
@@ -60,6 +59,9 @@ pub enum Segment {
 impl Segment {
     /// All segments, in the order of their indices.
     pub const ALL: [Self; 3] = [Self::Code, Self::ReadOnly, Self::Data];
+
+    /// The most bytes that a segment can have: what a 32-bit displacement spans.
+    pub const MAX_SIZE: u64 = i32::MAX as u64;
 
     /// 0, 1 or 2: the segment's place in arrays with an element for each.
     #[must_use]
@@ -337,17 +339,6 @@ impl<'data> LinkGraph<'data> {
                 .is_some_and(|section| section.role == SectionRole::Common),
             _ => false,
         }
-    }
-
-    /// Bindings with [`Binding::Own`] for what the object defines and [`Binding::Unbound`] for
-    /// the rest. Thread-local symbols must be bound by the caller before they are used.
-    #[must_use]
-    pub fn default_bindings(&self) -> Bindings {
-        let own = |symbol: &Symbol<'_>| match symbol.place {
-            SymbolPlace::Undefined => Binding::Unbound,
-            _ => Binding::Own,
-        };
-        self.symbols.iter().map(own).collect()
     }
 
     /// Which symbols relocations of kept sections refer to, by their numbers. `discarded` tells

@@ -20,17 +20,14 @@ use smallvec::{SmallVec, smallvec};
 use crate::addr::ExecAddr;
 use crate::bind::{Binding, Bindings};
 use crate::error::LinkError;
-use crate::got::GotBuilder;
+use crate::got::{Got, GotBuilder, GotKind};
 use crate::graph::{FEW, LinkGraph, SectionId, Segment, SymbolId, SymbolPlace};
 use crate::relax::Nearness;
 use crate::reloc::{Formula, RelocKind};
 
-/// The most bytes that a segment can have: what a 32-bit displacement spans.
-const MAX_SEGMENT: u64 = i32::MAX as u64;
-
 /// How far apart two places can be that a 32-bit displacement is certain to span, in bytes. The
 /// rest is for addends and for the distance between a field and the end of its instruction.
-const MAX_DISTANCE: u64 = MAX_SEGMENT - 64;
+const MAX_DISTANCE: u64 = Segment::MAX_SIZE - 64;
 
 /// The instructions that a `PLT32` call to null leads to: `xor %eax, %eax; jmp *%rax`. It faults
 /// at address 0, as it does where code can reach 0.
@@ -57,30 +54,6 @@ impl Default for Extent {
     }
 }
 
-/// What a GOT entry holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GotKind {
-    /// 8 bytes: the symbol's address.
-    Address,
-    /// 16 bytes: the symbol's module and its offset in the module's thread-local block.
-    ThreadPair,
-    /// 16 bytes: the module of the object's thread-local variables, and 0.
-    ThreadModule,
-    /// 8 bytes: the symbol's offset from the thread pointer.
-    ThreadOffset,
-}
-
-impl GotKind {
-    /// The entry's size in bytes.
-    #[must_use]
-    pub const fn size(self) -> u64 {
-        match self {
-            Self::Address | Self::ThreadOffset => 8,
-            Self::ThreadPair | Self::ThreadModule => 16,
-        }
-    }
-}
-
 /// One entry of the object's GOT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GotEntry {
@@ -96,7 +69,7 @@ pub struct GotEntry {
 
 /// Where a section goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slot {
+pub(crate) enum SectionPlace {
     Discarded,
     Segment(Segment, u64),
     Thread(u64),
@@ -108,14 +81,14 @@ pub struct Layout {
     extents: [Extent; 3],
     thread: Extent,
     /// For each section of the graph.
-    slots: SmallVec<[Slot; FEW]>,
+    places: SmallVec<[SectionPlace; FEW]>,
     /// For each symbol of the graph, where the object defines it.
     pub(crate) symbols: SmallVec<[Option<(Segment, u64)>; FEW]>,
     /// The filled sections of each segment, in the order of their offsets.
     pub(crate) filled: [SmallVec<[SectionId; FEW]>; 3],
     /// The thread-local sections, initialised ones first, in the order of their offsets.
     thread_sections: Vec<SectionId>,
-    pub(crate) got: crate::got::Got,
+    pub(crate) got: Got,
     /// Offset in the code segment of [`NULL_JUMP`].
     pub(crate) null_jump: Option<u64>,
     /// What is certain of each symbol's address; empty where nothing depends on it.
@@ -149,7 +122,7 @@ impl Layout {
         let mut layout = Self {
             extents: Default::default(),
             thread: Extent::default(),
-            slots: smallvec![Slot::Discarded; graph.sections.len()],
+            places: smallvec![SectionPlace::Discarded; graph.sections.len()],
             symbols: SmallVec::new(),
             filled: Default::default(),
             thread_sections: Vec::new(),
@@ -160,7 +133,7 @@ impl Layout {
         };
         let kept: SmallVec<[bool; FEW]> = graph.section_ids().map(|(id, _)| !discard(id)).collect();
         // Zero-filled sections come behind all others.
-        layout.place(graph, &kept, false)?;
+        layout.place_sections(graph, &kept, false)?;
         if may_need_got(graph, bindings) {
             layout.nearness = layout.find_nearness(graph, bindings);
             layout.add_got(graph, bindings, &kept)?;
@@ -168,7 +141,7 @@ impl Layout {
             layout.got.start = layout.extents[Segment::ReadOnly.index()].size;
         }
         if graph.sections.iter().any(|section| section.zero_fill) {
-            layout.place(graph, &kept, true)?;
+            layout.place_sections(graph, &kept, true)?;
         }
         layout.locate_symbols(graph);
         Ok(layout)
@@ -184,8 +157,8 @@ impl Layout {
     /// and for thread-local ones.
     #[must_use]
     pub fn section_offset(&self, section: SectionId) -> Option<(Segment, u64)> {
-        match self.slots.get(section.index()) {
-            Some(Slot::Segment(segment, offset)) => Some((*segment, *offset)),
+        match self.places.get(section.index()) {
+            Some(SectionPlace::Segment(segment, offset)) => Some((*segment, *offset)),
             _ => None,
         }
     }
@@ -219,8 +192,8 @@ impl Layout {
     /// discarded sections and those that aren't thread-local.
     #[must_use]
     pub fn thread_offset(&self, section: SectionId) -> Option<u64> {
-        match self.slots.get(section.index()) {
-            Some(Slot::Thread(offset)) => Some(*offset),
+        match self.places.get(section.index()) {
+            Some(SectionPlace::Thread(offset)) => Some(*offset),
             _ => None,
         }
     }
@@ -238,7 +211,7 @@ impl Layout {
     }
 
     /// Gives offsets to the kept sections that are zero-filled, or to those that aren't.
-    fn place(
+    fn place_sections(
         &mut self,
         graph: &LinkGraph<'_>,
         kept: &[bool],
@@ -255,15 +228,15 @@ impl Layout {
                 &mut self.extents[segment.index()]
             };
             let offset = grow(extent, section.size, section.align, zero_fill)
-                .ok_or_else(|| too_large(graph, segment))?;
-            self.slots[id.index()] = if section.role.is_thread() {
+                .ok_or_else(|| LinkError::too_large(graph, segment))?;
+            self.places[id.index()] = if section.role.is_thread() {
                 self.thread_sections.push(id);
-                Slot::Thread(offset)
+                SectionPlace::Thread(offset)
             } else {
                 if !zero_fill {
                     self.filled[segment.index()].push(id);
                 }
-                Slot::Segment(segment, offset)
+                SectionPlace::Segment(segment, offset)
             };
         }
         Ok(())
@@ -339,12 +312,12 @@ impl Layout {
         self.got = got.finish()?;
         let (size, align) = (self.got.size, if self.got.size > 0 { 8 } else { 1 });
         let extent = &mut self.extents[Segment::ReadOnly.index()];
-        self.got.start =
-            grow(extent, size, align, false).ok_or_else(|| too_large(graph, Segment::ReadOnly))?;
+        self.got.start = grow(extent, size, align, false)
+            .ok_or_else(|| LinkError::too_large(graph, Segment::ReadOnly))?;
         if calls_null {
             let extent = &mut self.extents[Segment::Code.index()];
             let start = grow(extent, NULL_JUMP.len() as u64, 1, false);
-            self.null_jump = Some(start.ok_or_else(|| too_large(graph, Segment::Code))?);
+            self.null_jump = Some(start.ok_or_else(|| LinkError::too_large(graph, Segment::Code))?);
         }
         Ok(())
     }
@@ -363,20 +336,13 @@ fn may_need_got(graph: &LinkGraph<'_>, bindings: &Bindings) -> bool {
 fn grow(extent: &mut Extent, size: u64, align: u64, zero_fill: bool) -> Option<u64> {
     let align = align.max(1);
     let offset = extent.size.checked_next_multiple_of(align)?;
-    let end = offset.checked_add(size).filter(|end| *end <= MAX_SEGMENT)?;
+    let end = offset
+        .checked_add(size)
+        .filter(|end| *end <= Segment::MAX_SIZE)?;
     extent.size = end;
     if !zero_fill {
         extent.filled = end;
     }
     extent.align = extent.align.max(align);
     Some(offset)
-}
-
-#[cold]
-pub(crate) fn too_large(graph: &LinkGraph<'_>, segment: Segment) -> LinkError {
-    LinkError::TooLarge {
-        object: graph.name.clone(),
-        segment,
-        limit: MAX_SEGMENT,
-    }
 }

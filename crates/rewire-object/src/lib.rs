@@ -36,8 +36,9 @@ mod relax;
 pub mod reloc;
 mod sections;
 pub mod sites;
+mod symbol_ids;
+mod symbol_state;
 mod symbols;
-mod target;
 pub mod x86_64;
 
 pub use addr::ExecAddr;
@@ -46,11 +47,12 @@ pub use eh_frame::Frame;
 pub use error::{LinkError, ObjectError};
 pub use fixup::{Image, Placement, link};
 pub use fuzz::fuzz_object;
+pub use got::GotKind;
 pub use graph::{
     Arch, ComdatGroup, LinkGraph, Relocation, Section, SectionId, SectionRole, Segment, Symbol,
     SymbolBinding, SymbolId, SymbolKind, SymbolPlace, Visibility,
 };
-pub use layout::{Extent, GotEntry, GotKind, Layout};
+pub use layout::{Extent, GotEntry, Layout};
 pub use parse::parse;
 pub use reloc::RelocKind;
 pub use sites::{Site, sites};

@@ -9,23 +9,13 @@ use object::read::elf::{FileHeader, SectionHeader, SectionTable};
 use object::{LittleEndian as LE, SectionIndex, SymbolIndex, elf};
 
 use crate::error::ObjectError;
-use crate::graph::{
-    Arch, ComdatGroup, LinkGraph, Relocation, Section, SectionId, SymbolId, SymbolKind,
-};
-use crate::sections::classify;
-use crate::symbols::SymbolReader;
+use crate::graph::{Arch, ComdatGroup, LinkGraph, Relocation, Section, SectionId};
+use crate::sections::{MAX_ALIGN, MAX_ZERO_FILL, classify};
+use crate::symbol_ids::{ABSENT, SymbolIds, present};
+use crate::symbols::{Header, SymbolReader};
 use crate::x86_64;
 
-/// The largest alignment that is honoured: that of a large page.
-pub(crate) const MAX_ALIGN: u64 = 2 << 20;
-/// The largest zero-filled section.
-pub(crate) const MAX_ZERO_FILL: u64 = 1 << 30;
-
-pub(crate) type Header = elf::FileHeader64<LE>;
 type SymbolTable<'data> = object::read::elf::SymbolTable<'data, Header>;
-
-/// Marks an index of the file that has no counterpart in the graph.
-pub(crate) const ABSENT: u32 = u32::MAX;
 
 /// Reads a relocatable object (`ET_REL`, ELF64, little-endian, x86-64).
 ///
@@ -368,50 +358,4 @@ impl<'a, 'data> File<'a, 'data> {
         graph.sections[target.index()].relocations = relocations;
         Ok(())
     }
-}
-
-/// The id of each of the file's symbol indices.
-pub(crate) struct SymbolIds {
-    pub(crate) ids: Vec<u32>,
-}
-
-impl SymbolIds {
-    /// The symbol with this index in the file.
-    ///
-    /// Relocations without a symbol refer to number 0, whose value is 0 (gABI, "Relocation"). It
-    /// enters the graph when it is first used, which is rare: assemblers do it for numbers.
-    #[inline]
-    fn get(&mut self, index: u32, graph: &mut LinkGraph<'_>) -> Option<SymbolId> {
-        match self.ids.get(index as usize) {
-            Some(&id) if id != ABSENT => Some(SymbolId(id)),
-            _ if index == 0 => Some(self.add_null(graph)),
-            _ => None,
-        }
-    }
-
-    #[cold]
-    fn add_null(&mut self, graph: &mut LinkGraph<'_>) -> SymbolId {
-        use crate::graph::{Symbol, SymbolBinding, SymbolPlace, Visibility};
-        let id = graph.symbols.len() as u32;
-        graph.symbols.push(Symbol {
-            name: "",
-            binding: SymbolBinding::Local,
-            kind: SymbolKind::None,
-            visibility: Visibility::Default,
-            place: SymbolPlace::Absolute(0),
-            size: 0,
-            elf_index: 0,
-        });
-        match self.ids.first_mut() {
-            Some(first) => *first = id,
-            // A file without a symbol table.
-            None => self.ids.push(id),
-        }
-        SymbolId(id)
-    }
-}
-
-/// The entry at an index, if there is one that isn't [`ABSENT`].
-pub(crate) fn present(ids: &[u32], index: usize) -> Option<u32> {
-    ids.get(index).copied().filter(|id| *id != ABSENT)
 }

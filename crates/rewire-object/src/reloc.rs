@@ -1,9 +1,5 @@
 //! What a relocation is, whatever the architecture: a formula and the field that takes its value.
 
-use std::fmt;
-
-use crate::x86_64;
-
 /// The kind of a relocation. `x86_64.rs` gives the formula and range of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -142,32 +138,6 @@ impl Field {
             Self::Signed8 => (i8::MIN as i64, i8::MAX as i64),
         };
         low <= value && value <= high
-    }
-}
-
-impl RelocKind {
-    /// What the relocation computes.
-    #[must_use]
-    pub const fn formula(self) -> Formula {
-        x86_64::spec(self).formula
-    }
-
-    /// The field that takes the value.
-    #[must_use]
-    pub const fn field(self) -> Field {
-        x86_64::spec(self).field
-    }
-
-    /// The psABI's name, such as `R_X86_64_PC32`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        x86_64::spec(self).name
-    }
-}
-
-impl fmt::Display for RelocKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

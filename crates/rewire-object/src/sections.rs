@@ -4,9 +4,14 @@ use object::elf;
 
 use crate::graph::{SectionRole, Segment};
 
+/// The largest alignment that is honoured: that of a large page.
+pub(crate) const MAX_ALIGN: u64 = 2 << 20;
+/// The largest zero-filled section.
+pub(crate) const MAX_ZERO_FILL: u64 = 1 << 30;
+
 /// What a section header says, as far as linking is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Class {
+pub(crate) struct SectionClass {
     pub(crate) segment: Segment,
     pub(crate) role: SectionRole,
     pub(crate) zero_fill: bool,
@@ -18,7 +23,7 @@ pub(crate) fn classify(
     name: &str,
     kind: elf::SectionType,
     flags: elf::SectionFlags,
-) -> Result<Option<Class>, String> {
+) -> Result<Option<SectionClass>, String> {
     let has = |flag: elf::SectionFlags| flags.0 & flag.0 != 0;
     if !has(elf::SHF_ALLOC) || has(elf::SHF_EXCLUDE) {
         return Ok(None);
@@ -46,7 +51,7 @@ pub(crate) fn classify(
         }
     };
     let class = |segment, role| {
-        Ok(Some(Class {
+        Ok(Some(SectionClass {
             segment,
             role,
             zero_fill,

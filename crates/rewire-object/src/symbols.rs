@@ -10,7 +10,10 @@ use crate::graph::{
     LinkGraph, Section, SectionId, SectionRole, Segment, Symbol, SymbolBinding, SymbolKind,
     SymbolPlace, Visibility,
 };
-use crate::parse::{ABSENT, Header, MAX_ALIGN, MAX_ZERO_FILL, SymbolIds, present};
+use crate::sections::{MAX_ALIGN, MAX_ZERO_FILL};
+use crate::symbol_ids::{ABSENT, SymbolIds, present};
+
+pub(crate) type Header = elf::FileHeader64<LE>;
 
 /// `SHN_X86_64_LCOMMON` (psABI section 4.2.1): a common symbol of the large code model.
 const SHN_X86_64_LCOMMON: elf::SymbolSection = elf::SymbolSection(0xff02);

@@ -33,13 +33,15 @@
 //! The large code model computes the GOT's address (`GOTPC64`) and adds 64-bit distances to it
 //! (`GOTOFF64`, `GOT64`, `PLTOFF64`). "The GOT" is each object's own.
 
+use std::fmt;
+
 use object::elf;
 
 use crate::reloc::{Field, Formula, RelocKind};
 
 /// What there is to know of one kind of relocation.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spec {
+pub(crate) struct RelocSpec {
     pub(crate) kind: RelocKind,
     pub(crate) code: u32,
     pub(crate) name: &'static str,
@@ -50,7 +52,7 @@ pub(crate) struct Spec {
 macro_rules! specs {
     ($($kind:ident, $code:ident, $formula:ident, $field:ident;)*) => {
         /// All kinds, in the order of [`RelocKind`]'s variants.
-        pub(crate) const SPECS: [Spec; [$(RelocKind::$kind),*].len()] = [$(Spec {
+        pub(crate) const SPECS: [RelocSpec; [$(RelocKind::$kind),*].len()] = [$(RelocSpec {
             kind: RelocKind::$kind,
             code: elf::$code.0,
             name: stringify!($code),
@@ -119,8 +121,34 @@ specs! {
 }
 
 /// The kind's row of the table.
-pub(crate) const fn spec(kind: RelocKind) -> &'static Spec {
+pub(crate) const fn spec(kind: RelocKind) -> &'static RelocSpec {
     &SPECS[kind as usize]
+}
+
+impl RelocKind {
+    /// What the relocation computes.
+    #[must_use]
+    pub const fn formula(self) -> Formula {
+        spec(self).formula
+    }
+
+    /// The field that takes the value.
+    #[must_use]
+    pub const fn field(self) -> Field {
+        spec(self).field
+    }
+
+    /// The psABI's name, such as `R_X86_64_PC32`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        spec(self).name
+    }
+}
+
+impl fmt::Display for RelocKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// One past the highest relocation number of the psABI that is known here.

@@ -7,7 +7,7 @@ use crate::reloc::Formula;
 
 /// What a symbol can be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum SymbolState {
     /// It has an address.
     Address,
     /// It has an address, that of a word whose content is known for ever.
@@ -35,79 +35,81 @@ pub(crate) fn state(
     symbol: SymbolId,
     binding: Binding,
     placed: bool,
-) -> State {
+) -> SymbolState {
     match binding {
         Binding::Own => own_state(graph, symbol, placed),
-        Binding::Address(_) | Binding::Canonical(_) | Binding::Foreign { .. } => State::Address,
-        Binding::FixedSlot { .. } => State::FixedSlot,
-        Binding::Null => State::Null,
-        Binding::Thread { .. } => State::Thread,
-        Binding::ThreadOffset(_) => State::ThreadOffset,
-        Binding::Unbound => State::Unbound,
+        Binding::Address(_) | Binding::Canonical(_) | Binding::Foreign { .. } => {
+            SymbolState::Address
+        }
+        Binding::FixedSlot { .. } => SymbolState::FixedSlot,
+        Binding::Null => SymbolState::Null,
+        Binding::Thread { .. } => SymbolState::Thread,
+        Binding::ThreadOffset(_) => SymbolState::ThreadOffset,
+        Binding::Unbound => SymbolState::Unbound,
     }
 }
 
 /// The state of a symbol where it means what the object itself defines.
-pub(crate) fn own_state(graph: &LinkGraph<'_>, symbol: SymbolId, placed: bool) -> State {
+pub(crate) fn own_state(graph: &LinkGraph<'_>, symbol: SymbolId, placed: bool) -> SymbolState {
     let Some(symbol) = graph.symbol(symbol) else {
-        return State::Unbound;
+        return SymbolState::Unbound;
     };
     match symbol.place {
-        SymbolPlace::Undefined => State::Unbound,
-        SymbolPlace::Absolute(_) | SymbolPlace::GotBase => State::Address,
+        SymbolPlace::Undefined => SymbolState::Unbound,
+        SymbolPlace::Absolute(_) | SymbolPlace::GotBase => SymbolState::Address,
         SymbolPlace::Defined { section, .. } => {
             let thread = graph
                 .section(section)
                 .is_some_and(|section| section.role.is_thread());
             if thread {
-                State::OwnThread
+                SymbolState::OwnThread
             } else if !placed {
-                State::Discarded
+                SymbolState::Discarded
             } else if symbol.kind == SymbolKind::Ifunc {
-                State::OwnIfunc
+                SymbolState::OwnIfunc
             } else {
-                State::Address
+                SymbolState::Address
             }
         }
     }
 }
 
 /// Whether a formula can be computed for a symbol in this state; if not, what to tell.
-pub(crate) fn check(
+pub(crate) fn check_formula(
     graph: &LinkGraph<'_>,
     section: &Section<'_>,
     relocation: &Relocation,
-    state: State,
+    state: SymbolState,
 ) -> Result<(), LinkError> {
     let needed = match relocation.kind.formula() {
         Formula::Absolute
         | Formula::PcRelative
         | Formula::GotEntryPc
         | Formula::GotEntryOffset
-        | Formula::GotRelative => State::Address,
+        | Formula::GotRelative => SymbolState::Address,
         Formula::ThreadPairPc | Formula::ThreadModulePc | Formula::ThreadBlockOffset => {
-            State::Thread
+            SymbolState::Thread
         }
-        Formula::ThreadOffsetEntryPc | Formula::ThreadOffset => State::ThreadOffset,
+        Formula::ThreadOffsetEntryPc | Formula::ThreadOffset => SymbolState::ThreadOffset,
         Formula::GotBasePc | Formula::Size => return Ok(()),
     };
-    let has_address = matches!(state, State::Null | State::FixedSlot);
-    if state == needed || (has_address && needed == State::Address) {
+    let has_address = matches!(state, SymbolState::Null | SymbolState::FixedSlot);
+    if state == needed || (has_address && needed == SymbolState::Address) {
         return Ok(());
     }
     let at = Culprit::new(graph, section, relocation);
     Err(match (state, needed) {
-        (State::Unbound, _) => LinkError::Unbound { at },
-        (State::Discarded, _) => LinkError::Discarded { at },
-        (State::OwnIfunc, State::Address) => LinkError::Mismatch {
+        (SymbolState::Unbound, _) => LinkError::Unbound { at },
+        (SymbolState::Discarded, _) => LinkError::Discarded { at },
+        (SymbolState::OwnIfunc, SymbolState::Address) => LinkError::Mismatch {
             at,
             need: "the address that the indirect function's resolver returns",
         },
-        (_, State::Thread) => LinkError::Mismatch {
+        (_, SymbolState::Thread) => LinkError::Mismatch {
             at,
             need: "a module and an offset of a thread-local variable",
         },
-        (_, State::ThreadOffset) => LinkError::Mismatch {
+        (_, SymbolState::ThreadOffset) => LinkError::Mismatch {
             at,
             need: "an offset from the thread pointer",
         },
