@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rewire_object::ExecAddr;
 use rewire_sync::OnceLock;
 
-use crate::{quiet, stack};
+use crate::{signals, stack};
 
 /// A call of a function whose slot leads to the engine.
 #[derive(Clone, Copy, Debug)]
@@ -292,8 +292,8 @@ global_asm!(
     save_by = sym SAVE_BY,
     mxcsr = sym DEFAULT_MXCSR,
     x87 = sym DEFAULT_X87,
-    begin = sym quiet::begin,
-    end = sym quiet::end,
+    begin = sym signals::begin,
+    end = sym signals::end,
     enter = sym stack::enter,
     leave = sym stack::leave,
     first_call = sym first_call,

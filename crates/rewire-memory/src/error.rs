@@ -4,7 +4,7 @@ use std::io;
 
 use rewire_object::ExecAddr;
 
-use crate::memory::RegionKind;
+use crate::region_kind::RegionKind;
 
 /// An error of reserving, growing or writing code memory.
 #[derive(Debug, thiserror::Error)]

@@ -25,15 +25,15 @@ pub mod global_scope;
 pub mod leave;
 mod limits;
 mod maps;
-pub mod mask;
 mod memory;
 mod mirror;
 #[cfg(all(test, loom))]
 mod models;
-pub mod quiet;
 mod readers;
 mod region;
+mod region_kind;
 pub mod scan;
+pub mod signals;
 mod slots;
 mod space;
 mod stack;
@@ -46,6 +46,7 @@ mod writer;
 
 pub use error::MemoryError;
 pub use maps::{MapCount, count_maps};
-pub use memory::{CodeMapping, CodeMemory, RegionKind, Reserved, Usage};
+pub use memory::{CodeMapping, CodeMemory, Reserved, Usage};
+pub use region_kind::RegionKind;
 pub use rewire_object::ExecAddr;
 pub use slots::{SlotId, Slots};

@@ -5,13 +5,12 @@
 //! by mistake faults loudly. (Taking the page's permission away would fault too, but other code
 //! may live on the same page.)
 
-use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rewire_object::{ExecAddr, Segment};
+use rewire_object::ExecAddr;
 use rewire_sync::{Mutex, MutexGuard};
 
 use crate::barrier::Barrier;
@@ -19,95 +18,10 @@ use crate::error::MemoryError;
 use crate::limits;
 use crate::maps::{MapCount, count_maps, gap_near_libc};
 use crate::mirror::Mirror;
-use crate::region::{self, Place, Region};
+use crate::region::{self, BlockPlacement, Region};
+use crate::region_kind::RegionKind;
 use crate::valgrind;
 use crate::writer::Writer;
-
-/// What a stretch of the range is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RegionKind {
-    /// Compiled code: readable, executable.
-    Code,
-    /// Stubs: readable, executable.
-    Stubs,
-    /// Constants and unwind tables: readable.
-    ReadOnly,
-    /// Variables: readable, writable.
-    Data,
-    /// Slots: readable, writable.
-    Slots,
-}
-
-impl RegionKind {
-    const ALL: [Self; 5] = [
-        Self::Code,
-        Self::Stubs,
-        Self::ReadOnly,
-        Self::Data,
-        Self::Slots,
-    ];
-
-    pub(crate) const fn protection(self) -> i32 {
-        match self {
-            Self::Code | Self::Stubs => libc::PROT_READ | libc::PROT_EXEC,
-            Self::ReadOnly => libc::PROT_READ,
-            Self::Data | Self::Slots => libc::PROT_READ | libc::PROT_WRITE,
-        }
-    }
-
-    /// Of how many 32nds of the range it gets.
-    const fn share(self) -> u64 {
-        match self {
-            Self::Code => 11,
-            Self::Data => 12,
-            Self::ReadOnly => 5,
-            Self::Stubs => 3,
-            Self::Slots => 1,
-        }
-    }
-
-    const fn is_writable(self) -> bool {
-        matches!(self, Self::Data | Self::Slots)
-    }
-
-    const fn is_executable(self) -> bool {
-        matches!(self, Self::Code | Self::Stubs)
-    }
-
-    /// What memory is overwritten with when it is given back; `None` where it never is.
-    const fn poison(self) -> Option<u8> {
-        match self {
-            // int3
-            Self::Code => Some(0xcc),
-            // As an address, this is none that a processor accepts.
-            Self::ReadOnly | Self::Data => Some(0xdb),
-            // Slots and stubs are given back one by one, see `Slots::free`.
-            Self::Stubs | Self::Slots => None,
-        }
-    }
-
-    /// Where a segment of an object goes.
-    #[must_use]
-    pub const fn of(segment: Segment) -> Self {
-        match segment {
-            Segment::Code => Self::Code,
-            Segment::ReadOnly => Self::ReadOnly,
-            Segment::Data => Self::Data,
-        }
-    }
-}
-
-impl fmt::Display for RegionKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Code => "code",
-            Self::Stubs => "stub",
-            Self::ReadOnly => "read-only",
-            Self::Data => "data",
-            Self::Slots => "slot",
-        })
-    }
-}
 
 /// How code is mapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -246,7 +160,7 @@ impl CodeMemory {
         size: u64,
         align: u64,
     ) -> Result<Reserved<'_>, MemoryError> {
-        self.take(kind, size, align, Place::Anywhere)
+        self.take(kind, size, align, BlockPlacement::Anywhere)
     }
 
     /// As [`CodeMemory::allocate`], but above everything of the region that is in use. What is
@@ -261,7 +175,7 @@ impl CodeMemory {
         size: u64,
         align: u64,
     ) -> Result<Reserved<'_>, MemoryError> {
-        self.take(kind, size, align, Place::AtEnd)
+        self.take(kind, size, align, BlockPlacement::AtEnd)
     }
 
     fn take(
@@ -269,7 +183,7 @@ impl CodeMemory {
         kind: RegionKind,
         size: u64,
         align: u64,
-        place: Place,
+        place: BlockPlacement,
     ) -> Result<Reserved<'_>, MemoryError> {
         // Two of the three segments of most objects.
         if size == 0 && align <= UNUSED {

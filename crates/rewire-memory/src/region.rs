@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rewire_object::ExecAddr;
 
 use crate::error::MemoryError;
-use crate::memory::RegionKind;
 use crate::mirror::Mirror;
+use crate::region_kind::RegionKind;
 use crate::space::{FreeBlock, Space, Taken};
 
 /// Pages are made accessible in steps, so that it happens rarely; neighbouring steps have the
@@ -22,7 +22,7 @@ const WORTH_A_CALL: u64 = 64 << 10;
 
 /// Where in its region a block may lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum BlockPlacement {
     /// Wherever it fits best.
     Anywhere,
     /// Above everything in use.
@@ -66,9 +66,9 @@ impl Region {
         &mut self,
         size: u64,
         align: u64,
-        place: Place,
+        place: BlockPlacement,
     ) -> Result<Taken, MemoryError> {
-        if place == Place::Anywhere
+        if place == BlockPlacement::Anywhere
             && let Some(taken) = self.space.take_free(size, align)
         {
             return Ok(taken);

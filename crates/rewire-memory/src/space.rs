@@ -193,17 +193,17 @@ struct FreeBlocks {
     by_size: BTreeSet<(u64, u64)>,
     bytes: u64,
     /// The block that the last piece was cut from. It is shorter than both maps say.
-    current: Option<Current>,
+    current: Option<BlockBeingCut>,
 }
 
 /// A free block of which only the end changes.
 #[derive(Clone, Copy, Debug)]
-struct Current {
+struct BlockBeingCut {
     start: u64,
     end: u64,
 }
 
-impl Current {
+impl BlockBeingCut {
     /// Cuts its last bytes off, if they are aligned, and something is left.
     fn cut(&mut self, size: u64, align: u64) -> Option<u64> {
         let at = self.end.checked_sub(size)?;
@@ -327,7 +327,7 @@ impl FreeBlocks {
             self.by_size.range((any, 0)..).next().and_then(fits)
         })?;
         let end = self.by_start.get(&start)?.end;
-        let mut current = Current { start, end };
+        let mut current = BlockBeingCut { start, end };
         if current.cut(size, align).is_some() {
             self.current = Some(current);
             self.bytes -= size;

@@ -19,21 +19,21 @@ const SIZE: usize = 8 << 20;
 const GUARD: usize = 4096;
 
 #[derive(Clone, Copy)]
-struct Current {
+struct CurrentStack {
     low: usize,
     high: usize,
     /// How many entries into the engine work on it, one within the other.
     depth: usize,
 }
 
-const NONE: Current = Current {
+const NONE: CurrentStack = CurrentStack {
     low: 0,
     high: 0,
     depth: 0,
 };
 
 thread_local! {
-    static CURRENT: Cell<Current> = const { Cell::new(NONE) };
+    static CURRENT: Cell<CurrentStack> = const { Cell::new(NONE) };
 }
 
 /// What lies at the top of each stack. It is read by other threads, so all but `before` is atomic;
@@ -41,7 +41,7 @@ thread_local! {
 #[repr(C)]
 struct Head {
     /// The state of the thread before it came here.
-    before: Cell<Current>,
+    before: Cell<CurrentStack>,
     /// The stack pointer on the stack that it came from.
     from: AtomicUsize,
     /// The thread pointer of the thread that works here (psABI, section 3.4.6), or 0.
@@ -124,7 +124,7 @@ fn map() -> Option<usize> {
 pub(crate) extern "C" fn enter(stack_pointer: usize) -> usize {
     let current = CURRENT.get();
     if (current.low..current.high).contains(&stack_pointer) {
-        CURRENT.set(Current {
+        CURRENT.set(CurrentStack {
             depth: current.depth + 1,
             ..current
         });
@@ -132,7 +132,7 @@ pub(crate) extern "C" fn enter(stack_pointer: usize) -> usize {
     }
     let Some(low) = take() else {
         // Work where we are; the entry counts all the same, so that `leave` is balanced.
-        CURRENT.set(Current {
+        CURRENT.set(CurrentStack {
             low: stack_pointer,
             high: stack_pointer,
             depth: 1,
@@ -147,7 +147,7 @@ pub(crate) extern "C" fn enter(stack_pointer: usize) -> usize {
     head.owner.store(thread_pointer(), Ordering::Release);
     // A signal handler may look at any time (`chain`).
     compiler_fence(Ordering::SeqCst);
-    CURRENT.set(Current {
+    CURRENT.set(CurrentStack {
         low,
         high,
         depth: 1,
@@ -159,7 +159,7 @@ pub(crate) extern "C" fn enter(stack_pointer: usize) -> usize {
 pub(crate) extern "C" fn leave() {
     let current = CURRENT.get();
     if current.depth > 1 {
-        CURRENT.set(Current {
+        CURRENT.set(CurrentStack {
             depth: current.depth - 1,
             ..current
         });

@@ -14,12 +14,12 @@ use libc::{c_int, c_void};
 const PAGE: u64 = 4096;
 
 /// Fresh pages that go away unless they are moved.
-struct Pages {
+struct FreshPages {
     start: *mut c_void,
     size: usize,
 }
 
-impl Pages {
+impl FreshPages {
     fn new(size: usize) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -53,7 +53,7 @@ impl Pages {
     }
 }
 
-impl Drop for Pages {
+impl Drop for FreshPages {
     fn drop(&mut self) {
         // SAFETY: they are ours, and nobody knows them.
         unsafe { libc::munmap(self.start, self.size) };
@@ -69,7 +69,7 @@ impl Drop for Pages {
 pub(crate) unsafe fn write(to: u64, bytes: &[u8], protection: c_int) -> io::Result<()> {
     let start = to / PAGE * PAGE;
     let end = (to + bytes.len() as u64).next_multiple_of(PAGE);
-    let pages = Pages::new((end - start) as usize)?;
+    let pages = FreshPages::new((end - start) as usize)?;
     // SAFETY: the former pages are readable and nobody writes to them; the new ones are as large,
     // and ours. `to` lies in the former ones.
     unsafe {

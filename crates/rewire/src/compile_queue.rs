@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use rewire_memory::futex;
+use rewire_memory::signals::SignalMask;
 use rewire_memory::thread::Started;
-use rewire_memory::{futex, quiet};
 use rewire_sync::Mutex;
 
 use crate::ids::EntryId;
@@ -24,7 +25,7 @@ pub(crate) struct Workers {
     pub(crate) most: usize,
     pub(crate) queue: Arc<Mutex<Queue>>,
     /// The signals that were blocked where the engine was made.
-    pub(crate) mask: quiet::Mask,
+    pub(crate) mask: SignalMask,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +80,7 @@ impl Workers {
         Self {
             most,
             queue: Arc::default(),
-            mask: quiet::Mask::current(),
+            mask: SignalMask::current(),
         }
     }
 

@@ -16,7 +16,7 @@ use rewire_llvm::Ordinal;
 use rewire_sync::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use rewire_memory::quiet::SilentStart;
+use rewire_memory::signals::ThreadStartMask;
 
 use crate::core::Core;
 use crate::error::Error;
@@ -68,7 +68,7 @@ impl Core {
         };
         let helpers = self.workers.most();
         thread::scope(|scope| {
-            let blocked = SilentStart::begin();
+            let blocked = ThreadStartMask::begin();
             let helpers: Vec<_> = (0..helpers)
                 .filter_map(|_| {
                     let work = || {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rewire_memory::entry::FirstCall;
-use rewire_memory::quiet::OpenToFaults;
+use rewire_memory::signals::FaultSignalsUnblocked;
 use rewire_memory::{ExecAddr, unwind};
 
 use crate::client;
@@ -20,7 +20,7 @@ use crate::registry;
 /// Called on a stack of the engine's, with all registers saved and signals waiting. Returns where
 /// to go instead, or `None` once the slot leads to the function.
 pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
-    let _open = OpenToFaults::begin();
+    let _open = FaultSignalsUnblocked::begin();
     let no_fork = fork::enter_engine();
     let Some(core) = registry::engine_of(call.stub) else {
         // Its memory is being unmapped under the caller's feet; there is nowhere to return to.

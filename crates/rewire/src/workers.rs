@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use rewire_memory::quiet::{self, SilentStart};
 use rewire_memory::scan::{Exemption, exempt_this_thread};
+use rewire_memory::signals::{SignalMask, ThreadStartMask};
 use rewire_memory::{fault, thread};
 use rewire_sync::Mutex;
 
@@ -49,7 +49,7 @@ impl Core {
     fn start_one(&self, queue: &mut Queue) {
         let core = self.me.clone();
         let shared = self.workers.queue.clone();
-        let _blocked = SilentStart::begin();
+        let _blocked = ThreadStartMask::begin();
         let mask = self.workers.mask;
         let bed = Arc::<Bed>::default();
         let own = bed.clone();
@@ -130,7 +130,7 @@ impl Drop for Present {
 }
 
 /// The last thread of the process ends as the program's last one did.
-fn end_as_program(left: Left, mask: quiet::Mask) {
+fn end_as_program(left: Left, mask: SignalMask) {
     // Of another thread that was the last to end, nobody knows the code; nearly all pass 0.
     if left.code != 0 && !OUTLIVED.load(Ordering::Relaxed) {
         // By the system call: what was registered with `atexit` isn't called then. The kernel takes

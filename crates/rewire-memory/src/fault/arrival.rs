@@ -5,8 +5,8 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::dispositions::{self, Disposition};
-use super::{CRASH, Crash, WORKING};
+use super::program_handlers::{self, Disposition};
+use super::thread_state::{CRASH, Crash, WORKING};
 
 // The kernel calls it as it would call the program's handler, and the program's handler is gone to
 // as if the kernel had called it: with the same registers and stack. So what looks at frames, or
@@ -93,14 +93,14 @@ fn decide_keeping_nothing(
         // What the client's own code does within the engine's, or a fault of the engine's.
     }
     let is_fault = WORKING.get() == 0 && is_raised_here(signal, info, context);
-    if is_fault && dispositions::is_hosts(signal) && is_looked_after(signal, info, context) {
+    if is_fault && program_handlers::is_hosts(signal) && is_looked_after(signal, info, context) {
         return 0;
     }
-    match dispositions::of(signal) {
+    match program_handlers::of(signal) {
         Disposition::Handled(handler) => handler,
         Disposition::Ignored => 0,
         Disposition::Default => {
-            dispositions::reset(signal);
+            program_handlers::reset(signal);
             send(signal, info, Target::Thread);
             0
         }

@@ -7,31 +7,16 @@
 //! the kernel ignores, so that a program that it executes inherits that.
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::{mem, ptr};
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use rewire_sync::Once;
 
-use super::{SIGNALS, arrival, stacks};
-use crate::mask::SignalsBlocked;
+use super::program_handlers::{ADDRESS, ON_STACK, RESETS, SIGNALS, TAKES_INFO, UNTOUCHED, WORDS};
+use super::{arrival, stacks};
 use crate::scan;
-
-/// For each of [`SIGNALS`], the program's handler, and those of its flags that the kernel isn't
-/// told.
-static WORDS: [AtomicU64; SIGNALS.len()] = [const { AtomicU64::new(0) }; SIGNALS.len()];
-
-/// `SA_RESETHAND`: the kernel would take our handler away.
-const RESETS: u64 = 1 << 63;
-/// `SA_SIGINFO`, which ours has in any case; handlers get the same arguments without it.
-const TAKES_INFO: u64 = 1 << 62;
-/// `SA_ONSTACK`, which ours has where the program has no handler: LLVM may overflow its stack.
-const ON_STACK: u64 = 1 << 61;
-/// The program has set nothing yet.
-const UNTOUCHED: u64 = 1 << 60;
-const ADDRESS: u64 = UNTOUCHED - 1;
-
-/// The handlers that were set when somebody last called [`note_hosts`].
-static HOSTS: [AtomicU64; SIGNALS.len()] = [const { AtomicU64::new(0) }; SIGNALS.len()];
+use crate::signals::SignalsBlocked;
+use crate::signals::sigaction::{__sigaction, current, default_action};
 
 /// The process whose dispositions are in [`WORDS`]: 0 until the handlers are in place. A child that
 /// was made by vfork shares the memory, but not the dispositions.
@@ -71,26 +56,8 @@ impl Drop for Change {
     }
 }
 
-unsafe extern "C" {
-    /// The C library's `sigaction` under its other name: a program may export one of its own that
-    /// leads to [`sigaction`].
-    fn __sigaction(
-        signal: c_int,
-        action: *const libc::sigaction,
-        former: *mut libc::sigaction,
-    ) -> c_int;
-}
-
-fn empty() -> libc::sigaction {
-    // SAFETY: zeroed bytes are a valid `sigaction`.
-    unsafe { mem::zeroed() }
-}
-
 fn in_kernel(signal: c_int) -> libc::sigaction {
-    let mut now = empty();
-    // SAFETY: the call fills in plain data.
-    unsafe { __sigaction(signal, ptr::null(), &raw mut now) };
-    now
+    current(signal).unwrap_or_else(default_action)
 }
 
 /// Puts the engine's handlers in place, for the rest of the process. What is set now, and what is
@@ -118,7 +85,9 @@ extern "C" fn store_process() {
     PROCESS.store(unsafe { libc::getpid() }, Ordering::Release);
 }
 
-pub(super) fn are_ours() -> bool {
+/// Whether the engine's handlers are in place.
+#[must_use]
+pub fn is_installed() -> bool {
     PROCESS.load(Ordering::Relaxed) != 0
 }
 
@@ -169,7 +138,7 @@ fn shown(kernel: libc::sigaction, word: u64) -> libc::sigaction {
         return kernel;
     }
     if word & UNTOUCHED != 0 {
-        return empty();
+        return default_action();
     }
     let mut shown = kernel;
     shown.sa_sigaction = (word & ADDRESS) as libc::sighandler_t;
@@ -213,63 +182,6 @@ fn set(place: usize, action: &libc::sigaction) {
     unsafe { __sigaction(SIGNALS[place], &raw const kernel, ptr::null_mut()) };
 }
 
-/// What handlers there are now are the host's, not the program's that is about to run.
-pub(super) fn note_hosts() {
-    for (host, word) in HOSTS.iter().zip(&WORDS) {
-        let handler = word.load(Ordering::Acquire) & ADDRESS;
-        host.store(handler, Ordering::Relaxed);
-    }
-}
-
-/// Whether the program has set nothing for a signal: there is no handler, or the host's. Safe in a
-/// signal handler.
-pub(super) fn is_hosts(signal: c_int) -> bool {
-    let Some(place) = SIGNALS.iter().position(|one| *one == signal) else {
-        return false;
-    };
-    let handler = WORDS[place].load(Ordering::Acquire) & ADDRESS;
-    handler == libc::SIG_DFL as u64 || handler == HOSTS[place].load(Ordering::Relaxed)
-}
-
-/// What is to happen to a signal that has arrived.
-pub(super) enum Disposition {
-    Default,
-    Ignored,
-    /// A function of the program's is to be called.
-    Handled(usize),
-}
-
-/// What the program wants of a signal that has arrived. Safe in a signal handler.
-pub(super) fn of(signal: c_int) -> Disposition {
-    let Some(place) = SIGNALS.iter().position(|one| *one == signal) else {
-        return Disposition::Ignored;
-    };
-    let mut word = WORDS[place].load(Ordering::Acquire);
-    loop {
-        let handler = (word & ADDRESS) as usize;
-        match handler {
-            libc::SIG_DFL => return Disposition::Default,
-            libc::SIG_IGN => return Disposition::Ignored,
-            _ => {}
-        }
-        if word & RESETS == 0 {
-            return Disposition::Handled(handler);
-        }
-        let reset = word & !ADDRESS;
-        match WORDS[place].compare_exchange(word, reset, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Disposition::Handled(handler),
-            Err(now) => word = now,
-        }
-    }
-}
-
-/// Has the kernel do what it does by default. Safe in a signal handler.
-pub(super) fn reset(signal: c_int) {
-    let default = empty();
-    // SAFETY: plain data.
-    unsafe { __sigaction(signal, &raw const default, ptr::null_mut()) };
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::CrashGuard;
@@ -278,7 +190,7 @@ mod tests {
     extern "C" fn nothing(_signal: i32) {}
 
     fn exchange(action: Option<&libc::sigaction>) -> libc::sigaction {
-        let mut former = empty();
+        let mut former = default_action();
         let action = action.map_or(ptr::null(), ptr::from_ref);
         // SAFETY: the handler exists.
         let result = unsafe { sigaction(libc::SIGFPE, action, &raw mut former) };
@@ -293,7 +205,7 @@ mod tests {
         let guard = CrashGuard::new(String::new(), 1);
         assert_eq!(exchange(None).sa_sigaction, libc::SIG_DFL);
         assert_eq!(exchange(None).sa_flags, 0);
-        let mut action = empty();
+        let mut action = default_action();
         let handler = nothing as *const () as usize;
         action.sa_sigaction = handler;
         action.sa_flags = libc::SA_RESETHAND | libc::SA_NODEFER;
@@ -315,7 +227,10 @@ mod tests {
         action.sa_sigaction = libc::SIG_IGN;
         exchange(Some(&action));
         assert_eq!(in_kernel(libc::SIGFPE).sa_sigaction, libc::SIG_IGN);
-        assert_eq!(exchange(Some(&empty())).sa_sigaction, libc::SIG_IGN);
+        assert_eq!(
+            exchange(Some(&default_action())).sa_sigaction,
+            libc::SIG_IGN
+        );
         assert_eq!(exchange(None).sa_sigaction, libc::SIG_DFL);
         assert_eq!(in_kernel(libc::SIGFPE).sa_sigaction, arrival::handler());
     }

@@ -8,78 +8,33 @@
 //!
 //! The handlers are in place from [`install`] on, and never change places with the program's: no
 //! signal finds the one where it should have found the other. What the program wants of these
-//! signals is known beside (`dispositions.rs`), and happens as if its handlers were in place
-//! themselves (`arrival.rs`).
+//! signals is known beside (`program_handlers.rs`, `dispositions.rs`), and happens as if its
+//! handlers were in place themselves (`arrival.rs`).
 
 mod arrival;
 mod dispositions;
+mod program_handlers;
 mod stacks;
+mod thread_state;
 
-use std::cell::Cell;
 use std::io::Write;
 use std::marker::PhantomData;
-use std::ptr;
 
-use crate::quiet;
+use crate::signals::{self, set_mask};
+use thread_state::{CRASH, Crash, IS_OURS, WORKING};
 
-pub use dispositions::{install, sigaction};
+pub use dispositions::{install, is_installed, sigaction};
+pub use program_handlers::SIGNALS;
 pub use stacks::AlternateStack;
-
-/// The signals that a thread's own instructions raise.
-pub const SIGNALS: [i32; 6] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGILL,
-    libc::SIGFPE,
-    libc::SIGABRT,
-    libc::SIGTRAP,
-];
-
-/// Whether the engine's handlers are in place.
-#[must_use]
-pub fn is_installed() -> bool {
-    dispositions::are_ours()
-}
+pub(crate) use thread_state::EngineWork;
+pub use thread_state::own_this_thread;
 
 /// From now on, a fault of the program's is first looked after by `look_after`, unless the program
 /// sets a handler for it after this.
 pub(crate) fn on_faults_of_program(look_after: arrival::LookAfter) {
     install();
-    dispositions::note_hosts();
+    program_handlers::note_hosts();
     arrival::set_look_after(look_after);
-}
-
-/// What a thread says when it crashes.
-struct Crash {
-    message: String,
-    code: i32,
-}
-
-thread_local! {
-    static CRASH: Cell<*const Crash> = const { Cell::new(ptr::null()) };
-    /// How many times the engine has begun to work here, one within the other.
-    static WORKING: Cell<usize> = const { Cell::new(0) };
-    static IS_OURS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// The engine's work on a thread of the program's. Signals of these numbers that somebody sends
-/// there wait until the thread's mask is set again: they are blocked before the work begins, and
-/// the mask of before is set after it has ended.
-pub(crate) struct Working;
-
-impl Working {
-    pub(crate) fn enter() {
-        WORKING.set(WORKING.get() + 1);
-    }
-
-    pub(crate) fn leave() {
-        WORKING.set(WORKING.get() - 1);
-    }
-}
-
-/// The calling thread is the engine's own, so that what it blocks isn't the program's wish.
-pub fn own_this_thread() {
-    IS_OURS.set(true);
 }
 
 /// While it stands, a crash of this thread is reported as `message` and ends the process.
@@ -89,7 +44,7 @@ pub struct CrashGuard {
     crash: *mut Crash,
     stack: Option<AlternateStack>,
     /// The mask to set again, where nobody else does.
-    mask: Option<Mask>,
+    mask: Option<MaskBeforeGuard>,
     _not_send: PhantomData<*const ()>,
 }
 
@@ -101,7 +56,7 @@ impl CrashGuard {
         let crash = Box::into_raw(Box::new(Crash { message, code }));
         let is_first = CRASH.get().is_null();
         // Where the engine works, they are let through already.
-        let mask = (is_first && WORKING.get() == 0).then(Mask::block);
+        let mask = (is_first && WORKING.get() == 0).then(MaskBeforeGuard::block);
         let before = CRASH.replace(crash);
         if let Some(mask) = &mask {
             mask.open();
@@ -118,24 +73,24 @@ impl CrashGuard {
 
 /// The mask of a thread before its guard.
 #[derive(Debug)]
-struct Mask(u64);
+struct MaskBeforeGuard(u64);
 
-impl Mask {
+impl MaskBeforeGuard {
     /// Blocks all signals that the thread doesn't block already.
     fn block() -> Self {
-        Self(quiet::set_mask(!0))
+        Self(set_mask(!0))
     }
 
     /// Lets the signals of faults through: a fault whose signal is blocked ends the process without
     /// a word. What the program blocks stays blocked, for somebody may wait for it.
     fn open(&self) {
-        let faults = quiet::open_to_faults();
+        let faults = signals::fault_signals();
         let kept = if IS_OURS.get() {
             self.0 & !faults
         } else {
             self.0
         };
-        quiet::set_mask(kept);
+        set_mask(kept);
     }
 }
 
@@ -145,8 +100,8 @@ impl Drop for CrashGuard {
         CRASH.set(self.before);
         // SAFETY: made by `new`, and nobody refers to it any more.
         drop(unsafe { Box::from_raw(self.crash) });
-        if let Some(Mask(mask)) = self.mask {
-            quiet::set_mask(mask);
+        if let Some(MaskBeforeGuard(mask)) = self.mask {
+            set_mask(mask);
         }
     }
 }

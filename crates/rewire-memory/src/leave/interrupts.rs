@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use rewire_object::ExecAddr;
 
-use super::place::{current, leave, register};
 use super::redirect::redirect;
+use super::return_point::{current, leave, register};
 use super::wish::{IS_ASKED, LOOKS, SIGNAL, heeded, make_timer, set_timer};
 use super::{Stop, Trace, Way, examine};
 use crate::fault;
@@ -88,7 +88,7 @@ fn arrived(info: &libc::siginfo_t, context: &mut libc::ucontext_t) {
     if !is_look && IS_ASKED.swap(true, Ordering::Relaxed) {
         return die();
     }
-    let Some(place) = current() else {
+    let Some(point) = current() else {
         set_timer(0);
         let at_work = AT_WORK.load(Ordering::Relaxed);
         if !is_look && !at_work.is_null() {
@@ -97,17 +97,17 @@ fn arrived(info: &libc::siginfo_t, context: &mut libc::ucontext_t) {
         }
         return;
     };
-    let Some(judge) = place.judge else { return };
+    let Some(judge) = point.judge else { return };
     let stop = Stop {
         signal: SIGNAL,
         at: ExecAddr::new(register(context, libc::REG_RIP)),
         access: None,
         trace: Trace::default(),
     };
-    match examine(place, judge, stop, context) {
+    match examine(point, judge, stop, context) {
         (Way::Now, stop) => {
             heeded();
-            leave(place, stop, context);
+            leave(point, stop, context);
         }
         (way, stop) => {
             let mut looks = 0;
@@ -122,7 +122,7 @@ fn arrived(info: &libc::siginfo_t, context: &mut libc::ucontext_t) {
             }
             if let (Way::Later, Some(caller)) = (way, stop.trace.calls().first().copied()) {
                 let at = stop.trace.return_at();
-                redirect(place, stop, at, caller);
+                redirect(point, stop, at, caller);
             }
         }
     }

@@ -13,8 +13,8 @@
 mod entry;
 mod image;
 pub mod interrupts;
-mod place;
 mod redirect;
+mod return_point;
 mod walk;
 mod wish;
 
@@ -24,12 +24,12 @@ use std::ffi::c_int;
 use rewire_object::ExecAddr;
 
 use crate::fault::{self, AlternateStack};
-use crate::quiet::{self, Mask};
+use crate::signals::{self, SignalMask, set_mask};
 
-pub use place::{Access, Judge, Stop};
+pub use return_point::{Access, Judge, Stop};
 pub use walk::Trace;
 
-use place::{PLACE, Place, current, leave, register};
+use return_point::{RETURN_POINT, ReturnPoint, current, leave, register};
 
 thread_local! {
     // No destructor: compiled code runs until the very end of a thread.
@@ -92,22 +92,22 @@ unsafe fn enter(
     judge: Option<&dyn Judge>,
 ) -> Result<(), Box<Stop>> {
     /// Takes the place out again, however it is left.
-    struct PlaceTaken(*const Place<'static>);
-    impl Drop for PlaceTaken {
+    struct FormerReturnPoint(*const ReturnPoint<'static>);
+    impl Drop for FormerReturnPoint {
         fn drop(&mut self) {
-            PLACE.set(self.0);
+            RETURN_POINT.set(self.0);
         }
     }
-    let mut place = Place {
+    let mut point = ReturnPoint {
         stack: 0,
-        mask: Mask::current().bits(),
+        mask: SignalMask::current().bits(),
         // SAFETY: no preconditions.
         process: unsafe { libc::getpid() },
         judge,
         stop: UnsafeCell::new(None),
     };
-    let here: *mut Place<'_> = &raw mut place;
-    let _taken = PlaceTaken(PLACE.replace(here.cast_const().cast()));
+    let here: *mut ReturnPoint<'_> = &raw mut point;
+    let _taken = FormerReturnPoint(RETURN_POINT.replace(here.cast_const().cast()));
     // SAFETY: as the caller promises; the place stays where it is until this returns.
     let was_left =
         unsafe { entry::rewire_leavable(arguments, function.get(), &raw mut (*here).stack) };
@@ -131,17 +131,17 @@ fn sheltered<F: FnOnce()>(work: F) -> bool {
     let mut work = Some(work);
     let data = &raw mut work;
     let function = ExecAddr::new(run::<F> as *const () as u64);
-    let before = quiet::open_faults();
+    let before = signals::unblock_fault_signals();
     // SAFETY: `run` fits the data.
     let result = unsafe { enter(function, [data as u64, 0, 0], None) };
-    quiet::set_mask(before);
+    set_mask(before);
     result.is_ok()
 }
 
 /// A signal has come by a fault of this thread's: has the thread go on at its place, if it may.
 /// Otherwise says why it can't, if anybody wants to know.
 fn crashed(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
-    let Some(place) = current() else {
+    let Some(point) = current() else {
         return false;
     };
     let stop = Stop {
@@ -150,13 +150,13 @@ fn crashed(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t
         access: access(signal, info, context),
         trace: Trace::default(),
     };
-    let Some(judge) = place.judge else {
-        leave(place, stop, context);
+    let Some(judge) = point.judge else {
+        leave(point, stop, context);
         return true;
     };
-    match examine(place, judge, stop, context) {
+    match examine(point, judge, stop, context) {
         (Way::Now, stop) => {
-            leave(place, stop, context);
+            leave(point, stop, context);
             true
         }
         (_, stop) => {
@@ -180,12 +180,12 @@ enum Way {
 /// Looks at the frames between an interrupted instruction and the place, and says when they may be
 /// left.
 fn examine(
-    place: &Place<'_>,
+    point: &ReturnPoint<'_>,
     judge: &dyn Judge,
     mut stop: Stop,
     context: &mut libc::ucontext_t,
 ) -> (Way, Stop) {
-    redirect::undo(place);
+    redirect::undo(point);
     if !has_room(context) {
         return (Way::Never, stop);
     }
@@ -202,7 +202,7 @@ fn examine(
             context.uc_mcontext.gregs[ip] = caller - 1;
             context.uc_mcontext.gregs[sp] = before.1 + 8;
         }
-        trace.take(place.stack);
+        trace.take(point.stack);
         way = when(judge, trace);
     });
     (context.uc_mcontext.gregs[ip], context.uc_mcontext.gregs[sp]) = before;

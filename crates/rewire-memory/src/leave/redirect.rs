@@ -9,7 +9,7 @@ use std::cell::Cell;
 
 use rewire_object::ExecAddr;
 
-use super::place::{PLACE, Place, Stop};
+use super::return_point::{RETURN_POINT, ReturnPoint, Stop};
 use super::{entry, wish};
 
 // The function's caller is never returned to, so no register matters.
@@ -45,14 +45,14 @@ thread_local! {
 
 /// Has the call be left when the function returns whose return address lies at `at`, and is
 /// `caller`. Safe in a signal handler of the thread that it is about.
-pub(super) fn redirect(place: &Place<'_>, stop: Stop, at: usize, caller: ExecAddr) {
+pub(super) fn redirect(point: &ReturnPoint<'_>, stop: Stop, at: usize, caller: ExecAddr) {
     let word = at as *mut u64;
     // SAFETY: the unwinder has read the return address there, and it is this thread's own stack.
     unsafe {
         if word.read_volatile() != caller.get() {
             return;
         }
-        place.stop.get().write(Some(stop));
+        point.stop.get().write(Some(stop));
         REPLACED.set(Some((at, caller.get())));
         word.write_volatile(redirected());
     }
@@ -60,7 +60,7 @@ pub(super) fn redirect(place: &Place<'_>, stop: Stop, at: usize, caller: ExecAdd
 
 /// Has the function return to its caller again, if it hasn't returned. Safe in a signal handler of
 /// the thread that it is about.
-pub(super) fn undo(place: &Place<'_>) {
+pub(super) fn undo(point: &ReturnPoint<'_>) {
     let Some((at, caller)) = REPLACED.take() else {
         return;
     };
@@ -71,7 +71,7 @@ pub(super) fn undo(place: &Place<'_>) {
         if word.read_volatile() == redirected() {
             word.write_volatile(caller);
         }
-        place.stop.get().write(None);
+        point.stop.get().write(None);
     }
 }
 
@@ -86,5 +86,5 @@ extern "C" fn returned() -> usize {
     wish::heeded();
     // SAFETY: the place is further up on this thread's stack: the function that has returned was
     // called below it.
-    unsafe { (*PLACE.get()).stack }
+    unsafe { (*RETURN_POINT.get()).stack }
 }

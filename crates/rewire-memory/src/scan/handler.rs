@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rewire_sync::Mutex;
 
-use super::signal;
+use super::queued_signal;
 use super::stacks::Look;
 
 /// Nobody asks.
@@ -109,7 +109,7 @@ impl Asking {
         answer.tid.store(tid, Ordering::Relaxed);
         answer.state.store(ASKED, Ordering::Release);
         let value = u64::from(self.request().id) << PLACE_BITS | place as u64;
-        if signal::send(signal, tid, value) {
+        if queued_signal::send(signal, tid, value) {
             self.used += 1;
             return Some(place);
         }
@@ -123,7 +123,7 @@ impl Asking {
         let answer = &self.request().answers[place];
         if answer.state.load(Ordering::Relaxed) == ASKED {
             let value = u64::from(self.request().id) << PLACE_BITS | place as u64;
-            signal::send(signal, answer.tid.load(Ordering::Relaxed), value);
+            queued_signal::send(signal, answer.tid.load(Ordering::Relaxed), value);
         }
     }
 
@@ -216,9 +216,9 @@ pub(super) extern "C" fn on_signal(
         )
     };
     let before = *errno;
-    match signal::value_of(info) {
+    match queued_signal::value_of(info) {
         Some(value) => answer(value, context),
-        None => signal::as_by_default(signal),
+        None => queued_signal::as_by_default(signal),
     }
     *errno = before;
 }

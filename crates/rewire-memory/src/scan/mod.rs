@@ -45,6 +45,7 @@ mod exempt;
 mod handler;
 mod memory;
 mod procfs;
+mod queued_signal;
 mod signal;
 mod stacks;
 mod suspects;
@@ -61,7 +62,7 @@ use exceptions::Exceptions;
 use memory::Memory;
 use procfs::Tasks;
 use stacks::{Look, Strange};
-use suspects::Suspects;
+use suspects::{HolderId, Suspects};
 use threads::{Threads, Trouble};
 
 /// Who may still be in a piece of code.
@@ -167,14 +168,6 @@ impl Scan {
     pub fn is_free(&self, suspect: usize) -> bool {
         self.unknown.is_empty() && matches!(self.held.get(suspect), Some(None))
     }
-}
-
-/// Where a word was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Thread(i32),
-    /// Start and end.
-    Stack(u64, u64),
 }
 
 /// One scan at a time.
@@ -287,13 +280,13 @@ fn scan_from(ranges: &[Range<ExecAddr>], sp: u64, registers: &[u64]) -> Scan {
         if let Err(strange) = look.examine(&registered, &mut memory, &mut suspects) {
             troubles.push((own, Trouble::Strange(strange)));
         }
-        suspects.keep(Place::Thread(own));
+        suspects.keep(HolderId::Thread(own));
         in_flight |= exceptions.in_flight(look.thread_pointer(), &mut memory);
     }
     let mut threads = Threads::new(&tasks, &registered, exceptions, signal, exempt);
     {
         // A handler of the program's could wait for a thread that is held.
-        let _blocked = crate::mask::SignalsBlocked::block();
+        let _blocked = crate::signals::SignalsBlocked::block();
         threads.run(&mut memory, &mut suspects);
     }
     in_flight |= threads.in_flight || threads.troubles().next().is_some();
@@ -322,11 +315,11 @@ fn scan_from(ranges: &[Range<ExecAddr>], sp: u64, registers: &[u64]) -> Scan {
     drop(registry);
     let held = suspects.into_held().into_iter().map(|place| {
         Some(match place? {
-            Place::Thread(tid) => Holder::Thread {
+            HolderId::Thread(tid) => Holder::Thread {
                 tid,
                 name: tasks.name(tid),
             },
-            Place::Stack(start, end) => Holder::Stack(ExecAddr::new(start)..ExecAddr::new(end)),
+            HolderId::Stack(start, end) => Holder::Stack(ExecAddr::new(start)..ExecAddr::new(end)),
         })
     });
     Scan {

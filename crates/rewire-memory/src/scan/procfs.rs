@@ -314,7 +314,7 @@ impl Status {
 
 /// A line of `/proc/self/maps`, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mapping {
+pub(super) struct MapsLine {
     pub(super) range: Range<u64>,
     /// Private and of no file: a page that was never touched is empty.
     pub(super) anonymous: bool,
@@ -323,7 +323,7 @@ pub(super) struct Mapping {
 }
 
 /// The first mapping that fits.
-pub(super) fn find_mapping(fits: impl Fn(&Mapping) -> bool) -> Option<Mapping> {
+pub(super) fn find_mapping(fits: impl Fn(&MapsLine) -> bool) -> Option<MapsLine> {
     let file = Fd::open_at(None, c"/proc/self/maps", libc::O_RDONLY).ok()?;
     let mut buffer = [0u8; 4096];
     let (mut filled, mut offset) = (0, 0);
@@ -352,17 +352,17 @@ pub(super) fn find_mapping(fits: impl Fn(&Mapping) -> bool) -> Option<Mapping> {
     }
 }
 
-pub(super) fn mapping_of(address: u64) -> Option<Mapping> {
+pub(super) fn mapping_of(address: u64) -> Option<MapsLine> {
     find_mapping(|mapping| mapping.range.contains(&address))
 }
 
-fn parse_mapping(line: &[u8]) -> Option<Mapping> {
+fn parse_mapping(line: &[u8]) -> Option<MapsLine> {
     let mut fields = fields(line);
     let range = fields.next()?;
     let dash = range.iter().position(|byte| *byte == b'-')?;
     let protection = fields.next()?;
     let inode = fields.nth(2)?;
-    Some(Mapping {
+    Some(MapsLine {
         range: number(&range[..dash], 16)?..number(&range[dash + 1..], 16)?,
         anonymous: protection.get(3) == Some(&b'p') && inode == b"0",
         is_main_stack: fields.next() == Some(b"[stack]"),

@@ -5,26 +5,20 @@
 //! it; when it sets a handler of its own for that signal, it gets the signal, and the next scan
 //! takes another. Elsewhere, each scan looks whether the handler is still ours.
 
-use std::ffi::{c_int, c_void};
-use std::mem::MaybeUninit;
+use std::ffi::c_int;
 use std::ptr;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use rewire_sync::{Mutex, MutexGuard};
 
-use crate::mask::{self, SignalsBlocked};
+use crate::signals::SignalsBlocked;
+use crate::signals::sigaction::{__sigaction, current, default_action, full_mask};
 
 #[cfg(not(rewire_tsan))]
 use super::handler::on_signal;
 #[cfg(rewire_tsan)]
 use super::tsan::handler;
-
-/// How the kernel shows a signal that a program queued (sigaction(2)).
-const SI_QUEUE: c_int = -1;
-
-/// Marks the values of our signals, in the highest 16 bits.
-const MARK: u64 = 0x5ca2;
 
 struct Chosen {
     /// 0 while none is.
@@ -40,8 +34,7 @@ unsafe impl Send for Chosen {}
 
 static CHOSEN: Mutex<Chosen> = Mutex::new(Chosen {
     signal: 0,
-    // SAFETY: zeroed bytes are a valid `sigaction`.
-    shadow: unsafe { MaybeUninit::zeroed().assume_init() },
+    shadow: default_action(),
     given_up: 0,
 });
 
@@ -50,23 +43,6 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 fn chosen() -> MutexGuard<'static, Chosen> {
     CHOSEN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-unsafe extern "C" {
-    /// The C library's `sigaction` under its other name: a program may export one of its own.
-    fn __sigaction(
-        signal: c_int,
-        action: *const libc::sigaction,
-        former: *mut libc::sigaction,
-    ) -> c_int;
-}
-
-fn current(signal: c_int) -> Option<libc::sigaction> {
-    // SAFETY: zeroed bytes are a valid `sigaction`, which the call fills in.
-    unsafe {
-        let mut now: libc::sigaction = std::mem::zeroed();
-        (__sigaction(signal, ptr::null(), &raw mut now) == 0).then_some(now)
-    }
 }
 
 #[cfg(not(rewire_tsan))]
@@ -87,15 +63,13 @@ pub(super) fn ready() -> Option<c_int> {
             && current(*signal).is_some_and(|now| now.sa_sigaction == libc::SIG_DFL)
     };
     let signal = (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().find(free)?;
-    // SAFETY: zeroed bytes are a valid `sigaction`; the handler has the type that SA_SIGINFO asks.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler();
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-        action.sa_mask = mask::all_signals();
-        if __sigaction(signal, &raw const action, &raw mut chosen.shadow) != 0 {
-            return None;
-        }
+    let mut action = default_action();
+    action.sa_sigaction = handler();
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+    action.sa_mask = full_mask();
+    // SAFETY: the handler has the type that SA_SIGINFO asks for.
+    if unsafe { __sigaction(signal, &raw const action, &raw mut chosen.shadow) } != 0 {
+        return None;
     }
     chosen.signal = signal;
     SIGNAL.store(signal, Ordering::Relaxed);
@@ -142,65 +116,6 @@ pub(crate) unsafe fn sigaction_of_program(
         *former = was;
     }
     Some(0)
-}
-
-/// Sends the signal to a thread, with a value by which the handler finds what to answer. False
-/// when it can't be sent: the thread has ended, or too many signals are queued.
-pub(super) fn send(signal: c_int, tid: i32, value: u64) -> bool {
-    /// `siginfo_t` of a queued signal.
-    #[repr(C)]
-    struct Queued {
-        signal: c_int,
-        errno: c_int,
-        code: c_int,
-        padding: c_int,
-        pid: c_int,
-        uid: u32,
-        value: u64,
-        rest: [u64; 12],
-    }
-    const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
-    // SAFETY: the structure is what the kernel expects (rt_tgsigqueueinfo(2)).
-    unsafe {
-        let pid = libc::getpid();
-        let info = Queued {
-            signal,
-            errno: 0,
-            code: SI_QUEUE,
-            padding: 0,
-            pid,
-            uid: libc::getuid(),
-            value: MARK << 48 | value,
-            rest: [0; 12],
-        };
-        let place: *const c_void = (&raw const info).cast();
-        libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, tid, signal, place) == 0
-    }
-}
-
-/// The value that came with a signal of ours; `None` for one of somebody else's. Safe in a signal
-/// handler.
-pub(super) fn value_of(info: &libc::siginfo_t) -> Option<u64> {
-    // SAFETY: a queued signal has a sender and a value, and a signal of no other kind is asked
-    // for them.
-    unsafe {
-        if info.si_code != SI_QUEUE || info.si_pid() != libc::getpid() {
-            return None;
-        }
-        let value = info.si_value().sival_ptr as u64;
-        (value >> 48 == MARK).then_some(value & ((1 << 48) - 1))
-    }
-}
-
-/// Does with a signal of somebody else's what happens to one that has no handler. Safe in a
-/// signal handler.
-pub(super) fn as_by_default(signal: c_int) {
-    // SAFETY: the signal is blocked until the handler returns, and ends the process then.
-    unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
-        __sigaction(signal, &raw const default, ptr::null_mut());
-        libc::raise(signal);
-    }
 }
 
 /// Where the kernel has handlers return to: the word below each frame of a signal. `None` until a

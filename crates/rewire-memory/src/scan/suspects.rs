@@ -4,7 +4,13 @@ use std::ops::Range;
 
 use rewire_object::ExecAddr;
 
-use super::Place;
+/// Who holds a suspect: where a word was found that lies in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HolderId {
+    Thread(i32),
+    /// Start and end.
+    Stack(u64, u64),
+}
 
 /// The ranges looked for, and who was found to hold which. Nothing here allocates after
 /// [`Suspects::new`]: threads may be parked that hold the allocator's lock.
@@ -15,7 +21,7 @@ pub(super) struct Suspects<'s> {
     low: u64,
     /// From the lowest address to the highest end.
     span: u64,
-    held: Vec<Option<Place>>,
+    held: Vec<Option<HolderId>>,
     /// Found by the look under way, which may turn out not to count.
     hits: Vec<u32>,
     /// For each range, the last look that found it.
@@ -91,15 +97,15 @@ impl<'s> Suspects<'s> {
         }
     }
 
-    /// Ends a look that counts: what it found is held by `place`, unless somebody was found to
+    /// Ends a look that counts: what it found is held by `holder`, unless somebody was found to
     /// hold it before.
-    pub(super) fn keep(&mut self, place: Place) {
+    pub(super) fn keep(&mut self, holder: HolderId) {
         for index in self.hits.drain(..) {
-            self.held[index as usize].get_or_insert(place);
+            self.held[index as usize].get_or_insert(holder);
         }
     }
 
-    pub(super) fn into_held(self) -> Vec<Option<Place>> {
+    pub(super) fn into_held(self) -> Vec<Option<HolderId>> {
         self.held
     }
 }
@@ -108,7 +114,7 @@ impl<'s> Suspects<'s> {
 mod tests {
     use super::*;
 
-    const PLACE: Place = Place::Thread(1);
+    const HOLDER: HolderId = HolderId::Thread(1);
 
     fn found(ranges: &[(u64, u64)], word: u64) -> Vec<usize> {
         let ranges: Vec<_> = ranges
@@ -118,7 +124,7 @@ mod tests {
         let mut suspects = Suspects::new(&ranges);
         suspects.begin();
         suspects.check(&[0, word, u64::MAX]);
-        suspects.keep(PLACE);
+        suspects.keep(HOLDER);
         let held = suspects.into_held();
         (0..held.len()).filter(|i| held[*i].is_some()).collect()
     }
@@ -152,7 +158,7 @@ mod tests {
         suspects.begin();
         suspects.check(&[5]);
         suspects.begin();
-        suspects.keep(PLACE);
+        suspects.keep(HOLDER);
         assert!(suspects.into_held()[0].is_none());
     }
 }

@@ -14,13 +14,12 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::Place;
 use super::exceptions::Exceptions;
 use super::handler::Asking;
 use super::memory::Memory;
 use super::procfs::{Call, Doing, Tasks};
 use super::stacks::{Look, Strange, examine_registered};
-use super::suspects::Suspects;
+use super::suspects::{HolderId, Suspects};
 
 /// How long a scan waits for threads that can't be asked; and how long for answers, with how much
 /// more for each: there may be many more threads than processors.
@@ -287,7 +286,7 @@ impl<'a> Threads<'a> {
             return self.busy(index);
         }
         self.in_flight |= in_flight;
-        suspects.keep(Place::Thread(tid));
+        suspects.keep(HolderId::Thread(tid));
         match result {
             Ok(()) => Stage::Slept(call, runs),
             Err(Strange::NoOwnStack) => {
@@ -353,7 +352,7 @@ impl<'a> Threads<'a> {
         suspects.begin();
         let result = look.examine(self.registered, memory, suspects);
         let in_flight = self.in_flight_on(look, memory);
-        suspects.keep(Place::Thread(tid));
+        suspects.keep(HolderId::Thread(tid));
         self.in_flight |= in_flight;
         if !self.holds() {
             self.asking.release(place);
@@ -374,7 +373,7 @@ impl<'a> Threads<'a> {
         for range in self.registered {
             suspects.begin();
             examine_registered(range, memory, suspects);
-            suspects.keep(Place::Stack(range.start, range.end));
+            suspects.keep(HolderId::Stack(range.start, range.end));
         }
         let mut same = true;
         for thread in &mut self.threads {

@@ -40,7 +40,8 @@ use rewire_object::ExecAddr;
 use rewire_sync::{Mutex, MutexGuard};
 
 use crate::error::MemoryError;
-use crate::memory::{CodeMemory, RegionKind};
+use crate::memory::CodeMemory;
+use crate::region_kind::RegionKind;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use ready::ReadyWords;
 use words::{NEW, Words};
@@ -75,13 +76,13 @@ pub struct Slots {
     stubs: Range<ExecAddr>,
     slots: Range<ExecAddr>,
     entry: ExecAddr,
-    pages: Mutex<Pages>,
+    table: Mutex<SlotTable>,
     /// First calls that found a body.
     found_ready: Box<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
-struct Pages {
+struct SlotTable {
     /// Of each slot that was ever given out.
     known: Vec<Known>,
     /// Those that aren't in use. The longest unused is taken first, so that a call of a function
@@ -107,7 +108,7 @@ struct Known {
     is_buried: bool,
 }
 
-impl Pages {
+impl SlotTable {
     /// The slots whose ready words share a page with this one's.
     fn sharing(id: SlotId) -> usize {
         id.index() / (STUBS_PER_PAGE as usize * ready::SHARING)
@@ -127,7 +128,7 @@ impl Slots {
             stubs: memory.region(RegionKind::Stubs),
             slots: memory.region(RegionKind::Slots),
             entry,
-            pages: Mutex::default(),
+            table: Mutex::default(),
             found_ready: Box::default(),
             memory,
         }
@@ -139,20 +140,20 @@ impl Slots {
     ///
     /// The memory for stubs is used up.
     pub fn allocate(&self) -> Result<SlotId, MemoryError> {
-        let mut pages = self.pages();
-        if let Some(id) = pages.free.pop_front() {
-            pages.known[id.index()] = NEW_SLOT;
-            self.words(&pages.ready, id).renew();
+        let mut table = self.table();
+        if let Some(id) = table.free.pop_front() {
+            table.known[id.index()] = NEW_SLOT;
+            self.words(&table.ready, id).renew();
             return Ok(id);
         }
-        let next = pages.known.len() as u64;
+        let next = table.known.len() as u64;
         if next.is_multiple_of(STUBS_PER_PAGE) {
-            let ready = pages.ready.open((next / STUBS_PER_PAGE) as usize)?;
+            let ready = table.ready.open((next / STUBS_PER_PAGE) as usize)?;
             self.add_page(next, ready)?;
         }
         let id = SlotId(next as u32);
-        pages.known.push(NEW_SLOT);
-        self.words(&pages.ready, id).renew();
+        table.known.push(NEW_SLOT);
+        self.words(&table.ready, id).renew();
         Ok(id)
     }
 
@@ -162,12 +163,12 @@ impl Slots {
     /// thread is on its way from the stub into the engine, as for freeing code. Until the slot is
     /// given out again, a call through it goes to the engine, for which it belongs to nobody.
     pub fn free(&self, id: SlotId) -> bool {
-        let mut pages = self.pages();
-        let was_in_use = pages.is_in_use(id);
+        let mut table = self.table();
+        let was_in_use = table.is_in_use(id);
         if was_in_use {
-            self.words(&pages.ready, id).reset();
-            pages.known[id.index()].in_use = false;
-            pages.free.push_back(id);
+            self.words(&table.ready, id).reset();
+            table.known[id.index()].in_use = false;
+            table.free.push_back(id);
         }
         was_in_use
     }
@@ -176,31 +177,31 @@ impl Slots {
     /// leads to the engine, and is never [freed](Slots::free). If the function comes back, its
     /// first call goes through the engine.
     pub fn bury(&self, id: SlotId) {
-        let pages = &mut *self.pages();
-        self.words(&pages.ready, id).reset();
-        let known = &mut pages.known[id.index()];
+        let table = &mut *self.table();
+        self.words(&table.ready, id).reset();
+        let known = &mut table.known[id.index()];
         if std::mem::replace(&mut known.is_buried, true) {
             return;
         }
-        let place = Pages::sharing(id);
-        if pages.buried.len() <= place {
-            pages.buried.resize(place + 1, 0);
+        let place = SlotTable::sharing(id);
+        if table.buried.len() <= place {
+            table.buried.resize(place + 1, 0);
         }
-        pages.buried[place] += 1;
-        if u64::from(pages.buried[place]) == STUBS_PER_PAGE * ready::SHARING as u64 {
-            pages.ready.release(place * ready::SHARING);
+        table.buried[place] += 1;
+        if u64::from(table.buried[place]) == STUBS_PER_PAGE * ready::SHARING as u64 {
+            table.ready.release(place * ready::SHARING);
         }
     }
 
     /// How many slots are in use.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        let pages = self.pages();
-        pages.known.len() - pages.free.len()
+        let table = self.table();
+        table.known.len() - table.free.len()
     }
 
-    fn pages(&self) -> MutexGuard<'_, Pages> {
-        self.pages
+    fn table(&self) -> MutexGuard<'_, SlotTable> {
+        self.table
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -276,7 +277,7 @@ impl Slots {
         let offset = address.get() - self.stubs.start.get();
         let (page, place) = (offset / PAGE, (offset % PAGE).checked_sub(HEAD)? / STUB);
         let id = SlotId((page * STUBS_PER_PAGE + place) as u32);
-        self.pages().is_in_use(id).then_some((id, offset % STUB))
+        self.table().is_in_use(id).then_some((id, offset % STUB))
     }
 
     /// The slot in use whose stub called the engine, from the return address of that call.
@@ -353,9 +354,9 @@ impl Slots {
     }
 
     fn with_words<R>(&self, id: SlotId, work: impl FnOnce(Words<'_>, &mut bool) -> R) -> R {
-        let pages = &mut *self.pages();
-        let words = self.words(&pages.ready, id);
-        work(words, &mut pages.known[id.index()].given)
+        let table = &mut *self.table();
+        let words = self.words(&table.ready, id);
+        work(words, &mut table.known[id.index()].given)
     }
 
     fn words<'p>(&'p self, ready: &'p ReadyWords, id: SlotId) -> Words<'p> {

@@ -53,7 +53,7 @@ impl ReadyWords {
     }
 
     /// Gives the memory back that a page's words share with its neighbours': all of them are zero,
-    /// and nobody will store anything else without a call of [`Pages`](super::Pages).
+    /// and nobody will store anything else without a call of [`SlotTable`](super::SlotTable).
     pub(super) fn release(&self, page: usize) {
         let start = self.start(page / SHARING * SHARING);
         // SAFETY: the page is ours, and all that is in it is zero, as it will be.

@@ -127,10 +127,10 @@ fn a_first_call_with_a_removed_body_goes_to_the_engine() {
     engine.current.lock().unwrap().insert(slot, 9);
     engine.slots.reset(slot);
     // As if the body had been taken just before: a real first call takes it, and can't store it.
-    let pages = engine.slots.pages();
-    let ready = pages.ready.word(0, (HEAD / STUB) as usize + slot.index());
+    let table = engine.slots.table();
+    let ready = table.ready.word(0, (HEAD / STUB) as usize + slot.index());
     ready.store(engine.body(1).get(), Ordering::Release);
-    drop(pages);
+    drop(table);
     assert_eq!(engine.call(slot), 9);
     assert_eq!((engine.entered(), engine.slots.found_ready()), (1, 1));
     assert_eq!(engine.slots.target(slot), engine.body(9));
@@ -142,10 +142,10 @@ fn a_body_is_not_left_when_a_first_call_has_got_the_former() {
     let slot = engine.slots.allocate().unwrap();
     assert!(engine.slots.lead(slot, engine.body(1), true));
     // A first call takes it, and is interrupted there.
-    let pages = engine.slots.pages();
-    let ready = pages.ready.word(0, (HEAD / STUB) as usize + slot.index());
+    let table = engine.slots.table();
+    let ready = table.ready.word(0, (HEAD / STUB) as usize + slot.index());
     assert_eq!(ready.swap(0, Ordering::AcqRel), engine.body(1).get());
-    drop(pages);
+    drop(table);
     assert!(!engine.slots.lead(slot, engine.body(2), true));
     assert_eq!(engine.slots.target(slot), engine.body(2));
 }
@@ -178,7 +178,7 @@ fn slots_are_given_back() {
         let slot = slots.allocate().unwrap();
         assert!(slots.free(slot));
     }
-    assert_eq!(slots.pages().known.len(), 601);
+    assert_eq!(slots.table().known.len(), 601);
 }
 
 #[test]

@@ -9,13 +9,13 @@ use super::library::{_Unwind_Backtrace, _Unwind_GetIP};
 /// The return addresses of the frames from here up, `most` of them at most.
 #[must_use]
 pub fn backtrace(most: usize) -> Vec<ExecAddr> {
-    struct Walk {
+    struct Backtrace {
         found: Vec<ExecAddr>,
         most: usize,
     }
     extern "C" fn step(context: *mut c_void, data: *mut c_void) -> c_int {
         // SAFETY: the unwinder passes its context and the pointer that goes with it.
-        let (walk, address) = unsafe { (&mut *data.cast::<Walk>(), _Unwind_GetIP(context)) };
+        let (walk, address) = unsafe { (&mut *data.cast::<Backtrace>(), _Unwind_GetIP(context)) };
         walk.found.push(ExecAddr::new(address as u64));
         const NORMAL_STOP: c_int = 4;
         if walk.found.len() >= walk.most {
@@ -24,7 +24,7 @@ pub fn backtrace(most: usize) -> Vec<ExecAddr> {
             0
         }
     }
-    let mut walk = Walk {
+    let mut walk = Backtrace {
         found: Vec::new(),
         most,
     };

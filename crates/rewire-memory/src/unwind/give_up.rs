@@ -20,6 +20,7 @@ use rewire_object::ExecAddr;
 
 use super::description::Description;
 use super::exception_table::{Reaction, reaction};
+use super::handlerless::{GIVING_UP, GivingUp, HandlerlessFrame};
 use super::library::{_Unwind_Backtrace, _Unwind_GetCFA, _Unwind_GetIPInfo};
 use super::{Bases, answer, find};
 
@@ -42,26 +43,9 @@ struct Catch {
     stack: usize,
 }
 
-/// A thread on its way back.
-struct GivingUp {
-    /// The stack pointer where it is going.
-    target: usize,
-    /// The frames that would stop it, by an address in the call that they are at.
-    plain: Vec<Plain>,
-}
-
-/// The description of a frame without its handlers.
-struct Plain {
-    pc: u64,
-    start: u64,
-    bytes: Box<[u8]>,
-    place: usize,
-}
-
 thread_local! {
-    // Neither has a destructor: compiled code runs until the very end of a thread.
+    // No destructor: compiled code runs until the very end of a thread.
     static CATCH: Cell<*const Catch> = const { Cell::new(ptr::null()) };
-    static GIVING_UP: Cell<*mut GivingUp> = const { Cell::new(ptr::null_mut()) };
 }
 
 // rdi: what to pass; rsi: what to call; rdx: where to say what the stack pointer is. Returns null,
@@ -149,14 +133,14 @@ extern "C" fn personality(
 /// Does something in compiled code; `None` if it was given up ([`prepare`], [`give_up`]). Whatever
 /// else unwinds goes on unwinding.
 pub fn catch<R>(work: impl FnOnce() -> R) -> Option<R> {
-    struct Work<R, F> {
+    struct Attempt<R, F> {
         work: Option<F>,
         result: Option<R>,
         catch: Catch,
     }
     /// Takes the place out again, however it is left.
-    struct Leave(*const Catch);
-    impl Drop for Leave {
+    struct FormerCatch(*const Catch);
+    impl Drop for FormerCatch {
         fn drop(&mut self) {
             CATCH.set(self.0);
         }
@@ -164,15 +148,15 @@ pub fn catch<R>(work: impl FnOnce() -> R) -> Option<R> {
     extern "C-unwind" fn run<R, F: FnOnce() -> R>(data: *mut c_void) {
         // SAFETY: it is the work below, which nobody else uses meanwhile but through `CATCH`, whose
         // part of it doesn't change any more.
-        let work = unsafe { &mut *data.cast::<Work<R, F>>() };
+        let work = unsafe { &mut *data.cast::<Attempt<R, F>>() };
         CATCH.set(&raw const work.catch);
         if let Some(todo) = work.work.take() {
             work.result = Some(todo());
         }
     }
     fn enter<R, F: FnOnce() -> R>(work: F) -> (*mut c_void, Option<R>) {
-        let _leave = Leave(CATCH.get());
-        let mut work = Work {
+        let _former = FormerCatch(CATCH.get());
+        let mut work = Attempt {
             work: Some(work),
             result: None,
             catch: Catch { stack: 0 },
@@ -214,13 +198,13 @@ pub fn prepare(caller: ExecAddr) -> bool {
     }
     // SAFETY: it is further up on this thread's stack.
     let target = unsafe { (*catch).stack };
-    let mut walk = Walk {
+    let mut walk = WayToCatch {
         caller: caller.get(),
         has_begun: false,
         arrives: false,
         giving_up: GivingUp {
             target,
-            plain: Vec::new(),
+            frames: Vec::new(),
         },
     };
     // SAFETY: the callback doesn't unwind, and the data outlives the call.
@@ -245,7 +229,7 @@ pub fn go_on(caller: ExecAddr) {
 }
 
 /// A look at the frames from a failed call to where it is caught.
-struct Walk {
+struct WayToCatch {
     caller: u64,
     has_begun: bool,
     /// Somebody on the way catches it, or the way leads to the end.
@@ -256,7 +240,7 @@ struct Walk {
 extern "C" fn step(context: *mut c_void, data: *mut c_void) -> c_int {
     const NORMAL_STOP: c_int = 4;
     // SAFETY: the unwinder passes the pointer that goes with the callback.
-    let walk = unsafe { &mut *data.cast::<Walk>() };
+    let walk = unsafe { &mut *data.cast::<WayToCatch>() };
     // SAFETY: the context is the unwinder's.
     match unsafe { walk.look(context) } {
         Some(()) => 0,
@@ -264,7 +248,7 @@ extern "C" fn step(context: *mut c_void, data: *mut c_void) -> c_int {
     }
 }
 
-impl Walk {
+impl WayToCatch {
     /// Looks at one frame; `None` if it is the last.
     ///
     /// # Safety
@@ -303,7 +287,7 @@ impl Walk {
         match reaction {
             Some(Reaction::Passes) => Some(()),
             _ if is_compiled => {
-                self.giving_up.plain.push(Plain::new(pc)?);
+                self.giving_up.frames.push(without_handlers(pc)?);
                 Some(())
             }
             // Rust code catches panics to look after them, and may well let them go on.
@@ -328,26 +312,16 @@ fn describe(pc: u64) -> Option<Description> {
     }
 }
 
-impl Plain {
-    fn new(pc: u64) -> Option<Self> {
-        let description = describe(pc)?;
-        let (bytes, place) = description.without_handlers();
-        Some(Self {
-            pc,
-            start: description.start,
-            bytes,
-            place,
-        })
-    }
-}
-
-/// What the unwinder is told of a frame that a thread gives up: the start of its function, and a
-/// description without handlers.
-pub(super) fn plain(pc: u64) -> Option<(u64, *const c_void)> {
-    // SAFETY: only this thread changes it, and frees it in `drop`, when it has arrived.
-    let giving_up = unsafe { GIVING_UP.get().as_ref() }?;
-    let plain = giving_up.plain.iter().find(|one| one.pc == pc)?;
-    Some((plain.start, (&raw const plain.bytes[plain.place]).cast()))
+/// The frame that an address lies in, without its handlers.
+fn without_handlers(pc: u64) -> Option<HandlerlessFrame> {
+    let description = describe(pc)?;
+    let (bytes, place) = description.without_handlers();
+    Some(HandlerlessFrame {
+        pc,
+        start: description.start,
+        bytes,
+        place,
+    })
 }
 
 /// What a thread unwinds with while it gives up. When it is dropped, the thread has arrived.

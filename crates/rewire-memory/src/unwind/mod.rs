@@ -19,6 +19,7 @@ mod encoded;
 mod exception_table;
 mod frames;
 pub mod give_up;
+mod handlerless;
 pub(crate) mod index;
 pub(crate) mod library;
 
@@ -305,7 +306,7 @@ pub(crate) fn is_compiled(address: u64) -> bool {
 /// `bases` points to a `struct dwarf_eh_bases`, as libgcc passes it.
 pub unsafe fn answer(pc: *mut c_void, bases: *mut Bases) -> *const c_void {
     if let Some(found) = find(pc as u64) {
-        let given_up = give_up::plain(pc as u64);
+        let given_up = handlerless::find(pc as u64);
         let found = given_up.or_else(|| {
             let record = found?;
             Some((record.start, record.description as *const c_void))

@@ -11,7 +11,7 @@ use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rewire_memory::global_scope;
-use rewire_memory::quiet::{OpenToFaults, Quiet};
+use rewire_memory::signals::{FaultSignalsUnblocked, SignalsDeferred};
 use rewire_memory::{ExecAddr, entry};
 use rewire_sync::OnceLock;
 use rustc_hash::FxHashSet;
@@ -109,11 +109,11 @@ extern "C" fn prepare_uncancelled(handler: *mut c_void) {
     else {
         return;
     };
-    let quiet = Quiet::begin();
+    let quiet = SignalsDeferred::begin();
     let no_fork = fork::enter_engine();
     // The caller's stack may be small.
     entry::on_engine_stack(|| {
-        let _open = OpenToFaults::begin();
+        let _open = FaultSignalsUnblocked::begin();
         let _ = catch_unwind(AssertUnwindSafe(|| core.compile_closure(id, MOST)));
     });
     drop(no_fork);

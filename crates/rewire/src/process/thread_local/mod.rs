@@ -20,7 +20,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use rewire_memory::entry;
-use rewire_memory::mask::SignalsBlocked;
+use rewire_memory::signals::SignalsBlocked;
 
 use modules::{Number, OURS};
 pub(crate) use modules::{forget_module, is_aligned, set_image};

@@ -1,50 +1,39 @@
 //! Keeps signals away while the engine works on a thread of the program's.
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::marker::PhantomData;
-use std::ptr;
 
-use crate::fault::{self, AlternateStack, Working};
-
-/// A set of signals as the kernel has it: a bit for each, from 1.
-type Set = u64;
-
-/// All but those that the C library keeps for itself: it has to reach every thread when one of them
-/// changes the process's user, say (nptl(7)).
-const ALL: Set = !(1 << (32 - 1) | 1 << (33 - 1));
-
-const fn bit(signal: c_int) -> Set {
-    1 << (signal - 1)
-}
+use super::mask::{ALL_OF_PROGRAM, SignalMask, SignalSet, bit, set_mask};
+use crate::fault::{self, AlternateStack, EngineWork};
 
 /// What is as it was when [`end`] is called.
 #[derive(Debug, Default)]
 #[repr(C)]
-pub(crate) struct Before {
-    mask: Set,
+pub(crate) struct SavedState {
+    mask: SignalSet,
     /// [`OF_PROGRAM`], where the engine works within the engine.
-    outer: Set,
+    outer: SignalSet,
     errno: c_int,
 }
 
 thread_local! {
     /// What the program blocks on this thread, where the engine works.
-    static OF_PROGRAM: Cell<Set> = const { Cell::new(0) };
+    static OF_PROGRAM: Cell<SignalSet> = const { Cell::new(0) };
 }
 
 /// From here on all signals wait, until [`end`].
-pub(crate) extern "C" fn begin(before: &mut Before) {
+pub(crate) extern "C" fn begin(before: &mut SavedState) {
     // SAFETY: the thread's own.
     before.errno = unsafe { *libc::__errno_location() };
-    before.mask = set_mask(ALL);
+    before.mask = set_mask(ALL_OF_PROGRAM);
     before.outer = OF_PROGRAM.replace(before.mask);
-    Working::enter();
+    EngineWork::enter();
 }
 
 /// Signals that have waited come here, on the stack of the program's that this is called on.
-pub(crate) extern "C" fn end(before: &Before) {
-    Working::leave();
+pub(crate) extern "C" fn end(before: &SavedState) {
+    EngineWork::leave();
     OF_PROGRAM.set(before.outer);
     set_mask(before.mask);
     // SAFETY: the thread's own.
@@ -55,17 +44,17 @@ pub(crate) extern "C" fn end(before: &Before) {
 /// the engine's, or of what it calls, tell of their faults, unless the program blocks them: it may
 /// wait for them elsewhere.
 #[derive(Debug)]
-pub struct OpenToFaults {
+pub struct FaultSignalsUnblocked {
     stack: Option<AlternateStack>,
     _not_send: PhantomData<*const ()>,
 }
 
-impl OpenToFaults {
+impl FaultSignalsUnblocked {
     /// Where the engine works, after signals were told to wait.
     #[must_use]
     pub fn begin() -> Self {
         let stack = AlternateStack::where_in_use();
-        set_mask(ALL & !(open_to_faults() & !OF_PROGRAM.get()));
+        set_mask(ALL_OF_PROGRAM & !(fault_signals() & !OF_PROGRAM.get()));
         Self {
             stack,
             _not_send: PhantomData,
@@ -73,18 +62,18 @@ impl OpenToFaults {
     }
 }
 
-impl Drop for OpenToFaults {
+impl Drop for FaultSignalsUnblocked {
     fn drop(&mut self) {
         if let Some(stack) = self.stack.take() {
             // None may come on the program's stack before this thread is there again.
-            set_mask(ALL);
+            set_mask(ALL_OF_PROGRAM);
             drop(stack);
         }
     }
 }
 
 /// The signals that have to be let through so that a fault is told of.
-pub(crate) fn open_to_faults() -> Set {
+pub(crate) fn fault_signals() -> SignalSet {
     let all = fault::SIGNALS
         .into_iter()
         .map(bit)
@@ -98,40 +87,25 @@ pub(crate) fn open_to_faults() -> Set {
 }
 
 /// Lets the signals of faults through on this thread; the answer is the former mask.
-pub(crate) fn open_faults() -> Set {
-    let former = Mask::current().0;
-    set_mask(former & !open_to_faults())
+pub(crate) fn unblock_fault_signals() -> SignalSet {
+    let former = SignalMask::current().bits();
+    set_mask(former & !fault_signals())
 }
 
-/// Sets the thread's mask; the answer is the former one.
-pub(crate) fn set_mask(mask: Set) -> Set {
-    let mut former: Set = 0;
-    // SAFETY: changes this thread's own mask; the sets are as large as the kernel is told.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &raw const mask,
-            (&raw mut former).cast::<c_void>(),
-            size_of::<Set>(),
-        )
-    };
-    former
-}
-
-/// While it stands on a thread, no signal arrives there but for [`OpenToFaults`]. When it is
-/// dropped, the mask is as before, and so is `errno`. A first call has the same done by its entry.
+/// While it stands on a thread, no signal arrives there but for [`FaultSignalsUnblocked`]. When it
+/// is dropped, the mask is as before, and so is `errno`. A first call has the same done by its
+/// entry.
 #[derive(Debug)]
-pub struct Quiet {
-    before: Before,
+pub struct SignalsDeferred {
+    before: SavedState,
     _not_send: PhantomData<*const ()>,
 }
 
-impl Quiet {
+impl SignalsDeferred {
     /// On the program's stack: that is where signals come that have waited.
     #[must_use]
     pub fn begin() -> Self {
-        let mut before = Before::default();
+        let mut before = SavedState::default();
         begin(&mut before);
         Self {
             before,
@@ -140,7 +114,7 @@ impl Quiet {
     }
 }
 
-impl Drop for Quiet {
+impl Drop for SignalsDeferred {
     fn drop(&mut self) {
         end(&self.before);
     }
@@ -149,62 +123,29 @@ impl Drop for Quiet {
 /// While it stands on a thread, no signal arrives there, and threads that it starts begin so. A
 /// fault is the host's to handle where the engine has no handlers.
 #[derive(Debug)]
-pub struct SilentStart {
-    mask: Set,
+pub struct ThreadStartMask {
+    mask: SignalSet,
     _not_send: PhantomData<*const ()>,
 }
 
-impl SilentStart {
+impl ThreadStartMask {
     /// Blocks the signals.
     #[must_use]
     pub fn begin() -> Self {
         let open = if fault::is_installed() {
             0
         } else {
-            open_to_faults()
+            fault_signals()
         };
         Self {
-            mask: set_mask(ALL & !open),
+            mask: set_mask(ALL_OF_PROGRAM & !open),
             _not_send: PhantomData,
         }
     }
 }
 
-impl Drop for SilentStart {
+impl Drop for ThreadStartMask {
     fn drop(&mut self) {
         set_mask(self.mask);
-    }
-}
-
-/// Which signals a thread blocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Mask(Set);
-
-impl Mask {
-    /// The calling thread's.
-    #[must_use]
-    pub fn current() -> Self {
-        let mut mask: Set = 0;
-        // SAFETY: the call fills in the set.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigprocmask,
-                libc::SIG_BLOCK,
-                ptr::null::<Set>(),
-                &raw mut mask,
-                size_of::<Set>(),
-            )
-        };
-        Self(mask)
-    }
-
-    /// A bit for each signal, from 1.
-    pub(crate) fn bits(self) -> u64 {
-        self.0
-    }
-
-    /// Makes it the calling thread's.
-    pub fn set(self) {
-        set_mask(self.0);
     }
 }

@@ -51,8 +51,8 @@ pub trait Judge {
     fn waits(&self, stop: &Stop);
 }
 
-/// A place that a thread can come back to.
-pub(super) struct Place<'j> {
+/// Where a thread comes back to when it leaves a call.
+pub(super) struct ReturnPoint<'j> {
     /// The stack pointer there.
     pub(super) stack: usize,
     /// The signals that were blocked there.
@@ -66,29 +66,29 @@ pub(super) struct Place<'j> {
 
 thread_local! {
     // No destructor: compiled code runs until the very end of a thread.
-    pub(super) static PLACE: Cell<*const Place<'static>> = const { Cell::new(ptr::null()) };
+    pub(super) static RETURN_POINT: Cell<*const ReturnPoint<'static>> = const { Cell::new(ptr::null()) };
 }
 
-/// This thread's place, if it is this process's.
-pub(super) fn current() -> Option<&'static Place<'static>> {
+/// This thread's return point, if this process made it.
+pub(super) fn current() -> Option<&'static ReturnPoint<'static>> {
     // SAFETY: it is further up on this thread's stack.
-    let place = unsafe { PLACE.get().as_ref() }?;
+    let point = unsafe { RETURN_POINT.get().as_ref() }?;
     // SAFETY: no preconditions.
-    (place.process == unsafe { libc::getpid() }).then_some(place)
+    (point.process == unsafe { libc::getpid() }).then_some(point)
 }
 
 /// Has the thread go on at the place, when the handler returns.
-pub(super) fn leave(place: &Place<'_>, stop: Stop, context: &mut libc::ucontext_t) {
+pub(super) fn leave(point: &ReturnPoint<'_>, stop: Stop, context: &mut libc::ucontext_t) {
     // SAFETY: this thread alone uses it, and is in a handler.
-    unsafe { place.stop.get().write(Some(stop)) };
+    unsafe { point.stop.get().write(Some(stop)) };
     let registers = &mut context.uc_mcontext.gregs;
     registers[libc::REG_RIP as usize] = entry::landing() as i64;
-    registers[libc::REG_RSP as usize] = place.stack as i64;
+    registers[libc::REG_RSP as usize] = point.stack as i64;
     // SAFETY: the kernel takes the first 8 bytes (rt_sigreturn(2)).
     unsafe {
         (&raw mut context.uc_sigmask)
             .cast::<u64>()
-            .write(place.mask);
+            .write(point.mask);
     };
 }
 
