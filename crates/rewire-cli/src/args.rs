@@ -8,17 +8,18 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use rewire::{Level, OptLevel};
 
+use crate::color::Color;
 use crate::message;
 
 /// Exit code for wrong usage, or for an option that is not there yet.
 pub(crate) const EXIT_USAGE: i32 = 2;
 
-/// What to do.
+/// A command line that was understood.
 #[derive(Debug)]
-pub(crate) enum Command {
-    Run(Box<Run>),
-    Repl(Box<Repl>),
-    Inspect(Box<Inspect>),
+pub(crate) enum Invocation {
+    Run(Box<RunOptions>),
+    Repl(Box<ReplOptions>),
+    Inspect(Box<InspectOptions>),
 }
 
 /// Runs LLVM IR: a function is compiled and linked when it is first called.
@@ -31,9 +32,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Sub {
-    Run(Box<Run>),
-    Repl(Box<Repl>),
-    Inspect(Box<Inspect>),
+    Run(Box<RunOptions>),
+    Repl(Box<ReplOptions>),
+    Inspect(Box<InspectOptions>),
     /// Look after compiled code that was kept (not there yet).
     #[command(disable_help_flag = true)]
     Cache(Rest),
@@ -69,7 +70,7 @@ that the installed clang turns into IR (C: .c; C++: .cc, .cpp, .cxx, .C) or the 
 
 IR of C++ gets libstdc++ by itself. IR of rustc needs
   -L $(rustc --print target-libdir) -l std-HASH")]
-pub(crate) struct Run {
+pub(crate) struct RunOptions {
     /// What to load.
     #[arg(value_name = "FILE", required_unless_present = "frozen")]
     pub(crate) files: Vec<PathBuf>,
@@ -172,7 +173,7 @@ pub(crate) struct Run {
 FILEs are as for `rewire run`. Of shared libraries (.so, -l) only the tables of names are read, to
 tell which of them have what the FILEs leave undefined. Calls through pointers are counted, but
 whom they reach is not known; LLVM's own functions (llvm.memcpy) are left out.")]
-pub(crate) struct Inspect {
+pub(crate) struct InspectOptions {
     /// What to look at.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
@@ -251,7 +252,7 @@ compiled code runs, Ctrl-C ends the process.
 From a pipe there is no prompt; results are on standard output, errors with their lines on standard
 error. The exit code is 0 at the end of the input, 1 with --strict at the first error, 65 if a FILE
 is bad. A crash of compiled code ends the process as it would natively.")]
-pub(crate) struct Repl {
+pub(crate) struct ReplOptions {
     /// What to load first.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
@@ -345,19 +346,8 @@ impl LevelName {
     }
 }
 
-/// When to colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    /// On a terminal.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
 /// Reads the command line. An error is the exit code of what is done already.
-pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, i32> {
+pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, i32> {
     let arguments = Arguments::try_parse_from(arguments).map_err(|error| {
         // Help that was asked for goes to standard output, errors go to standard error.
         match (error.print(), error.use_stderr()) {
@@ -368,10 +358,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
     match arguments.command {
         Sub::Run(run) => match run.first_absent_option() {
             Some(option) => Err(absent(option)),
-            None => Ok(Command::Run(run)),
+            None => Ok(Invocation::Run(run)),
         },
         Sub::Repl(repl) => match repl.lang {
-            Lang::Ir => Ok(Command::Repl(repl)),
+            Lang::Ir => Ok(Invocation::Repl(repl)),
             Lang::C => {
                 let help =
                     "give definitions as LLVM IR; C files can be loaded: FILE, or :load FILE";
@@ -381,7 +371,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         },
         Sub::Inspect(inspect) => match inspect.html {
             Some(_) => Err(absent("--html")),
-            None => Ok(Command::Inspect(inspect)),
+            None => Ok(Invocation::Inspect(inspect)),
         },
         Sub::Cache(_) => Err(absent("cache")),
         Sub::Completions { shell } => {
@@ -399,7 +389,7 @@ fn absent(what: &str) -> i32 {
     EXIT_USAGE
 }
 
-impl Run {
+impl RunOptions {
     /// The FILE that the program is called by.
     pub(crate) fn first_file(&self) -> Option<&PathBuf> {
         self.files.first().or(self.frozen.first())

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use rewire::{Engine, Error, OptLevel};
 
-use crate::sources::{self, Language};
+use crate::problem::Problem;
+use crate::source_language::Language;
+use crate::sources;
 
 /// Whether what a file defines may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,29 +19,12 @@ pub(crate) enum Fate {
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FileKind {
     Ir,
     Source(Language),
     SharedLibrary,
     /// Something that rewire will take, but doesn't take yet.
     Absent(&'static str),
-}
-
-/// Why a file could not be loaded.
-#[derive(Debug)]
-pub(crate) enum Problem {
-    /// It is bad input.
-    Bad(Error),
-    /// Its compiler refused it, or there is no compiler.
-    Source { what: String, help: Option<String> },
-    /// Its kind is not there yet, or an option asks for what can't be done.
-    Usage(String),
-}
-
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        Self::Bad(error)
-    }
 }
 
 /// Loads one FILE of the command line; what to do with a shared library is for the caller to say.
@@ -59,7 +44,7 @@ pub(crate) fn load(
         return Ok(());
     }
     match recognise(path)? {
-        Kind::Ir => {
+        FileKind::Ir => {
             match fate {
                 Fate::Replaceable => engine.add_file(path),
                 Fate::Frozen => engine.add_file_frozen(path),
@@ -87,20 +72,20 @@ pub(crate) fn read(
 
 fn ir_of(
     path: &Path,
-    kind: Kind,
+    kind: FileKind,
     level: OptLevel,
     library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
 ) -> Result<Option<Vec<u8>>, Problem> {
     match kind {
-        Kind::Ir => {
+        FileKind::Ir => {
             let file = File::open(path).map_err(|source| Error::Read {
                 path: path.to_owned(),
                 source,
             })?;
             Ok(Some(read_all(file, path)?))
         }
-        Kind::Source(language) => Ok(Some(sources::compile(path, language, level, library)?)),
-        Kind::SharedLibrary => {
+        FileKind::Source(language) => Ok(Some(sources::compile(path, language, level, library)?)),
+        FileKind::SharedLibrary => {
             // The loader searches its own path for names without a slash.
             let here = if path.components().count() == 1 {
                 Path::new(".").join(path)
@@ -110,16 +95,16 @@ fn ir_of(
             library(&here)?;
             Ok(None)
         }
-        Kind::Absent(what) => Err(Problem::Usage(format!("{}: {what}", path.display()))),
+        FileKind::Absent(what) => Err(Problem::Usage(format!("{}: {what}", path.display()))),
     }
 }
 
 /// What a file is. An empty one is no IR, unless it says that it is text; to a compiler it is a
 /// source like any other.
-fn recognise(path: &Path) -> Result<Kind, Problem> {
+fn recognise(path: &Path) -> Result<FileKind, Problem> {
     let kind = kind(path)?;
     let is_empty = std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
-    let is_source = matches!(kind, Kind::Source(_));
+    let is_source = matches!(kind, FileKind::Source(_));
     if is_empty && !is_source && path.extension().is_none_or(|extension| extension != "ll") {
         return Err(Problem::Source {
             what: format!("{}: the file is empty", path.display()),
@@ -139,25 +124,25 @@ fn read_all(mut from: impl Read, path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// By extension, else by magic number.
-fn kind(path: &Path) -> Result<Kind, Error> {
+fn kind(path: &Path) -> Result<FileKind, Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.contains(".so.") {
-        return Ok(Kind::SharedLibrary);
+        return Ok(FileKind::SharedLibrary);
     }
     let extension = path.extension().unwrap_or_default().to_string_lossy();
     Ok(match &*extension {
-        "bc" | "ll" => Kind::Ir,
-        "c" => Kind::Source(Language::C),
-        "cc" | "cpp" | "cxx" | "C" => Kind::Source(Language::Cxx),
-        "rs" => Kind::Source(Language::Rust),
-        "so" => Kind::SharedLibrary,
-        "o" => Kind::Absent("object files are not there yet"),
-        "a" => Kind::Absent("archives are not there yet"),
+        "bc" | "ll" => FileKind::Ir,
+        "c" => FileKind::Source(Language::C),
+        "cc" | "cpp" | "cxx" | "C" => FileKind::Source(Language::Cxx),
+        "rs" => FileKind::Source(Language::Rust),
+        "so" => FileKind::SharedLibrary,
+        "o" => FileKind::Absent("object files are not there yet"),
+        "a" => FileKind::Absent("archives are not there yet"),
         _ => by_magic(path)?,
     })
 }
 
-fn by_magic(path: &Path) -> Result<Kind, Error> {
+fn by_magic(path: &Path) -> Result<FileKind, Error> {
     let unreadable = |source| Error::Read {
         path: path.to_owned(),
         source,
@@ -174,13 +159,13 @@ fn by_magic(path: &Path) -> Result<Kind, Error> {
     const SHARED_OBJECT: u8 = 3;
     Ok(
         if start.starts_with(b"\x7fELF") && start[16] == SHARED_OBJECT {
-            Kind::SharedLibrary
+            FileKind::SharedLibrary
         } else if start.starts_with(b"\x7fELF") {
-            Kind::Absent("object files are not there yet")
+            FileKind::Absent("object files are not there yet")
         } else if start.starts_with(b"!<arch>\n") {
-            Kind::Absent("archives are not there yet")
+            FileKind::Absent("archives are not there yet")
         } else {
-            Kind::Ir
+            FileKind::Ir
         },
     )
 }

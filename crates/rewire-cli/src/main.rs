@@ -10,6 +10,7 @@
 
 mod allocator;
 mod args;
+mod color;
 mod dump;
 mod input;
 mod inspect;
@@ -18,10 +19,12 @@ mod limits;
 mod loader_end;
 mod message;
 mod output_file;
+mod problem;
 mod repl;
 mod report;
 mod run;
 mod signals;
+mod source_language;
 mod sources;
 mod thread_end;
 mod trace;
@@ -50,9 +53,9 @@ unsafe extern "C-unwind" fn main(
         strings.map(|one| OsString::from_vec(one.to_bytes().to_vec()))
     };
     let code = match limits::with_enough_stack(|| args::parse(arguments)) {
-        Ok(args::Command::Run(run)) => run::run(&run, started, envp),
-        Ok(args::Command::Repl(asked)) => repl::repl(&asked, started),
-        Ok(args::Command::Inspect(asked)) => inspect::inspect(&asked),
+        Ok(args::Invocation::Run(run)) => run::run(&run, started, envp),
+        Ok(args::Invocation::Repl(asked)) => repl::repl(&asked, started),
+        Ok(args::Invocation::Inspect(asked)) => inspect::inspect(&asked),
         Err(code) => code,
     };
     loader_end::register();

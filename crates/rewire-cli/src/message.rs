@@ -3,38 +3,10 @@
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use rewire::Error;
 
-use crate::args::Color;
-
-/// 1 for always, 0 for never.
-static COLOURED: AtomicU8 = AtomicU8::new(BY_TERMINAL);
-/// On terminals.
-const BY_TERMINAL: u8 = 2;
-
-/// Decides on colours.
-pub(crate) fn set_color(color: Color) {
-    let coloured = match color {
-        Color::Always => Some(true),
-        Color::Never => Some(false),
-        Color::Auto => {
-            let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            is_unwanted.then_some(false)
-        }
-    };
-    let coloured = coloured.map_or(BY_TERMINAL, u8::from);
-    COLOURED.store(coloured, Ordering::Relaxed);
-}
-
-/// Whether to colour a stream, which may be a terminal.
-pub(crate) fn is_coloured(is_terminal: bool) -> bool {
-    match COLOURED.load(Ordering::Relaxed) {
-        BY_TERMINAL => is_terminal,
-        coloured => coloured == 1,
-    }
-}
+use crate::color::is_coloured;
 
 /// The exit code when standard output can't be written.
 const EXIT_OUTPUT: i32 = 1;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use crate::input::Problem;
+use crate::problem::Problem;
 
 /// Makes or empties a file for the `what` of this run.
 ///

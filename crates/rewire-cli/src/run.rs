@@ -9,14 +9,15 @@ use std::time::Instant;
 
 use rewire::{Engine, Error, LinkObserver, Options};
 
-use crate::args::{EXIT_USAGE, Run};
+use crate::args::{EXIT_USAGE, RunOptions};
 use crate::dump::Dump;
-use crate::input::{self, Fate, Problem};
-use crate::{libraries, limits, loader_end, message, output_file, report, trace};
+use crate::input::{self, Fate};
+use crate::problem::Problem;
+use crate::{color, libraries, limits, loader_end, message, output_file, report, trace};
 
 /// Runs the program and returns its exit code.
-pub(crate) fn run(run: &Run, started: Instant, envp: *const *const c_char) -> i32 {
-    message::set_color(run.color);
+pub(crate) fn run(run: &RunOptions, started: Instant, envp: *const *const c_char) -> i32 {
+    color::set_color(run.color);
     let prepared = limits::with_enough_stack(|| {
         start_log(run.verbose, run.quiet);
         let prepared = prepare(run, started);
@@ -64,7 +65,7 @@ pub(crate) fn start_log(verbose: u8, quiet: bool) {
         .try_init();
 }
 
-fn prepare(run: &Run, started: Instant) -> Result<Engine, Problem> {
+fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
     let report = run.report.as_ref().and_then(Option::as_deref);
     for (what, path) in [("report", report), ("trace", run.trace.as_deref())] {
         if let Some(path) = path {
@@ -129,7 +130,7 @@ pub(crate) fn spare_processors() -> usize {
     usize::from(processors > 1)
 }
 
-fn start(engine: &Engine, run: &Run, envp: *const *const c_char) -> i32 {
+fn start(engine: &Engine, run: &RunOptions, envp: *const *const c_char) -> i32 {
     let Ok((argc, argv)) = arguments(run) else {
         message::error("an argument contains a zero byte", None);
         return EXIT_USAGE;
@@ -153,7 +154,7 @@ fn start(engine: &Engine, run: &Run, envp: *const *const c_char) -> i32 {
 }
 
 /// The program's own `argc` and `argv`, which live as long as the process.
-fn arguments(run: &Run) -> Result<(i32, *const *const c_char), std::ffi::NulError> {
+fn arguments(run: &RunOptions) -> Result<(i32, *const *const c_char), std::ffi::NulError> {
     let first: Option<OsString> = run.first_file().map(|file| file.as_os_str().to_owned());
     let all = first.iter().chain(&run.arguments);
     let strings: Vec<CString> = all

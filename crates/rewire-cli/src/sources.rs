@@ -8,16 +8,9 @@ use std::process::{Command, Output, Stdio};
 
 use rewire::{Level, OptLevel};
 
-use crate::input::Problem;
+use crate::problem::Problem;
+use crate::source_language::Language;
 use crate::{message, trace};
-
-/// The languages that `rewire` has compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Language {
-    C,
-    Cxx,
-    Rust,
-}
 
 /// Where Debian's clang 22 is, by preference.
 const CLANGS: [&str; 2] = ["clang-22", "/usr/lib/llvm-22/bin/clang"];

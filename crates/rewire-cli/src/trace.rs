@@ -29,11 +29,11 @@ struct Trace {
     title: String,
     process: u32,
     started: Instant,
-    kept: Mutex<Kept>,
+    timeline: Mutex<Timeline>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct Timeline {
     events: Vec<Event>,
     /// Each thread that was met, with the name that it had then.
     threads: BTreeMap<u32, String>,
@@ -59,7 +59,7 @@ pub(crate) fn begin(path: &Path, title: &Path, started: Instant) -> Arc<dyn Comp
         title: title.display().to_string(),
         process: std::process::id(),
         started,
-        kept: Mutex::default(),
+        timeline: Mutex::default(),
     };
     // There is one run in a process.
     let _ = TRACE.set(trace);
@@ -93,7 +93,7 @@ pub(crate) fn timed<R>(name: impl FnOnce() -> String, work: impl FnOnce() -> R) 
 /// Notes that the program's main function is about to be called.
 pub(crate) fn main_begins() {
     if let Some(trace) = TRACE.get() {
-        trace.kept().main = Some((Instant::now(), None));
+        trace.timeline().main = Some((Instant::now(), None));
     }
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn main_begins() {
 pub(crate) fn main_ends() {
     if let Some(trace) = TRACE.get()
         && trace.is_own_process()
-        && let Some((_, end)) = trace.kept().main.as_mut()
+        && let Some((_, end)) = trace.timeline().main.as_mut()
     {
         *end = Some(Instant::now());
     }
@@ -175,8 +175,8 @@ impl Trace {
         std::process::id() == self.process
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn timeline(&self) -> MutexGuard<'_, Timeline> {
+        self.timeline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps an event of the thread that calls this. A child of a fork doesn't get to the lock,
@@ -186,21 +186,21 @@ impl Trace {
             return;
         }
         let (thread, event) = event();
-        let mut kept = self.kept();
-        kept.threads.entry(thread).or_insert_with(thread_name);
-        kept.events.push(event);
+        let mut timeline = self.timeline();
+        timeline.threads.entry(thread).or_insert_with(thread_name);
+        timeline.events.push(event);
     }
 
     fn write(&self) -> std::io::Result<()> {
-        let mut kept = self.kept();
-        if std::mem::replace(&mut kept.is_written, true) {
+        let mut timeline = self.timeline();
+        if std::mem::replace(&mut timeline.is_written, true) {
             return Ok(());
         }
         let mut lines = Lines {
             trace: self,
-            complete: Vec::with_capacity(kept.events.len() * 8),
+            complete: Vec::with_capacity(timeline.events.len() * 8),
         };
-        if let Some((start, end)) = kept.main {
+        if let Some((start, end)) = timeline.main {
             let end = end.unwrap_or_else(Instant::now);
             // The first thread has the process's number.
             let span = TimeSpan {
@@ -210,7 +210,7 @@ impl Trace {
             };
             lines.add("run the program", "program", span, Value::Null);
         }
-        for event in &kept.events {
+        for event in &timeline.events {
             lines.event(event);
         }
         let mut complete = lines.complete;
@@ -222,7 +222,7 @@ impl Trace {
         });
         let mut file = BufWriter::new(File::create(&self.path)?);
         let mut separator = "[\n";
-        for line in self.names(&kept) {
+        for line in self.names(&timeline) {
             file.write_all(separator.as_bytes())?;
             serde_json::to_writer(&mut file, &line)?;
             separator = ",\n";
@@ -236,7 +236,7 @@ impl Trace {
     }
 
     /// What processes and threads are called.
-    fn names(&self, kept: &Kept) -> Vec<Value> {
+    fn names(&self, timeline: &Timeline) -> Vec<Value> {
         let name = |what: &str, thread: u32, name: &str| {
             json!({"name": what, "ph": "M", "pid": self.process, "tid": thread,
                    "args": {"name": name}})
@@ -246,8 +246,8 @@ impl Trace {
             name("process_name", self.process, &title),
             name("thread_name", self.process, "main thread"),
         ];
-        let inherited = kept.threads.get(&self.process);
-        for (thread, own) in &kept.threads {
+        let inherited = timeline.threads.get(&self.process);
+        for (thread, own) in &timeline.threads {
             if *thread == self.process {
                 continue;
             }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use rewire::{Home, Structor, Symbol, SymbolId, SymbolKind, SymbolUse};
 use serde_json::{Map, Value, json};
 
-use super::{View, kind_name, linkage_name};
+use super::view::{View, kind_name, linkage_name};
 
 pub(crate) fn write(out: &mut dyn Write, value: &Value) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;

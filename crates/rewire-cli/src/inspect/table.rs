@@ -87,7 +87,7 @@ pub(crate) struct Style {
 impl Style {
     /// For standard output.
     pub(crate) fn new() -> Self {
-        if crate::message::is_coloured(io::stdout().is_terminal()) {
+        if crate::color::is_coloured(io::stdout().is_terminal()) {
             Self {
                 heading: "\x1b[1m",
                 plain: "\x1b[0m",

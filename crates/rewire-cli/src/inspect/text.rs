@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use rewire::{FunctionSize, Home, Symbol, SymbolId, SymbolKind, SymbolUse};
 
 use super::table::{Column, Style, Table, shown};
-use super::{View, kind_name, linkage_name};
+use super::view::{self, View, kind_name, linkage_name};
 
 use Column::{Number, Word};
 
@@ -162,7 +162,7 @@ fn units(view: &View) -> Table {
             let here = ids.iter().map(|id| view.symbol(*id));
             let here = here.filter(|one| one.home == Home::Unit(place));
             here.fold((0, 0), |(count, sum), one| {
-                (count + 1, sum + super::size(one))
+                (count + 1, sum + view::size(one))
             })
         };
         let (functions, instructions) = of_unit(&view.functions);
@@ -367,7 +367,7 @@ fn totals(view: &View, out: &mut dyn Write) -> io::Result<()> {
     let nameless: Vec<u64> = variables
         .clone()
         .filter(|symbol| is_nameless(symbol))
-        .map(super::size)
+        .map(view::size)
         .collect();
     writeln!(
         out,
@@ -381,7 +381,7 @@ fn totals(view: &View, out: &mut dyn Write) -> io::Result<()> {
         out,
         "{}: {}",
         counted(view.variables.len() as u64, "variable"),
-        counted(variables.map(super::size).sum(), "byte")
+        counted(variables.map(view::size).sum(), "byte")
     )?;
     if nameless.is_empty() {
         writeln!(out)?;

@@ -1,7 +1,7 @@
 //! Whether an input is complete: line by line, so that a long definition costs no more than its
 //! length.
 
-use super::lexer::{Kind, Token, Tokens};
+use super::lexer::{Token, TokenKind, Tokens};
 
 /// How far a function's definition has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Balance {
 
     /// Sees one more token.
     pub(crate) fn take(&mut self, token: &Token<'_>) {
-        self.in_text = token.kind == Kind::OpenText;
+        self.in_text = token.kind == TokenKind::OpenText;
         self.goes_on = self.depth == 0 && matches!(token.text, "=" | ",");
         let after_mark = std::mem::replace(&mut self.after_mark, token.text == "!");
         if self.place == Place::Body {
@@ -58,7 +58,7 @@ impl Balance {
         }
         let is_top = self.depth == 0;
         match token.kind {
-            Kind::Open if is_top && token.text == "{" && self.place == Place::Listed => {
+            TokenKind::Open if is_top && token.text == "{" && self.place == Place::Listed => {
                 if self.constants > 0 {
                     self.constants -= 1;
                 } else if !after_mark {
@@ -66,17 +66,17 @@ impl Balance {
                 }
                 self.depth = 1;
             }
-            Kind::Open => self.depth += 1,
-            Kind::Close => {
+            TokenKind::Open => self.depth += 1,
+            TokenKind::Close => {
                 self.depth = self.depth.saturating_sub(1);
                 if self.depth == 0 && token.text == ")" && self.place == Place::Named {
                     self.place = Place::Listed;
                 }
             }
-            Kind::Word if is_top && token.text == "define" => self.place = Place::Head,
-            Kind::Global if is_top && self.place == Place::Head => self.place = Place::Named,
+            TokenKind::Word if is_top && token.text == "define" => self.place = Place::Head,
+            TokenKind::Global if is_top && self.place == Place::Head => self.place = Place::Named,
             // `prefix { i32 } { i32 1 } {`: only the third brace opens the body.
-            Kind::Word if is_top => {
+            TokenKind::Word if is_top => {
                 self.constants = if matches!(token.text, "prefix" | "prologue") {
                     2
                 } else {

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use rewire::{Engine, Error, ExecAddr, Library, Value};
 
 use super::aggregates::Signature;
-use super::call::trouble;
 use super::catching::CATCHER;
 use super::context::Context;
 use super::lexer::quote;
@@ -65,7 +64,7 @@ impl Bridges {
             .collect();
         let (library, bridge) = self.make(engine, context, "", result, &body)?;
         // SAFETY: as the caller promises.
-        unsafe { library.call(&bridge, &arguments) }.map_err(trouble)
+        unsafe { library.call(&bridge, &arguments) }.map_err(Trouble::of_call)
     }
 
     /// The address of what compiled code finds under a name.
@@ -82,7 +81,7 @@ impl Bridges {
         let body = format!("() {{\n  ret ptr @{}\n}}", quote(name));
         let (library, bridge) = self.make(engine, context, "", "ptr", &body)?;
         // SAFETY: it returns an address and does nothing else.
-        match unsafe { library.call(&bridge, &[]) }.map_err(trouble)? {
+        match unsafe { library.call(&bridge, &[]) }.map_err(Trouble::of_call)? {
             Some(Value::Pointer(address)) => Ok(address),
             _ => Err(Trouble::said(format!("{name} has no address"))),
         }
@@ -136,7 +135,7 @@ impl Bridges {
         let arguments: Vec<Value> = arguments.map(Value::Pointer).collect();
         let (library, bridge) = self.make(engine, context, types, "void", &body)?;
         // SAFETY: as the caller promises; there are as many words as the types have.
-        unsafe { library.call(&bridge, &arguments) }.map_err(trouble)?;
+        unsafe { library.call(&bridge, &arguments) }.map_err(Trouble::of_call)?;
         Ok(result)
     }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::io::Write;
-use std::sync::Arc;
 
 use rewire::{Descriptor, Engine, EntryKind, Error, Library, Value};
 
@@ -13,46 +12,17 @@ use super::catching::{Ended, catching};
 use super::context::{Context, body_of_type};
 use super::entity::{What, entities};
 use super::lexer::quote;
-use super::stop;
 use super::trouble::Trouble;
 use super::types::{Type, list};
-use super::values::{self, Kept};
+use super::values::{self, KeptBytes};
 use super::words::{Word, split};
-
-/// Why a call came back: below the bridges to a function are the REPL's own frames.
-pub(super) fn trouble(error: Error) -> Trouble {
-    if let Error::Stopped { stopped } = &error {
-        return Trouble::Said {
-            what: stop::describe(stopped),
-            help: error.help(),
-        };
-    }
-    let Error::Call {
-        error: cause,
-        callers,
-        ..
-    } = &error
-    else {
-        return error.into();
-    };
-    let mut what = cause.to_string();
-    let is_ours = |name: &&Arc<str>| name.starts_with(stop::PREFIX);
-    for caller in callers.iter().take_while(|name| !is_ours(name)) {
-        what.push_str("\n  called by ");
-        what.push_str(&rewire::demangle(caller));
-    }
-    Trouble::Said {
-        what,
-        help: error.help(),
-    }
-}
 
 /// What calls need, and what they leave behind.
 #[derive(Debug)]
 pub(crate) struct Calls {
     engine: Engine,
     library: Library,
-    kept: Kept,
+    kept: KeptBytes,
     bridges: Bridges,
 }
 
@@ -61,7 +31,7 @@ impl Calls {
         Self {
             engine: engine.clone(),
             library: engine.main(),
-            kept: Kept::default(),
+            kept: KeptBytes::default(),
             bridges: Bridges::default(),
         }
     }
@@ -139,7 +109,9 @@ impl Calls {
         unsafe {
             self.engine.run_constructors()?;
             let value = if is_defined && is_function && !is_variadic {
-                self.library.call(name, &arguments).map_err(trouble)
+                self.library
+                    .call(name, &arguments)
+                    .map_err(Trouble::of_call)
             } else {
                 self.bridges.call(&self.engine, context, callee, &arguments)
             };

@@ -93,12 +93,12 @@ impl<R, F: FnOnce() -> R> Call<R, F> {
         let Some(catcher) = catcher else {
             return Self::run(data);
         };
-        type Run = extern "C-unwind" fn(*mut c_void);
-        type Tell = extern "C-unwind" fn(*mut c_void, *const c_char, *const c_char);
+        type RunFunction = extern "C-unwind" fn(*mut c_void);
+        type TellFunction = extern "C-unwind" fn(*mut c_void, *const c_char, *const c_char);
         // SAFETY: `Bridges::catcher` gave the address, of a function of this type; `data` is this
         // call, which stays where it is.
         unsafe {
-            let catcher: extern "C-unwind" fn(Run, Tell, *mut c_void) =
+            let catcher: extern "C-unwind" fn(RunFunction, TellFunction, *mut c_void) =
                 std::mem::transmute(catcher.get());
             catcher(Self::run, Self::tell, data);
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rewire::{Descriptor, EntryKind, Library};
 
 use super::entity::{Entity, What, entities};
-use super::lexer::{Kind, Tokens, quote};
+use super::lexer::{TokenKind, Tokens, quote};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -108,7 +108,7 @@ impl Context {
         if !is_function(&about) {
             return Some(variable(&about, name, type_name));
         }
-        let mut types = Tokens::new(type_name).filter(|token| token.kind == Kind::Local);
+        let mut types = Tokens::new(type_name).filter(|token| token.kind == TokenKind::Local);
         if !types.all(|token| {
             token
                 .key()
@@ -215,7 +215,11 @@ impl Wanted {
         for token in Tokens::new(text) {
             let is_name = matches!(
                 token.kind,
-                Kind::Global | Kind::Local | Kind::Attributes | Kind::Metadata | Kind::Comdat
+                TokenKind::Global
+                    | TokenKind::Local
+                    | TokenKind::Attributes
+                    | TokenKind::Metadata
+                    | TokenKind::Comdat
             );
             if let Some(key) = token.key().filter(|_| is_name)
                 && !self.seen.contains(&key)
@@ -233,8 +237,8 @@ fn plain_type(declaration: &str) -> Option<String> {
     let mut result = "";
     for token in tokens.by_ref() {
         match token.kind {
-            Kind::Word => result = token.text,
-            Kind::Global => break,
+            TokenKind::Word => result = token.text,
+            TokenKind::Global => break,
             _ => return None,
         }
     }
@@ -243,10 +247,10 @@ fn plain_type(declaration: &str) -> Option<String> {
     let mut depth = 0;
     for token in tokens {
         match (token.kind, token.text) {
-            (Kind::Open, _) => depth += 1,
-            (Kind::Close, _) => depth -= 1,
+            (TokenKind::Open, _) => depth += 1,
+            (TokenKind::Close, _) => depth -= 1,
             (_, ",") if depth == 1 => is_first = true,
-            (Kind::Word, word) if depth == 1 && is_first => {
+            (TokenKind::Word, word) if depth == 1 && is_first => {
                 parameters.push(word);
                 is_first = false;
             }

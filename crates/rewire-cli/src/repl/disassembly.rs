@@ -8,7 +8,7 @@ use iced_x86::{
 };
 use rewire::{Engine, ExecAddr, Library, MachineCode};
 
-use super::lexer::{Kind, Tokens};
+use super::lexer::{TokenKind, Tokens};
 
 /// Bytes of an instruction that are shown on a line; longer ones are rare.
 const SHOWN: usize = 10;
@@ -49,7 +49,7 @@ impl Names {
     /// Those that the function's IR has in it, as far as the ledger says where the code uses them.
     pub(crate) fn new(engine: &Engine, library: &Library, code: &MachineCode, ir: &str) -> Self {
         let end = code.address + code.bytes.len() as u64;
-        let globals = Tokens::new(ir).filter(|token| token.kind == Kind::Global);
+        let globals = Tokens::new(ir).filter(|token| token.kind == TokenKind::Global);
         let globals: BTreeSet<String> = globals.filter_map(|token| token.name()).collect();
         let mut fields = BTreeMap::new();
         for name in globals {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::balance::{Balance, Place};
-use super::lexer::{Kind, Token, Tokens};
+use super::lexer::{Token, TokenKind, Tokens};
 
 /// What an entity is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,15 +89,15 @@ struct Finder<'t> {
 impl<'t> Finder<'t> {
     fn see(&mut self, token: &Token<'t>, place: Place) {
         match (token.kind, token.text) {
-            (Kind::Word, "define" | "declare") if place == Place::Outside => {
+            (TokenKind::Word, "define" | "declare") if place == Place::Outside => {
                 self.begin_function(token);
             }
-            (Kind::Word, "target" | "source_filename" | "module" | "uselistorder") => {
+            (TokenKind::Word, "target" | "source_filename" | "module" | "uselistorder") => {
                 self.end(token.start);
             }
-            (Kind::Word, _) => self.see_word(token),
-            (Kind::Global, _) if self.unnamed.is_some() => self.name_function(token),
-            (Kind::Other, "=") if place == Place::Outside => self.begin_named(),
+            (TokenKind::Word, _) => self.see_word(token),
+            (TokenKind::Global, _) if self.unnamed.is_some() => self.name_function(token),
+            (TokenKind::Other, "=") if place == Place::Outside => self.begin_named(),
             _ => self.end_linkage(token.start),
         }
         self.before_previous = self.previous.replace(*token);
@@ -160,8 +160,8 @@ impl<'t> Finder<'t> {
     fn begin_named(&mut self) {
         let Some(named) = self.previous else { return };
         let (what, name) = match named.kind {
-            Kind::Global => (What::Variable, named.name()),
-            Kind::Local | Kind::Attributes | Kind::Metadata | Kind::Comdat => {
+            TokenKind::Global => (What::Variable, named.name()),
+            TokenKind::Local | TokenKind::Attributes | TokenKind::Metadata | TokenKind::Comdat => {
                 (What::Textual, named.key())
             }
             _ => return,
@@ -169,7 +169,7 @@ impl<'t> Finder<'t> {
         let Some(name) = name else { return };
         let keyword = self.before_previous.filter(|it| it.text == "attributes");
         let start = match (named.kind, keyword) {
-            (Kind::Attributes, Some(keyword)) => keyword.start,
+            (TokenKind::Attributes, Some(keyword)) => keyword.start,
             _ => named.start,
         };
         self.end(start);

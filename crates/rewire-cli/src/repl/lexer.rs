@@ -3,7 +3,7 @@
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum TokenKind {
     /// A keyword, a type, a number, a label.
     Word,
     /// `@name`, `@"a name"`.
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 /// One token, and where it begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token<'t> {
-    pub(crate) kind: Kind,
+    pub(crate) kind: TokenKind,
     pub(crate) text: &'t str,
     pub(crate) start: usize,
 }
@@ -96,16 +96,16 @@ impl<'t> Iterator for Tokens<'t> {
         let rest = self.rest();
         let first = rest.chars().next()?;
         let (kind, length) = match first {
-            '"' => quoted(rest, 0, Kind::Text),
-            '@' => named(rest, Kind::Global),
-            '%' => named(rest, Kind::Local),
-            '$' => named(rest, Kind::Comdat),
-            '!' => marked(rest, Kind::Metadata),
-            '#' => marked(rest, Kind::Attributes),
-            '(' | '[' | '{' => (Kind::Open, 1),
-            ')' | ']' | '}' => (Kind::Close, 1),
-            _ if is_of_name(first) => (Kind::Word, name_length(rest)),
-            _ => (Kind::Other, first.len_utf8()),
+            '"' => quoted(rest, 0, TokenKind::Text),
+            '@' => named(rest, TokenKind::Global),
+            '%' => named(rest, TokenKind::Local),
+            '$' => named(rest, TokenKind::Comdat),
+            '!' => marked(rest, TokenKind::Metadata),
+            '#' => marked(rest, TokenKind::Attributes),
+            '(' | '[' | '{' => (TokenKind::Open, 1),
+            ')' | ']' | '}' => (TokenKind::Close, 1),
+            _ if is_of_name(first) => (TokenKind::Word, name_length(rest)),
+            _ => (TokenKind::Other, first.len_utf8()),
         };
         let token = Token {
             kind,
@@ -126,7 +126,7 @@ fn name_length(text: &str) -> usize {
     text.find(|c| !is_of_name(c)).unwrap_or(text.len())
 }
 
-fn named(rest: &str, kind: Kind) -> (Kind, usize) {
+fn named(rest: &str, kind: TokenKind) -> (TokenKind, usize) {
     if rest[1..].starts_with('"') {
         quoted(rest, 1, kind)
     } else {
@@ -134,18 +134,18 @@ fn named(rest: &str, kind: Kind) -> (Kind, usize) {
     }
 }
 
-fn marked(rest: &str, kind: Kind) -> (Kind, usize) {
+fn marked(rest: &str, kind: TokenKind) -> (TokenKind, usize) {
     match name_length(&rest[1..]) {
-        0 => (Kind::Other, 1),
+        0 => (TokenKind::Other, 1),
         length => (kind, 1 + length),
     }
 }
 
 /// A string whose first quote is at `from`. A quote in it is written `\22`.
-fn quoted(rest: &str, from: usize, kind: Kind) -> (Kind, usize) {
+fn quoted(rest: &str, from: usize, kind: TokenKind) -> (TokenKind, usize) {
     match rest[from + 1..].find('"') {
         Some(length) => (kind, from + length + 2),
-        None => (Kind::OpenText, rest.len()),
+        None => (TokenKind::OpenText, rest.len()),
     }
 }
 

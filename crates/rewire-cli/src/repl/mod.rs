@@ -47,17 +47,18 @@ use self::input::{Inputs, Next};
 use self::pipe::Pipe;
 use self::session::{Ending, Session};
 use self::terminal::Terminal;
-use crate::args::{EXIT_USAGE, Repl};
-use crate::input::{Fate, Problem};
+use crate::args::{EXIT_USAGE, ReplOptions};
+use crate::input::Fate;
+use crate::problem::Problem;
 use crate::run::{self, report_problem};
-use crate::{libraries, loader_end, message, report};
+use crate::{color, libraries, loader_end, message, report};
 
 /// The exit code of `--strict` at the first error.
 const EXIT_STRICT: i32 = 1;
 
 /// Reads inputs until there are no more, and returns the exit code.
-pub(crate) fn repl(repl: &Repl, started: Instant) -> i32 {
-    message::set_color(repl.color);
+pub(crate) fn repl(repl: &ReplOptions, started: Instant) -> i32 {
+    color::set_color(repl.color);
     run::start_log(repl.verbose, false);
     let prepared = prepare(repl, started);
     loader_end::register();
@@ -96,7 +97,7 @@ pub(crate) fn repl(repl: &Repl, started: Instant) -> i32 {
 /// How many inputs `:undo` goes back.
 const UNDO_DEPTH: usize = 100;
 
-fn prepare(repl: &Repl, started: Instant) -> Result<Engine, Problem> {
+fn prepare(repl: &ReplOptions, started: Instant) -> Result<Engine, Problem> {
     let level = repl.level.level();
     let engine = Engine::new(Options {
         level,

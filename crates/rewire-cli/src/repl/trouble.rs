@@ -1,8 +1,11 @@
 //! Why an input failed.
 
+use std::sync::Arc;
+
 use rewire::Error;
 
-use crate::input::Problem;
+use super::stop;
+use crate::problem::Problem;
 
 /// An input that failed. It has changed nothing, unless it was a call.
 #[derive(Debug)]
@@ -43,6 +46,34 @@ impl Trouble {
         Self::Said {
             what: what.into(),
             help: Some(help.into()),
+        }
+    }
+
+    /// Why a call came back. The REPL's own frames, those below the bridge, are left out.
+    pub(super) fn of_call(error: Error) -> Self {
+        if let Error::Stopped { stopped } = &error {
+            return Self::Said {
+                what: stop::describe(stopped),
+                help: error.help(),
+            };
+        }
+        let Error::Call {
+            error: cause,
+            callers,
+            ..
+        } = &error
+        else {
+            return error.into();
+        };
+        let mut what = cause.to_string();
+        let is_ours = |name: &&Arc<str>| name.starts_with(stop::PREFIX);
+        for caller in callers.iter().take_while(|name| !is_ours(name)) {
+            what.push_str("\n  called by ");
+            what.push_str(&rewire::demangle(caller));
+        }
+        Self::Said {
+            what,
+            help: error.help(),
         }
     }
 }

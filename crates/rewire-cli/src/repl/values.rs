@@ -8,9 +8,9 @@ use super::words::Word;
 
 /// Bytes that arguments point to; compiled code may keep the pointer.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Vec<Box<[u8]>>);
+pub(crate) struct KeptBytes(Vec<Box<[u8]>>);
 
-impl Kept {
+impl KeptBytes {
     /// Keeps the bytes, with a zero behind them, and says where they are.
     fn keep(&mut self, bytes: &[u8]) -> ExecAddr {
         let mut kept = bytes.to_vec();
@@ -51,7 +51,7 @@ fn bits(type_name: &str) -> Option<u32> {
 }
 
 /// Reads an argument of the type; `None` if it is none.
-pub(crate) fn parse(word: &Word, type_name: &str, kept: &mut Kept) -> Option<Value> {
+pub(crate) fn parse(word: &Word, type_name: &str, kept: &mut KeptBytes) -> Option<Value> {
     match (word, type_name) {
         (Word::Text(bytes), "ptr") => Some(Value::Pointer(kept.keep(bytes))),
         (Word::Plain(word), "ptr") => Some(Value::Pointer(pointer(word)?)),

@@ -1,6 +1,6 @@
 //! The words behind a command.
 
-use super::lexer::{Kind, Tokens};
+use super::lexer::{TokenKind, Tokens};
 
 /// One word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) fn split(text: &str) -> Result<Vec<Word>, String> {
         } else if rest.starts_with("@\"") {
             let name = Tokens::new(rest)
                 .next()
-                .filter(|it| it.kind == Kind::Global);
+                .filter(|it| it.kind == TokenKind::Global);
             let name = name.ok_or_else(|| format!("a quote is open: {rest}"))?;
             let plain = name
                 .name()
