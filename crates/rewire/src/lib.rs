@@ -16,94 +16,53 @@
 //! The way of a function: `unit` (IR that was added) → `ledger` (its name) → `first_call` →
 //! `compile` → `link` → `ledger` again, and a store to its slot.
 
-mod asked;
-mod assembly_names;
+mod api;
+mod base;
 mod change;
-mod client;
-mod code;
 mod compile;
-mod compile_queue;
-mod condition;
 mod core;
-mod counting;
-mod demangle;
-mod eager;
-mod engine;
-mod error;
-mod events;
-mod exit_codes;
-mod failure;
-mod first_call;
-mod foreseen;
-mod foresight;
-mod function;
-mod gate;
-mod held;
 mod host;
-mod ids;
-mod inspect;
-mod ir;
-mod labels;
+mod introspect;
 mod ledger;
-mod library;
 mod link;
-mod loading;
-mod lookup;
-mod modules;
-mod observe;
-mod observed;
-mod options;
-mod outside;
-mod packed;
 mod process;
-mod provide;
 mod reclaim;
-mod recording;
-mod recovery;
-mod registry;
-mod report;
-mod resolver;
-mod state;
-mod sync;
-mod timings;
-mod uncompiled;
-mod unit;
-mod workers;
+mod resolve;
 
-pub use change::{Change, Changed, Mismatch, Replaced, TypeChange};
-pub use code::{MachineCode, Pin};
-pub use demangle::demangle;
-pub use engine::Engine;
-pub use error::{Error, Failure};
-pub use events::{
+pub use api::code::{MachineCode, Pin};
+pub use api::dynamic_call::Value;
+pub use api::engine::Engine;
+pub use api::function::{Data, Function, FunctionPointer, Passed};
+pub use api::library::Library;
+pub use base::demangle::demangle;
+pub use base::error::{Error, Failure};
+pub use base::events::{
     Compilation, CompileObserver, CompiledFunction, Loaded, PhaseSpan, ReclaimedCode, Removal,
     Replacement, TimeSpan, Wait, Why,
 };
-pub use exit_codes::{EXIT_COMPILE, EXIT_LOAD};
-pub use function::{Data, Function, FunctionPointer, Passed};
-pub use gate::Value;
-pub use ids::{EntryKind, Generation, LibraryId, UnitId};
-pub use inspect::{
+pub use base::exit_codes::{EXIT_COMPILE, EXIT_LOAD};
+pub use base::ids::{EntryKind, Generation, LibraryId, UnitId};
+pub use base::ir::Ir;
+pub use base::link_observer::{LinkObserver, LinkRecord, RecordedUse};
+pub use base::options::{CodeMapping, Level, OptLevel, Options};
+pub use base::recovery::{Recovery, Stopped, StoppedFrame, Unable};
+pub use base::report::{Phase, Report};
+pub use base::resolver::{Answer, LazyIr, Request, Resolver};
+pub use change::{Change, Changed, Mismatch, Replaced, TypeChange};
+pub use host::at_exit::at_exit;
+pub use introspect::inspect::{
     FunctionSize, Home, InspectedUnit, Inspection, Structor, Symbol, SymbolId, SymbolKind,
     SymbolUse,
 };
-pub use ir::Ir;
+pub use introspect::state::{Descriptor, FunctionState, SymbolAt, SymbolPlace, User};
 pub use ledger::UseAspect;
-pub use library::Library;
-pub use observe::{LinkObserver, LinkRecord, RecordedUse};
-pub use options::{CodeMapping, Level, OptLevel, Options};
-pub use process::exit::at_exit;
+pub use ledger::unit::UnitInfo;
 pub use reclaim::{Reclaimed, RetiredCode};
-pub use recovery::{Recovery, Stopped, StoppedFrame, Unable};
-pub use report::{Phase, Report};
-pub use resolver::{Answer, LazyIr, Request, Resolver};
 pub use rewire_llvm::Linkage;
 pub use rewire_memory::fault::sigaction;
 pub use rewire_memory::scan::{StackRegistration, register_stack};
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};
-pub use state::{Descriptor, FunctionState, SymbolAt, SymbolPlace, User};
-pub use unit::UnitInfo;
 
 // The examples are tests as well.
 #[cfg(all(doctest, feature = "inkwell"))]

@@ -15,13 +15,15 @@ use rewire_memory::ExecAddr;
 use rewire_memory::scan::{self, Caller, Unknown};
 use rustc_hash::FxHashSet;
 
+use crate::base::events::ReclaimedCode;
+use crate::base::ids::UnitKey;
+use crate::base::sync::lock;
 use crate::core::{Core, LastLook};
-use crate::events::ReclaimedCode;
-use crate::ids::UnitKey;
-use crate::ledger::{Freed, Piece, Retired};
-use crate::process::{endings, fork, thread_local};
-use crate::sync::lock;
-use crate::unit::Unit;
+use crate::host::fork_lock;
+use crate::host::thread_local;
+use crate::ledger::unit::Unit;
+use crate::ledger::{Freed, Retired, RetiredItem};
+use crate::process::unit_endings;
 
 /// So many pieces, or so many bytes of code, variables and IR, are looked after without being
 /// asked.
@@ -70,7 +72,7 @@ impl fmt::Display for RetiredCode {
 impl Core {
     /// Looks at all stacks and gives back what no thread can return into, if much has gathered.
     pub(crate) fn reclaim_if_much(&self, caller: &Caller) {
-        let no_fork = fork::enter_engine();
+        let no_fork = fork_lock::enter_engine();
         let (pieces, bytes) = self.tidy();
         let last = self.reclaimer.lock_if_free();
         let Some(mut last) = last else {
@@ -85,7 +87,7 @@ impl Core {
             self.tell_reclaimed(&reclaimed);
             // They are given back the next time.
             for unit in ending {
-                endings::run(self, &unit);
+                unit_endings::run(self, &unit);
             }
         }
     }
@@ -111,7 +113,7 @@ impl Core {
             unit.free_copies();
         }
         if !freed.entries.is_empty() {
-            self.give_back_memory(freed);
+            self.release_memory(freed);
         }
         waiting
     }
@@ -123,7 +125,7 @@ impl Core {
         for _ in 0..MOST_LOOKS {
             let mut ending = Vec::new();
             let again = {
-                let _no_fork = fork::enter_engine();
+                let _no_fork = fork_lock::enter_engine();
                 let mut last = self.reclaimer.lock();
                 self.reclaim_now(caller, &mut last, &mut ending)
             };
@@ -136,7 +138,7 @@ impl Core {
                 break;
             }
             for unit in ending {
-                endings::run(self, &unit);
+                unit_endings::run(self, &unit);
             }
         }
         reclaimed
@@ -162,7 +164,7 @@ impl Core {
         let retired = self.ledger().retired(&self.slots, &self.memory);
         let mut ranges: Vec<(Range<ExecAddr>, usize)> = Vec::new();
         for (place, piece) in retired.iter().enumerate() {
-            if piece.holder.is_none() {
+            if piece.kept_by.is_none() {
                 let ways_in = piece.code.iter().chain(&piece.stubs);
                 ranges.extend(ways_in.map(|code| (code.clone(), place)));
             }
@@ -176,7 +178,7 @@ impl Core {
             ..Reclaimed::default()
         };
         let mut holders: Vec<Option<Arc<str>>> =
-            retired.iter().map(|piece| piece.holder.clone()).collect();
+            retired.iter().map(|piece| piece.kept_by.clone()).collect();
         for ((_, place), holder) in ranges.iter().zip(&found.held) {
             if let Some(holder) = holder {
                 holders[*place].get_or_insert_with(|| holder.to_string().into());
@@ -208,9 +210,9 @@ impl Core {
             let freed = ledger.free(&clean, &self.slots, &self.memory);
             for piece in clean.iter().filter(|piece| ledger.is_there(piece)) {
                 let namer = match piece.what {
-                    Piece::Unit(unit) => ledger.namer_of(unit),
-                    Piece::Block(block) => ledger.namer_of_block(block),
-                    Piece::Name(_) => None,
+                    RetiredItem::Unit(unit) => ledger.namer_of(unit),
+                    RetiredItem::Block(block) => ledger.namer_of_block(block),
+                    RetiredItem::Name(_) => None,
                 };
                 let holder = namer.unwrap_or_else(|| "what leaves with it".to_owned());
                 reclaimed.left.push(describe(piece, Some(holder.into())));
@@ -226,7 +228,7 @@ impl Core {
                 code: piece.code.clone(),
             }));
         }
-        reclaimed.bytes = self.give_back_memory(freed);
+        reclaimed.bytes = self.release_memory(freed);
         *last = {
             let (pieces, bytes) = self.ledger().waiting_to_leave();
             LastLook { pieces, bytes }
@@ -240,7 +242,7 @@ impl Core {
         retired
             .iter()
             .filter(|piece| piece.is_code())
-            .map(|piece| describe(piece, piece.holder.clone()))
+            .map(|piece| describe(piece, piece.kept_by.clone()))
             .collect()
     }
 
@@ -253,7 +255,9 @@ impl Core {
     ) {
         let left = self.ledger().left_units();
         let mut waiting: FxHashSet<UnitKey> = ending.iter().map(|unit| unit.id).collect();
-        let held = left.iter().filter(|unit| endings::has_endings(self, unit));
+        let held = left
+            .iter()
+            .filter(|unit| unit_endings::has_endings(self, unit));
         waiting.extend(held.map(|unit| unit.id));
         if waiting.is_empty() {
             return;
@@ -261,7 +265,7 @@ impl Core {
         let ledger = self.ledger();
         clean.retain(|piece| {
             let is_needed =
-                matches!(piece.what, Piece::Unit(unit) if ledger.is_used_by(unit, &waiting));
+                matches!(piece.what, RetiredItem::Unit(unit) if ledger.is_used_by(unit, &waiting));
             if is_needed {
                 let holder = Some("destructors of units that leave".into());
                 reclaimed.left.push(describe(piece, holder));
@@ -272,14 +276,14 @@ impl Core {
 
     /// The unit that a piece is, if its destructors haven't run.
     fn ending_of(&self, piece: &Retired) -> Option<Arc<Unit>> {
-        let Piece::Unit(unit) = piece.what else {
+        let RetiredItem::Unit(unit) = piece.what else {
             return None;
         };
         let unit = self.ledger().unit(unit).cloned();
-        unit.filter(|unit| endings::has_endings(self, unit))
+        unit.filter(|unit| unit_endings::has_endings(self, unit))
     }
 
-    fn give_back_memory(&self, freed: Freed) -> u64 {
+    fn release_memory(&self, freed: Freed) -> u64 {
         // The unwinder forgets them first.
         let mut bytes = 0;
         drop(freed.unwind);

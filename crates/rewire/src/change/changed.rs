@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ids::{Generation, UnitId};
+use crate::base::ids::{Generation, UnitId};
 
 /// A name that got another definition.
 #[derive(Clone, Debug, PartialEq, Eq)]

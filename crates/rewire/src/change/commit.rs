@@ -10,32 +10,38 @@ use rustc_hash::FxHashSet;
 
 use super::construction::{self, Construction};
 use super::finishing::Finishing;
-use super::join::Read;
+use super::join::ReadModule;
 use super::matching::{Matched, declared_locals, match_locals};
+use super::pending::PendingChange;
 use super::removing;
-use super::terms::{Step, Terms};
+use super::steps::{Step, Terms};
 use super::undo;
-use super::work::PendingChange;
+use crate::base::error::Error;
+use crate::base::ids::{UnitId, UnitKey};
+use crate::base::sync::lock;
 use crate::core::Core;
-use crate::error::Error;
-use crate::ids::{UnitId, UnitKey};
+use crate::ledger::unit::{Unit, UnitPlace};
 use crate::ledger::{Definition, EntryId, Ledger, LibraryId, Standing};
 use crate::link::Object;
 use crate::process::cxx;
-use crate::sync::lock;
-use crate::unit::{Unit, UnitPlace};
 
 /// A step whose module was read.
-enum Begun {
-    Module { read: Box<Read>, how: How },
-    Address { name: Arc<str>, address: ExecAddr },
+enum ReadStep {
+    Module {
+        read: Box<ReadModule>,
+        how: ModuleRole,
+    },
+    Address {
+        name: Arc<str>,
+        address: ExecAddr,
+    },
     Remove(Arc<str>),
     RemoveUnit(UnitKey),
 }
 
 /// How a module's definitions are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum How {
+enum ModuleRole {
     Add { is_frozen: bool },
     Define,
     Replace(Arc<str>),
@@ -62,27 +68,27 @@ pub(super) fn commit(
     let result = work.run(begun);
     work.end(result, began).map_err(|unfinished| {
         if let Some(number) = unfinished.moved {
-            undo::take_back(core, number);
+            undo::undo_failed(core, number);
         }
         unfinished.error
     })
 }
 
-fn begin(core: &Core, step: Step) -> Result<Begun, Error> {
+fn begin(core: &Core, step: Step) -> Result<ReadStep, Error> {
     let (source, how) = match step {
-        Step::Remove(name) => return Ok(Begun::Remove(name)),
-        Step::DefineAddress { name, address } => return Ok(Begun::Address { name, address }),
-        Step::RemoveUnit(unit) => return Ok(Begun::RemoveUnit(key(core, unit)?)),
-        Step::Add { source, is_frozen } => (source, How::Add { is_frozen }),
-        Step::Define(source) => (source, How::Define),
-        Step::Replace { name, source } => (source, How::Replace(name)),
-        Step::Reload { unit, source } => (source, How::Reload(key(core, unit)?)),
+        Step::Remove(name) => return Ok(ReadStep::Remove(name)),
+        Step::DefineAddress { name, address } => return Ok(ReadStep::Address { name, address }),
+        Step::RemoveUnit(unit) => return Ok(ReadStep::RemoveUnit(key(core, unit)?)),
+        Step::Add { source, is_frozen } => (source, ModuleRole::Add { is_frozen }),
+        Step::Define(source) => (source, ModuleRole::Define),
+        Step::Replace { name, source } => (source, ModuleRole::Replace(name)),
+        Step::Reload { unit, source } => (source, ModuleRole::Reload(key(core, unit)?)),
     };
-    let read = Read::new(core, source, !matches!(how, How::Add { .. }))?;
-    if let How::Replace(name) = &how {
+    let read = ReadModule::new(core, source, !matches!(how, ModuleRole::Add { .. }))?;
+    if let ModuleRole::Replace(name) = &how {
         read.defines_only(name)?;
     }
-    Ok(Begun::Module {
+    Ok(ReadStep::Module {
         read: Box::new(read),
         how,
     })
@@ -97,12 +103,12 @@ fn key(core: &Core, unit: UnitId) -> Result<UnitKey, Error> {
 fn names_of(
     library: LibraryId,
     ledger: &mut Ledger,
-    begun: &[Begun],
+    begun: &[ReadStep],
 ) -> Result<Vec<EntryId>, Error> {
     let mut names: FxHashSet<EntryId> = HashSet::default();
     for step in begun {
         match step {
-            Begun::Module { read, how } => {
+            ReadStep::Module { read, how } => {
                 names.extend(ledger.defined_names(library, &read.index));
                 for one in read.assembly.iter().flat_map(|it| &it.names) {
                     names.extend(match one.is_local {
@@ -110,15 +116,15 @@ fn names_of(
                         false => Some(ledger.find_or_enter(library, &one.name)),
                     });
                 }
-                if let How::Reload(unit) = how {
+                if let ModuleRole::Reload(unit) = how {
                     names.extend(removing::names_of(ledger, *unit)?);
                 }
             }
-            Begun::Address { name, .. } => {
+            ReadStep::Address { name, .. } => {
                 names.insert(ledger.find_or_enter(library, name));
             }
-            Begun::Remove(name) => names.extend(ledger.find(library, name)),
-            Begun::RemoveUnit(unit) => names.extend(removing::names_of(ledger, *unit)?),
+            ReadStep::Remove(name) => names.extend(ledger.find(library, name)),
+            ReadStep::RemoveUnit(unit) => names.extend(removing::names_of(ledger, *unit)?),
         }
     }
     Ok(names.into_iter().collect())
@@ -132,46 +138,46 @@ fn is_alias(global: &Global) -> bool {
 }
 
 impl<'c> PendingChange<'c> {
-    fn run(&mut self, begun: Vec<Begun>) -> Result<(), Error> {
+    fn run(&mut self, begun: Vec<ReadStep>) -> Result<(), Error> {
         let library = self.library;
         self.claim(|ledger| names_of(library, ledger, &begun))?;
         self.going = self.going(&begun)?;
         let mut removals = Vec::new();
         for step in begun {
             match step {
-                Begun::Module { read, how } => self.take(*read, &how)?,
-                Begun::Address { name, address } => self.define_address(&name, address)?,
+                ReadStep::Module { read, how } => self.take(*read, &how)?,
+                ReadStep::Address { name, address } => self.define_address(&name, address)?,
                 other => removals.push(other),
             }
         }
         for step in removals {
             match step {
-                Begun::Remove(name) => self.remove(&name)?,
-                Begun::RemoveUnit(unit) => self.remove_unit(unit)?,
-                Begun::Module { .. } | Begun::Address { .. } => {}
+                ReadStep::Remove(name) => self.remove(&name)?,
+                ReadStep::RemoveUnit(unit) => self.remove_unit(unit)?,
+                ReadStep::Module { .. } | ReadStep::Address { .. } => {}
             }
         }
         self.check_withdrawn()?;
         self.find_mismatches();
-        self.move_over()
+        self.move_names()
     }
 
     /// The names that steps take away, whatever comes in their place.
-    fn going(&self, begun: &[Begun]) -> Result<FxHashSet<EntryId>, Error> {
+    fn going(&self, begun: &[ReadStep]) -> Result<FxHashSet<EntryId>, Error> {
         let ledger = self.core.ledger();
         let mut going = FxHashSet::default();
         for step in begun {
             match step {
-                Begun::Module { .. } | Begun::Address { .. } => {}
-                Begun::Remove(name) => going.extend(ledger.find(self.library, name)),
-                Begun::RemoveUnit(unit) => going.extend(removing::names_of(&ledger, *unit)?),
+                ReadStep::Module { .. } | ReadStep::Address { .. } => {}
+                ReadStep::Remove(name) => going.extend(ledger.find(self.library, name)),
+                ReadStep::RemoveUnit(unit) => going.extend(removing::names_of(&ledger, *unit)?),
             }
         }
         Ok(going)
     }
 
     /// Plans what a module brings.
-    fn take(&mut self, read: Read, how: &How) -> Result<(), Error> {
+    fn take(&mut self, read: ReadModule, how: &ModuleRole) -> Result<(), Error> {
         let former = self.former(&read, how)?;
         let mut matched = self.matched(&read, how, former.as_deref())?;
         let construction = match &former {
@@ -181,28 +187,30 @@ impl<'c> PendingChange<'c> {
         let (source, module, index, contracts, assembly) = read.into_parts();
         let place = UnitPlace {
             library: self.library,
-            is_frozen: matches!(how, How::Add { is_frozen: true }),
+            is_frozen: matches!(how, ModuleRole::Add { is_frozen: true }),
             standing: Standing::Joining,
         };
         let core = self.core;
         let mut ledger = core.ledger();
-        let origin = former.as_deref().filter(|_| !matches!(how, How::Reload(_)));
+        let origin = former
+            .as_deref()
+            .filter(|_| !matches!(how, ModuleRole::Reload(_)));
         let origin = origin.map(|it| it.inherited.origin.unwrap_or(it.id));
         let unit = ledger.join(source, module, index, place, &matched, origin);
         self.note_types(&ledger, &unit);
         let stays = match how {
             // Its assembly is in force as long as it is there.
             _ if unit.index.has_assembly => true,
-            How::Add { .. } => true,
-            How::Reload(unit) => ledger
+            ModuleRole::Add { .. } => true,
+            ModuleRole::Reload(unit) => ledger
                 .record(*unit)
-                .is_some_and(|record| record.standing == Standing::Kept),
-            How::Define | How::Replace(_) => false,
+                .is_some_and(|record| record.standing == Standing::UntilRemoved),
+            ModuleRole::Define | ModuleRole::Replace(_) => false,
         };
         let standing = if stays {
-            Standing::Kept
+            Standing::UntilRemoved
         } else {
-            Standing::Loose
+            Standing::WhileInForce
         };
         self.joined.push((unit.clone(), standing));
         self.constructions
@@ -216,7 +224,7 @@ impl<'c> PendingChange<'c> {
             self.assemblies
                 .push(Object::of_assembly(&unit, assembly.bytes));
         }
-        if matches!(how, How::Add { .. }) {
+        if matches!(how, ModuleRole::Add { .. }) {
             ledger.check_new(&unit, &self.going)?;
         }
         for (ordinal, global) in unit.index.numbered() {
@@ -235,7 +243,7 @@ impl<'c> PendingChange<'c> {
                 {
                     self.replace(&mut ledger, &unit, ordinal, id, &contracts)?;
                 }
-            } else if matches!(how, How::Add { .. }) && !self.going.contains(&id) {
+            } else if matches!(how, ModuleRole::Add { .. }) && !self.going.contains(&id) {
                 if ledger.adds(&unit, ordinal, id) {
                     self.planned.overridden.insert(id);
                     self.define(&mut ledger, &unit, ordinal, id);
@@ -245,7 +253,7 @@ impl<'c> PendingChange<'c> {
             }
         }
         self.note_losing(&mut ledger, &unit);
-        if let How::Reload(old) = how {
+        if let ModuleRole::Reload(old) = how {
             self.reload(&ledger, *old)?;
         }
         drop(ledger);
@@ -275,9 +283,9 @@ impl<'c> PendingChange<'c> {
     }
 
     /// The unit that a module is a newer version of, or brings newer bodies for.
-    fn former(&self, read: &Read, how: &How) -> Result<Option<Arc<Unit>>, Error> {
+    fn former(&self, read: &ReadModule, how: &ModuleRole) -> Result<Option<Arc<Unit>>, Error> {
         let ledger = self.core.ledger();
-        if let How::Reload(unit) = how {
+        if let ModuleRole::Reload(unit) = how {
             let unit = ledger.unit(*unit).cloned().ok_or(Error::NoUnit)?;
             if unit.library != self.library {
                 return Err(Error::OtherLibrary {
@@ -287,7 +295,7 @@ impl<'c> PendingChange<'c> {
             }
             return Ok(Some(unit));
         }
-        if let How::Replace(name) = how
+        if let ModuleRole::Replace(name) = how
             && ledger.find(self.library, name).is_none_or(|id| {
                 let entry = ledger.entry(id);
                 entry.definition == Definition::None && !entry.is_present()
@@ -295,7 +303,7 @@ impl<'c> PendingChange<'c> {
         {
             return Err(Error::Unknown { name: name.clone() });
         }
-        if matches!(how, How::Add { .. }) {
+        if matches!(how, ModuleRole::Add { .. }) {
             return Ok(None);
         }
         let definitions = read.index.globals.iter().filter(|global| {
@@ -313,7 +321,7 @@ impl<'c> PendingChange<'c> {
     /// of `matched` what is made anew.
     fn construction(
         &mut self,
-        read: &Read,
+        read: &ReadModule,
         former: &Unit,
         matched: &mut Matched,
     ) -> Option<Construction> {
@@ -334,11 +342,16 @@ impl<'c> PendingChange<'c> {
         lives.then_some(construction)
     }
 
-    fn matched(&self, read: &Read, how: &How, former: Option<&Unit>) -> Result<Matched, Error> {
+    fn matched(
+        &self,
+        read: &ReadModule,
+        how: &ModuleRole,
+        former: Option<&Unit>,
+    ) -> Result<Matched, Error> {
         let Some(former) = former else {
             return Ok(Matched::default());
         };
-        let all = matches!(how, How::Reload(_));
+        let all = matches!(how, ModuleRole::Reload(_));
         let scopes: Vec<Arc<Unit>> = {
             let ledger = self.core.ledger();
             let scopes = ledger.scopes_of(former).into_iter();

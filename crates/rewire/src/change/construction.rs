@@ -20,7 +20,7 @@ use std::sync::Arc;
 use rewire_llvm::{GlobalKind, Initialiser, ModuleIndex, Ordinal};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
-use super::join::Read;
+use super::join::ReadModule;
 use super::matching::Matched;
 use crate::ledger::{EntryId, Ledger, LibraryId};
 
@@ -28,21 +28,21 @@ use crate::ledger::{EntryId, Ledger, LibraryId};
 #[derive(Debug, Default)]
 pub(super) struct Construction {
     /// The functions that do it, in their order.
-    pub(super) run: Vec<Part>,
+    pub(super) run: Vec<ConstructorPart>,
     /// Global variables that live and are made anew.
     pub(super) renewed: FxHashSet<EntryId>,
 }
 
 /// A function that constructs something.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub(super) struct ConstructorPart {
     pub(super) function: Ordinal,
     /// It is run only if the unit's definition of this is the one in force.
     pub(super) associated: Option<Ordinal>,
 }
 
 /// The variables of a new module, with what is known of their former selves.
-struct Variables<'a> {
+struct NewVariables<'a> {
     ledger: &'a Ledger,
     library: LibraryId,
     index: &'a ModuleIndex,
@@ -52,7 +52,7 @@ struct Variables<'a> {
     renews_all: bool,
 }
 
-impl Variables<'_> {
+impl NewVariables<'_> {
     /// The memory that a variable has already, if it keeps it.
     fn living(&self, ordinal: Ordinal) -> Option<EntryId> {
         let global = &self.index.globals[ordinal.index()];
@@ -115,7 +115,7 @@ const GUARD: &str = "_ZGV";
 pub(super) fn plan(
     ledger: &Ledger,
     library: LibraryId,
-    read: &Read,
+    read: &ReadModule,
     matched: &mut Matched,
     renews_all: bool,
 ) -> Construction {
@@ -130,7 +130,7 @@ pub(super) fn plan(
     let mut groups: Vec<Vec<Ordinal>> = parts.iter().map(|it| it.0.variables.clone()).collect();
     groups.push(module.thread_initialiser());
     groups.extend(guarded(index));
-    let mut variables = Variables {
+    let mut variables = NewVariables {
         ledger,
         library,
         index,
@@ -148,7 +148,7 @@ pub(super) fn plan(
         None => renews_all || is_new_function(&variables, part.function),
     };
     let needed = parts.iter().filter(is_needed);
-    let run = needed.map(|(part, associated)| Part {
+    let run = needed.map(|(part, associated)| ConstructorPart {
         function: part.function,
         associated: *associated,
     });
@@ -158,7 +158,7 @@ pub(super) fn plan(
     }
 }
 
-fn is_new_function(known: &Variables<'_>, function: Ordinal) -> bool {
+fn is_new_function(known: &NewVariables<'_>, function: Ordinal) -> bool {
     let global = &known.index.globals[function.index()];
     if global.is_local() {
         return !known.matched.contains_key(&function);

@@ -7,16 +7,17 @@ use std::time::Instant;
 use rewire_llvm::Ordinal;
 
 use super::changed::Changed;
+use crate::base::error::Error;
+use crate::base::events::{Removal, Replacement};
 use crate::core::Core;
-use crate::error::Error;
-use crate::events::{Removal, Replacement};
+use crate::core::recording::span_since;
 use crate::ledger::EntryId;
-use crate::process::{endings, structors};
-use crate::recording::span_since;
-use crate::unit::Unit;
+use crate::ledger::unit::Unit;
+use crate::process::structors;
+use crate::process::unit_endings;
 
 /// A change that failed.
-pub(super) struct Unfinished {
+pub(super) struct FailedChange {
     pub(super) error: Error,
     /// Its number, if its names had moved by then: it is to be undone.
     pub(super) moved: Option<u64>,
@@ -48,7 +49,7 @@ impl Finishing<'_> {
     pub(crate) fn complete(mut self) -> Result<Changed, Error> {
         let core = self.core;
         for unit in &self.destroyed {
-            endings::run(core, unit);
+            unit_endings::run(core, unit);
         }
         for (unit, functions) in &self.constructed {
             structors::construct(core, unit, functions)?;
@@ -77,7 +78,7 @@ impl Finishing<'_> {
 
 impl Drop for Finishing<'_> {
     fn drop(&mut self) {
-        let _no_fork = crate::process::fork::enter_engine();
+        let _no_fork = crate::host::fork_lock::enter_engine();
         let mut ledger = self.core.ledger();
         if self.is_gated {
             ledger.open_gate(&self.core.slots);

@@ -6,11 +6,11 @@ use rewire_llvm::{Contract, GlobalKind, Module, ModuleIndex, Ordinal, Source};
 use rewire_object::{SymbolBinding, SymbolPlace};
 use rustc_hash::FxHashMap;
 
+use crate::base::error::Error;
 use crate::core::Core;
-use crate::error::Error;
 
 /// A module that was read.
-pub(super) struct Read {
+pub(super) struct ReadModule {
     pub(super) source: Source,
     pub(super) module: Module,
     pub(super) index: ModuleIndex,
@@ -24,11 +24,11 @@ pub(super) struct Read {
 pub(super) struct Assembly {
     pub(super) bytes: Vec<u8>,
     /// What it defines.
-    pub(super) names: Vec<Assembled>,
+    pub(super) names: Vec<AssemblyName>,
 }
 
 /// A name that assembly defines.
-pub(super) struct Assembled {
+pub(super) struct AssemblyName {
     pub(super) name: Arc<str>,
     /// Others see it only where the module's IR declares it.
     pub(super) is_local: bool,
@@ -45,7 +45,7 @@ impl Assembly {
             let is_elsewhere = matches!(it.place, SymbolPlace::Undefined | SymbolPlace::GotBase);
             !is_elsewhere && !it.name.is_empty()
         });
-        let names = defined.map(|it| Assembled {
+        let names = defined.map(|it| AssemblyName {
             name: it.name.into(),
             is_local: it.binding == SymbolBinding::Local,
         });
@@ -54,7 +54,7 @@ impl Assembly {
     }
 }
 
-impl Read {
+impl ReadModule {
     /// Reads a module, and all its bodies if they may replace others.
     pub(super) fn new(core: &Core, source: Source, replaces: bool) -> Result<Self, Error> {
         let guard = core.guard_reading(&source.name);
@@ -120,7 +120,7 @@ impl Contracts {
     }
 }
 
-impl Read {
+impl ReadModule {
     /// Takes it apart for the ledger.
     pub(super) fn into_parts(self) -> (Source, Module, ModuleIndex, Contracts, Option<Assembly>) {
         (

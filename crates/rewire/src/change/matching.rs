@@ -12,7 +12,7 @@ use rewire_llvm::{
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::ledger::EntryId;
-use crate::unit::Unit;
+use crate::ledger::unit::Unit;
 
 /// Old entries for a new module's globals.
 pub(super) type Matched = FxHashMap<Ordinal, EntryId>;
@@ -22,11 +22,11 @@ pub(super) type Matched = FxHashMap<Ordinal, EntryId>;
 struct Likeness {
     name: Box<str>,
     type_id: TypeId,
-    what: What,
+    what: LikenessKind,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum What {
+enum LikenessKind {
     Function,
     Variable {
         thread_local: bool,
@@ -56,7 +56,7 @@ fn likeness(
     let (name, what) = match global.kind {
         // A suspended coroutine goes on with the parts that were made with it.
         GlobalKind::Function if functions && global.coroutine.is_none() => {
-            (&*global.name, What::Function)
+            (&*global.name, LikenessKind::Function)
         }
         GlobalKind::Variable { constant: true, .. } => {
             let value = module.value_text(ordinal);
@@ -64,11 +64,12 @@ fn likeness(
             if value.is_empty() || value.contains('@') {
                 return None;
             }
-            ("", What::Constant(value.into()))
+            ("", LikenessKind::Constant(value.into()))
         }
-        GlobalKind::Variable { thread_local, .. } => {
-            (base_name(&global.name), What::Variable { thread_local })
-        }
+        GlobalKind::Variable { thread_local, .. } => (
+            base_name(&global.name),
+            LikenessKind::Variable { thread_local },
+        ),
         _ => return None,
     };
     Some(Likeness {

@@ -10,9 +10,9 @@ use rewire_llvm::{Global, GlobalKind, Ordinal};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::changed::Mismatch;
-use super::work::PendingChange;
+use super::pending::PendingChange;
+use crate::ledger::unit::Unit;
 use crate::ledger::{EntryId, Ledger};
-use crate::unit::Unit;
 
 fn is_function(global: &Global) -> bool {
     global.kind == GlobalKind::Function && !global.is_local()

@@ -7,24 +7,24 @@
 //! Everything that can fail comes before the first name moves. What a change takes away is
 //! remembered, to a depth that [`Options`](crate::Options) say, so that it can be undone.
 
-mod addresses;
 mod changed;
 mod commit;
 mod construction;
 mod finishing;
-mod heritage;
-mod history;
+mod host_addresses;
+mod inherited_memory;
 mod join;
 mod matching;
 mod mismatch;
 mod moving;
+mod pending;
 mod plan;
 mod removing;
 mod stale;
-mod terms;
+mod steps;
 mod undo;
+mod undoable;
 mod users;
-mod work;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,18 +34,18 @@ use rewire_memory::ExecAddr;
 use rewire_memory::scan::Caller;
 
 pub use changed::{Changed, Mismatch, Replaced};
-pub use terms::TypeChange;
-use terms::{Step, Terms};
+pub use steps::TypeChange;
+use steps::{Step, Terms};
 pub(crate) use undo::undo;
 
+use crate::base::error::Error;
+use crate::base::ids::UnitId;
+use crate::base::ir::Ir;
 use crate::core::Core;
-use crate::error::Error;
-use crate::held::HeldEngine;
-use crate::ids::UnitId;
-use crate::ir::Ir;
+use crate::core::lifetime::HeldEngine;
+use crate::host::fork_lock;
 use crate::ledger::LibraryId;
-use crate::process::fork;
-use crate::unit::NEW_BODY;
+use crate::ledger::unit::NEW_BODY;
 
 /// A transaction: any number of adds, replaces and removes, in one library, that become visible
 /// together when it is committed, or, on any error, not at all. Dropping it does nothing.
@@ -252,7 +252,7 @@ impl Change {
         }
         let caller = Caller::here();
         let core = self.core.clone();
-        let no_fork = fork::enter_engine();
+        let no_fork = fork_lock::enter_engine();
         core.finish_loading()?;
         let finishing = match commit::commit(&core, self.library, self.terms) {
             Ok(finishing) => finishing,

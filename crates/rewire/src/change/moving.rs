@@ -9,18 +9,20 @@ use std::time::Instant;
 use rewire_llvm::{GlobalKind, Ordinal};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::finishing::{Finishing, Unfinished};
-use super::work::PendingChange;
-use crate::error::Error;
-use crate::events::Why;
-use crate::ids::UnitKey;
+use super::finishing::{FailedChange, Finishing};
+use super::pending::PendingChange;
+use crate::base::error::Error;
+use crate::base::events::Why;
+use crate::base::ids::UnitKey;
+use crate::base::sync::lock;
+use crate::ledger::unit::{ExtractScope, Unit};
 use crate::ledger::{
-    Awaited, Definition, EntryId, EntryKind, Former, Heritage, Ledger, Standing, State,
+    Awaited, Definition, EntryId, EntryKind, FormerMeaning, InheritedMemory, Ledger, Standing,
+    State,
 };
 use crate::link::{self, Object, Origin, Purpose};
-use crate::process::{endings, sections};
-use crate::sync::lock;
-use crate::unit::{Scope, Unit};
+use crate::process::sections;
+use crate::process::unit_endings;
 
 impl<'c> PendingChange<'c> {
     /// Makes names this thread's to change, when no other thread changes any. Which they are is
@@ -50,7 +52,7 @@ impl<'c> PendingChange<'c> {
     }
 
     /// Compiles what callers must find ready, and moves the names over.
-    pub(super) fn move_over(&mut self) -> Result<(), Error> {
+    pub(super) fn move_names(&mut self) -> Result<(), Error> {
         let core = self.core;
         if let Some((name, since)) = self.waited.take() {
             core.tell_wait(name, since);
@@ -61,7 +63,7 @@ impl<'c> PendingChange<'c> {
         let constructs = self.constructions.iter().any(|it| !it.1.run.is_empty());
         self.planned.renews_objects = self.renews_objects && constructs;
         self.planned.is_gated = constructs;
-        let link = |objects: &[Object]| -> Result<Vec<Former>, Error> {
+        let link = |objects: &[Object]| -> Result<Vec<FormerMeaning>, Error> {
             let linked = link::link(core, objects, Purpose::Change(&self.planned))?;
             for object in objects.iter().filter(|it| it.origin == Origin::Assembly) {
                 sections::plan_arrays(core, object.unit.id, &linked.arrays, |_| true);
@@ -76,7 +78,7 @@ impl<'c> PendingChange<'c> {
             None => {
                 let mut ledger = core.ledger();
                 ledger.hold_back(&self.planned, &core.slots);
-                ledger.move_over(&self.planned, &HashSet::default(), &core.slots)
+                ledger.put_in_force(&self.planned, &HashSet::default(), &core.slots)
             }
             Some((first, of_first)) => {
                 let why = || match of_roots {
@@ -85,7 +87,10 @@ impl<'c> PendingChange<'c> {
                 };
                 core.observed(first, of_first, why, || {
                     let bodies = roots.iter().map(|(unit, roots)| {
-                        Ok(Object::of_ir(unit, core.emit(unit, roots, Scope::Values)?))
+                        Ok(Object::of_ir(
+                            unit,
+                            core.emit(unit, roots, ExtractScope::Values)?,
+                        ))
                     });
                     let mut objects = bodies.collect::<Result<Vec<_>, Error>>()?;
                     // What assembly defines is known when others are bound to it.
@@ -96,7 +101,7 @@ impl<'c> PendingChange<'c> {
         };
         if !self.planned.renews_objects {
             for (unit, bodies) in &self.endings {
-                endings::hand_over(core, unit, bodies);
+                unit_endings::hand_over(core, unit, bodies);
             }
         }
         for unit in assembled {
@@ -114,8 +119,8 @@ impl<'c> PendingChange<'c> {
         let core = self.core;
         for unit in &self.planned.leaving {
             let unit = core.ledger().unit(*unit).cloned();
-            if let Some(unit) = unit.filter(|unit| endings::has_endings(core, unit)) {
-                let bodies = endings::prepare(core, &unit);
+            if let Some(unit) = unit.filter(|unit| unit_endings::has_endings(core, unit)) {
+                let bodies = unit_endings::prepare(core, &unit);
                 self.endings.push((unit, bodies));
             }
         }
@@ -152,7 +157,7 @@ impl<'c> PendingChange<'c> {
     fn changes_something(&self) -> bool {
         let brings = |(unit, standing): &(Arc<Unit>, Standing)| {
             let mut globals = unit.index.globals.iter();
-            *standing == Standing::Kept
+            *standing == Standing::UntilRemoved
                 || unit.index.has_assembly
                 || globals.any(|global| global.is_definition)
         };
@@ -178,7 +183,7 @@ impl<'c> PendingChange<'c> {
             let was_called = matches!(entry.state, State::Present(_));
             let is_body = is_function && was_called && entry.kind == EntryKind::Function;
             // A value is moved when the names are.
-            if is_body || target.memory == Heritage::Value {
+            if is_body || target.memory == InheritedMemory::Value {
                 roots.entry(target.unit).or_default().push(target.ordinal);
             }
         }
@@ -192,7 +197,7 @@ impl<'c> PendingChange<'c> {
     }
 
     /// Leaves the names to others, of which nothing was changed.
-    pub(super) fn let_go(self) {
+    pub(super) fn release_names(self) {
         self.core.ledger().release_names(&self.claimed);
         self.core.changed.notify_all();
     }
@@ -202,7 +207,7 @@ impl<'c> PendingChange<'c> {
         mut self,
         result: Result<(), Error>,
         began: Instant,
-    ) -> Result<Finishing<'c>, Unfinished> {
+    ) -> Result<Finishing<'c>, FailedChange> {
         let core = self.core;
         let joined = std::mem::take(&mut self.joined);
         let mut ledger = core.ledger();
@@ -218,7 +223,7 @@ impl<'c> PendingChange<'c> {
             ledger.forget_unused(&self.claimed);
             drop(ledger);
             core.changed.notify_all();
-            return Err(Unfinished { error, moved: None });
+            return Err(FailedChange { error, moved: None });
         }
         for (unit, standing) in &joined {
             ledger.settle(unit, *standing);
@@ -243,7 +248,7 @@ impl<'c> PendingChange<'c> {
         if let Err(error) = core.finish_units(&units) {
             drop(finishing);
             // What else has to be in memory from the start can only be linked under its names.
-            return Err(Unfinished {
+            return Err(FailedChange {
                 error,
                 moved: self.number,
             });

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use rewire_llvm::{GlobalKind, Linkage, Ordinal};
 
-use super::addresses::check_host;
 use super::changed::Replaced;
-use super::heritage;
+use super::host_addresses::check_host;
+use super::inherited_memory;
 use super::join::Contracts;
-use super::terms::TypeChange;
+use super::pending::PendingChange;
+use super::steps::TypeChange;
 use super::users::{names, users_of};
-use super::work::PendingChange;
-use crate::error::Error;
-use crate::ledger::{Definition, EntryId, EntryKind, Heritage, Ledger, Standing};
-use crate::unit::Unit;
+use crate::base::error::Error;
+use crate::ledger::unit::Unit;
+use crate::ledger::{Definition, EntryId, EntryKind, InheritedMemory, Ledger, Standing};
 
 impl PendingChange<'_> {
     /// A name that nothing defined, or what weighs less.
@@ -28,7 +28,7 @@ impl PendingChange<'_> {
         if ledger.define_new(unit, ordinal, id) {
             self.new.push(id);
         } else {
-            self.plan(ledger, unit, ordinal, id, Heritage::Nothing);
+            self.plan(ledger, unit, ordinal, id, InheritedMemory::Nothing);
         }
     }
 
@@ -133,7 +133,7 @@ impl PendingChange<'_> {
                 ),
             });
         }
-        if let Some(reason) = heritage::other_storage(ledger, global, id) {
+        if let Some(reason) = inherited_memory::other_storage(ledger, global, id) {
             return Err(Error::Replace {
                 name: global.name.clone(),
                 reason: reason.to_owned(),
@@ -141,7 +141,7 @@ impl PendingChange<'_> {
         }
         let misfit = misfit(ledger, unit, ordinal, id, contracts);
         let has_heritage = misfit.is_none()
-            && heritage::takes_over(ledger, global, id)
+            && inherited_memory::takes_over(ledger, global, id)
             && !self.resets_variables
             && !self.renewed.contains(&id);
         let too_small = match has_heritage {
@@ -149,9 +149,9 @@ impl PendingChange<'_> {
             false => None,
         };
         let memory = match (has_heritage, &too_small) {
-            (false, _) => Heritage::Nothing,
-            (true, None) => Heritage::Memory,
-            (true, Some(_)) => heritage::moved(ledger, id),
+            (false, _) => InheritedMemory::Nothing,
+            (true, None) => InheritedMemory::Memory,
+            (true, Some(_)) => inherited_memory::moved(ledger, id),
         };
         let users = users_of(ledger, id);
         if let Some(reason) = misfit.or(too_small) {
@@ -173,12 +173,12 @@ impl PendingChange<'_> {
             generation: entry.generation.next(),
             users: users.len(),
             pointers: match memory {
-                Heritage::Memory => Vec::new(),
-                _ => heritage::pointers_to(ledger, id),
+                InheritedMemory::Memory => Vec::new(),
+                _ => inherited_memory::pointers_to(ledger, id),
             },
         });
         self.plan(ledger, unit, ordinal, id, memory);
-        if memory != Heritage::Memory {
+        if memory != InheritedMemory::Memory {
             self.drop_copies(ledger, id)?;
         }
         Ok(())

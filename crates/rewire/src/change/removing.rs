@@ -7,12 +7,12 @@ use rewire_llvm::{GlobalKind, Ordinal};
 use rustc_hash::FxHashSet;
 
 use super::changed::Replaced;
+use super::pending::PendingChange;
 use super::users::{names, users_of};
-use super::work::PendingChange;
-use crate::error::Error;
-use crate::ids::UnitKey;
+use crate::base::error::Error;
+use crate::base::ids::UnitKey;
+use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, EntryId, Ledger, UseAspect};
-use crate::unit::Unit;
 
 /// The names that a unit's definitions stand for.
 pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, Error> {
@@ -58,7 +58,7 @@ impl PendingChange<'_> {
         if self.new.contains(&id) {
             return Err(unknown());
         }
-        self.withdraw(&ledger, &[id])
+        self.plan_removal(&ledger, &[id])
     }
 
     /// Plans to remove a unit.
@@ -68,7 +68,7 @@ impl PendingChange<'_> {
         let names = names_of(&ledger, unit)?;
         self.check_lent(&ledger, unit)?;
         self.planned.leaving.push(unit);
-        self.withdraw(&ledger, &names)
+        self.plan_removal(&ledger, &names)
     }
 
     /// Checks that no unit that stays uses what is a unit's own that goes.
@@ -93,11 +93,11 @@ impl PendingChange<'_> {
     pub(super) fn reload(&mut self, ledger: &Ledger, old: UnitKey) -> Result<(), Error> {
         let gone = names_of(ledger, old)?;
         self.planned.leaving.push(old);
-        self.withdraw(ledger, &gone)
+        self.plan_removal(ledger, &gone)
     }
 
     /// Plans that nothing defines these names any more, unless the change itself does.
-    fn withdraw(&mut self, ledger: &Ledger, ids: &[EntryId]) -> Result<(), Error> {
+    fn plan_removal(&mut self, ledger: &Ledger, ids: &[EntryId]) -> Result<(), Error> {
         for id in ids {
             let stays = self.planned.targets.contains_key(id) || self.is_given(*id);
             if !stays && self.planned.withdrawn.insert(*id) {

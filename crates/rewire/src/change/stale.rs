@@ -2,10 +2,10 @@
 
 use rewire_llvm::GlobalKind;
 
+use super::pending::PendingChange;
 use super::users::{placed_users_of, users_of};
-use super::work::PendingChange;
-use crate::error::Error;
-use crate::ledger::{Definition, Entry, EntryId, EntryKind, Heritage, Ledger};
+use crate::base::error::Error;
+use crate::ledger::{Definition, Entry, EntryId, EntryKind, InheritedMemory, Ledger};
 
 impl PendingChange<'_> {
     /// Who may hold a copy of what a name stood for, or its former place, is made again: its code
@@ -41,7 +41,7 @@ impl PendingChange<'_> {
                 let is_constant = matches!(kind, GlobalKind::Variable { constant: true, .. });
                 if is_constant && !self.planned.targets.contains_key(&user) {
                     let unit = unit.clone();
-                    self.plan(ledger, &unit, ordinal, user, Heritage::Nothing);
+                    self.plan(ledger, &unit, ordinal, user, InheritedMemory::Nothing);
                     waiting.push(user);
                 }
             }

@@ -6,13 +6,15 @@ use std::time::Instant;
 use rustc_hash::FxHashSet;
 
 use super::changed::Changed;
-use super::history::Concerned;
+use super::pending::PendingChange;
 use super::removing::names_of;
-use super::work::PendingChange;
+use super::undoable::AffectedNames;
+use crate::base::error::Error;
 use crate::core::Core;
-use crate::error::Error;
-use crate::ledger::{Definition, EntryId, Former, Heritage, Ledger, RememberedChange, Standing};
-use crate::process::endings;
+use crate::ledger::{
+    Definition, EntryId, FormerMeaning, InheritedMemory, Ledger, RememberedChange, Standing,
+};
+use crate::process::unit_endings;
 
 /// Undoes the latest change. See [`Engine::undo`](crate::Engine::undo).
 pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
@@ -25,7 +27,7 @@ pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
 }
 
 /// Undoes a change that failed after its names had moved.
-pub(super) fn take_back(core: &Core, number: u64) {
+pub(super) fn undo_failed(core: &Core, number: u64) {
     if let Some((last, concerned)) = core.history.last()
         && last == number
     {
@@ -36,7 +38,11 @@ pub(super) fn take_back(core: &Core, number: u64) {
 
 /// Undoes a change that is about these; `None` if it isn't the latest any more. Who waits for
 /// the names may wait for a later change of them, which has to be undone first.
-fn undo_if_last(core: &Core, number: u64, concerned: &Concerned) -> Option<Result<Changed, Error>> {
+fn undo_if_last(
+    core: &Core,
+    number: u64,
+    concerned: &AffectedNames,
+) -> Option<Result<Changed, Error>> {
     let began = Instant::now();
     let library = crate::ledger::LibraryId::MAIN;
     let mut work = PendingChange::new(core, library);
@@ -47,7 +53,7 @@ fn undo_if_last(core: &Core, number: u64, concerned: &Concerned) -> Option<Resul
         return Some(Err(error));
     }
     let Some(record) = core.history.take(number) else {
-        work.let_go();
+        work.release_names();
         return None;
     };
     let result = work.undo(&record);
@@ -63,10 +69,10 @@ fn undo_if_last(core: &Core, number: u64, concerned: &Concerned) -> Option<Resul
         Err(_) => {
             let mut ledger = core.ledger();
             for unit in &record.left {
-                ledger.withdraw_again(*unit);
+                ledger.removed_again(*unit);
             }
             drop(ledger);
-            core.history.put_back(record);
+            core.history.reinsert(record);
         }
     }
     let ended = work.end(result, began).map_err(|it| it.error);
@@ -99,21 +105,24 @@ impl PendingChange<'_> {
             }
             for unit in &record.joined {
                 let stands = ledger.record(*unit).is_some_and(|record| {
-                    matches!(record.standing, Standing::Kept | Standing::Loose)
+                    matches!(
+                        record.standing,
+                        Standing::UntilRemoved | Standing::WhileInForce
+                    )
                 });
                 if stands {
                     self.planned.leaving.push(*unit);
                 }
             }
         }
-        self.move_over()?;
+        self.move_names()?;
         for unit in &record.left {
-            endings::take_back(core, *unit);
+            unit_endings::restore_unit(core, *unit);
         }
         Ok(())
     }
 
-    fn restore(&mut self, ledger: &mut Ledger, former: &Former) -> Result<(), Error> {
+    fn restore(&mut self, ledger: &mut Ledger, former: &FormerMeaning) -> Result<(), Error> {
         let entry = ledger.entry(former.entry);
         let Some((unit, ordinal)) = former.elected else {
             if let Some(given) = &former.given {
@@ -140,8 +149,8 @@ impl PendingChange<'_> {
         self.note_back(ledger, former.entry);
         if let Some(unit) = ledger.unit(unit) {
             let memory = match keeps_memory {
-                true => Heritage::Memory,
-                false => Heritage::Nothing,
+                true => InheritedMemory::Memory,
+                false => InheritedMemory::Nothing,
             };
             self.plan(ledger, unit, ordinal, former.entry, memory);
         }

@@ -6,9 +6,9 @@
 
 use rustc_hash::FxHashSet;
 
+use super::unit::Unit;
 use super::{EntryId, Ledger};
-use crate::ids::UnitKey;
-use crate::unit::Unit;
+use crate::base::ids::UnitKey;
 
 impl Ledger {
     /// Notes whose own names a unit that joins declares.

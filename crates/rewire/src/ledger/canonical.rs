@@ -34,7 +34,7 @@ impl Ledger {
         slots: &Slots,
     ) -> Result<ExecAddr, MemoryError> {
         match self.entry(id).state {
-            State::Present(address) if !self.entry(id).is_replaceable() => Ok(address),
+            State::Present(address) if !self.entry(id).address_is_stub() => Ok(address),
             _ => Ok(slots.canonical(self.slot(id, slots)?)),
         }
     }

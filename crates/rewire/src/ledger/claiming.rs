@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Definition, EntryId, Ledger, State, ThreadKey};
-use crate::error::Error;
+use crate::base::error::Error;
 
 impl Ledger {
     /// A definition is this thread's to make.
@@ -22,7 +22,7 @@ impl Ledger {
     }
 
     /// Leaves a definition to others; whether it was this thread's to make.
-    pub(crate) fn give_back_claim(&mut self, id: EntryId) -> bool {
+    pub(crate) fn release_claim(&mut self, id: EntryId) -> bool {
         let is_mine = self.is_pending_here(id);
         if is_mine {
             self.entry_mut(id).state = State::Absent;

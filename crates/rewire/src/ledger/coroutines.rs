@@ -12,10 +12,10 @@ use std::sync::Arc;
 use rewire_llvm::CoroutinePart;
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind};
 
-use super::block::FrameCounts;
-use super::{Block, Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, State};
-use crate::error::Error;
-use crate::unit::Unit;
+use super::linked_block::FrameCounts;
+use super::unit::Unit;
+use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, LinkedBlock, State};
+use crate::base::error::Error;
 
 /// The symbol of a block's own counts.
 pub(crate) const BLOCK_COUNTS: &str = ".rewire.frames";
@@ -32,10 +32,10 @@ const SIZE: u64 = 16;
 impl FrameCounts {
     /// The counts, such that frames which are there are never taken for ended: neither count ever
     /// falls, so what had ended before the other count was read began before as well.
-    fn read(self, memory: &CodeMemory) -> Frames {
+    fn read(self, memory: &CodeMemory) -> CoroutineFrames {
         let ended = memory.load(self.0 + 8).unwrap_or_default();
         let begun = memory.load(self.0).unwrap_or_default();
-        Frames {
+        CoroutineFrames {
             begun,
             suspended: begun.saturating_sub(ended),
             are_known: ended <= begun,
@@ -45,7 +45,7 @@ impl FrameCounts {
 
 /// Frames of coroutines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frames {
+pub(crate) struct CoroutineFrames {
     /// How many ever began. If none are suspended, and none begin while stacks are looked at, only
     /// what a stack holds can lead to the code.
     pub(crate) begun: u64,
@@ -55,7 +55,7 @@ pub(crate) struct Frames {
     are_known: bool,
 }
 
-impl Frames {
+impl CoroutineFrames {
     const NONE: Self = Self {
         begun: 0,
         suspended: 0,
@@ -141,15 +141,19 @@ impl Ledger {
     }
 
     /// The frames that lead into a block of code.
-    pub(super) fn frames_of_block(&self, block: &Block, memory: &CodeMemory) -> Frames {
+    pub(super) fn frames_of_block(
+        &self,
+        block: &LinkedBlock,
+        memory: &CodeMemory,
+    ) -> CoroutineFrames {
         let counts = block.frame_counts;
-        counts.map_or(Frames::NONE, |counts| counts.read(memory))
+        counts.map_or(CoroutineFrames::NONE, |counts| counts.read(memory))
     }
 
     /// The frames that lead into code of a unit, or to its functions.
-    pub(super) fn frames_of_unit(&self, unit: &Unit, memory: &CodeMemory) -> Frames {
+    pub(super) fn frames_of_unit(&self, unit: &Unit, memory: &CodeMemory) -> CoroutineFrames {
         let counts = unit.frame_counts.get();
-        let mut frames = counts.map_or(Frames::NONE, |(_, counts)| counts.read(memory));
+        let mut frames = counts.map_or(CoroutineFrames::NONE, |(_, counts)| counts.read(memory));
         let parts = unit.index.globals.iter().zip(&unit.entries);
         let mut uncounted =
             parts.filter(|(global, _)| global.coroutine == Some(CoroutinePart::Uncounted));
@@ -168,7 +172,7 @@ impl Ledger {
 
     /// How many suspended coroutines keep something that has left.
     pub(crate) fn suspended_coroutines(&self, memory: &CodeMemory) -> u64 {
-        let is_leaving = |block: &Block| {
+        let is_leaving = |block: &LinkedBlock| {
             let record = self.record(block.unit);
             record.is_some_and(|record| record.standing == super::Standing::Leaving)
         };

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rewire_llvm::{Global, GlobalKind};
 
-use super::{EntryId, Ledger, Planned, Standing, State};
-use crate::error::Error;
-use crate::process::thread_local;
+use super::{EntryId, Ledger, PlannedNames, Standing, State};
+use crate::base::error::Error;
+use crate::host::thread_local;
 
 /// What all who define or declare a variable ask of its memory together: a linker keeps one of the
 /// definitions, and the code of all of them uses it.
@@ -58,7 +58,7 @@ impl Demand {
 impl Ledger {
     /// What all who define or declare a variable ask of its memory, of which definition a change
     /// makes the one of its name. Former definitions don't count any more.
-    pub(crate) fn demand(&self, id: EntryId, planned: Option<&Planned>) -> Demand {
+    pub(crate) fn demand(&self, id: EntryId, planned: Option<&PlannedNames>) -> Demand {
         let entry = self.entry(id);
         let target = planned.and_then(|planned| planned.targets.get(&id));
         let target = target.map(|target| (target.unit, target.ordinal));

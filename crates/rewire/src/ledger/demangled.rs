@@ -6,19 +6,19 @@ use std::sync::Arc;
 use rewire_sync::Mutex;
 
 use super::Ledger;
-use crate::demangle::demangle;
-use crate::ids::LibraryId;
-use crate::sync::lock;
+use crate::base::demangle::demangle;
+use crate::base::ids::LibraryId;
+use crate::base::sync::lock;
 
 /// The names of libraries by their demangled form, made when it is first asked for, and anew when
 /// there are other names.
 #[derive(Debug, Default)]
 pub(crate) struct Demangled {
-    libraries: Mutex<HashMap<LibraryId, Known>>,
+    libraries: Mutex<HashMap<LibraryId, LibraryNames>>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct LibraryNames {
     /// The version of the ledger's names that it was made of.
     version: Option<u64>,
     names: HashMap<String, Vec<Arc<str>>>,

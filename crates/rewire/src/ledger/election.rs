@@ -14,9 +14,9 @@ use super::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::error::Error;
-use crate::ids::UnitKey;
-use crate::unit::{Inherited, Unit, UnitPlace};
+use super::unit::{Inherited, Unit, UnitPlace};
+use crate::base::error::Error;
+use crate::base::ids::UnitKey;
 
 /// A definition that won.
 struct Elected {

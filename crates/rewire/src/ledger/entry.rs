@@ -8,8 +8,8 @@ use rewire_memory::{ExecAddr, SlotId};
 use smallvec::SmallVec;
 
 use super::uses::{BlockId, UseRef};
-use crate::error::Error;
-use crate::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey, UnitKey};
+use crate::base::error::Error;
+use crate::base::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey, UnitKey};
 
 /// Where a name's definition comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) enum Definition {
     Ifunc(EntryId),
     /// What stands at the canonical address of a function that has prefix or prologue data: that
     /// data, and a jump through the function's slot.
-    Front(UnitKey, Ordinal),
+    PrefixedStub(UnitKey, Ordinal),
     /// Module-level assembly of a unit.
     Assembly(UnitKey),
     /// An address that the client gave.
@@ -39,7 +39,7 @@ impl Definition {
     /// The unit that it comes from.
     pub(crate) fn unit(self) -> Option<UnitKey> {
         match self {
-            Self::Ir(unit, _) | Self::Front(unit, _) | Self::Assembly(unit) => Some(unit),
+            Self::Ir(unit, _) | Self::PrefixedStub(unit, _) | Self::Assembly(unit) => Some(unit),
             _ => None,
         }
     }
@@ -93,7 +93,7 @@ pub(crate) struct Entry {
     /// The slot, and with it the stub, once somebody has named the function.
     pub(crate) slot: Option<SlotId>,
     /// The entry of what stands at its canonical address, if that isn't the stub.
-    pub(crate) front: Option<EntryId>,
+    pub(crate) prefixed_stub: Option<EntryId>,
     /// Every place that depends on it.
     pub(crate) users: Vec<UseRef>,
     /// Blocks whose code may have been made with the value that this constant has.
@@ -160,7 +160,7 @@ impl Entry {
             state: State::Absent,
             placed: None,
             slot: None,
-            front: None,
+            prefixed_stub: None,
             users: Vec::new(),
             inliners: Vec::new(),
             called: false,
@@ -186,7 +186,7 @@ impl Entry {
 
     /// Whether its address is its slot's stub: what that leads to may change, or, of a frozen unit,
     /// is not known yet.
-    pub(crate) fn is_replaceable(&self) -> bool {
+    pub(crate) fn address_is_stub(&self) -> bool {
         match self.definition {
             Definition::Ir(..) => self.kind == EntryKind::Function,
             Definition::Ifunc(_) | Definition::Lazy => true,

@@ -9,9 +9,9 @@ use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
-use super::retired::{Freed, Piece, Retired};
-use super::{BlockId, Definition, EntryId, Ledger, Memory, Standing};
-use crate::ids::UnitKey;
+use super::retired::{Freed, Retired, RetiredItem};
+use super::{BlockId, BlockMemory, Definition, EntryId, Ledger, Standing};
+use crate::base::ids::UnitKey;
 
 impl Ledger {
     /// Takes out what no thread is in, unless coroutines began in it, or calls were sent into it,
@@ -23,14 +23,14 @@ impl Ledger {
         let mut units = FxHashSet::default();
         for piece in clean {
             match piece.what {
-                Piece::Block(id) => {
+                RetiredItem::Block(id) => {
                     let block = self.block(id);
                     let frames = block.map(|block| self.frames_of_block(block, memory));
                     if frames.is_some_and(|frames| frames.begun == piece.frames_begun) {
                         self.free_code(id, &mut freed);
                     }
                 }
-                Piece::Unit(id) => {
+                RetiredItem::Unit(id) => {
                     // Its bodies may have called something for the first time meanwhile.
                     let code = self.record(id).map_or(0, |record| {
                         let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
@@ -46,7 +46,7 @@ impl Ledger {
                         units.insert(id);
                     }
                 }
-                Piece::Name(id) => {
+                RetiredItem::Name(id) => {
                     if self.is_over(id, false) {
                         self.free_entry(id, slots, &mut freed);
                     }
@@ -85,7 +85,7 @@ impl Ledger {
         if block.live_code > 0 || block.pins > 0 {
             return;
         }
-        let is_code = |one: &&super::Defined| block.memory.code.contains(&one.start);
+        let is_code = |one: &&super::PlacedDefinition| block.memory.code.contains(&one.start);
         let is_named = |aside: EntryId| {
             let mut users = self.entry(aside).users.iter();
             users.any(|user| user.block != id)
@@ -143,9 +143,9 @@ impl Ledger {
         if !block.memory.code.is_empty() {
             self.by_code.remove(&block.memory.code.start);
         }
-        let is_code = |one: &&super::Defined| block.memory.code.contains(&one.start);
+        let is_code = |one: &&super::PlacedDefinition| block.memory.code.contains(&one.start);
         self.counts.definitions_freed += block.definitions.iter().filter(is_code).count() as u64;
-        let Memory {
+        let BlockMemory {
             mut code,
             mut read_only,
             data,
@@ -230,7 +230,7 @@ impl Ledger {
         let mut definitions = self.blocks[id].definitions.iter();
         definitions.any(|one| {
             let entry = self.entry(one.entry);
-            matches!(entry.definition, Definition::Front(..)) && entry.has_escaped
+            matches!(entry.definition, Definition::PrefixedStub(..)) && entry.has_escaped
         })
     }
 

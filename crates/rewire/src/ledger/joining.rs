@@ -8,10 +8,10 @@ use rewire_llvm::{GlobalKind, Module, ModuleIndex, Ordinal, Source};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::globals::is_local;
+use super::unit::{Inherited, Unit, UnitPlace};
 use super::{Definition, EntryId, Ledger, LibraryId, Standing};
-use crate::error::Error;
-use crate::ids::UnitKey;
-use crate::unit::{Inherited, Unit, UnitPlace};
+use crate::base::error::Error;
+use crate::base::ids::UnitKey;
 
 impl Ledger {
     /// The entries of the names that a module defines for others, made where there are none.

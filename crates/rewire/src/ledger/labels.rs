@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use rewire_memory::{ExecAddr, Slots};
 
-use super::label::Label;
+use super::label_places::Label;
 use super::slot_stores::{SlotStore, store};
-use super::{BlockId, Defined, Definition, EntryId, EntryKind, Ledger, Standing, State};
-use crate::ids::UnitKey;
-use crate::unit::Unit;
+use super::unit::Unit;
+use super::{BlockId, Definition, EntryId, EntryKind, Ledger, PlacedDefinition, Standing, State};
+use crate::base::ids::UnitKey;
 
 impl Ledger {
     /// Notes a label of a block: whether other files know it too, and whether it is in a function.
@@ -63,7 +63,7 @@ impl Ledger {
         let unit = known.unit;
         // A function that begins here is found first.
         let place = known.definitions.partition_point(|one| one.start < at);
-        let defined = Defined {
+        let defined = PlacedDefinition {
             entry: id,
             start: at,
             size: 0,
@@ -98,7 +98,10 @@ impl Ledger {
             let block = self.block(label.block)?;
             let is_in_force = block.live > 0 || !label.is_in_function;
             let record = self.record(block.unit)?;
-            let stands = matches!(record.standing, Standing::Kept | Standing::Loose);
+            let stands = matches!(
+                record.standing,
+                Standing::UntilRemoved | Standing::WhileInForce
+            );
             (stands && is_in_force).then_some(&record.unit)
         };
         let names_it = |unit: &Arc<Unit>| from == Some(unit.id) || unit.entries.contains(&Some(id));

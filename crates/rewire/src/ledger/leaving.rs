@@ -17,11 +17,11 @@ use rewire_memory::{CodeMemory, ExecAddr, SlotId, Slots};
 use rustc_hash::FxHashSet;
 
 use super::globals::is_local;
-use super::record::Record;
-use super::retired::{Leaving, Piece, Retired};
-use super::{Block, BlockId, EntryId, EntryKind, Ledger, Standing, UseRef};
-use crate::ids::UnitKey;
-use crate::unit::{Unit, label_of};
+use super::retired::{Retired, RetiredItem, WaitingToBeFreed};
+use super::unit::{Unit, label_of};
+use super::unit_record::UnitRecord;
+use super::{BlockId, EntryId, EntryKind, Ledger, LinkedBlock, Standing, UseRef};
+use crate::base::ids::UnitKey;
 
 /// Who holds variables.
 const HANDLE: &str = "a handle of a variable";
@@ -42,7 +42,7 @@ impl Ledger {
             self.entry_mut(*entry)
                 .alternatives
                 .retain(|one| one.0 != id);
-            let front = self.entry(*entry).front;
+            let front = self.entry(*entry).prefixed_stub;
             if let Some(front) = front
                 && self.entry(front).definition.unit() == Some(id)
             {
@@ -169,9 +169,12 @@ impl Ledger {
     pub(crate) fn leave_if_idle(&mut self, id: UnitKey) {
         let is_idle = self.record(id).is_some_and(|record| {
             record.in_force == 0
-                && record.holds == 0
+                && record.undo_refs == 0
                 && record.borrowers.is_empty()
-                && matches!(record.standing, Standing::Loose | Standing::Withdrawn)
+                && matches!(
+                    record.standing,
+                    Standing::WhileInForce | Standing::RemovedButUndoable
+                )
         });
         if is_idle {
             self.leave(id);
@@ -179,13 +182,13 @@ impl Ledger {
     }
 
     /// How many addresses of functions that left may still be known to somebody.
-    pub(crate) fn tombs(&self) -> usize {
-        self.tombs.len()
+    pub(crate) fn tombstones(&self) -> usize {
+        self.tombstones.len()
     }
 
     /// How much waits to be given back: pieces, and bytes.
     pub(crate) fn waiting_to_leave(&self) -> (usize, u64) {
-        let Leaving {
+        let WaitingToBeFreed {
             blocks,
             units,
             names,
@@ -205,22 +208,22 @@ impl Ledger {
             let code = block.memory.code.clone();
             let standing = self.record(block.unit).map(|record| record.standing);
             let frames = self.frames_of_block(block, memory);
-            let holder = match standing {
+            let kept_by = match standing {
                 Some(Standing::Leaving) => continue,
                 _ if block.pins > 0 => Some("a pinned address".into()),
                 _ if block.handles > 0 && code.is_empty() => Some(HANDLE.into()),
                 // It leaves as a whole or comes back: its bodies call one another.
-                Some(Standing::Withdrawn) => Some("a change that can be undone".into()),
+                Some(Standing::RemovedButUndoable) => Some("a change that can be undone".into()),
                 // Code that came after its unit had gone stands alone as well.
                 _ => frames.holder(),
             };
             retired.push(Retired {
-                what: Piece::Block(*id),
+                what: RetiredItem::Block(*id),
                 code: Vec::from_iter((!code.is_empty()).then_some(code)),
                 stubs: Vec::new(),
                 slots: Vec::new(),
                 label: self.label_of(block),
-                holder,
+                kept_by,
                 frames_begun: frames.begun,
                 handed_out: 0,
             });
@@ -235,12 +238,12 @@ impl Ledger {
             let slots_of = self.slots_of(&record.unit);
             let stubs = slots_of.iter().map(|slot| slots.inside_stub(*slot));
             retired.push(Retired {
-                what: Piece::Unit(id),
+                what: RetiredItem::Unit(id),
                 code: code.filter(|code| !code.is_empty()).collect(),
                 stubs: stubs.collect(),
                 slots: slots_of,
                 label: label_of(&record.unit.name),
-                holder: self.holder_of(id, memory),
+                kept_by: self.holder_of(id, memory),
                 frames_begun: self.frames_of_unit(&record.unit, memory).begun,
                 handed_out: record.handed_out,
             });
@@ -281,7 +284,7 @@ impl Ledger {
     }
 
     /// The body that a function has in the code of a unit.
-    fn body_in(&self, record: &Record, id: EntryId) -> Option<ExecAddr> {
+    fn body_in(&self, record: &UnitRecord, id: EntryId) -> Option<ExecAddr> {
         let blocks = record.blocks.iter().filter_map(|block| self.block(*block));
         let mut bodies = blocks.flat_map(|block| {
             let code = block.memory.code.clone();
@@ -321,7 +324,7 @@ impl Ledger {
         slots_of.collect()
     }
 
-    fn label_of(&self, block: &Block) -> Arc<str> {
+    fn label_of(&self, block: &LinkedBlock) -> Arc<str> {
         let mut code = block.definitions.iter();
         let first = code.find(|one| block.memory.code.contains(&one.start));
         let named = first.map(|one| one.entry);
@@ -332,10 +335,10 @@ impl Ledger {
     /// Who besides threads needs something of a leaving unit.
     fn holder_of(&self, id: UnitKey, memory: &CodeMemory) -> Option<Arc<str>> {
         let record = self.record(id)?;
-        if record.holds > 0 {
+        if record.undo_refs > 0 {
             return Some("a change that can be undone".into());
         }
-        if record.holders > 0 {
+        if record.pending_thread_dtors > 0 {
             return Some("destructors of threads that still run".into());
         }
         for block in &record.blocks {
@@ -383,7 +386,7 @@ impl Ledger {
     /// What doesn't go with a unit and names what only it has: the block, and the name.
     fn named_outside(&self, id: UnitKey, going: &FxHashSet<UnitKey>) -> Option<(BlockId, EntryId)> {
         let record = self.record(id)?;
-        let outlives = |one: &super::Defined| {
+        let outlives = |one: &super::PlacedDefinition| {
             let elected = self.entry(one.entry).elected;
             one.is_live && elected.is_none_or(|(unit, _)| !going.contains(&unit))
         };
@@ -439,12 +442,12 @@ impl Ledger {
     /// Whether a piece still waits to be given back.
     pub(crate) fn is_there(&self, piece: &Retired) -> bool {
         match piece.what {
-            Piece::Block(id) => self
+            RetiredItem::Block(id) => self
                 .blocks
                 .get(id)
                 .is_some_and(|block| !block.memory.code.is_empty() || block.live == 0),
-            Piece::Unit(id) => self.units.contains_key(id),
-            Piece::Name(_) => false,
+            RetiredItem::Unit(id) => self.units.contains_key(id),
+            RetiredItem::Name(_) => false,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use crate::ids::{EntryId, LibraryId, UnitKey};
+use crate::base::ids::{EntryId, LibraryId, UnitKey};
 
 /// The libraries there are. They come and go: nothing is left of one that was removed.
 #[derive(Debug)]

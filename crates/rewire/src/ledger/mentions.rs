@@ -10,9 +10,9 @@ use rewire_llvm::Ordinal;
 use rustc_hash::FxHashSet;
 
 use super::entry::Mention;
+use super::unit::Unit;
 use super::{EntryId, Ledger};
-use crate::ids::UnitKey;
-use crate::unit::Unit;
+use crate::base::ids::UnitKey;
 
 impl Ledger {
     /// Notes what a unit's globals name.

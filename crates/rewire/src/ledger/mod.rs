@@ -9,47 +9,49 @@
 //! One lock guards it. It is held for as long as it takes to link one object, some tens of
 //! microseconds; never while LLVM works, a library is searched, or the program runs.
 
-mod block;
 mod borrowing;
+mod call_target;
 mod canonical;
 mod claiming;
+mod closed_name;
+mod closed_names;
 mod coroutines;
 mod demand;
 mod demangled;
 mod election;
 mod entry;
-mod former;
+mod former_meaning;
 mod freeing;
-mod fronts;
-mod gate;
-mod gated;
-mod given;
 mod globals;
-mod history;
 mod joining;
-mod label;
+mod label_places;
 mod labels;
-mod lazily;
-mod lazy;
-mod leading;
+mod lazy_closure;
+mod lazy_functions;
 mod leaving;
 mod libraries;
+mod linked_block;
 mod mentions;
+pub(crate) mod module_pool;
 mod names;
-mod over;
+mod outside_definitions;
 mod own_copies;
-mod owners;
 mod placed;
-mod planned;
-mod record;
-mod remembered;
+mod planned_names;
+mod prefixed_stubs;
 mod removed_libraries;
 mod replacing;
 mod retired;
+mod slot_owners;
 mod slot_stores;
 mod standing;
-mod tombs;
+mod tombstones;
+mod undoable_changes;
+mod undoing;
+pub(crate) mod unit;
+mod unit_record;
 mod units;
+mod unused_names;
 mod uses;
 mod waiting;
 mod withdrawing;
@@ -62,25 +64,25 @@ use rewire_memory::{ExecAddr, SlotId};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use slotmap::SlotMap;
 
-pub(crate) use block::{Block, Defined, FrameCounts, Memory};
+pub(crate) use closed_names::Admission;
 pub(crate) use coroutines::{BLOCK_COUNTS, NOOP_FRAME};
 pub(crate) use demangled::Demangled;
 pub(crate) use entry::{Definition, Entry, State, ValueType};
-pub(crate) use former::{Former, Given};
-pub(crate) use gated::Passage;
-pub(crate) use given::AssemblySymbol;
-use lazy::Lazy;
-pub(crate) use planned::{Heritage, Planned, Target};
-pub(crate) use remembered::{History, RememberedChange};
-pub(crate) use retired::{Freed, Piece, Retired};
+pub(crate) use former_meaning::{FormerMeaning, NonIrDefinition};
+use lazy_closure::Lazy;
+pub(crate) use linked_block::{BlockMemory, FrameCounts, LinkedBlock, PlacedDefinition};
+pub(crate) use outside_definitions::AssemblySymbol;
+pub(crate) use planned_names::{InheritedMemory, PlannedNames, PlannedTarget};
+pub(crate) use retired::{Freed, Retired, RetiredItem};
 pub(crate) use standing::Standing;
+pub(crate) use undoable_changes::{History, RememberedChange};
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
 
-pub(crate) use crate::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey};
+pub(crate) use crate::base::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey};
 
-use crate::ids::{EngineNumber, UnitKey};
-use crate::unit::Unit;
+use crate::base::ids::{EngineNumber, UnitKey};
+use crate::ledger::unit::Unit;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -91,22 +93,22 @@ pub(crate) struct Ledger {
     /// What an entry that left reads as.
     gone: Entry,
     libraries: libraries::Libraries,
-    units: SlotMap<UnitKey, record::Record>,
+    units: SlotMap<UnitKey, unit_record::UnitRecord>,
     next_unit: u64,
     next_block: u64,
-    by_slot: owners::Owners,
-    blocks: SlotMap<BlockId, Block>,
+    by_slot: slot_owners::SlotOwners,
+    blocks: SlotMap<BlockId, LinkedBlock>,
     /// Blocks that hold code, by its address.
     by_code: BTreeMap<ExecAddr, BlockId>,
-    tombs: tombs::Tombs,
-    leaving: retired::Leaving,
+    tombstones: tombstones::Tombstones,
+    leaving: retired::WaitingToBeFreed,
     /// The frame of coroutines that do nothing, once something names it.
     noop_frame: Option<EntryId>,
-    labels: label::Labels,
+    labels: label_places::Labels,
     /// What the client gave for names that were removed: units that left with them may call it.
     given_before: HashMap<EntryId, ExecAddr, FxBuildHasher>,
     /// Changes whose new code isn't let in yet.
-    gates: Vec<gate::Gate>,
+    gates: Vec<closed_name::ConstructionGate>,
     /// What each thread waits for another to compile.
     pub(super) waiting: HashMap<ThreadKey, Awaited, FxBuildHasher>,
     /// Threads that put in memory what units need from the start.
@@ -150,13 +152,13 @@ impl Ledger {
             units: SlotMap::with_key(),
             next_unit: 0,
             next_block: 0,
-            by_slot: owners::Owners::default(),
+            by_slot: slot_owners::SlotOwners::default(),
             blocks: SlotMap::with_key(),
             by_code: BTreeMap::new(),
-            tombs: tombs::Tombs::default(),
-            leaving: retired::Leaving::default(),
+            tombstones: tombstones::Tombstones::default(),
+            leaving: retired::WaitingToBeFreed::default(),
             noop_frame: None,
-            labels: label::Labels::default(),
+            labels: label_places::Labels::default(),
             gates: Vec::new(),
             given_before: HashMap::default(),
             waiting: HashMap::default(),
@@ -212,7 +214,7 @@ impl Ledger {
     /// has something of its own at its canonical address is that.
     pub(crate) fn address_target(&self, id: EntryId) -> (EntryId, i64) {
         let (id, offset) = self.target(id);
-        (self.entry(id).front.unwrap_or(id), offset)
+        (self.entry(id).prefixed_stub.unwrap_or(id), offset)
     }
 
     /// A unit; `None` when it has left.
@@ -237,8 +239,8 @@ impl Ledger {
     }
 
     /// The name that a function had whose address is all that is left of it, if it isn't long gone.
-    pub(crate) fn tomb(&self, slot: SlotId) -> Option<&Arc<str>> {
-        self.tombs.name(slot)
+    pub(crate) fn tombstone(&self, slot: SlotId) -> Option<&Arc<str>> {
+        self.tombstones.name(slot)
     }
 
     /// Notes that a definition is in memory, and tells the extractor so.
@@ -267,7 +269,7 @@ impl Ledger {
     /// How many functions have a definition.
     pub(crate) fn functions_defined(&self) -> u64 {
         let defined = self.entries.values().filter(|entry| {
-            let here = entry.is_replaceable();
+            let here = entry.address_is_stub();
             here && entry.kind == EntryKind::Function
         });
         defined.count() as u64

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::libraries::{Libraries, Namespace};
 use super::{Definition, Entry, EntryId, EntryKind, Ledger};
-use crate::ids::LibraryId;
+use crate::base::ids::LibraryId;
 
 impl Ledger {
     /// Makes a library; `None` when there is one of this name.
@@ -87,7 +87,7 @@ impl Ledger {
         }
         let mut entry = Entry::new(library, name.clone());
         // Its address may be known from before.
-        let former = self.tombs.revive(library, name);
+        let former = self.tombstones.revive(library, name);
         if let Some((slot, generation)) = former {
             entry.slot = Some(slot);
             entry.generation = generation;

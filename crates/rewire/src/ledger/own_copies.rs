@@ -11,9 +11,9 @@ use std::sync::Arc;
 use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
 
 use super::globals::{is_local, kind_of, size_of};
+use super::unit::Unit;
 use super::{Definition, Entry, EntryId, EntryKind, Ledger, ValueType};
-use crate::ids::UnitKey;
-use crate::unit::Unit;
+use crate::base::ids::UnitKey;
 
 impl Ledger {
     /// Where a name that stands for a unit's global leads.

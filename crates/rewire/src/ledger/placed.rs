@@ -4,16 +4,16 @@ use std::ops::Range;
 
 use rewire_memory::ExecAddr;
 
-use super::block::{Block, Defined};
+use super::linked_block::{LinkedBlock, PlacedDefinition};
 use super::{BlockId, EntryId, EntryKind, Ledger, Use, UseAspect, UseRef};
-use crate::ids::UnitKey;
+use crate::base::ids::UnitKey;
 
 /// Stands for a place in a block's list of definitions, of one that isn't in it.
 const THREAD_LOCAL: u32 = u32::MAX;
 
 impl Ledger {
     /// Enters a published block with its uses.
-    pub(crate) fn add_block(&mut self, mut block: Block) -> BlockId {
+    pub(crate) fn add_block(&mut self, mut block: LinkedBlock) -> BlockId {
         block.order = self.next_block;
         self.next_block += 1;
         let id = self.blocks.insert(block);
@@ -152,7 +152,10 @@ impl Ledger {
     }
 
     /// What is in a block and was set aside for who uses it.
-    pub(super) fn asides_of<'a>(&'a self, block: &'a Block) -> impl Iterator<Item = EntryId> + 'a {
+    pub(super) fn asides_of<'a>(
+        &'a self,
+        block: &'a LinkedBlock,
+    ) -> impl Iterator<Item = EntryId> + 'a {
         let listed = block.definitions.iter().map(|one| one.entry);
         let all = listed.chain(block.threads_aside.iter().copied());
         all.filter(|entry| self.entry(*entry).is_aside)
@@ -161,7 +164,7 @@ impl Ledger {
     /// The same of what is in the block's code: a label, or a function of assembly.
     pub(super) fn asides_in_code<'a>(
         &'a self,
-        block: &'a Block,
+        block: &'a LinkedBlock,
     ) -> impl Iterator<Item = EntryId> + 'a {
         let code = &block.memory.code;
         let inside = block.definitions.iter();
@@ -170,7 +173,7 @@ impl Ledger {
         inside.filter(|entry| self.entry(*entry).is_aside)
     }
 
-    pub(crate) fn block(&self, id: BlockId) -> Option<&Block> {
+    pub(crate) fn block(&self, id: BlockId) -> Option<&LinkedBlock> {
         self.blocks.get(id)
     }
 
@@ -186,12 +189,12 @@ impl Ledger {
         beside.sum()
     }
 
-    pub(crate) fn block_mut(&mut self, id: BlockId) -> Option<&mut Block> {
+    pub(crate) fn block_mut(&mut self, id: BlockId) -> Option<&mut LinkedBlock> {
         self.blocks.get_mut(id)
     }
 
     /// The definition whose bytes an address is in, with its block.
-    pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<(BlockId, Defined)> {
+    pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<(BlockId, PlacedDefinition)> {
         let (_, id) = self.by_code.range(..=address).next_back()?;
         let found = self.blocks[*id].definition_at(address)?;
         Some((*id, *found))
@@ -213,7 +216,7 @@ impl Ledger {
     /// Whether a definition is what its name stands for, or has users yet. A variable's former
     /// memory may only be kept for a change to be undone; so may the own functions of a unit that
     /// was removed, and threads may still be in them.
-    fn is_in_force(&self, block: BlockId, one: &Defined) -> bool {
+    fn is_in_force(&self, block: BlockId, one: &PlacedDefinition) -> bool {
         let entry = self.entry(one.entry);
         let unit = entry.elected.and_then(|(unit, _)| self.record(unit));
         if unit.is_some_and(|unit| unit.standing.is_removed()) {

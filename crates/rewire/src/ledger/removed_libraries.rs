@@ -20,7 +20,7 @@ impl Ledger {
                 handle = Some(at);
             }
             if entry.definition != Definition::None || entry.is_present() {
-                self.withdraw(id, slots);
+                self.remove_definition(id, slots);
             }
             self.note_if_over(id);
         }

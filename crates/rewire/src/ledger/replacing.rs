@@ -9,9 +9,9 @@
 use rewire_memory::Slots;
 use rustc_hash::FxHashSet;
 
-use super::planned::{Planned, Target};
+use super::planned_names::{PlannedNames, PlannedTarget};
 use super::slot_stores::{SlotStore, store};
-use super::{Definition, EntryId, Former, Ledger, ThreadKey};
+use super::{Definition, EntryId, FormerMeaning, Ledger, ThreadKey};
 
 impl Ledger {
     /// Marks names as this thread's to change, all or none; the answer is the first that another
@@ -46,8 +46,9 @@ impl Ledger {
     }
 
     /// To be called before the slots of new bodies are stored, by the same hold of the lock as
-    /// [`Ledger::move_over`]: from here on, none of several functions is called by its former body.
-    pub(crate) fn hold_back(&mut self, planned: &Planned, slots: &Slots) {
+    /// [`Ledger::put_in_force`]: from here on, none of several functions is called by its former
+    /// body.
+    pub(crate) fn hold_back(&mut self, planned: &PlannedNames, slots: &Slots) {
         if planned.is_gated {
             self.close_gate(planned);
         }
@@ -69,12 +70,12 @@ impl Ledger {
     /// entered afterwards, by the same hold of the lock. The answer is what is needed to undo it.
     ///
     /// `arriving` are the functions whose new bodies are entered.
-    pub(crate) fn move_over(
+    pub(crate) fn put_in_force(
         &mut self,
-        planned: &Planned,
+        planned: &PlannedNames,
         arriving: &FxHashSet<EntryId>,
         slots: &Slots,
-    ) -> Vec<Former> {
+    ) -> Vec<FormerMeaning> {
         let mut former = Vec::new();
         for id in planned.changed() {
             former.push(self.note_former(*id, planned));
@@ -90,7 +91,7 @@ impl Ledger {
             self.give_again(*id, given, slots);
         }
         for id in planned.withdrawn.iter() {
-            self.withdraw(*id, slots);
+            self.remove_definition(*id, slots);
         }
         for (id, unit) in &planned.assembly {
             let entry = self.entry_mut(*id);
@@ -102,12 +103,12 @@ impl Ledger {
             self.set_stale(*id, slots);
         }
         for unit in &planned.leaving {
-            self.withdraw_unit(*unit, planned.is_remembered);
+            self.remove_unit(*unit, planned.is_remembered);
         }
         former
     }
 
-    fn move_one(&mut self, id: EntryId, target: Target, arrives: bool, slots: &Slots) {
+    fn move_one(&mut self, id: EntryId, target: PlannedTarget, arrives: bool, slots: &Slots) {
         let Some(unit) = self.unit(target.unit).cloned() else {
             return;
         };

@@ -7,18 +7,18 @@ use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind, SlotId};
 use rustc_hash::FxHashSet;
 
-use super::block::Block;
+use super::linked_block::LinkedBlock;
+use super::unit::Unit;
 use super::uses::BlockId;
-use crate::ids::{EntryId, UnitKey};
-use crate::unit::Unit;
+use crate::base::ids::{EntryId, UnitKey};
 
 /// What waits to be given back.
 #[derive(Debug, Default)]
-pub(super) struct Leaving {
+pub(super) struct WaitingToBeFreed {
     /// Blocks with code, and none of it in force.
     pub(super) blocks: Vec<BlockId>,
     pub(super) units: Vec<UnitKey>,
-    /// Names that nobody may need any more ([`super::over`]).
+    /// Names that nobody may need any more ([`super::unused_names`]).
     pub(super) names: Vec<EntryId>,
     /// Bytes that all of these hold: machine code, variables, IR.
     pub(super) bytes: u64,
@@ -29,7 +29,7 @@ pub(super) struct Leaving {
 /// What goes together, and the code that no thread may be in then.
 #[derive(Debug)]
 pub(crate) struct Retired {
-    pub(crate) what: Piece,
+    pub(crate) what: RetiredItem,
     pub(crate) code: Vec<Range<ExecAddr>>,
     /// The stubs of its functions: a thread that calls one for the first time is in its stub, and
     /// nowhere else if the call was a jump.
@@ -39,7 +39,7 @@ pub(crate) struct Retired {
     /// What people know it by.
     pub(crate) label: Arc<str>,
     /// Who needs it, if it isn't threads.
-    pub(crate) holder: Option<Arc<str>>,
+    pub(crate) kept_by: Option<Arc<str>>,
     /// How many frames of its coroutines ever began.
     pub(super) frames_begun: u64,
     /// How often calls were sent into it since it left.
@@ -48,7 +48,7 @@ pub(crate) struct Retired {
 
 /// See the module's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Piece {
+pub(crate) enum RetiredItem {
     Block(BlockId),
     Unit(UnitKey),
     /// A name, with its stub.
@@ -59,7 +59,7 @@ pub(crate) enum Piece {
 #[derive(Debug, Default)]
 pub(crate) struct Freed {
     /// Blocks, with their registrations.
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) blocks: Vec<LinkedBlock>,
     pub(crate) unwind: Vec<UnwindRegistration>,
     pub(crate) memory: Vec<(RegionKind, Range<ExecAddr>)>,
     /// Slots in whose stubs no thread is.
@@ -73,11 +73,11 @@ pub(crate) struct Freed {
 impl Retired {
     /// Whether it is a whole unit.
     pub(crate) fn is_unit(&self) -> bool {
-        matches!(self.what, Piece::Unit(_))
+        matches!(self.what, RetiredItem::Unit(_))
     }
 
     /// Whether it is something that clients know.
     pub(crate) fn is_code(&self) -> bool {
-        !matches!(self.what, Piece::Name(_))
+        !matches!(self.what, RetiredItem::Name(_))
     }
 }

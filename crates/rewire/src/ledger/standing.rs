@@ -6,11 +6,11 @@ pub(crate) enum Standing {
     /// A change that isn't committed brings it.
     Joining,
     /// It stays until it is removed.
-    Kept,
+    UntilRemoved,
     /// It stays as long as something of it is in force: new bodies came with it.
-    Loose,
+    WhileInForce,
     /// It was removed, and a change that can be undone remembers it.
-    Withdrawn,
+    RemovedButUndoable,
     /// It is gone but for what threads may still be in.
     Leaving,
 }
@@ -18,6 +18,6 @@ pub(crate) enum Standing {
 impl Standing {
     /// Whether nothing of it is in force, nor will be unless its removal is undone.
     pub(crate) fn is_removed(self) -> bool {
-        matches!(self, Self::Withdrawn | Self::Leaving)
+        matches!(self, Self::RemovedButUndoable | Self::Leaving)
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::Ledger;
 use super::Standing;
-use super::record::Record;
-use crate::ids::{UnitId, UnitKey};
-use crate::unit::Unit;
+use super::unit::Unit;
+use super::unit_record::UnitRecord;
+use crate::base::ids::{UnitId, UnitKey};
 
 impl Ledger {
     /// Makes a unit that has no names yet.
@@ -18,14 +18,14 @@ impl Ledger {
         let order = self.next_unit;
         self.next_unit += 1;
         let engine = self.engine;
-        let id = self.units.insert_with_key(|id| Record {
+        let id = self.units.insert_with_key(|id| UnitRecord {
             unit: Arc::new(make(UnitId::new(engine, id))),
             standing,
             blocks: Vec::new(),
             in_force: 0,
-            holds: 0,
+            undo_refs: 0,
             is_superseded: false,
-            holders: 0,
+            pending_thread_dtors: 0,
             borrowers: Vec::new(),
             lenders: Vec::new(),
             stood_in_line: Vec::new(),
@@ -37,11 +37,11 @@ impl Ledger {
         self.units[id].unit.clone()
     }
 
-    pub(crate) fn record(&self, id: UnitKey) -> Option<&Record> {
+    pub(crate) fn record(&self, id: UnitKey) -> Option<&UnitRecord> {
         self.units.get(id)
     }
 
-    pub(crate) fn record_mut(&mut self, id: UnitKey) -> Option<&mut Record> {
+    pub(crate) fn record_mut(&mut self, id: UnitKey) -> Option<&mut UnitRecord> {
         self.units.get_mut(id)
     }
 
@@ -60,7 +60,7 @@ impl Ledger {
     /// The units that are there for the client, in the order of adding.
     pub(crate) fn units(&self) -> Vec<Arc<Unit>> {
         let standing = self.units.values().filter(|one| one.is_there());
-        let mut standing: Vec<&Record> = standing.collect();
+        let mut standing: Vec<&UnitRecord> = standing.collect();
         standing.sort_unstable_by_key(|record| record.order);
         standing.iter().map(|record| record.unit.clone()).collect()
     }

@@ -13,7 +13,7 @@ use rewire_memory::ExecAddr;
 use rewire_object::RelocKind;
 use slotmap::new_key_type;
 
-use crate::ids::EntryId;
+use crate::base::ids::EntryId;
 
 new_key_type! {
     /// The number of a linked block.

@@ -6,21 +6,21 @@ use rewire_memory::Slots;
 use super::globals::rank;
 use super::slot_stores::{SlotStore, store};
 use super::{
-    Block, BlockId, Definition, Entry, EntryId, EntryKind, Ledger, State, UseAspect, UseRef,
+    BlockId, Definition, Entry, EntryId, EntryKind, Ledger, LinkedBlock, State, UseAspect, UseRef,
 };
-use crate::ids::UnitKey;
+use crate::base::ids::UnitKey;
 
 impl Ledger {
     /// A definition goes whose change has failed: the name is as if it had never been defined.
     pub(crate) fn retract(&mut self, id: EntryId, slots: &Slots) {
-        self.withdraw(id, slots);
+        self.remove_definition(id, slots);
         self.entry_mut(id).is_removed = false;
     }
 
     /// The machine code of a function leaves; it is made again when the function is called.
     pub(crate) fn set_stale(&mut self, id: EntryId, slots: &Slots) {
         let entry = self.entry(id);
-        if !entry.is_replaceable() || !entry.is_present() {
+        if !entry.address_is_stub() || !entry.is_present() {
             return;
         }
         let slot = entry.slot;
@@ -36,7 +36,7 @@ impl Ledger {
 
     /// A name's definition leaves: another copy takes its place, if there is one, and what data
     /// there is stays where it is, with its value; else nothing defines the name any more.
-    pub(crate) fn withdraw(&mut self, id: EntryId, slots: &Slots) {
+    pub(crate) fn remove_definition(&mut self, id: EntryId, slots: &Slots) {
         let (state, placed) = {
             let entry = self.entry(id);
             (entry.state.clone(), entry.placed)
@@ -116,7 +116,7 @@ impl Ledger {
         id: EntryId,
         (block, place): (BlockId, u32),
         state: &State,
-        belongs: impl Fn(&Block) -> bool,
+        belongs: impl Fn(&LinkedBlock) -> bool,
     ) {
         let entry = self.entry(id);
         // Calls through the slot go wherever that leads.

@@ -11,17 +11,17 @@ use smallvec::{SmallVec, smallvec};
 
 use super::definition::{DefinitionKind, LinkedDefinition};
 use super::gather::is_defined;
-use super::resolve::{Meaning, Parsed, is_owner};
+use super::resolve::{Parsed, SymbolMeaning, is_owner};
 use super::staged::absolute;
 use super::{Object, Origin, Staged};
+use crate::base::error::Error;
 use crate::core::Core;
-use crate::error::Error;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
-use crate::process::thread_local;
+use crate::host::thread_local;
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, PlannedNames, State, UseAspect};
 
 /// What the named definitions in a section are.
 #[derive(Clone, Copy, Debug, Default)]
-struct Contents {
+struct SectionContents {
     /// One stands for its name.
     has_owned: bool,
     /// Another one does, in place of this.
@@ -30,7 +30,7 @@ struct Contents {
 
 /// A reference from one object of the batch to a definition in it whose address isn't known yet.
 #[derive(Clone, Copy, Debug)]
-struct Pending {
+struct PendingReference {
     from: usize,
     symbol: SymbolId,
     target: EntryId,
@@ -38,24 +38,24 @@ struct Pending {
 }
 
 /// Which object of a batch defines what, as which symbol.
-type Owners = HashMap<EntryId, (usize, SymbolId), FxBuildHasher>;
+type DefiningObjects = HashMap<EntryId, (usize, SymbolId), FxBuildHasher>;
 
 pub(crate) struct Binder<'c> {
     core: &'c Core,
     absent: &'c FxHashSet<EntryId>,
-    planned: Option<&'c Planned>,
+    planned: Option<&'c PlannedNames>,
     /// Which object defines what, as which symbol; made when it is first asked for.
-    owners: OnceCell<Owners>,
-    pending: Vec<Pending>,
+    owners: OnceCell<DefiningObjects>,
+    pending: Vec<PendingReference>,
     /// What is in each section, by object.
-    contents: SmallVec<[SmallVec<[Contents; 8]>; 1]>,
+    contents: SmallVec<[SmallVec<[SectionContents; 8]>; 1]>,
 }
 
 impl<'c> Binder<'c> {
     pub(crate) fn new(
         core: &'c Core,
         absent: &'c FxHashSet<EntryId>,
-        planned: Option<&'c Planned>,
+        planned: Option<&'c PlannedNames>,
     ) -> Self {
         Self {
             core,
@@ -132,8 +132,8 @@ impl<'c> Binder<'c> {
     ) -> Result<Bindings, Error> {
         let parsed = &batch[place];
         let mut bindings = parsed.graph.default_bindings();
-        let mut contents: SmallVec<[Contents; 8]> =
-            smallvec![Contents::default(); parsed.graph.sections.len()];
+        let mut contents: SmallVec<[SectionContents; 8]> =
+            smallvec![SectionContents::default(); parsed.graph.sections.len()];
         for (id, symbol) in parsed.graph.symbol_ids() {
             let Some(meaning) = parsed.meaning(id) else {
                 continue;
@@ -142,7 +142,7 @@ impl<'c> Binder<'c> {
                 SymbolPlace::Defined { section, .. } => contents.get_mut(section.index()),
                 _ => None,
             };
-            let is_body = ledger.entry(meaning.entry).is_replaceable();
+            let is_body = ledger.entry(meaning.entry).address_is_stub();
             let binding = if is_body && let Some(section) = section {
                 // A body is laid out, whatever else its section has in it.
                 section.has_owned = true;
@@ -165,11 +165,17 @@ impl<'c> Binder<'c> {
         Ok(bindings)
     }
 
-    fn own(&mut self, ledger: &Ledger, id: SymbolId, meaning: Meaning, place: usize) -> Binding {
+    fn own(
+        &mut self,
+        ledger: &Ledger,
+        id: SymbolId,
+        meaning: SymbolMeaning,
+        place: usize,
+    ) -> Binding {
         if ledger.entry(meaning.entry).kind != EntryKind::ThreadLocal {
             return Binding::Own;
         }
-        self.pending.push(Pending {
+        self.pending.push(PendingReference {
             from: place,
             symbol: id,
             target: meaning.entry,
@@ -187,7 +193,7 @@ impl<'c> Binder<'c> {
         batch: &[Parsed<'_>],
         place: usize,
         id: SymbolId,
-        meaning: Meaning,
+        meaning: SymbolMeaning,
     ) -> Result<Binding, Error> {
         let (slots, parsed) = (&self.core.slots, &batch[place]);
         if meaning.aspect == UseAspect::Slot {
@@ -213,7 +219,7 @@ impl<'c> Binder<'c> {
                     offset: at.wrapping_add_signed(offset),
                 });
             }
-            State::Present(address) if !entry.is_replaceable() && !moves => {
+            State::Present(address) if !entry.address_is_stub() && !moves => {
                 let address = address.checked_add_signed(offset).unwrap_or(address);
                 let is_foreign =
                     matches!(entry.definition, Definition::None | Definition::Absolute);
@@ -224,7 +230,7 @@ impl<'c> Binder<'c> {
             }
             _ => {}
         }
-        if !entry.is_replaceable()
+        if !entry.address_is_stub()
             && let Some((owner, defined)) = self.owner(batch, target)
         {
             if let Some(value) = absolute(&batch[owner], defined) {
@@ -232,7 +238,7 @@ impl<'c> Binder<'c> {
                     value.checked_add_signed(offset).unwrap_or(value),
                 ));
             }
-            self.pending.push(Pending {
+            self.pending.push(PendingReference {
                 from: place,
                 symbol: id,
                 target,
@@ -247,7 +253,7 @@ impl<'c> Binder<'c> {
                 _ => Binding::Address(self.core.memory.reach().start),
             });
         }
-        if entry.is_replaceable() {
+        if entry.address_is_stub() {
             let canonical = ledger.canonical(target, slots)?;
             return Ok(Binding::Address(
                 canonical.checked_add_signed(offset).unwrap_or(canonical),
@@ -281,7 +287,7 @@ impl<'c> Binder<'c> {
                 Binding::FixedSlot { slot, function }
             }
             _ if is_frozen && self.owner(batch, target).is_some() => {
-                self.pending.push(Pending {
+                self.pending.push(PendingReference {
                     from,
                     symbol,
                     target,

@@ -2,7 +2,7 @@
 
 use rewire_memory::ExecAddr;
 
-use crate::ids::EntryId;
+use crate::base::ids::EntryId;
 
 /// A definition that the batch brings.
 #[derive(Clone, Copy, Debug)]

@@ -11,13 +11,13 @@ use rustc_hash::FxHashSet;
 
 use super::Object;
 use super::resolve::Parsed;
-use crate::asked::Found;
+use crate::base::error::Error;
+use crate::base::ids::UnitKey;
 use crate::core::Core;
-use crate::error::Error;
-use crate::host::HostSymbol;
-use crate::ids::UnitKey;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Planned, State, UseAspect};
-use crate::unit::{Scope, Unit};
+use crate::core::outside_request::OutsideAnswer;
+use crate::host::symbols::HostSymbol;
+use crate::ledger::unit::{ExtractScope, Unit};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, PlannedNames, State, UseAspect};
 
 /// What is missing.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Needs {
     /// that the host was asked for already and doesn't have.
     pub(crate) fn find(
         ledger: &Ledger,
-        planned: Option<&Planned>,
+        planned: Option<&PlannedNames>,
         batch: &[Parsed<'_>],
         absent: &FxHashSet<EntryId>,
     ) -> Self {
@@ -63,7 +63,7 @@ impl Needs {
         needs
     }
 
-    fn add(&mut self, ledger: &Ledger, planned: Option<&Planned>, id: EntryId, by: UnitKey) {
+    fn add(&mut self, ledger: &Ledger, planned: Option<&PlannedNames>, id: EntryId, by: UnitKey) {
         let entry = ledger.entry(id);
         let target = planned.and_then(|planned| planned.targets.get(&id));
         if entry.is_present() && target.is_none_or(|target| target.keeps_memory()) {
@@ -74,7 +74,7 @@ impl Needs {
             Definition::Ir(unit, ordinal) if entry.kind != EntryKind::Function => {
                 self.data.push((unit, ordinal));
             }
-            Definition::Front(unit, ordinal) => self.fronts.push((unit, ordinal)),
+            Definition::PrefixedStub(unit, ordinal) => self.fronts.push((unit, ordinal)),
             Definition::None => self.outside.push((id, by)),
             _ => {}
         }
@@ -91,7 +91,7 @@ impl Needs {
         });
         let fronts = self.fronts.iter().map(|(unit, function)| {
             let unit = core.unit(*unit)?;
-            core.compile_front(&unit, *function)
+            core.compile_prefixed_stub(&unit, *function)
         });
         variables.chain(fronts).collect()
     }
@@ -106,9 +106,10 @@ impl Needs {
         let mut found = Vec::with_capacity(self.outside.len());
         for (id, by) in &self.outside {
             match core.ask_outside(*id, Some(*by))? {
-                Found::Symbol(symbol) => found.push((*id, symbol)),
-                Found::Entered if core.ledger().entry(*id).definition != Definition::None => {}
-                Found::Entered | Found::Nothing => {
+                OutsideAnswer::Symbol(symbol) => found.push((*id, symbol)),
+                OutsideAnswer::Entered
+                    if core.ledger().entry(*id).definition != Definition::None => {}
+                OutsideAnswer::Entered | OutsideAnswer::Nothing => {
                     absent.insert(*id);
                 }
             }
@@ -171,18 +172,18 @@ pub(crate) fn is_defined(parsed: &Parsed<'_>, id: SymbolId) -> bool {
 
 impl Core {
     /// What stands at a function's canonical address, as an object.
-    pub(crate) fn compile_front(
+    pub(crate) fn compile_prefixed_stub(
         &self,
         unit: &Arc<Unit>,
         function: Ordinal,
     ) -> Result<Object, Error> {
-        let bytes = self.emit(unit, &[function], Scope::Front)?;
+        let bytes = self.emit(unit, &[function], ExtractScope::PrefixedStub)?;
         Ok(Object::of_ir(unit, bytes))
     }
 
     /// Variables of a unit, with what their values name, as an object.
     fn compile_data(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<Object, Error> {
-        let bytes = self.emit(unit, roots, Scope::Values)?;
+        let bytes = self.emit(unit, roots, ExtractScope::Values)?;
         Ok(Object::of_ir(unit, bytes))
     }
 }

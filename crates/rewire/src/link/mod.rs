@@ -29,14 +29,14 @@ pub(crate) use object::{ArrayPiece, Emitted, Linked, Object, Origin, Purpose, is
 pub(crate) use resolve::Parsed;
 pub(crate) use staged::Staged;
 
+use crate::base::error::Error;
+use crate::base::report::Phase;
 use crate::core::Core;
-use crate::error::Error;
+use crate::core::timings::Timer;
 use crate::ledger::{EntryId, Ledger};
-use crate::report::Phase;
-use crate::timings::Timer;
 use bind::Binder;
 use gather::Needs;
-use staged::Undo;
+use staged::StagedUndo;
 
 /// Links objects with whatever they need, and publishes them. Of all that has memory already, but
 /// for a function that is to be replaced, the first copy stays.
@@ -104,7 +104,7 @@ fn stage<'m>(
     binder.find_owners(ledger, batch);
     binder.make_room(ledger, batch);
     let batch = &*batch;
-    let mut staged = Undo(Vec::with_capacity(batch.len()));
+    let mut staged = StagedUndo(Vec::with_capacity(batch.len()));
     for (place, parsed) in batch.iter().enumerate() {
         let bindings = binder.bind(ledger, batch, place)?;
         let layout = Layout::new(

@@ -6,10 +6,10 @@ use rewire_llvm::Ordinal;
 use rewire_memory::ExecAddr;
 use rewire_object::{SectionRole, Segment};
 
-use crate::error::Error;
-use crate::ids::{EntryId, UnitKey};
-use crate::ledger::{Former, Planned};
-use crate::unit::Unit;
+use crate::base::error::Error;
+use crate::base::ids::{EntryId, UnitKey};
+use crate::ledger::unit::Unit;
+use crate::ledger::{FormerMeaning, PlannedNames};
 
 /// An object as code generation wrote it.
 #[derive(Debug, Default)]
@@ -120,7 +120,7 @@ pub(crate) struct Linked {
     /// be walked.
     pub(crate) arrays: Vec<ArrayPiece>,
     /// What the names stood for that moved over.
-    pub(crate) former: Vec<Former>,
+    pub(crate) former: Vec<FormerMeaning>,
 }
 
 /// A piece of a table that the C library walks, or the program.
@@ -141,12 +141,12 @@ pub(crate) enum Purpose<'p> {
     /// first calls go through the engine, which counts them.
     Call,
     /// To change what names stand for: all of them, when the names move over.
-    Change(&'p Planned),
+    Change(&'p PlannedNames),
 }
 
 impl<'p> Purpose<'p> {
     /// What names will stand for.
-    pub(crate) fn planned(self) -> Option<&'p Planned> {
+    pub(crate) fn planned(self) -> Option<&'p PlannedNames> {
         match self {
             Self::Change(planned) => Some(planned),
             Self::Load | Self::Call => None,

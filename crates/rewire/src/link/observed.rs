@@ -3,9 +3,9 @@
 use rewire_object::{Binding, SectionRole, Segment};
 
 use super::{Parsed, Staged};
+use crate::base::link_observer::{LinkRecord, RecordedUse};
 use crate::core::Core;
-use crate::ledger::{Block, Ledger};
-use crate::observe::{LinkRecord, RecordedUse};
+use crate::ledger::{Ledger, LinkedBlock};
 
 impl LinkRecord {
     pub(crate) fn new(
@@ -13,7 +13,7 @@ impl LinkRecord {
         ledger: &Ledger,
         parsed: &Parsed<'_>,
         one: &Staged<'_>,
-        block: &Block,
+        block: &LinkedBlock,
     ) -> Self {
         let graph = &parsed.graph;
         let is_in_file = |role| role != SectionRole::Common;

@@ -10,16 +10,16 @@ use super::definition::{DefinitionKind, LinkedDefinition};
 use super::gather::is_defined;
 use super::resolve::{self, Parsed};
 use super::{ArrayPiece, Linked, Origin, Purpose, Staged, is_identifier};
+use crate::base::link_observer::LinkRecord;
+use crate::base::report::Phase;
 use crate::core::Core;
+use crate::core::recording::{self, Published};
+use crate::core::timings::Timer;
+use crate::host::thread_local;
 use crate::ledger::{
-    BLOCK_COUNTS, Block, BlockId, Defined, EntryId, FrameCounts, Heritage, Ledger, Memory, Planned,
-    State, Use, UseAspect,
+    BLOCK_COUNTS, BlockId, BlockMemory, EntryId, FrameCounts, InheritedMemory, Ledger, LinkedBlock,
+    PlacedDefinition, PlannedNames, State, Use, UseAspect,
 };
-use crate::observe::LinkRecord;
-use crate::process::thread_local;
-use crate::recording::{self, Published};
-use crate::report::Phase;
-use crate::timings::Timer;
 
 /// Registers the unwind tables and stores the slots; then enters definitions and uses. Nobody who
 /// calls a new body waits for the latter; whoever asks the ledger does, for its lock.
@@ -55,7 +55,7 @@ pub(crate) fn publish(
     if let Some(planned) = purpose.planned() {
         let definitions = staged.iter().flat_map(|one| &one.definitions);
         let arriving = definitions.map(|definition| definition.entry).collect();
-        linked.former = ledger.move_over(planned, &arriving, &core.slots);
+        linked.former = ledger.put_in_force(planned, &arriving, &core.slots);
         // Those were taken back with what stood there before.
         let definitions = staged.iter().flat_map(|one| &one.definitions);
         for one in definitions.filter(|one| planned.assembly.contains_key(&one.entry)) {
@@ -67,7 +67,7 @@ pub(crate) fn publish(
         ledger: &mut ledger,
         purpose,
         linked,
-        notes: Notes::default(),
+        notes: ForObservers::default(),
     };
     for (parsed, one) in batch.iter().zip(&mut staged) {
         recorder.record(parsed, one);
@@ -82,10 +82,10 @@ pub(crate) fn publish(
 
 /// Gives variables that get other memory the values that they have. What a thread that is still in
 /// former code writes to the former memory from here on is lost.
-fn move_values(ledger: &Ledger, planned: &Planned, staged: &[Staged<'_>]) {
+fn move_values(ledger: &Ledger, planned: &PlannedNames, staged: &[Staged<'_>]) {
     for definition in staged.iter().flat_map(|one| &one.definitions) {
         let target = planned.targets.get(&definition.entry);
-        if target.is_none_or(|target| target.memory != Heritage::Value)
+        if target.is_none_or(|target| target.memory != InheritedMemory::Value)
             || definition.kind != DefinitionKind::Fixed
         {
             continue;
@@ -119,12 +119,12 @@ fn store_slot(
 
 /// What observers are told once the ledger is free.
 #[derive(Debug, Default)]
-struct Notes {
+struct ForObservers {
     records: Vec<LinkRecord>,
     bodies: Vec<Published>,
 }
 
-impl Notes {
+impl ForObservers {
     fn tell(self, core: &Core, definitions: usize) {
         if core.compile_observer.is_some() {
             let variables = definitions - self.bodies.len();
@@ -144,7 +144,7 @@ struct Recorder<'a, 'p> {
     ledger: &'a mut Ledger,
     purpose: Purpose<'p>,
     linked: Linked,
-    notes: Notes,
+    notes: ForObservers,
 }
 
 impl Recorder<'_, '_> {
@@ -275,7 +275,7 @@ fn note_arrays(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
     }
 }
 
-fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
+fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlock {
     let mut uses = Vec::new();
     for site in rewire_object::sites(&parsed.graph, &one.bindings, &one.layout, &one.placement) {
         let Some(meaning) = parsed.meaning(site.symbol) else {
@@ -307,24 +307,24 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> Block {
         ));
     }
     let definitions = one.definitions.iter().filter_map(|definition| {
-        (!matches!(definition.kind, DefinitionKind::Thread { .. })).then_some(Defined {
+        (!matches!(definition.kind, DefinitionKind::Thread { .. })).then_some(PlacedDefinition {
             entry: definition.entry,
             start: definition.start,
             size: definition.size,
             is_live: false,
         })
     });
-    let mut definitions: Vec<Defined> = definitions.collect();
+    let mut definitions: Vec<PlacedDefinition> = definitions.collect();
     // There is one of these for each function, for as long as it lives.
     definitions.shrink_to_fit();
     uses.shrink_to_fit();
     let unit = &parsed.object.unit;
     let folds = parsed.object.folds.iter();
-    Block {
+    LinkedBlock {
         unit: unit.id,
         order: 0,
         place: 0,
-        memory: Memory {
+        memory: BlockMemory {
             code: one.range(Segment::Code),
             read_only: one.range(Segment::ReadOnly),
             data: one.range(Segment::Data),

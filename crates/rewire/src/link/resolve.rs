@@ -9,15 +9,15 @@ use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolK
 use smallvec::SmallVec;
 
 use super::{Object, Origin};
-use crate::error::Error;
+use crate::base::error::Error;
+use crate::ledger::unit::Unit;
 use crate::ledger::{
-    AssemblySymbol, Definition, EntryId, EntryKind, Ledger, NOOP_FRAME, Planned, UseAspect,
+    AssemblySymbol, Definition, EntryId, EntryKind, Ledger, NOOP_FRAME, PlannedNames, UseAspect,
 };
-use crate::unit::Unit;
 
 /// What a symbol means.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Meaning {
+pub(crate) struct SymbolMeaning {
     pub(crate) entry: EntryId,
     pub(crate) aspect: UseAspect,
     /// The object holds the definition that the entry stands for.
@@ -29,7 +29,7 @@ pub(crate) struct Meaning {
 pub(crate) struct Parsed<'a> {
     pub(crate) object: &'a Object,
     pub(crate) graph: LinkGraph<'a>,
-    pub(crate) meanings: SmallVec<[Option<Meaning>; 4]>,
+    pub(crate) meanings: SmallVec<[Option<SymbolMeaning>; 4]>,
 }
 
 impl<'a> Parsed<'a> {
@@ -49,7 +49,7 @@ impl<'a> Parsed<'a> {
         })
     }
 
-    pub(crate) fn meaning(&self, symbol: SymbolId) -> Option<Meaning> {
+    pub(crate) fn meaning(&self, symbol: SymbolId) -> Option<SymbolMeaning> {
         self.meanings.get(symbol.index()).copied().flatten()
     }
 
@@ -67,7 +67,7 @@ impl<'a> Parsed<'a> {
         &mut self,
         memory: &CodeMemory,
         ledger: &mut Ledger,
-        planned: Option<&Planned>,
+        planned: Option<&PlannedNames>,
     ) -> Result<(), Error> {
         if !self.meanings.is_empty() {
             return Ok(());
@@ -86,11 +86,11 @@ impl<'a> Parsed<'a> {
 fn meaning_of(
     memory: &CodeMemory,
     ledger: &mut Ledger,
-    planned: Option<&Planned>,
+    planned: Option<&PlannedNames>,
     object: &Object,
     symbol: &Symbol<'_>,
     is_common: bool,
-) -> Result<Option<Meaning>, Error> {
+) -> Result<Option<SymbolMeaning>, Error> {
     if symbol.name.is_empty() || symbol.place == SymbolPlace::GotBase {
         return Ok(None);
     }
@@ -122,7 +122,7 @@ fn meaning_of(
         Aspect::Slot => UseAspect::Slot,
         Aspect::Itself | Aspect::FromItself | Aspect::Front | Aspect::Frames => UseAspect::Address,
     };
-    Ok(Some(Meaning {
+    Ok(Some(SymbolMeaning {
         entry,
         aspect,
         is_owner: false,
@@ -152,10 +152,10 @@ pub(super) fn is_label(symbol: &Symbol<'_>) -> bool {
 /// A symbol that an object made of IR defines.
 fn own_meaning(
     ledger: &Ledger,
-    planned: Option<&Planned>,
+    planned: Option<&PlannedNames>,
     unit: &Unit,
     symbol: &Symbol<'_>,
-) -> Option<Meaning> {
+) -> Option<SymbolMeaning> {
     // Who isn't told of a label where it is needed asks for it.
     if symbol.binding == SymbolBinding::Local || is_label(symbol) && !unit.defines(symbol.name) {
         return None;
@@ -167,10 +167,10 @@ fn own_meaning(
         GlobalRef::Named(name) => ledger.find(unit.library, name)?,
     };
     let entry = match meant.aspect {
-        Aspect::Front => ledger.entry(entry).front?,
+        Aspect::Front => ledger.entry(entry).prefixed_stub?,
         _ => entry,
     };
-    Some(Meaning {
+    Some(SymbolMeaning {
         entry,
         aspect: UseAspect::Address,
         is_owner: is_owner(ledger, planned, unit, entry),
@@ -180,13 +180,13 @@ fn own_meaning(
 /// Whether a unit's IR has the definition that a name stands for, or will.
 pub(super) fn is_owner(
     ledger: &Ledger,
-    planned: Option<&Planned>,
+    planned: Option<&PlannedNames>,
     unit: &Unit,
     entry: EntryId,
 ) -> bool {
     let definition = planned.and_then(|planned| planned.definition(entry));
     match definition.unwrap_or(ledger.entry(entry).definition) {
-        Definition::Ir(owner, _) | Definition::Front(owner, _) => owner == unit.id,
+        Definition::Ir(owner, _) | Definition::PrefixedStub(owner, _) => owner == unit.id,
         _ => false,
     }
 }
@@ -194,11 +194,11 @@ pub(super) fn is_owner(
 /// A symbol that module-level assembly defines: its name enters the ledger now.
 fn assembly_meaning(
     ledger: &mut Ledger,
-    planned: Option<&Planned>,
+    planned: Option<&PlannedNames>,
     unit: &Unit,
     symbol: &Symbol<'_>,
     is_common: bool,
-) -> Result<Option<Meaning>, Error> {
+) -> Result<Option<SymbolMeaning>, Error> {
     let entry = if symbol.binding == SymbolBinding::Local {
         // Others see it only where the unit's IR declares the name.
         match ledger.find(unit.library, symbol.name) {
@@ -208,7 +208,7 @@ fn assembly_meaning(
     } else {
         named(ledger, unit, symbol.name)
     };
-    let owned = Meaning {
+    let owned = SymbolMeaning {
         entry,
         aspect: UseAspect::Address,
         is_owner: true,
@@ -241,7 +241,7 @@ fn assembly_meaning(
             ledger.give_way(entry);
         }
         _ if symbol.binding == SymbolBinding::Weak || is_common => {
-            return Ok(Some(Meaning {
+            return Ok(Some(SymbolMeaning {
                 entry,
                 aspect: UseAspect::Address,
                 is_owner: false,

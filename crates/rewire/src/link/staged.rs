@@ -11,8 +11,8 @@ use smallvec::SmallVec;
 
 use super::definition::LinkedDefinition;
 use super::resolve::Parsed;
+use crate::base::error::Error;
 use crate::core::Core;
-use crate::error::Error;
 
 /// `int3`, which lies between pieces of code.
 const CODE_PADDING: u8 = 0xcc;
@@ -43,9 +43,9 @@ pub(super) fn absolute(parsed: &Parsed<'_>, symbol: SymbolId) -> Option<ExecAddr
 }
 
 /// Gives memory back in the reverse order of taking it.
-pub(super) struct Undo<'m>(pub(super) Vec<Staged<'m>>);
+pub(super) struct StagedUndo<'m>(pub(super) Vec<Staged<'m>>);
 
-impl Drop for Undo<'_> {
+impl Drop for StagedUndo<'_> {
     fn drop(&mut self) {
         while let Some(mut one) = self.0.pop() {
             while one.memory.pop().is_some() {}

@@ -6,11 +6,11 @@
 
 use rewire_llvm::Linkage;
 
+use crate::base::demangle::is_of_rust;
 use crate::core::Core;
-use crate::demangle::is_of_rust;
-use crate::host;
+use crate::host::symbols;
+use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, LibraryId};
-use crate::unit::Unit;
 
 /// GCC's, which clang uses as well on Linux.
 const LIBRARY: &str = "libstdc++.so.6";
@@ -30,7 +30,7 @@ pub(crate) fn load_if_needed(core: &Core, unit: &Unit) {
     if !is_needed || super::host_symbol(PERSONALITY, false).is_some() {
         return;
     }
-    match host::load_library(LIBRARY) {
+    match symbols::load_library(LIBRARY) {
         Ok(()) => tracing::info!(library = LIBRARY, "loaded for C++"),
         // What is missing is named when it is called.
         Err(reason) => tracing::warn!(reason, "no C++ library"),

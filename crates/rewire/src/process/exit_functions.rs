@@ -7,7 +7,7 @@
 //!
 //! The C library tells the owners of registrations apart by an address (`__dso_handle`, Itanium C++
 //! ABI, section 3.3.6.3), and all files of a program have the same. So that a unit can leave alone,
-//! whose a registration is follows from where the call comes from ([`super::registering`]); what
+//! whose a registration is follows from where the call comes from ([`super::registrations`]); what
 //! the program passes as its handle is kept for its own `__cxa_finalize`. The C library knows
 //! records by their [`Group`].
 
@@ -17,15 +17,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rewire_sync::{Mutex, OnceLock};
 
-use super::exit::c_library;
-use super::exit_list::{Caller, ExitFunction, ExitFunctions, Group, Registration, Taken};
-use super::fork;
 use super::registrant::Registrant;
-use super::running::Running;
+use crate::base::ids::UnitKey;
+use crate::base::sync::lock;
 use crate::core::Core;
-use crate::ids::UnitKey;
-use crate::registry::{self, engines};
-use crate::sync::lock;
+use crate::core::exit_functions::{
+    Caller, ExitFunction, ExitFunctions, Group, Registration, Taken,
+};
+use crate::core::registry::{self, engines};
+use crate::host::at_exit::c_library;
+use crate::host::fork_lock;
+use crate::host::running_code::Running;
 
 impl Group {
     /// Counts a member that was called, and takes all out of the C library's list if it was the
@@ -61,7 +63,7 @@ impl Registration {
             return;
         };
         let (unit, engine) = {
-            let _no_fork = fork::enter_engine();
+            let _no_fork = fork_lock::enter_engine();
             let known = lock(&core.process.exit_functions).forget(self.number);
             let unit = lock(&self.keeps).or(unit).or(known.map(|it| it.0));
             (unit, core.ledger().engine)
@@ -76,9 +78,9 @@ impl Registration {
         function(self.argument);
         let kept = lock(&self.keeps).take();
         if let Some(unit) = kept {
-            let _no_fork = fork::enter_engine();
+            let _no_fork = fork_lock::enter_engine();
             if let Some(record) = core.ledger().record_mut(unit) {
-                record.holders -= 1;
+                record.pending_thread_dtors -= 1;
             }
         }
     }
@@ -89,7 +91,7 @@ impl Registration {
 fn call_each(core: &Core, take: impl Fn(&mut ExitFunctions) -> Option<Taken>) {
     loop {
         let next = {
-            let _no_fork = fork::enter_engine();
+            let _no_fork = fork_lock::enter_engine();
             take(&mut lock(&core.process.exit_functions))
         };
         match next {
@@ -109,10 +111,10 @@ pub(crate) fn call_all(core: &Core) {
     call_each(core, ExitFunctions::take_last);
 }
 
-type Register = unsafe extern "C" fn(ExitFunction, *mut c_void, *mut c_void) -> c_int;
+type RegisterExitFunction = unsafe extern "C" fn(ExitFunction, *mut c_void, *mut c_void) -> c_int;
 
-fn c_library_register() -> Option<Register> {
-    static FOUND: OnceLock<Option<Register>> = OnceLock::new();
+fn c_library_register() -> Option<RegisterExitFunction> {
+    static FOUND: OnceLock<Option<RegisterExitFunction>> = OnceLock::new();
     // SAFETY: the C library's function has this type.
     *FOUND.get_or_init(|| unsafe { c_library("__cxa_atexit") })
 }
@@ -132,7 +134,7 @@ pub(super) fn register(
         return unsafe { register(function, argument, handle) };
     };
     let registration = {
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         let mut known = lock(&core.process.exit_functions);
         known.add(unit, |number, group| Registration {
             number,
@@ -155,7 +157,7 @@ pub(super) fn register(
         let registration = unsafe { Arc::from_raw(record) };
         registration.was_called.store(true, Ordering::Release);
         registration.group.note_called(Caller::Exit);
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         lock(&core.process.exit_functions).forget(registration.number);
     }
     status
@@ -172,7 +174,7 @@ pub(super) extern "C-unwind" fn finalize(handle: *mut c_void) {
     // All there is to call, for null.
     if !handle.is_null() {
         let engines = {
-            let _no_fork = fork::enter_engine();
+            let _no_fork = fork_lock::enter_engine();
             engines()
         };
         for core in engines {

@@ -10,18 +10,18 @@ use rewire_memory::global_scope;
 use rewire_memory::scan::{self, ScansHeld};
 use rewire_memory::unwind;
 
-use super::fork;
 use crate::core::Core;
-use crate::registry;
+use crate::core::registry;
+use crate::host::fork_lock;
 
 /// What a fork under way holds. Only the thread that forks touches it between the two handlers.
-static HELD: AtomicPtr<Held> = AtomicPtr::new(ptr::null_mut());
+static HELD: AtomicPtr<HeldAcrossFork> = AtomicPtr::new(ptr::null_mut());
 
 /// Fields are dropped in this order.
-struct Held {
+struct HeldAcrossFork {
     _stacks: StacksHeld,
     _scans: ScansHeld,
-    lock: Option<fork::Alone>,
+    lock: Option<fork_lock::ForkingAlone>,
     /// The last ones, perhaps: they go when others may enter the engine again.
     engines: Vec<Arc<Core>>,
 }
@@ -42,8 +42,8 @@ static REGISTER: extern "C" fn() = {
 };
 
 extern "C" fn before() {
-    let lock = fork::alone();
-    let held = Held {
+    let lock = fork_lock::alone();
+    let held = HeldAcrossFork {
         _stacks: entry::hold_for_fork(),
         _scans: scan::hold_for_fork(),
         lock,
@@ -64,7 +64,7 @@ extern "C" fn after_in_child() {
     }
     // SAFETY: `before` made it, and the swap made it ours alone.
     let held = unsafe { Box::from_raw(held) };
-    let others_have_begun = fork::forget_others_in_child(held.lock.as_ref());
+    let others_have_begun = fork_lock::forget_others_in_child(held.lock.as_ref());
     for engine in &held.engines {
         engine.forget_workers();
         engine.ledger().open_gates_of_others(&engine.slots);

@@ -7,12 +7,13 @@ use rewire_memory::ExecAddr;
 use rewire_sync::Mutex;
 
 use super::structors::{self, Arguments};
-use super::{exit, fork};
+use crate::base::error::Error;
+use crate::base::sync::lock;
 use crate::core::Core;
-use crate::error::Error;
-use crate::held::HeldEngine;
+use crate::core::lifetime::HeldEngine;
+use crate::host::at_exit;
+use crate::host::fork_lock;
 use crate::ledger::{EntryKind, LibraryId, State};
-use crate::sync::lock;
 
 /// The forms that a main function can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub(crate) fn find(core: &Core, name: &str) -> Result<Main, Error> {
     let id = ledger.find(LibraryId::MAIN, name).ok_or_else(unknown)?;
     let (target, _) = ledger.target(id);
     let entry = ledger.entry(target);
-    let is_defined = entry.is_replaceable() || matches!(entry.state, State::Present(_));
+    let is_defined = entry.address_is_stub() || matches!(entry.state, State::Present(_));
     if !is_defined || entry.definition == crate::ledger::Definition::None {
         return Err(unknown());
     }
@@ -92,10 +93,10 @@ unsafe impl Send for AtExit {}
 impl AtExit {
     fn register(program: Program, arguments: Arguments) {
         {
-            let _no_fork = fork::enter_engine();
+            let _no_fork = fork_lock::enter_engine();
             lock(&AT_EXIT).push(Self { program, arguments });
         }
-        exit::at_exit(run_destructors);
+        at_exit::at_exit(run_destructors);
     }
 }
 
@@ -120,14 +121,16 @@ pub(crate) unsafe fn run(
     // SAFETY: the function's type was compared with the ledger's; a function that takes fewer
     // arguments ignores the rest (psABI, section 3.2.3).
     unsafe {
-        type Status = extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char) -> i32;
-        type Nothing = extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char);
+        type MainWithStatus =
+            extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char) -> i32;
+        type MainWithoutStatus =
+            extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char);
         Ok(match main.signature {
             Signature::Returns { status: true } => {
-                std::mem::transmute::<u64, Status>(address)(argc, argv, envp)
+                std::mem::transmute::<u64, MainWithStatus>(address)(argc, argv, envp)
             }
             Signature::Returns { status: false } => {
-                std::mem::transmute::<u64, Nothing>(address)(argc, argv, envp);
+                std::mem::transmute::<u64, MainWithoutStatus>(address)(argc, argv, envp);
                 0
             }
         })
@@ -161,7 +164,7 @@ pub(crate) fn end(core: &Arc<Core>) {
 
 extern "C" fn run_destructors() {
     let last = {
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         lock(&AT_EXIT).pop()
     };
     let Some(AtExit { program, arguments }) = last else {

@@ -2,42 +2,33 @@
 //! what a C library's static part supplies, the C++ library, named sections, forks, and the way it
 //! ends.
 
-pub(crate) mod alone;
 mod builtins;
 pub(crate) mod cxx;
-pub(crate) mod endings;
-pub(crate) mod exit;
 mod exit_functions;
-mod exit_list;
-pub(crate) mod fork;
 mod forking;
+mod host_names;
 mod main;
-mod own_names;
-mod program;
 mod quick_exit;
-mod registering;
 mod registrant;
-pub(crate) mod running;
+mod registrations;
 pub(crate) mod sections;
 mod signals;
-mod structor_list;
+pub(crate) mod static_parts;
 pub(crate) mod structors;
-pub(crate) mod supplied;
-pub(crate) mod thread_local;
+pub(crate) mod unit_endings;
 
+pub(crate) use host_names::host_symbol;
 pub(crate) use main::{end, find as find_main, run as run_main, run_constructors};
-pub(crate) use own_names::host_symbol;
-pub(crate) use program::Process;
 pub(crate) use sections::plan_structors as plan_again;
 
 use std::sync::Arc;
 
+use crate::base::error::Error;
+use crate::base::ids::UnitKey;
+use crate::base::sync::lock;
 use crate::core::Core;
-use crate::error::Error;
-use crate::ids::UnitKey;
 use crate::ledger::LibraryId;
-use crate::sync::lock;
-use crate::unit::Unit;
+use crate::ledger::unit::Unit;
 
 /// Puts in memory what units need before their code runs, the C++ library included.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {

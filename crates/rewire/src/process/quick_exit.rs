@@ -7,39 +7,39 @@ use std::sync::{Arc, Weak};
 
 use rewire_sync::{Mutex, OnceLock};
 
-use super::exit::c_library;
-use super::fork;
 use super::registrant::Registrant;
+use crate::base::ids::UnitKey;
+use crate::base::sync::lock;
 use crate::core::Core;
-use crate::ids::UnitKey;
-use crate::sync::lock;
+use crate::host::at_exit::c_library;
+use crate::host::fork_lock;
 
 unsafe extern "C" {
     fn at_quick_exit(function: extern "C-unwind" fn()) -> c_int;
 }
 
 /// The unit that a function belongs to; `None` if it is nobody's of ours.
-type Owner = Option<(Weak<Core>, UnitKey)>;
+type OwningUnit = Option<(Weak<Core>, UnitKey)>;
 
-fn owner_of(function: u64, returns_to: u64) -> Owner {
+fn owner_of(function: u64, returns_to: u64) -> OwningUnit {
     let registrant = Registrant::of_function(function, returns_to)?;
     Some((Arc::downgrade(&registrant.core), registrant.unit))
 }
 
 /// The engine that keeps a function callable; `Err` if its unit has left.
-fn still_there(owner: &Owner) -> Result<Option<Arc<Core>>, ()> {
+fn still_there(owner: &OwningUnit) -> Result<Option<Arc<Core>>, ()> {
     let Some((core, unit)) = owner else {
         return Ok(None);
     };
     let core = core.upgrade().ok_or(())?;
-    let _no_fork = fork::enter_engine();
+    let _no_fork = fork_lock::enter_engine();
     let is_there = core.ledger().record(*unit).is_some_and(|it| !it.has_left());
     if is_there { Ok(Some(core)) } else { Err(()) }
 }
 
 /// The functions of `quick_exit`, in the order of registration. The C library passes no argument,
 /// so it is given the same function for each; whose turn it is follows from the order.
-static AT_QUICK_EXIT: Mutex<Vec<(extern "C-unwind" fn(), Owner)>> = Mutex::new(Vec::new());
+static AT_QUICK_EXIT: Mutex<Vec<(extern "C-unwind" fn(), OwningUnit)>> = Mutex::new(Vec::new());
 
 pub(super) extern "C" fn at_quick_exit_from(
     function: extern "C-unwind" fn(),
@@ -48,7 +48,7 @@ pub(super) extern "C" fn at_quick_exit_from(
     returns_to: u64,
 ) -> c_int {
     let owner = owner_of(function as usize as u64, returns_to);
-    let _no_fork = fork::enter_engine();
+    let _no_fork = fork_lock::enter_engine();
     let mut known = lock(&AT_QUICK_EXIT);
     // SAFETY: the function takes nothing and lives as long as the process.
     let status = unsafe { at_quick_exit(call_last) };
@@ -71,7 +71,7 @@ extern "C-unwind" fn call_last() {
 struct OnExit {
     function: extern "C-unwind" fn(c_int, *mut c_void),
     argument: *mut c_void,
-    owner: Owner,
+    owner: OwningUnit,
 }
 
 pub(super) extern "C" fn on_exit_from(
@@ -80,9 +80,9 @@ pub(super) extern "C" fn on_exit_from(
     _: u64,
     returns_to: u64,
 ) -> c_int {
-    type Register =
+    type RegisterOnExit =
         unsafe extern "C" fn(extern "C-unwind" fn(c_int, *mut c_void), *mut c_void) -> c_int;
-    static FOUND: OnceLock<Option<Register>> = OnceLock::new();
+    static FOUND: OnceLock<Option<RegisterOnExit>> = OnceLock::new();
     // SAFETY: the C library's function has this type.
     let register = FOUND.get_or_init(|| unsafe { c_library("on_exit") });
     let Some(register) = register else {

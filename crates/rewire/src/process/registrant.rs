@@ -1,4 +1,4 @@
-//! Whose a registration with the C library is ([`super::registering`]).
+//! Whose a registration with the C library is ([`super::registrations`]).
 
 use std::ffi::c_void;
 use std::ptr;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
 
-use super::fork;
-use super::running::{HANDLE, running_anywhere};
+use crate::base::ids::{LibraryId, UnitKey};
 use crate::core::Core;
-use crate::ids::{LibraryId, UnitKey};
+use crate::core::registry::engines;
+use crate::host::fork_lock;
+use crate::host::running_code::{HANDLE, running_anywhere};
 use crate::ledger::State;
-use crate::registry::engines;
 
 /// The unit that registers something.
 pub(super) struct Registrant {
@@ -28,7 +28,7 @@ impl Registrant {
     fn of_caller(returns_to: u64) -> Option<Self> {
         let inside = ExecAddr::new(returns_to.wrapping_sub(1));
         let running = running_anywhere();
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         engines().into_iter().find_map(|core| {
             let unit = {
                 let ledger = core.ledger();
@@ -45,7 +45,7 @@ impl Registrant {
     /// The unit that defines the function at an address.
     fn defining(function: u64) -> Option<Self> {
         let address = ExecAddr::new(function);
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         engines().into_iter().find_map(|core| {
             let slot = core.slots.at_canonical(address)?;
             let unit = {
@@ -64,7 +64,7 @@ impl Registrant {
 
     /// The `__dso_handle` of its library.
     pub(super) fn handle(&self) -> *mut c_void {
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         let ledger = self.core.ledger();
         let library = ledger
             .unit(self.unit)

@@ -10,15 +10,15 @@ use rewire_llvm::{GlobalKind, Ordinal};
 use rewire_memory::ExecAddr;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::structor_list::Array;
+use crate::base::error::Error;
+use crate::base::events::Why;
+use crate::base::ids::UnitKey;
+use crate::base::sync::lock;
 use crate::core::Core;
-use crate::error::Error;
-use crate::events::Why;
-use crate::ids::UnitKey;
+use crate::core::structors::Array;
+use crate::ledger::unit::{ExtractScope, Unit};
 use crate::ledger::{Definition, EntryKind, LibraryId, State};
 use crate::link::{self, ArrayPiece, Linked, Object, Purpose};
-use crate::sync::lock;
-use crate::unit::{Scope, Unit};
 
 /// Places what the units need at load, in the order of the units.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
@@ -51,7 +51,7 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
         arrays.insert(unit.id, linked.arrays);
     }
     // Others may name what assembly defines.
-    let has_assembly = |pieces: &Pieces| pieces.iter().any(|piece| piece.assembly.is_some());
+    let has_assembly = |pieces: &SectionParts| pieces.iter().any(|piece| piece.assembly.is_some());
     let (assembled, others): (Vec<_>, Vec<_>) = sections
         .into_iter()
         .partition(|(_, pieces)| has_assembly(pieces));
@@ -130,8 +130,8 @@ fn object(
     section: Option<Arc<str>>,
 ) -> Result<Object, Error> {
     let scope = match section {
-        Some(_) => Scope::Alone,
-        None => Scope::Values,
+        Some(_) => ExtractScope::Alone,
+        None => ExtractScope::Values,
     };
     let mut object = Object::of_ir(unit, core.emit(unit, roots, scope)?);
     object.section = section;
@@ -163,7 +163,7 @@ fn used(core: &Core, unit: &Unit) -> Vec<Ordinal> {
 }
 
 /// What a unit has in a section.
-struct Piece {
+struct SectionPart {
     unit: Arc<Unit>,
     /// Its place among the units.
     order: usize,
@@ -171,13 +171,17 @@ struct Piece {
     assembly: Option<Object>,
 }
 
-type Pieces = Vec<Piece>;
+type SectionParts = Vec<SectionPart>;
 
 /// The piece of a unit, which others of later units may follow.
-fn piece_of<'p>(pieces: &'p mut Pieces, unit: &Arc<Unit>, order: usize) -> &'p mut Piece {
+fn piece_of<'p>(
+    pieces: &'p mut SectionParts,
+    unit: &Arc<Unit>,
+    order: usize,
+) -> &'p mut SectionPart {
     let place = pieces.partition_point(|piece| piece.order < order);
     if pieces.get(place).is_none_or(|piece| piece.order != order) {
-        let piece = Piece {
+        let piece = SectionPart {
             unit: unit.clone(),
             order,
             variables: Vec::new(),
@@ -189,8 +193,11 @@ fn piece_of<'p>(pieces: &'p mut Pieces, unit: &Arc<Unit>, order: usize) -> &'p m
 }
 
 /// The sections that have to be placed whole, with the variables of each unit in them.
-fn named_sections(core: &Core, units: &[Arc<Unit>]) -> BTreeMap<(LibraryId, Arc<str>), Pieces> {
-    let mut sections: BTreeMap<(LibraryId, Arc<str>), Pieces> = BTreeMap::new();
+fn named_sections(
+    core: &Core,
+    units: &[Arc<Unit>],
+) -> BTreeMap<(LibraryId, Arc<str>), SectionParts> {
+    let mut sections: BTreeMap<(LibraryId, Arc<str>), SectionParts> = BTreeMap::new();
     for (order, unit) in units.iter().enumerate() {
         for (place, global) in unit.index.globals.iter().enumerate() {
             let ordinal = Ordinal::new(place as u32);
@@ -219,7 +226,7 @@ fn place_section(
     core: &Core,
     library: LibraryId,
     section: &Arc<str>,
-    mut pieces: Pieces,
+    mut pieces: SectionParts,
 ) -> Result<Vec<ArrayPiece>, Error> {
     let Some(first) = pieces.first() else {
         return Ok(Vec::new());

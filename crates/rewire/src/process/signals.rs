@@ -16,16 +16,16 @@ use rewire_memory::{ExecAddr, entry};
 use rewire_sync::OnceLock;
 use rustc_hash::FxHashSet;
 
-use super::fork;
 use crate::core::Core;
+use crate::core::registry;
+use crate::host::fork_lock;
 use crate::ledger::{Definition, EntryId, State, UseAspect};
-use crate::registry;
 
 /// How many functions are compiled for one handler.
 const MOST: usize = 32;
 
-type Handler = libc::sighandler_t;
-type Install = unsafe extern "C" fn(c_int, Handler) -> Handler;
+type SignalHandler = libc::sighandler_t;
+type Install = unsafe extern "C" fn(c_int, SignalHandler) -> SignalHandler;
 
 /// `sigaction` of compiled code.
 ///
@@ -53,7 +53,7 @@ macro_rules! installers {
             /// # Safety
             ///
             /// As of the C library's.
-            unsafe extern "C-unwind" fn $wrapper(signal: c_int, handler: Handler) -> Handler {
+            unsafe extern "C-unwind" fn $wrapper(signal: c_int, handler: SignalHandler) -> SignalHandler {
                 static FOUND: OnceLock<Option<Install>> = OnceLock::new();
                 let install = FOUND.get_or_init(|| {
                     let found = global_scope::address($name)?.get();
@@ -92,7 +92,7 @@ installers! {
 
 /// Has the handler compiled, if it is a function of an engine's. What goes wrong shows when it is
 /// called.
-fn prepare(handler: Handler) {
+fn prepare(handler: SignalHandler) {
     let mut handler = handler;
     // SAFETY: the work takes a handler.
     unsafe { entry::uncancelled((&raw mut handler).cast(), prepare_uncancelled) };
@@ -100,7 +100,7 @@ fn prepare(handler: Handler) {
 
 extern "C" fn prepare_uncancelled(handler: *mut c_void) {
     // SAFETY: `prepare` passes one.
-    let handler = unsafe { *handler.cast::<Handler>() };
+    let handler = unsafe { *handler.cast::<SignalHandler>() };
     let address = ExecAddr::new(handler as u64);
     let engines = registry::engines();
     let Some((core, id)) = engines
@@ -110,7 +110,7 @@ extern "C" fn prepare_uncancelled(handler: *mut c_void) {
         return;
     };
     let quiet = SignalsDeferred::begin();
-    let no_fork = fork::enter_engine();
+    let no_fork = fork_lock::enter_engine();
     // The caller's stack may be small.
     entry::on_engine_stack(|| {
         let _open = FaultSignalsUnblocked::begin();
@@ -129,7 +129,7 @@ impl Core {
         }
         let (_, defined) = ledger.definition_at(address)?;
         match ledger.entry(defined.entry).definition {
-            Definition::Front(unit, ordinal) => ledger.unit(unit)?.entry(ordinal),
+            Definition::PrefixedStub(unit, ordinal) => ledger.unit(unit)?.entry(ordinal),
             _ => None,
         }
     }
@@ -142,7 +142,7 @@ impl Core {
         let mut place = 0;
         while let Some(id) = waiting.get(place).copied() {
             place += 1;
-            if self.provide(id, None).is_err() {
+            if self.materialize(id, None).is_err() {
                 continue;
             }
             let mut ledger = self.ledger();

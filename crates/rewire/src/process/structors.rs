@@ -2,14 +2,16 @@
 
 use rewire_llvm::Ordinal;
 
-use super::structor_list::{PlannedStructor, StructorTarget, USUAL, When};
+use super::exit_functions;
+use crate::base::error::Error;
+use crate::base::ids::UnitKey;
+use crate::base::sync::lock;
 use crate::core::Core;
-use crate::error::Error;
-use crate::ids::UnitKey;
-use crate::process::running::Running;
-use crate::process::{exit_functions, fork, registering};
-use crate::sync::lock;
-use crate::unit::Unit;
+use crate::core::structors::{PlannedStructor, StructorTarget, USUAL, When};
+use crate::host::fork_lock;
+use crate::host::running_code::Running;
+use crate::ledger::unit::Unit;
+use crate::process::registrations;
 
 /// What constructors are called with, as the C library does (`argc`, `argv`, `envp`).
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +37,7 @@ impl Default for Arguments {
 /// Runs the destructors that are planned for after the program.
 pub(crate) fn run_destructors(core: &Core, arguments: Arguments) -> Result<(), Error> {
     let planned = {
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         lock(&core.process.structors).take(When::After)
     };
     call(core, planned, arguments)
@@ -43,7 +45,7 @@ pub(crate) fn run_destructors(core: &Core, arguments: Arguments) -> Result<(), E
 
 /// Whether somebody has to see to it that the process's exit runs the destructors; who asks is it.
 pub(crate) fn awaits_exit(core: &Core) -> bool {
-    let _no_fork = fork::enter_engine();
+    let _no_fork = fork_lock::enter_engine();
     !std::mem::replace(&mut lock(&core.process.structors).is_awaiting_exit, true)
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn initialise(
     arguments: Arguments,
 ) -> Result<(), Error> {
     let planned = {
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         // In this order: whoever holds the ledger may want these.
         let ledger = core.ledger();
         let has_left = |unit: UnitKey| ledger.record(unit).is_none_or(|it| it.has_left());
@@ -82,7 +84,7 @@ pub(crate) fn construct(core: &Core, unit: &Unit, functions: &[Ordinal]) -> Resu
 /// taken over.
 pub(super) fn destroy(core: &Core, unit: UnitKey) {
     let planned = {
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         let mut planned = lock(&core.process.structors).take_unit(unit);
         let ledger = core.ledger();
         planned.retain(|one| match (one.target, one.body) {
@@ -107,7 +109,7 @@ pub(crate) fn finalize_all(core: &Core, arguments: Arguments) -> Result<(), Erro
             .is_none_or(|unit| structors.constructed.contains(&unit))
     };
     let mut planned = {
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         lock(&core.process.structors).take(When::After)
     };
     planned.retain(constructed);
@@ -115,10 +117,10 @@ pub(crate) fn finalize_all(core: &Core, arguments: Arguments) -> Result<(), Erro
     // Those may have registered more.
     exit_functions::call_all(core);
     for unit in {
-        let _no_fork = fork::enter_engine();
+        let _no_fork = fork_lock::enter_engine();
         core.ledger().all_units()
     } {
-        registering::forget_fork_handlers(&unit);
+        registrations::forget_fork_handlers(&unit);
     }
     called
 }
@@ -126,7 +128,7 @@ pub(crate) fn finalize_all(core: &Core, arguments: Arguments) -> Result<(), Erro
 fn call(core: &Core, planned: Vec<PlannedStructor>, arguments: Arguments) -> Result<(), Error> {
     for one in planned {
         let (address, engine) = {
-            let _no_fork = fork::enter_engine();
+            let _no_fork = fork_lock::enter_engine();
             let mut ledger = core.ledger();
             let address = match (one.target, one.body) {
                 (_, Some(address)) | (StructorTarget::Address(address), None) => address,

@@ -484,7 +484,7 @@ fn where_a_frame_cannot_be_unwound_the_process_ends() {
                 said.contains("error: missing is called and nothing defines it"),
                 "{said}"
             );
-            assert!(!said.contains("gate."), "{said}");
+            assert!(!said.contains("adapter"), "{said}");
         }
         return;
     };

@@ -1,0 +1,788 @@
+//! Libraries, as clients see them.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use rewire_llvm::Source;
+use rewire_memory::ExecAddr;
+use rewire_memory::scan::Caller;
+
+use super::code::{self, MachineCode, Pin};
+use super::dynamic_call;
+use super::function::{Data, Function, FunctionPointer};
+use crate::base::error::Error;
+use crate::base::ids::UnitId;
+use crate::base::ir::Ir;
+use crate::base::report::Phase;
+use crate::base::resolver::Resolver;
+use crate::change::{Change, Changed};
+use crate::compile::failure;
+use crate::core::Core;
+use crate::core::lifetime::HeldEngine;
+use crate::core::observations::ObservedLoading;
+use crate::host::fork_lock;
+use crate::introspect::state::{self, Descriptor, FunctionState};
+use crate::ledger::unit::{Unit, UnitPlace};
+use crate::ledger::{Definition, EntryKind, Generation, LibraryId, Standing};
+use crate::process;
+
+/// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A handle; clones
+/// are handles to the same library.
+///
+/// A name that the library's code uses is searched for in the library itself, then in the
+/// libraries of its search order, then in the host process, then its resolvers are asked. What is
+/// found stays: a function that was linked against another library's definition keeps to it. A
+/// client finds names likewise: [`Library::lookup`], [`Library::function`], [`Library::data`],
+/// [`Library::call`].
+///
+/// A function is compiled when it is called. To compile before calling, and be told of errors then:
+/// [`Library::pin`] for one function, [`Engine::compile_all`](crate::Engine::compile_all) for all.
+///
+/// ```
+/// use rewire::{Engine, Options};
+///
+/// let engine = Engine::new(Options::default())?;
+/// let runtime = engine.new_library("runtime")?;
+/// runtime.add_ir("answer.ll", b"define i32 @answer() {\n ret i32 42\n}")?;
+///
+/// let main = engine.main();
+/// main.search(&[&runtime])?;
+/// main.add_ir("main.ll", b"declare i32 @answer()
+///     define i32 @ask() {
+///       %x = call i32 @answer()
+///       ret i32 %x
+///     }")?;
+/// // SAFETY: it has this type.
+/// let ask = unsafe { main.function::<extern "C" fn() -> i32>("ask")? };
+/// assert_eq!(ask(), 42);
+///
+/// // A function of the host's, under a name.
+/// extern "C" fn twice(x: i32) -> i32 {
+///     2 * x
+/// }
+/// main.define("twice", (twice as *const ()).into())?;
+/// main.add_ir("use.ll", b"declare i32 @twice(i32)
+///     define i32 @four_times(i32 %x) {
+///       %y = call i32 @twice(i32 %x)
+///       %z = call i32 @twice(i32 %y)
+///       ret i32 %z
+///     }")?;
+/// // SAFETY: as above.
+/// let four_times = unsafe { main.function::<extern "C" fn(i32) -> i32>("four_times")? };
+/// assert_eq!(four_times(3), 12);
+/// # Ok::<(), rewire::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Library {
+    pub(crate) core: HeldEngine,
+    pub(crate) id: LibraryId,
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Library").field(&self.name()).finish()
+    }
+}
+
+impl Library {
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> LibraryId {
+        self.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        self.core.ledger().library_name(self.id).clone()
+    }
+
+    /// Adds a module of IR: bitcode, text, or a module of inkwell's (see [`Ir`]); `name` is for
+    /// messages. Nothing is compiled, and of bitcode no function body is read: one that the
+    /// verifier rejects is an error of whatever wants it first.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no IR, IR that the verifier rejects or that is for another machine, names
+    /// that the library defines already. Nothing has been added then.
+    pub fn add_ir<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<UnitId, Error> {
+        let source = ir.into().source(name)?;
+        self.add(|_| Ok(source), false)
+    }
+
+    /// As [`Library::add_ir`], for code that will never be replaced: see
+    /// [`Engine::add_ir_frozen`](crate::Engine::add_ir_frozen).
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::add_ir`].
+    pub fn add_ir_frozen<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<UnitId, Error> {
+        let source = ir.into().source(name)?;
+        self.add(|_| Ok(source), true)
+    }
+
+    /// Adds a file of IR. It is read, not mapped: compilers rewrite files in place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::add_ir`], or the file can't be read.
+    pub fn add_file(&self, path: &Path) -> Result<UnitId, Error> {
+        self.add(|core| read_file(core, path), false)
+    }
+
+    /// Adds a file of IR that will never be replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::add_file`].
+    pub fn add_file_frozen(&self, path: &Path) -> Result<UnitId, Error> {
+        self.add(|core| read_file(core, path), true)
+    }
+
+    /// Adds a copy of a module that was built with `inkwell`, under the module's own name. All else
+    /// that takes IR takes such a module as well (see [`Ir`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::add_ir`].
+    #[cfg(feature = "inkwell")]
+    pub fn add_module(&self, module: &inkwell::module::Module<'_>) -> Result<UnitId, Error> {
+        let name = module.get_name().to_string_lossy().into_owned();
+        self.add_ir(&name, module)
+    }
+
+    fn add(
+        &self,
+        read: impl FnOnce(&Core) -> Result<Source, Error>,
+        is_frozen: bool,
+    ) -> Result<UnitId, Error> {
+        let _no_fork = fork_lock::enter_engine();
+        if !self.core.ledger().is_library(self.id) {
+            return Err(Error::NoLibrary);
+        }
+        let loading = ObservedLoading::begin(&self.core);
+        let place = UnitPlace {
+            library: self.id,
+            is_frozen,
+            standing: Standing::UntilRemoved,
+        };
+        Ok(self.core.add(read(&self.core)?, place, loading)?.number())
+    }
+
+    /// Sets where names are searched for that the library doesn't define: in these, in order.
+    ///
+    /// # Errors
+    ///
+    /// A library of another engine.
+    pub fn search(&self, libraries: &[&Library]) -> Result<(), Error> {
+        let _no_fork = fork_lock::enter_engine();
+        let are_ours = libraries
+            .iter()
+            .all(|one| Arc::ptr_eq(&one.core, &self.core));
+        if !are_ours {
+            return Err(Error::OtherEngine);
+        }
+        let search = libraries.iter().map(|one| one.id).collect();
+        self.core.ledger().set_search(self.id, search);
+        Ok(())
+    }
+
+    /// Says whether the host process is asked for names that nothing else defines. It is, unless
+    /// this says no.
+    pub fn ask_host(&self, ask: bool) {
+        let _no_fork = fork_lock::enter_engine();
+        self.core.ledger().set_asks_host(self.id, ask);
+    }
+
+    /// Has `resolver` asked for names that nothing defines, after those that were given before.
+    ///
+    /// ```
+    /// use rewire::{Answer, Engine, Options, Request};
+    ///
+    /// let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.resolve_with(|request: &Request<'_>| {
+    ///     let number: i32 = request.name.strip_prefix("number_")?.parse().ok()?;
+    ///     Some(Answer::Ir {
+    ///         name: request.name.to_owned(),
+    ///         bytes: format!("define i32 @number_{number}() {{\n ret i32 {number}\n}}").into(),
+    ///     })
+    /// });
+    /// main.add_ir("sum.ll", b"declare i32 @number_3()
+    ///     declare i32 @number_4()
+    ///     define i32 @sum() {
+    ///       %x = call i32 @number_3()
+    ///       %y = call i32 @number_4()
+    ///       %z = add i32 %x, %y
+    ///       ret i32 %z
+    ///     }")?;
+    /// // SAFETY: it has this type.
+    /// let sum = unsafe { main.function::<extern "C" fn() -> i32>("sum")? };
+    /// assert_eq!(sum(), 7);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    pub fn resolve_with(&self, resolver: impl Resolver + 'static) {
+        let mut resolvers = self
+            .core
+            .resolvers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        resolvers
+            .entry(self.id)
+            .or_default()
+            .push(Arc::new(resolver));
+    }
+
+    /// Gives a name to an address of the host's: a function, or a variable. If the client gave the
+    /// name to another address before, all who use it follow in one step, which
+    /// [`Engine::undo`](crate::Engine::undo) undoes; [`Change::define_address`] does it together
+    /// with other changes.
+    ///
+    /// The thing must stay there as long as the engine lives, and be what the code that names it
+    /// takes it for.
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// extern "C" fn one() -> i32 {
+    ///     1
+    /// }
+    /// extern "C" fn two() -> i32 {
+    ///     2
+    /// }
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.define("number", (one as *const ()).into())?;
+    /// main.add_ir("f.ll", "declare i32 @number()
+    ///     define i32 @f() {
+    ///       %x = call i32 @number()
+    ///       ret i32 %x
+    ///     }")?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { main.function::<extern "C" fn() -> i32>("f")? };
+    /// assert_eq!(f(), 1);
+    /// main.define("number", (two as *const ()).into())?;
+    /// assert_eq!(f(), 2);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The name is defined by other than an address, or frozen code calls what it stands for
+    /// directly.
+    pub fn define(&self, name: &str, address: ExecAddr) -> Result<(), Error> {
+        {
+            let _no_fork = fork_lock::enter_engine();
+            let mut ledger = self.core.ledger();
+            if !ledger.is_library(self.id) {
+                return Err(Error::NoLibrary);
+            }
+            let id = ledger.find_or_enter(self.id, &Arc::from(name));
+            if ledger.define_address(id, address, &self.core.slots) {
+                return Ok(());
+            }
+        }
+        let mut change = self.change();
+        change.define_address(name, address);
+        change.commit().map(|_| ())
+    }
+
+    /// Gives a name to a function whose IR `make` returns when the function is first called: a
+    /// module, bitcode or text, that defines the name. Until then the function has an address,
+    /// and costs no more than its name.
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.define_lazily("f", || Ok(b"define i32 @f() {\n ret i32 5\n}".to_vec()))?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { main.function::<extern "C" fn() -> i32>("f")? };
+    /// assert_eq!(f(), 5);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The library has that name already.
+    pub fn define_lazily(
+        &self,
+        name: &str,
+        make: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let _no_fork = fork_lock::enter_engine();
+        let mut ledger = self.core.ledger();
+        if !ledger.is_library(self.id) {
+            return Err(Error::NoLibrary);
+        }
+        let id = ledger.find_or_enter(self.id, &Arc::from(name));
+        let entry = ledger.entry(id);
+        if entry.definition != Definition::None || entry.is_present() {
+            return Err(Error::AlreadyDefined { name: name.into() });
+        }
+        ledger.define_lazily(id, Arc::new(make));
+        Ok(())
+    }
+
+    /// The address that a name has for its whole life: of a function, its canonical address,
+    /// which may be called at once and compiles it then; of a variable, its place. It is found
+    /// where code of this library finds it: here, along the search order, in the host process, by
+    /// the resolvers.
+    ///
+    /// ```
+    /// # use rewire::{Answer, Engine, Options, Request};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let (main, runtime) = (engine.main(), engine.new_library("runtime")?);
+    /// runtime.add_ir("one.ll", "define i32 @one() {\n ret i32 1\n}")?;
+    /// main.search(&[&runtime])?;
+    /// main.resolve_with(|request: &Request<'_>| {
+    ///     (request.name == "two")
+    ///         .then(|| Answer::ir("two.ll", "define i32 @two() {\n ret i32 2\n}"))
+    /// });
+    /// assert_eq!(main.lookup("one")?, runtime.lookup("one")?);
+    /// assert!(main.lookup("two").is_ok() && main.lookup("getpid").is_ok());
+    /// assert!(main.lookup("three").is_err());
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Nothing defines the name, a variable's value can't be linked, or the variable is each
+    /// thread's own and has no one address.
+    pub fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
+        self.lookup_as(name, EntryKind::Unknown, None)
+    }
+
+    fn lookup_as(
+        &self,
+        name: &str,
+        kind: EntryKind,
+        type_name: Option<&str>,
+    ) -> Result<ExecAddr, Error> {
+        let _no_fork = fork_lock::enter_engine();
+        self.core.finish_loading()?;
+        self.core.lookup(self.id, name, kind, type_name)
+    }
+
+    /// As [`Library::lookup`], by the name that the source had before a compiler mangled it:
+    /// `geometry::area(double)`, `shapes::area`.
+    ///
+    /// # Errors
+    ///
+    /// No name, or more than one, reads so; else as [`Library::lookup`].
+    pub fn lookup_demangled(&self, name: &str) -> Result<ExecAddr, Error> {
+        let mangled = {
+            let _no_fork = fork_lock::enter_engine();
+            self.core.demangled.find(&self.core.ledger(), self.id, name)
+        };
+        match &*mangled {
+            [one] => self.lookup(one),
+            [] => Err(Error::Unknown { name: name.into() }),
+            several => Err(Error::Ambiguous {
+                name: name.into(),
+                candidates: several.to_vec(),
+            }),
+        }
+    }
+
+    /// A function of the type `F`: `extern "C" fn(i32, *const u8) -> f64` and the like, of up to
+    /// twelve parameters. What the IR says of the type is compared with `F`. It is found as by
+    /// [`Library::lookup`].
+    ///
+    /// It is compiled when it is called. If it can't be, or if something that it calls is missing,
+    /// the process ends ([`Engine::on_failure`](crate::Engine::on_failure)). Compile before calling
+    /// to be told instead ([`Library::pin`]); or call by [`Library::call`].
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", "define double @half(double %x) {
+    ///     %y = fmul double %x, 0.5
+    ///     ret double %y
+    /// }")?;
+    /// // SAFETY: it has this type.
+    /// let half = unsafe { main.function::<extern "C" fn(f64) -> f64>("half")? };
+    /// let body = main.pin("half")?;
+    /// assert_eq!(half(3.0), 1.5);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::lookup`]; the name is no function, or one of another type.
+    ///
+    /// # Safety
+    ///
+    /// The function takes and returns what `F` says (pointers to what `F`'s point to, say), and
+    /// may be called as often and from whichever threads the caller will call it.
+    pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
+        let address = self.lookup_as(name, EntryKind::Function, Some(&F::type_name()))?;
+        {
+            let _no_fork = fork_lock::enter_engine();
+            process::warn_if_pending(&self.core, self.id, name);
+        }
+        let state = self.state(name);
+        // SAFETY: as the caller promises.
+        unsafe { Function::new(self.core.clone(), name, address, state.as_ref()) }
+    }
+
+    /// A variable of the type `T`, found as by [`Library::lookup`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::lookup`]; the name is no variable, or one of another size.
+    pub fn data<T>(&self, name: &str) -> Result<Data<T>, Error> {
+        let no_fork = fork_lock::enter_engine();
+        self.core.finish_loading()?;
+        let (address, held) = code::hold(&self.core, self.id, name)?;
+        drop(no_fork);
+        let state = self.state(name);
+        Data::new(held, name, address, state.as_ref())
+    }
+
+    /// Calls a function whose type is known only at run time; `None` if it returns nothing.
+    ///
+    /// A function that can't be compiled or resolved as it is called, this one or any that it calls
+    /// in turn, is an error ([`Error::Call`]), and the call is given up: all frames that it has
+    /// made are unwound. Cleanups of compiled code run, as do destructors of Rust functions in
+    /// between (which have to be `extern "C-unwind"`); there, it looks like a panic. Handlers of
+    /// compiled code (`catch (...)`) don't see it: the function that such a handler, or `noexcept`,
+    /// stands in is left without more ado. Where frames can't be unwound, C++'s of the host with
+    /// such handlers, or `extern "C"` functions of Rust, the process ends as
+    /// [`Engine::on_failure`](crate::Engine::on_failure) says, whose handler is asked first in any
+    /// case. To know beforehand, compile before calling: [`Library::pin`],
+    /// [`Engine::compile_all`](crate::Engine::compile_all).
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options, Value};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("scale.ll", b"define double @scale(double %x, i32 %by) {
+    ///     %y = sitofp i32 %by to double
+    ///     %z = fmul double %x, %y
+    ///     ret double %z
+    /// }")?;
+    /// // SAFETY: it only computes.
+    /// let result = unsafe { main.call("scale", &[Value::F64(1.5), Value::I32(4)])? };
+    /// assert_eq!(result, Some(Value::F64(6.0)));
+    ///
+    /// main.add_ir("f.ll", b"declare void @nowhere()
+    ///     define void @f() {
+    ///       call void @nowhere()
+    ///       call void @nowhere()
+    ///       ret void
+    ///     }")?;
+    /// // SAFETY: as above.
+    /// let error = unsafe { main.call("f", &[]) }.unwrap_err();
+    /// assert_eq!(error.to_string(), "nowhere is called and nothing defines it; called by f");
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::lookup`]; the name is no function, its type isn't known or has something in
+    /// it that no [`Value`](crate::Value) is, or the arguments don't fit it; [`Error::Call`], see
+    /// above.
+    ///
+    /// # Safety
+    ///
+    /// The function does what it does; pointers among the arguments are what it takes them for.
+    pub unsafe fn call(
+        &self,
+        name: &str,
+        arguments: &[crate::Value],
+    ) -> Result<Option<crate::Value>, Error> {
+        let gate = {
+            let _no_fork = fork_lock::enter_engine();
+            self.core.finish_loading()?;
+            process::warn_if_pending(&self.core, self.id, name);
+            dynamic_call::open(&self.core, self.id, name)?
+        };
+        // SAFETY: as the caller promises.
+        failure::catch(|| unsafe { gate.call(arguments) })
+    }
+
+    /// Runs the constructors of the library's units that haven't run, in the order of their
+    /// priorities (ORC's `initialize`).
+    ///
+    /// # Errors
+    ///
+    /// The library was removed; what can't be placed in memory.
+    ///
+    /// # Safety
+    ///
+    /// The loaded code has no undefined behaviour.
+    pub unsafe fn initialize(&self) -> Result<(), Error> {
+        let units = self.units()?;
+        self.core.finish_loading()?;
+        let own = |one| units.iter().any(|unit| unit.id == one);
+        process::initialise(&self.core, own)
+    }
+
+    /// Runs what the library's units have registered for the process's exit, and their destructors:
+    /// those of the latest unit first (ORC's `deinitialize`). The units stay; their constructors
+    /// are pending again.
+    ///
+    /// # Errors
+    ///
+    /// The library was removed.
+    ///
+    /// # Safety
+    ///
+    /// No thread uses the library's objects any more.
+    pub unsafe fn deinitialize(&self) -> Result<(), Error> {
+        for unit in self.units()?.iter().rev() {
+            process::unit_endings::run(&self.core, unit);
+            process::plan_again(&self.core, unit);
+        }
+        Ok(())
+    }
+
+    fn units(&self) -> Result<Vec<Arc<Unit>>, Error> {
+        let _no_fork = fork_lock::enter_engine();
+        let ledger = self.core.ledger();
+        if !ledger.is_library(self.id) {
+            return Err(Error::NoLibrary);
+        }
+        let mut units = ledger.units();
+        units.retain(|unit| unit.library == self.id);
+        Ok(units)
+    }
+
+    /// Gives a function a new body, see [`Engine::replace`](crate::Engine::replace).
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::replace`](crate::Engine::replace).
+    pub fn replace<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<Generation, Error> {
+        let mut change = self.change();
+        change.replace(name, ir);
+        let changed = change.commit()?;
+        let first = changed.replaced.first();
+        // What only the host defined has its first definition here.
+        let known = || Some(self.state(name)?.generation);
+        let generation = first.map(|one| one.generation).or_else(known);
+        Ok(generation.unwrap_or_default())
+    }
+
+    /// Removes the library with all its units and names. With `force`, also if others use what it
+    /// defines, those of other libraries that find it there among them: a caller gets an error
+    /// then. Handles to it find nothing any more. This can't be undone, nor can what was changed
+    /// before it.
+    ///
+    /// # Errors
+    ///
+    /// It is the main library, or was removed already, or others use what it defines; then nothing
+    /// has changed.
+    pub fn remove(&self, force: bool) -> Result<Changed, Error> {
+        if self.id == LibraryId::MAIN {
+            return Err(Error::MainLibrary);
+        }
+        let mut change = self.change();
+        {
+            let _no_fork = fork_lock::enter_engine();
+            let ledger = self.core.ledger();
+            if !ledger.is_library(self.id) {
+                return Err(Error::NoLibrary);
+            }
+            let units = ledger.units().into_iter();
+            for unit in units.filter(|unit| unit.library == self.id) {
+                change.remove_unit(unit.number());
+            }
+            // What the client gave by its address, or as a closure, is no unit's.
+            for (name, id) in ledger.names(self.id) {
+                let definition = ledger.entry(id).definition;
+                if matches!(definition, Definition::Absolute | Definition::Lazy) {
+                    change.remove(name);
+                }
+            }
+        }
+        if force {
+            change.force();
+        }
+        let changed = change.commit()?;
+        let _no_fork = fork_lock::enter_engine();
+        self.core.history.clear(&self.core);
+        self.core.forget_library(self.id);
+        let mut resolvers = self
+            .core
+            .resolvers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        resolvers.remove(&self.id);
+        Ok(changed)
+    }
+
+    /// The IR of a function or variable, as a module of its own that declares what it names.
+    /// Changed, it can be handed back to [`Library::replace`]: names that are local to its unit
+    /// lead there again.
+    ///
+    /// Arguments, blocks and instructions have the names that they had in what was added: compilers
+    /// leave them out of bitcode, mostly (clang writes them with `-fno-discard-value-names`).
+    /// Debug information is gone, and metadata, attributes and comments are as LLVM writes them.
+    /// Asking reads another copy of the unit's module, with these names; of a large unit, one such
+    /// copy stays in memory for the next time.
+    ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", b"define i32 @f(i32 %x) {\n %y = add i32 %x, 1\n ret i32 %y\n}")?;
+    /// let ir = main.ir("f")?;
+    /// main.replace("f", ir.replace("add i32 %x, 1", "mul i32 %x, 5").as_bytes())?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { main.function::<extern "C" fn(i32) -> i32>("f")? };
+    /// assert_eq!(f(4), 20);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The name isn't defined by IR, or its body can't be read.
+    pub fn ir(&self, name: &str) -> Result<String, Error> {
+        let _no_fork = fork_lock::enter_engine();
+        code::ir(&self.core, self.id, name)
+    }
+
+    /// The machine code of a function; `None` if it has none yet.
+    #[must_use]
+    pub fn machine_code(&self, name: &str) -> Option<MachineCode> {
+        let _no_fork = fork_lock::enter_engine();
+        code::machine_code(&self.core, self.id, name)
+    }
+
+    /// Compiles a function before it is called, and holds its body where it is: see [`Pin`]. What
+    /// it calls is compiled when it is called.
+    ///
+    /// ```
+    /// # use rewire::{Engine, Options};
+    /// # let engine = Engine::new(Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", r#"define void @f() {
+    ///     call void asm sideeffect "no instruction", ""()
+    ///     ret void
+    /// }"#)?;
+    /// main.lookup("f")?; // it isn't compiled yet
+    /// let error = main.pin("f").unwrap_err();
+    /// assert!(error.to_string().starts_with("cannot compile f: "));
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The name is no function of IR, or can't be compiled.
+    pub fn pin(&self, name: &str) -> Result<Pin, Error> {
+        let _no_fork = fork_lock::enter_engine();
+        self.core.finish_loading()?;
+        code::pin(&self.core, self.id, name)
+    }
+
+    /// Drops the machine code of a function; it is compiled again when it is next called. Whether
+    /// there was any.
+    ///
+    /// # Errors
+    ///
+    /// The name is no function, or one of a frozen unit.
+    pub fn unload(&self, name: &str) -> Result<bool, Error> {
+        let caller = Caller::here();
+        let no_fork = fork_lock::enter_engine();
+        let was_there = code::unload(&self.core, self.id, name)?;
+        drop(no_fork);
+        self.core.reclaim_if_much(&caller);
+        Ok(was_there)
+    }
+
+    /// Marks a function as stale: when it is next called, `make` is asked for a module that defines
+    /// it anew, as with [`Library::replace`].
+    ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", b"define i32 @f() {\n ret i32 1\n}")?;
+    /// // SAFETY: it has this type.
+    /// let f = unsafe { main.function::<extern "C" fn() -> i32>("f")? };
+    /// assert_eq!(f(), 1);
+    /// main.refresh("f", || Ok(b"define i32 @f() {\n ret i32 2\n}".to_vec()))?;
+    /// assert_eq!(f(), 2);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The name is no function, or one of a frozen unit, or is being changed.
+    pub fn refresh(
+        &self,
+        name: &str,
+        make: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let caller = Caller::here();
+        let no_fork = fork_lock::enter_engine();
+        code::refresh(&self.core, self.id, name, Arc::new(make))?;
+        drop(no_fork);
+        self.core.reclaim_if_much(&caller);
+        Ok(())
+    }
+
+    /// Begins a change: any number of adds, replaces and removes that become visible together.
+    pub fn change(&self) -> Change {
+        Change::new(self.core.clone(), self.id)
+    }
+
+    /// What the ledger knows of a name; `None` if it doesn't know it.
+    #[must_use]
+    pub fn state(&self, name: &str) -> Option<FunctionState> {
+        let _no_fork = fork_lock::enter_engine();
+        state::of(&self.core, self.id, name)
+    }
+
+    /// What a name is; `None` if the ledger doesn't know it. Costs the same whatever is loaded.
+    ///
+    /// ```
+    /// # let engine = rewire::Engine::new(rewire::Options::default())?;
+    /// let main = engine.main();
+    /// main.add_ir("f.ll", b"declare i32 @puts(ptr)
+    ///     define void @f() {
+    ///       ret void
+    ///     }")?;
+    /// let puts = main.descriptor("puts").unwrap();
+    /// assert_eq!(puts.type_name.as_deref(), Some("i32 (ptr)"));
+    /// assert_eq!(puts.unit, None);
+    /// assert_eq!(main.descriptor("f").unwrap().unit.as_deref(), Some("f.ll"));
+    /// assert!(main.descriptor("g").is_none());
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    #[must_use]
+    pub fn descriptor(&self, name: &str) -> Option<Descriptor> {
+        let _no_fork = fork_lock::enter_engine();
+        state::descriptor(&self.core, self.id, name)
+    }
+
+    /// The global names that the library defines, with what each is, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<(Arc<str>, EntryKind)> {
+        let _no_fork = fork_lock::enter_engine();
+        let ledger = self.core.ledger();
+        let defined = ledger.names(self.id).filter_map(|(name, id)| {
+            let entry = ledger.entry(id);
+            let is_own = match entry.definition {
+                Definition::None | Definition::Engine => false,
+                Definition::Alias(..) => entry.elected.is_some(),
+                _ => true,
+            };
+            is_own.then(|| (name.clone(), entry.kind))
+        });
+        let mut names: Vec<_> = defined.collect();
+        names.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        names
+    }
+}
+
+fn read_file(core: &Core, path: &Path) -> Result<Source, Error> {
+    let timer = core.timings.start(Phase::Load);
+    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    timer.stop();
+    Ir::from(bytes).source(&path.to_string_lossy())
+}

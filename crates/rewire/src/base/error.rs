@@ -1,0 +1,374 @@
+//! What can go wrong, as a caller of the engine sees it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rewire_llvm::LlvmError;
+use rewire_memory::{ExecAddr, MemoryError};
+use rewire_object::{LinkError, ObjectError};
+
+use super::demangle::{demangle, is_of_rust};
+use super::recovery::Stopped;
+
+/// An error of the engine. Each says what is wrong and where; [`Error::help`] says what to do,
+/// where there is something to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// LLVM refused a module, or could not compile a function.
+    #[error("{0}")]
+    Llvm(#[from] LlvmError),
+    /// One function could not be compiled.
+    #[error("cannot compile {function}: {source}")]
+    Compile {
+        /// The function.
+        function: Arc<str>,
+        /// Why.
+        source: LlvmError,
+    },
+    /// An object could not be read.
+    #[error("{0}")]
+    Object(#[from] ObjectError),
+    /// An object could not be linked.
+    #[error("{0}")]
+    Link(#[from] LinkError),
+    /// No memory for code or data.
+    #[error("{0}")]
+    Memory(#[from] MemoryError),
+    /// Two units define one name.
+    #[error("{name} is defined in {first} and in {second}")]
+    Duplicate {
+        /// The name.
+        name: Arc<str>,
+        /// The unit that was first.
+        first: Arc<str>,
+        /// The other one.
+        second: Arc<str>,
+    },
+    /// Nothing defines a variable that code refers to.
+    #[error("{unit}: {name} is used and nothing defines it")]
+    MissingData {
+        /// The unit that refers to it.
+        unit: Arc<str>,
+        /// The variable.
+        name: Arc<str>,
+    },
+    /// A function was called, or asked for, that nothing defines.
+    #[error("{name} is called and nothing defines it")]
+    MissingFunction {
+        /// The function.
+        name: Arc<str>,
+    },
+    /// A function was called that was removed.
+    #[error("{name} is called and was removed")]
+    Removed {
+        /// The function.
+        name: Arc<str>,
+    },
+    /// The library that every engine has was to be removed.
+    #[error("the main library stays as long as its engine")]
+    MainLibrary,
+    /// A library was removed.
+    #[error("the library was removed")]
+    NoLibrary,
+    /// A unit was removed.
+    #[error("the unit was removed")]
+    NoUnit,
+    /// A new version of a unit was given to another library than the unit's.
+    #[error("{unit} is a unit of the library {library}: its new version goes there")]
+    OtherLibrary {
+        /// The unit.
+        unit: Arc<str>,
+        /// Its library.
+        library: Arc<str>,
+    },
+    /// What others use was to be removed.
+    #[error("{name} is used by {}", list(users))]
+    InUse {
+        /// The name.
+        name: Arc<str>,
+        /// Who uses it.
+        users: Vec<String>,
+    },
+    /// A new definition doesn't fit those who use the name.
+    #[error("{name} cannot be replaced: {reason}; it is used by {}", list(users))]
+    Contract {
+        /// The name.
+        name: Arc<str>,
+        /// What differs.
+        reason: String,
+        /// Who uses it.
+        users: Vec<String>,
+    },
+    /// Another unit's copy of a variable is in memory already, and doesn't do for this unit's.
+    #[error("{unit} defines {name} as well: {reason}")]
+    Room {
+        /// The name.
+        name: Arc<str>,
+        /// The unit that comes later.
+        unit: Arc<str>,
+        /// What the memory lacks.
+        reason: String,
+    },
+    /// A change that isn't finished concerns the name.
+    #[error("{name} is being changed by a change that is not finished")]
+    Changing {
+        /// The name.
+        name: Arc<str>,
+    },
+    /// There is nothing to undo.
+    #[error("there is nothing to undo")]
+    NothingToUndo,
+    /// A client's closure panicked while a function was resolved for a call; the panic goes on in
+    /// the caller.
+    #[error("a resolver panicked as it was asked for {name}")]
+    Panicked {
+        /// The name.
+        name: Arc<str>,
+    },
+    /// A function that the client called, or one that this called in turn, couldn't be compiled or
+    /// resolved. The call was given up: the frames between were unwound.
+    #[error("{error}{}", led_there(callers))]
+    Call {
+        /// The function that can't run; `None` if not even that is known.
+        function: Option<Arc<str>>,
+        /// Why it can't.
+        #[source]
+        error: Arc<Error>,
+        /// The functions that led to the call of it, innermost first.
+        callers: Vec<Arc<str>>,
+    },
+    /// A call of compiled code crashed, or the user ended it, and it was left where it was (see
+    /// [`Recovery`](crate::Recovery)).
+    #[error("{stopped}")]
+    Stopped {
+        /// Where it was, and why.
+        stopped: Box<Stopped>,
+    },
+    /// A name was asked for that the engine doesn't know.
+    #[error("nothing defines {name}")]
+    Unknown {
+        /// The name.
+        name: Arc<str>,
+    },
+    /// The function to start with doesn't look like one.
+    #[error("{name} has the type {found}, which is not that of a main function")]
+    Signature {
+        /// The function.
+        name: Arc<str>,
+        /// Its type.
+        found: Arc<str>,
+    },
+    /// What was given to replace a function doesn't fit it.
+    #[error("{name} cannot be replaced: {reason}")]
+    Replace {
+        /// The function.
+        name: Arc<str>,
+        /// Why.
+        reason: String,
+    },
+    /// A unit defines a function of the host's that frozen code calls directly.
+    #[error("{unit}: {name} cannot be defined any more: frozen code calls the host's directly")]
+    Frozen {
+        /// The function.
+        name: Arc<str>,
+        /// The unit that defines it.
+        unit: Arc<str>,
+    },
+    /// A library has a name already.
+    #[error("{name} is defined already")]
+    AlreadyDefined {
+        /// The name.
+        name: Arc<str>,
+    },
+    /// A library of this name exists.
+    #[error("there is a library {name} already")]
+    LibraryExists {
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// Something of one engine was given to another.
+    #[error("a library or unit of another engine")]
+    OtherEngine,
+    /// A name is not of the type that it was asked for as.
+    #[error("{name} has the type {found}, and {wanted} was asked for")]
+    WrongType {
+        /// The name.
+        name: Arc<str>,
+        /// Its type as IR writes it.
+        found: Arc<str>,
+        /// What it was asked for as.
+        wanted: String,
+    },
+    /// A function was called with arguments that it doesn't take.
+    #[error("{name} takes ({wanted}), and ({given}) was given")]
+    WrongArguments {
+        /// The function.
+        name: Arc<str>,
+        /// The types of its parameters.
+        wanted: String,
+        /// The types of the arguments.
+        given: String,
+    },
+    /// Several names read the same to people.
+    #[error("{name} may be {}", .candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        name: Arc<str>,
+        /// The names as the linker sees them.
+        candidates: Vec<Arc<str>>,
+    },
+    /// The client could not make a function's IR.
+    #[error("{name} has no IR: {reason}")]
+    NotGenerated {
+        /// The function.
+        name: Arc<str>,
+        /// What the client said.
+        reason: String,
+    },
+    /// An alias, or an indirect function, that doesn't lead to a place in one object.
+    #[error("{unit}: {name} is no constant offset from one definition")]
+    Alias {
+        /// The unit that defines it.
+        unit: Arc<str>,
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// A shared library could not be loaded.
+    #[error("cannot load the library {name}: {reason}")]
+    Library {
+        /// What was asked for.
+        name: String,
+        /// What the loader said.
+        reason: String,
+    },
+    /// The process has as many engines as it can have.
+    #[error("there are {limit} engines in this process already, which is the most")]
+    TooManyEngines {
+        /// How many there can be.
+        limit: usize,
+    },
+    /// The engine itself failed at something; it goes on.
+    #[error("internal error: {0}")]
+    Internal(String),
+    /// The same error again: the definition failed before.
+    #[error("{0}")]
+    Again(Arc<Error>),
+}
+
+/// Who called a function that can't run.
+fn led_there(callers: &[Arc<str>]) -> String {
+    let callers: Vec<String> = callers.iter().map(|it| demangle(it)).collect();
+    match callers.as_slice() {
+        [] => String::new(),
+        some => format!("; called by {}", some.join(", called by ")),
+    }
+}
+
+/// Some of a list of functions, and how many more there are.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|it| demangle(it)).collect();
+    match names.len() {
+        0 => "nobody that is compiled".to_owned(),
+        few if few <= SHOWN => shown.join(", "),
+        many => format!("{} and {} more", shown.join(", "), many - SHOWN),
+    }
+}
+
+impl Error {
+    /// The error itself, where this is a repeated one.
+    pub(crate) fn cause(&self) -> &Self {
+        match self {
+            Self::Again(error) | Self::Call { error, .. } => error.cause(),
+            other => other,
+        }
+    }
+
+    /// What to do about it, where there is something to do.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Llvm(LlvmError::OtherTarget { .. }) => {
+                "compile it for x86_64-unknown-linux-gnu, or leave the triple out".to_owned()
+            }
+            Self::Llvm(LlvmError::Malformed { .. }) => {
+                "give bitcode or text of LLVM 22 or earlier, such as clang -c -emit-llvm makes"
+                    .to_owned()
+            }
+            Self::Duplicate { name, .. } => {
+                format!("load only one of them, or make {name} static in one")
+            }
+            Self::Frozen { unit, .. } => {
+                format!("load {unit} before any frozen code runs")
+            }
+            Self::MissingData { name, .. } | Self::MissingFunction { name } if is_of_rust(name) => {
+                format!(
+                    "load what defines {name}; what is Rust's own is in libstd-HASH.so in the \
+                     folder that `rustc --print target-libdir` says: -L FOLDER -l std-HASH"
+                )
+            }
+            Self::MissingData { name, .. } | Self::MissingFunction { name } => {
+                format!("load the file, or the library (-l), that defines {name}")
+            }
+            Self::Signature { .. } => {
+                "it has to return i32 or void and to take nothing, (i32), (i32, ptr) or \
+                 (i32, ptr, ptr)"
+                    .to_owned()
+            }
+            Self::TooManyEngines { .. } => {
+                "drop an engine that isn't used any more, with all handles to it; what has to be kept \
+                 apart may be libraries of one engine (Engine::new_library)"
+                    .to_owned()
+            }
+            Self::Stopped { .. } => {
+                "the call was left as it was: what it holds (memory, locks, objects) it keeps".to_owned()
+            }
+            Self::Again(error) | Self::Call { error, .. } => return error.help(),
+            _ => return None,
+        })
+    }
+}
+
+/// What failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Failure<'a> {
+    /// The function that was called; `None` if not even that is known.
+    pub function: Option<&'a str>,
+    /// Why it can't run.
+    pub error: &'a Error,
+    /// The functions that led to the call, innermost first.
+    pub callers: &'a [String],
+}
+
+/// As people read it: functions are called by the names that their sources have.
+impl fmt::Display for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error: {}", self.error)?;
+        if let Some(function) = self.function {
+            writeln!(f, "  in the first call of {}", demangle(function))?;
+        }
+        for caller in self.callers {
+            writeln!(f, "  called by {}", demangle(caller))?;
+        }
+        if let Some(help) = self.error.help() {
+            writeln!(f, "help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Says where to go instead of a function that failed; see
+/// [`Engine::on_failure`](crate::Engine::on_failure).
+pub(crate) type FailureHandler = dyn Fn(&Failure<'_>) -> Option<ExecAddr> + Send + Sync;

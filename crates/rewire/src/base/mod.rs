@@ -1,0 +1,17 @@
+//! What every room above uses: errors, options, plain data of events and reports, names as their
+//! source had them, locks.
+
+pub(crate) mod assembly_names;
+pub(crate) mod demangle;
+pub(crate) mod error;
+pub(crate) mod events;
+pub(crate) mod exit_codes;
+pub(crate) mod ids;
+pub(crate) mod ir;
+pub(crate) mod link_observer;
+pub(crate) mod options;
+pub(crate) mod packed;
+pub(crate) mod recovery;
+pub(crate) mod report;
+pub(crate) mod resolver;
+pub(crate) mod sync;

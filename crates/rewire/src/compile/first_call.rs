@@ -1,0 +1,164 @@
+//! What happens when compiled code calls a function for the first time.
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use rewire_memory::entry::FirstCall;
+use rewire_memory::signals::FaultSignalsUnblocked;
+use rewire_memory::{ExecAddr, unwind};
+
+use super::client_calls;
+use super::failure;
+use crate::base::error::Error;
+use crate::core::registry;
+use crate::core::{Core, is_call_adapter};
+use crate::host::fork_lock;
+use crate::host::running_code;
+use crate::host::symbols;
+use crate::ledger::{Admission, EntryId};
+
+/// Called on a stack of the engine's, with all registers saved and signals waiting. Returns where
+/// to go instead, or `None` once the slot leads to the function.
+pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
+    let _open = FaultSignalsUnblocked::begin();
+    let no_fork = fork_lock::enter_engine();
+    let Some(core) = registry::engine_of(call.stub) else {
+        // Its memory is being unmapped under the caller's feet; there is nowhere to return to.
+        let what = b"error: a function was called after its engine was dropped\n";
+        let _ = std::io::stderr().write_all(what);
+        std::process::abort();
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| resolve_call(&core, call)));
+    let (function, error) = match result {
+        Ok(Ok(CallOutcome::To(target))) => return Some(target),
+        Ok(Ok(CallOutcome::Back)) => return None,
+        Ok(Ok(CallOutcome::Wait)) => {
+            drop(no_fork);
+            drop(core);
+            // A constructor runs, which may fork: nobody waits for it inside the engine.
+            std::thread::sleep(WHILE_CONSTRUCTING);
+            return None;
+        }
+        Ok(Err((function, error))) => (function, error),
+        Err(_) => (
+            None,
+            Error::Internal("a panic; its message is above".to_owned()),
+        ),
+    };
+    drop(no_fork);
+    if matches!(error.cause(), Error::Panicked { .. })
+        && let Some(on) = client_calls::goes_on(call.caller)
+    {
+        return Some(on);
+    }
+    let function = function.map(|id| core.ledger().entry(id).label().to_owned());
+    let callers = callers(&core, call);
+    Some(failure::fail(&core, call.caller, function, error, callers))
+}
+
+type FailedCall = (Option<EntryId>, Error);
+
+/// Where a call goes on.
+enum CallOutcome {
+    /// Through the slot.
+    Back,
+    To(ExecAddr),
+    /// Through the slot, some time later.
+    Wait,
+}
+
+/// How long a caller of new code sleeps before it asks again whether it is let in.
+const WHILE_CONSTRUCTING: Duration = Duration::from_micros(100);
+
+fn resolve_call(core: &Core, call: FirstCall) -> Result<CallOutcome, FailedCall> {
+    let function = core
+        .slots
+        .of_first_call(call.stub)
+        .and_then(|slot| core.ledger().of_slot(slot));
+    let Some(id) = function else {
+        let slot = core.slots.of_first_call(call.stub);
+        let error = match slot.map(|slot| core.ledger().tombstone(slot).cloned()) {
+            Some(Some(name)) => Error::Removed { name },
+            // Which one it was isn't remembered for ever.
+            Some(None) => Error::Removed {
+                name: "a function".into(),
+            },
+            None => Error::Internal("a stub belongs to no function".to_owned()),
+        };
+        return Err((None, error));
+    };
+    let passage = core.ledger().passage(id, call.caller);
+    match passage {
+        Admission::Former(body) => return Ok(CallOutcome::To(body)),
+        Admission::Wait => return Ok(CallOutcome::Wait),
+        Admission::Open | Admission::Within => {}
+    }
+    core.ledger().note_first_call(id, &core.slots);
+    core.foresee_after(call.caller, id);
+    loop {
+        let address = match core.materialize(id, Some(call.caller)) {
+            Ok(address) => address,
+            Err(error) => {
+                let is_removed = matches!(error.cause(), Error::Removed { .. });
+                let former = || {
+                    let mut ledger = core.ledger();
+                    let running = running_code::running(ledger.engine);
+                    ledger.former_body(id, call.caller, running)
+                };
+                return match is_removed.then(former).flatten() {
+                    // The caller's own unit is gone as well, and the caller finishes in it.
+                    Some(address) => Ok(CallOutcome::To(address)),
+                    None => Err((Some(id), error)),
+                };
+            }
+        };
+        let mut ledger = core.ledger();
+        let Some(slot) = ledger.entry(id).slot else {
+            return Ok(CallOutcome::To(address));
+        };
+        match ledger.passage(id, call.caller) {
+            Admission::Open => {}
+            Admission::Within => return Ok(CallOutcome::To(address)),
+            Admission::Former(body) => return Ok(CallOutcome::To(body)),
+            Admission::Wait => return Ok(CallOutcome::Wait),
+        }
+        if !core.slots.is_fresh(slot) {
+            break;
+        }
+        // It was compiled ahead, or replaced since it was provided: then its address is no place to
+        // go any more.
+        if ledger.lead_to_present(id, &core.slots) {
+            break;
+        }
+        if !ledger.entry(id).address_is_stub() {
+            return Ok(CallOutcome::To(address));
+        }
+    }
+    // Back to the stub, which jumps through the slot.
+    Ok(CallOutcome::Back)
+}
+
+/// The functions that led to a call, innermost first.
+fn callers(core: &Core, call: FirstCall) -> Vec<String> {
+    const MOST: usize = 64;
+    const SHOWN: usize = 16;
+    let frames = unwind::backtrace(MOST);
+    // The engine's own frames come before the caller's; a call without a frame starts afresh.
+    let from = frames.iter().position(|frame| *frame == call.caller);
+    let alone = [call.caller];
+    let frames = from.map_or(&alone[..], |from| &frames[from..]);
+    // Below a gate is the client that called.
+    let compiled = |inside| {
+        let ledger = core.ledger();
+        let (_, defined) = ledger.definition_at(inside)?;
+        let is_call_adapter = is_call_adapter(&ledger, defined.entry);
+        Some((!is_call_adapter).then(|| ledger.entry(defined.entry).label().to_owned()))
+    };
+    // The host's loader has a lock of its own, so the ledger's isn't held.
+    let names = frames.iter().map_while(|frame| {
+        let inside = frame.checked_add_signed(-1)?;
+        compiled(inside).unwrap_or_else(|| symbols::describe(inside))
+    });
+    names.take(SHOWN).collect()
+}

@@ -1,0 +1,301 @@
+//! From a name to a function that runs: what a thread has to do to get a function's address.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rewire_llvm::Ordinal;
+use rewire_memory::ExecAddr;
+
+use super::claim_whole;
+use crate::base::error::Error;
+use crate::base::events::{Wait, Why};
+use crate::base::resolver::LazyIr;
+use crate::core::Core;
+use crate::core::outside_request::OutsideAnswer;
+use crate::core::recording::span_since;
+use crate::host::fork_lock;
+use crate::host::symbols::{self, HostSymbol};
+use crate::ledger::unit::Unit;
+use crate::ledger::{Awaited, Definition, EntryId, State, ThreadKey};
+use crate::link::enter_host;
+
+/// A function that another thread is compiling, and since when this one waits for it.
+pub(crate) type WaitedFor = (Arc<str>, Instant);
+
+/// What a thread has to do to get a function's address.
+enum MaterializeStep {
+    /// Nothing: here it is.
+    Done(ExecAddr),
+    /// Compile this definition.
+    Compile(Arc<Unit>, Ordinal),
+    /// Compile these functions of a frozen unit: all of it.
+    CompileWhole(Arc<Unit>, Vec<Ordinal>),
+    /// Ask the host and the resolvers.
+    Ask,
+    /// Go where another library's function of the name is.
+    Import,
+    /// Have the client make its IR.
+    Generate(LazyIr),
+    /// Call this resolver function.
+    Choose(EntryId),
+}
+
+/// So often a name may change while it is provided, one time after the other.
+const MOST_CHANGES: usize = 10_000;
+
+/// Work that a thread has taken.
+struct Claimed {
+    work: MaterializeStep,
+    /// Others wait for it.
+    is_owner: bool,
+    /// What the name stood for when the work was taken: it may be another thing when it is done.
+    began_with: Definition,
+}
+
+impl Core {
+    /// The address of a function's current body, compiled if it has none yet. Other threads that
+    /// want the same function wait.
+    ///
+    /// `caller` is a place in the code that calls it, as far as there is one.
+    pub(crate) fn materialize(
+        &self,
+        id: EntryId,
+        caller: Option<ExecAddr>,
+    ) -> Result<ExecAddr, Error> {
+        // Each time, somebody else has changed what the name stands for, or dropped its code.
+        for _ in 0..MOST_CHANGES {
+            if let Some(address) = self.materialize_once(id, caller)? {
+                return Ok(address);
+            }
+        }
+        let name = self.ledger().entry(id).label().to_owned();
+        Err(Error::Internal(format!("{name} changes all the time")))
+    }
+
+    /// The same, unless the name stands for something else by the time it is done.
+    fn materialize_once(
+        &self,
+        id: EntryId,
+        caller: Option<ExecAddr>,
+    ) -> Result<Option<ExecAddr>, Error> {
+        let mut waiting = None;
+        let claimed = self.claim(id, &mut waiting);
+        if let Some((function, since)) = waiting {
+            self.tell_wait(function, since);
+        }
+        let Claimed {
+            work,
+            is_owner,
+            began_with,
+        } = claimed?;
+        let result = match work {
+            MaterializeStep::Done(address) => return Ok(Some(address)),
+            MaterializeStep::Compile(unit, ordinal) => {
+                let why = || Why::Called {
+                    by: caller.and_then(|caller| self.function_at(caller)),
+                };
+                self.observed(&unit, &[ordinal], why, || {
+                    self.compile_called(&unit, ordinal).map(|()| None)
+                })
+            }
+            MaterializeStep::CompileWhole(unit, roots) => {
+                let why = || Why::Called {
+                    by: caller.and_then(|caller| self.function_at(caller)),
+                };
+                self.observed(&unit, &roots, why, || {
+                    self.compile_whole(&unit, &roots).map(|()| None)
+                })
+            }
+            MaterializeStep::Ask => match self.ask_outside(id, None) {
+                Ok(OutsideAnswer::Symbol(HostSymbol::Address(address))) => Ok(Some(address)),
+                Ok(OutsideAnswer::Entered) => return Ok(self.leave_to_others(id)),
+                Ok(OutsideAnswer::Symbol(_) | OutsideAnswer::Nothing) => Err(self.missing(id)),
+                Err(error) => Err(error),
+            },
+            MaterializeStep::Import => return self.go_to_import(id).map(Some),
+            MaterializeStep::Generate(make) => match self.generate(id, &make) {
+                Ok(()) => return Ok(self.leave_to_others(id)),
+                Err(error) => Err(error),
+            },
+            MaterializeStep::Choose(resolver) => self.choose(resolver).map(Some),
+        };
+        let mut ledger = self.ledger();
+        match result {
+            // It was defined meanwhile, by whoever answered perhaps.
+            Ok(Some(_)) if ledger.entry(id).definition != began_with => {}
+            Ok(Some(address)) => {
+                enter_host(self, &mut ledger, id, HostSymbol::Address(address));
+            }
+            Ok(None) => {}
+            // Whoever claimed it will say what became of it.
+            Err(error) if !is_owner => return Err(error),
+            // It stands for something else by now.
+            Err(_) if ledger.entry(id).definition != began_with => {}
+            Err(error) if !ledger.is_pending_here(id) => return Err(error),
+            Err(error) => {
+                let error = Arc::new(error);
+                match &*error {
+                    // A name that nothing defines may be defined later.
+                    Error::MissingFunction { .. }
+                    | Error::Removed { .. }
+                    | Error::Panicked { .. } => {
+                        ledger.release_claim(id);
+                    }
+                    _ => ledger.fail_claim(id, &error),
+                }
+                drop(ledger);
+                self.changed.notify_all();
+                return Err(Error::Again(error));
+            }
+        }
+        let address = match ledger.entry(id).state {
+            State::Present(address) => Some(address),
+            _ => None,
+        };
+        drop(ledger);
+        if address.is_none() {
+            return Ok(self.leave_to_others(id));
+        }
+        self.changed.notify_all();
+        Ok(address)
+    }
+
+    /// Marks a function as this thread's to compile, or waits for whoever does; `waiting` says
+    /// for what, and since when. Where that would be waiting for itself, this thread makes a
+    /// copy, which it doesn't own: the first to be there counts.
+    fn claim(&self, id: EntryId, waiting: &mut Option<WaitedFor>) -> Result<Claimed, Error> {
+        let me = ThreadKey::mine();
+        let mut is_owner = true;
+        let mut ledger = self.ledger();
+        loop {
+            match &ledger.entry(id).state {
+                State::Present(address) => {
+                    return Ok(Claimed {
+                        work: MaterializeStep::Done(*address),
+                        is_owner: false,
+                        began_with: ledger.entry(id).definition,
+                    });
+                }
+                State::Failed(error) => return Err(Error::Again(error.clone())),
+                State::PerThread { .. } => {
+                    let name = ledger.entry(id).name.clone();
+                    return Err(Error::MissingFunction { name });
+                }
+                State::Pending(_) if ledger.would_wait_for_itself(me, Awaited::Definition(id)) => {
+                    is_owner = false;
+                    break;
+                }
+                State::Pending(_) => {
+                    if self.compile_observer.is_some() && waiting.is_none() {
+                        let name = ledger.entry(id).label().into();
+                        *waiting = Some((name, Instant::now()));
+                    }
+                    ledger.waits(Awaited::Definition(id));
+                    ledger = self.changed.wait(ledger, || self.ledger());
+                    ledger.has_waited();
+                }
+                State::Absent => break,
+            }
+        }
+        let began_with = ledger.entry(id).definition;
+        let work = match began_with {
+            Definition::Ir(..) if ledger.is_stale(id) => match ledger.lazies.get(&id) {
+                Some(lazy) => MaterializeStep::Generate(lazy.0.clone()),
+                None => MaterializeStep::Ask,
+            },
+            Definition::Ir(unit, ordinal) => {
+                let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
+                if unit.is_frozen && is_owner {
+                    let roots = claim_whole(&mut ledger, &unit, ordinal);
+                    return Ok(Claimed {
+                        work: MaterializeStep::CompileWhole(unit, roots),
+                        is_owner,
+                        began_with,
+                    });
+                }
+                MaterializeStep::Compile(unit, ordinal)
+            }
+            Definition::Ifunc(resolver) => MaterializeStep::Choose(resolver),
+            Definition::Lazy => match ledger.lazies.get(&id) {
+                Some(lazy) => MaterializeStep::Generate(lazy.0.clone()),
+                None => MaterializeStep::Ask,
+            },
+            Definition::Alias(..) => MaterializeStep::Import,
+            _ if ledger.import(id) => MaterializeStep::Import,
+            _ => MaterializeStep::Ask,
+        };
+        is_owner &= !matches!(work, MaterializeStep::Import);
+        if is_owner {
+            ledger.claim(id);
+        }
+        Ok(Claimed {
+            work,
+            is_owner,
+            began_with,
+        })
+    }
+
+    /// Nothing defines a function that is called, or nothing does any more.
+    fn missing(&self, id: EntryId) -> Error {
+        let ledger = self.ledger();
+        let name = ledger.entry(id).name.clone();
+        if ledger.entry(id).is_removed {
+            Error::Removed { name }
+        } else {
+            Error::MissingFunction { name }
+        }
+    }
+
+    /// Leaves a function that this thread has claimed to whoever comes next, because the ledger
+    /// knows more of it by now.
+    fn leave_to_others(&self, id: EntryId) -> Option<ExecAddr> {
+        self.release_claims(&[id]);
+        self.changed.notify_all();
+        None
+    }
+
+    /// Has the slot of a name lead to the function that it stands for now: another library's.
+    fn go_to_import(&self, id: EntryId) -> Result<ExecAddr, Error> {
+        let mut ledger = self.ledger();
+        let (target, offset) = ledger.target(id);
+        let canonical = ledger.canonical(target, &self.slots)?;
+        let address = canonical.checked_add_signed(offset).unwrap_or(canonical);
+        ledger.lead_to_import(id, (target, address), &self.slots);
+        Ok(address)
+    }
+
+    /// Tells the observer that this thread waited.
+    pub(crate) fn tell_wait(&self, function: Arc<str>, since: Instant) {
+        if let Some(observer) = &self.compile_observer {
+            let span = span_since(since);
+            observer.waited(&Wait { function, span });
+        }
+    }
+
+    /// The name of the function that a return address is in, the host's included.
+    fn function_at(&self, returns_to: ExecAddr) -> Option<Arc<str>> {
+        let inside = returns_to.checked_add_signed(-1)?;
+        let ledger = self.ledger();
+        if let Some((_, defined)) = ledger.definition_at(inside) {
+            return Some(ledger.entry(defined.entry).label().into());
+        }
+        drop(ledger);
+        symbols::describe(inside).map(Into::into)
+    }
+
+    /// Has an indirect function's resolver choose what it stands for.
+    fn choose(&self, resolver: EntryId) -> Result<ExecAddr, Error> {
+        let (resolver, _) = self.ledger().target(resolver);
+        self.materialize(resolver, None)?;
+        // By the address that it has for ever: its body may be replaced meanwhile.
+        let address = self.ledger().canonical(resolver, &self.slots)?;
+        let _outside = fork_lock::outside();
+        // SAFETY: the unit says that this is the resolver of an indirect function, which takes
+        // nothing and returns an address (LangRef, "IFuncs").
+        let chosen = unsafe {
+            let resolver: extern "C" fn() -> u64 = std::mem::transmute(address.get());
+            resolver()
+        };
+        Ok(ExecAddr::new(chosen))
+    }
+}

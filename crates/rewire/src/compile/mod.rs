@@ -1,0 +1,341 @@
+//! From definitions to object bytes, and to bodies in memory.
+
+pub(crate) mod assembly_labels;
+pub(crate) mod client_calls;
+pub(crate) mod eager;
+pub(crate) mod failure;
+pub(crate) mod first_call;
+pub(crate) mod foresight;
+pub(crate) mod materialize;
+pub(crate) mod uncompiled;
+pub(crate) mod workers;
+
+use std::sync::Arc;
+
+use rewire_llvm::{LlvmError, Module, Ordinal};
+use rewire_memory::fault::CrashGuard;
+
+use crate::base::error::Error;
+use crate::base::events::Why;
+use crate::base::report::Phase;
+use crate::compile::uncompiled::{is_absent, wanted};
+use crate::core::Core;
+use crate::ledger::unit::{ExtractScope, ModuleLease, Unit};
+use crate::ledger::{Definition, EntryId, Ledger, State};
+use crate::link::{self, Emitted, Object, Purpose};
+
+impl Core {
+    /// Compiles definitions of a unit and links them.
+    pub(crate) fn compile(
+        &self,
+        unit: &Arc<Unit>,
+        roots: &[Ordinal],
+        purpose: Purpose<'_>,
+    ) -> Result<link::Linked, Error> {
+        let object = Object::of_ir(unit, self.emit(unit, roots, ExtractScope::Values)?);
+        link::link(self, &[object], purpose)
+    }
+
+    /// Compiles a function that is being called. Those that it surely calls are compiled by other
+    /// threads meanwhile; without such threads, together with it.
+    pub(crate) fn compile_called(&self, unit: &Arc<Unit>, function: Ordinal) -> Result<(), Error> {
+        let guard = self.guard(unit, &[function]);
+        let timer = self.timings.start(Phase::Extract);
+        let mut copy = unit
+            .copy(&[function])
+            .map_err(|source| compile_error(unit, &[function], source))?;
+        if self.workers.are_there() {
+            let plan = copy.call_plan(function);
+            timer.stop();
+            self.foresee(unit, function, plan);
+            let emitted = self.emit_from(&mut copy, &[function], ExtractScope::Values)?;
+            drop((copy, guard));
+            let object = Object::of_ir(unit, emitted);
+            return link::link(self, &[object], Purpose::Call).map(|_| ());
+        }
+        let (roots, company) = self.company(unit, &mut copy, function);
+        timer.stop();
+        let compiled = self
+            .emit_from(&mut copy, &roots, ExtractScope::Values)
+            .map(|emitted| Object::of_ir(unit, emitted))
+            .and_then(|object| link::link(self, &[object], Purpose::Call));
+        drop((copy, guard));
+        // Nobody may wait for what didn't come.
+        self.release_claims(&company);
+        if compiled.is_ok() || company.is_empty() {
+            return compiled.map(|_| ());
+        }
+        // One of the others may be the reason, and that is for its own call to say.
+        self.compile(unit, &[function], Purpose::Call).map(|_| ())
+    }
+
+    /// The function, and those that it surely calls, transitively, as far as they are this
+    /// thread's to compile: a third of what compiling a small function costs is spent for each
+    /// object, whatever is in it.
+    fn company(
+        &self,
+        unit: &Arc<Unit>,
+        copy: &mut ModuleLease<'_>,
+        function: Ordinal,
+    ) -> (Vec<Ordinal>, Vec<EntryId>) {
+        let mut roots = vec![function];
+        let mut claimed = Vec::new();
+        let mut next = 0;
+        while next < roots.len() && roots.len() < COMPANY {
+            for callee in copy.call_plan(roots[next]).from_entry() {
+                if roots.len() == COMPANY || !copy.has_fresh_body(callee) {
+                    continue;
+                }
+                if let Some(id) = self.claim_if_absent(unit, callee) {
+                    claimed.push(id);
+                    roots.push(callee);
+                }
+            }
+            next += 1;
+        }
+        (roots, claimed)
+    }
+
+    /// Compiles a function that will surely be called soon.
+    pub(crate) fn compile_ahead(&self, id: EntryId) {
+        let found = {
+            let ledger = self.ledger();
+            let entry = ledger.entry(id);
+            match (entry.definition, &entry.state) {
+                (Definition::Ir(unit, ordinal), State::Absent) if !ledger.is_stale(id) => {
+                    ledger.unit(unit).map(|unit| (unit.clone(), ordinal))
+                }
+                _ => None,
+            }
+        };
+        let Some((unit, function)) = found else {
+            return;
+        };
+        let roots = if unit.is_frozen {
+            claim_whole(&mut self.ledger(), &unit, function)
+        } else {
+            vec![function]
+        };
+        if roots.is_empty() {
+            return;
+        }
+        // What fails is for each function's own call to say.
+        let _ = self.observed(
+            &unit,
+            &roots,
+            || Why::Ahead,
+            || {
+                if unit.is_frozen {
+                    self.compile_whole(&unit, &roots)
+                } else {
+                    self.compile_unclaimed(id, &unit, function)
+                }
+            },
+        );
+    }
+
+    /// Compiles a function unless another thread has got to it.
+    fn compile_unclaimed(
+        &self,
+        id: EntryId,
+        unit: &Arc<Unit>,
+        function: Ordinal,
+    ) -> Result<(), Error> {
+        let guard = self.guard(unit, &[function]);
+        let timer = self.timings.start(Phase::Extract);
+        // Getting a copy may take long, and whoever calls the function would have to wait.
+        let mut copy = unit
+            .copy(&[function])
+            .map_err(|source| compile_error(unit, &[function], source))?;
+        if self.claim_if_absent(unit, function).is_none() {
+            return Ok(());
+        }
+        let _claim = ClaimedFunction { core: self, id };
+        let plan = copy.call_plan(function);
+        timer.stop();
+        self.foresee(unit, function, plan);
+        let emitted = self.emit_from(&mut copy, &[function], ExtractScope::Values)?;
+        drop((copy, guard));
+        link::link(self, &[Object::of_ir(unit, emitted)], Purpose::Call).map(|_| ())
+    }
+
+    /// Leaves functions that were claimed to others.
+    pub(crate) fn release_claims(&self, claimed: &[EntryId]) {
+        let mut ledger = self.ledger();
+        let mut given = false;
+        for id in claimed {
+            given |= ledger.release_claim(*id);
+        }
+        drop(ledger);
+        if given {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Compiles all of a frozen unit that has no body yet, in one object. Its functions were marked
+    /// as this thread's to compile.
+    pub(crate) fn compile_whole(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<(), Error> {
+        let linked = self
+            .emit(unit, roots, ExtractScope::Whole)
+            .map(|emitted| Object::of_ir(unit, emitted))
+            .and_then(|object| link::link(self, &[object], Purpose::Load));
+        let Err(error) = linked else {
+            return Ok(());
+        };
+        // What can't be compiled whole can't be compiled, whichever function is called.
+        let error = Arc::new(error);
+        let mut ledger = self.ledger();
+        for id in roots.iter().filter_map(|root| unit.entry(*root)) {
+            ledger.fail_claim(id, &error);
+        }
+        drop(ledger);
+        self.changed.notify_all();
+        Err(Error::Again(error))
+    }
+
+    /// Marks a function as this thread's to compile, if nobody else has got to it.
+    fn claim_if_absent(&self, unit: &Unit, ordinal: Ordinal) -> Option<EntryId> {
+        let id = unit.entry(ordinal)?;
+        let mut ledger = self.ledger();
+        if ledger.is_stale(id) {
+            return None;
+        }
+        let definition = Definition::Ir(unit.id, ordinal);
+        ledger.claim_if_absent(id, definition).then_some(id)
+    }
+
+    /// Extracts definitions and generates an object for them.
+    pub(crate) fn emit(
+        &self,
+        unit: &Arc<Unit>,
+        roots: &[Ordinal],
+        scope: ExtractScope,
+    ) -> Result<Emitted, Error> {
+        let _guard = self.guard(unit, roots);
+        let timer = self.timings.start(Phase::Extract);
+        let copy = match scope {
+            // It needs no body.
+            ExtractScope::PrefixedStub => unit.copy(&[]),
+            ExtractScope::Values | ExtractScope::Alone | ExtractScope::Whole => unit.copy(roots),
+        };
+        timer.stop();
+        let mut copy = copy.map_err(|source| compile_error(unit, roots, source))?;
+        self.emit_from(&mut copy, roots, scope)
+    }
+
+    /// The same in a copy of the unit's module that is at hand.
+    fn emit_from(
+        &self,
+        copy: &mut ModuleLease<'_>,
+        roots: &[Ordinal],
+        scope: ExtractScope,
+    ) -> Result<Emitted, Error> {
+        let unit = copy.unit;
+        self.with_codegen(|codegen| {
+            let extract = self.timings.start(Phase::Extract);
+            let fold = codegen.level() > rewire_llvm::Level::O0;
+            let emit = || {
+                let mut extracted = copy.extract(roots, scope, fold)?;
+                let folds = extracted.folds();
+                extract.stop();
+                let optimise = self.timings.start(Phase::Optimise);
+                if scope == ExtractScope::Whole {
+                    codegen.optimise_whole(&mut extracted)?;
+                } else {
+                    codegen.optimise(&mut extracted)?;
+                }
+                optimise.stop();
+                let generate = self.timings.start(Phase::Codegen);
+                let bytes = codegen.emit(extracted)?.to_vec();
+                generate.stop();
+                Ok(Emitted { bytes, folds })
+            };
+            let emitted = emit();
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                let functions = label(unit, roots);
+                tracing::debug!(unit = &*unit.name, functions, "compiled");
+            }
+            emitted.map_err(|source| compile_error(unit, roots, source))
+        })
+    }
+
+    /// The unit's module-level assembly as an object.
+    pub(crate) fn emit_assembly(&self, unit: &Arc<Unit>) -> Result<Option<Object>, Error> {
+        let _guard = self.guard(unit, &[]);
+        let bytes = self.emit_assembly_of(unit.copy(&[])?.module()?)?;
+        Ok(bytes.map(|bytes| Object::of_assembly(unit, bytes)))
+    }
+
+    /// The same of a module, which stays as it is.
+    pub(crate) fn emit_assembly_of(&self, module: &mut Module) -> Result<Option<Vec<u8>>, Error> {
+        self.with_codegen(|codegen| {
+            Ok(match module.extract_assembly() {
+                Some(extracted) => Some(codegen.emit(extracted)?.to_vec()),
+                None => None,
+            })
+        })
+    }
+
+    fn guard(&self, unit: &Unit, roots: &[Ordinal]) -> Option<CrashGuard> {
+        self.guard_crashes.then(|| {
+            let name = label(unit, roots);
+            CrashGuard::new(
+                format!(
+                    "error: {}: LLVM crashed while it compiled {name}\n",
+                    unit.name
+                ),
+                crate::EXIT_COMPILE,
+            )
+        })
+    }
+}
+
+/// Marks all of a frozen unit that has no body yet as this thread's to compile, for a call of one
+/// of its functions.
+pub(crate) fn claim_whole(ledger: &mut Ledger, unit: &Unit, called: Ordinal) -> Vec<Ordinal> {
+    let mut roots = wanted(ledger, unit);
+    // It was to be inlined wherever it is named, and wasn't.
+    if !roots.contains(&called) && is_absent(ledger, unit, called) {
+        roots.push(called);
+    }
+    for id in roots.iter().filter_map(|root| unit.entry(*root)) {
+        ledger.claim(id);
+    }
+    roots
+}
+
+/// A function that a thread has claimed; if it has no body when this is dropped, it is left to
+/// others.
+struct ClaimedFunction<'c> {
+    core: &'c Core,
+    id: EntryId,
+}
+
+impl Drop for ClaimedFunction<'_> {
+    fn drop(&mut self) {
+        self.core.release_claims(&[self.id]);
+    }
+}
+
+/// More than these in company save little, and keep the first one waiting.
+const COMPANY: usize = 16;
+
+fn label(unit: &Unit, roots: &[Ordinal]) -> String {
+    let names = roots.iter().filter_map(|root| {
+        let global = unit.index.globals.get(root.index())?;
+        (!global.name.is_empty()).then(|| global.name.to_string())
+    });
+    let names: Vec<String> = names.take(3).collect();
+    match (names.len(), roots.len()) {
+        (0, _) => "it".to_owned(),
+        (named, all) if named < all => format!("{} and others", names.join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+fn compile_error(unit: &Unit, roots: &[Ordinal], source: LlvmError) -> Error {
+    Error::Compile {
+        function: label(unit, roots).into(),
+        source,
+    }
+}

@@ -1,0 +1,85 @@
+//! Adding units, and what has to be in memory before their code runs.
+
+use std::sync::Arc;
+
+use rewire_llvm::{Module, Source};
+
+use super::Core;
+use super::observations::ObservedLoading;
+use crate::base::error::Error;
+use crate::base::report::Phase;
+use crate::base::sync::lock;
+use crate::ledger::unit::{Unit, UnitPlace};
+
+impl Core {
+    /// Adds a module of IR to a library. Nothing is compiled.
+    pub(crate) fn add(
+        &self,
+        source: Source,
+        place: UnitPlace,
+        loading: ObservedLoading<'_>,
+    ) -> Result<Arc<Unit>, Error> {
+        let timer = self.timings.start(Phase::Index);
+        let guard = self.guard_reading(&source.name);
+        let module = Module::read(&source)?;
+        let index = module.index()?;
+        drop(guard);
+        let unit = self.ledger().add_unit(source, module, index, place)?;
+        timer.stop();
+        let globals = unit.index.globals.len();
+        tracing::info!(unit = &*unit.name, globals, "loaded");
+        lock(&self.fresh).push(unit.clone());
+        loading.end(&unit);
+        Ok(unit)
+    }
+
+    /// Puts in memory what must be there before anything of the units runs that were added since
+    /// the last time. If another thread is doing that for some of them, this one waits for it.
+    pub(crate) fn finish_loading(&self) -> Result<(), Error> {
+        let fresh = {
+            let mut fresh = lock(&self.fresh);
+            // Whoever finds none waits for this thread.
+            let placing = (!fresh.is_empty()).then(|| PlacementGuard::begin(self));
+            placing.map(|placing| (std::mem::take(&mut *fresh), placing))
+        };
+        if let Some((fresh, _placing)) = fresh {
+            return self.finish_units(&fresh);
+        }
+        let mut ledger = self.ledger();
+        while let Some(awaited) = ledger.awaited_placing() {
+            ledger.waits(awaited);
+            ledger = self.changed.wait(ledger, || self.ledger());
+            ledger.has_waited();
+        }
+        Ok(())
+    }
+
+    /// The same for these units.
+    pub(crate) fn finish_units(&self, units: &[Arc<Unit>]) -> Result<(), Error> {
+        (self.above.place)(self, units)
+    }
+}
+
+/// This thread places what units need from the start. Dropping it lets those go on who wait for
+/// that.
+struct PlacementGuard<'c> {
+    core: &'c Core,
+    /// Placing may lead to placing more.
+    is_outer: bool,
+}
+
+impl<'c> PlacementGuard<'c> {
+    fn begin(core: &'c Core) -> Self {
+        let is_outer = core.ledger().begin_placing();
+        Self { core, is_outer }
+    }
+}
+
+impl Drop for PlacementGuard<'_> {
+    fn drop(&mut self) {
+        if self.is_outer {
+            self.core.ledger().end_placing();
+            self.core.changed.notify_all();
+        }
+    }
+}

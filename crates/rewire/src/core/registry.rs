@@ -1,0 +1,41 @@
+//! The engines of the process, for those who have only an address, or come from the C library.
+
+use std::sync::{Arc, PoisonError, Weak};
+
+use rewire_memory::ExecAddr;
+use rewire_sync::RwLock;
+
+use super::Core;
+use crate::base::ids::EngineNumber;
+
+/// The engines of the process. First calls find theirs by the address of the stub.
+static ENGINES: RwLock<Vec<Weak<Core>>> = RwLock::new(Vec::new());
+
+/// Makes an engine known.
+pub(crate) fn register(core: &Arc<Core>) {
+    let mut engines = ENGINES.write().unwrap_or_else(PoisonError::into_inner);
+    engines.retain(|engine| engine.strong_count() > 0);
+    engines.push(Arc::downgrade(core));
+}
+
+/// The engines that there are.
+pub(crate) fn engines() -> Vec<Arc<Core>> {
+    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
+    engines.iter().filter_map(Weak::upgrade).collect()
+}
+
+/// The engine whose stub this is.
+pub(crate) fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
+    find(|core| core.slots.stub_range().contains(&stub))
+}
+
+/// The engine of this number.
+pub(crate) fn engine_numbered(number: EngineNumber) -> Option<Arc<Core>> {
+    find(|core| core.number == number)
+}
+
+fn find(is_it: impl Fn(&Core) -> bool) -> Option<Arc<Core>> {
+    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
+    let mut live = engines.iter().filter_map(Weak::upgrade);
+    live.find(|core| is_it(core))
+}

@@ -1,0 +1,253 @@
+//! The constructors and destructors that are still to be run, in their order.
+
+use rewire_llvm::Structor;
+use rewire_memory::ExecAddr;
+use rustc_hash::FxHashSet;
+
+use crate::base::ids::{EntryId, UnitKey};
+use crate::ledger::unit::Unit;
+
+/// A function to be run, or the address of one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StructorTarget {
+    Entry(EntryId),
+    Address(ExecAddr),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlannedStructor {
+    pub(crate) priority: u32,
+    pub(crate) target: StructorTarget,
+    /// Whose it is, if one unit's.
+    pub(crate) unit: Option<UnitKey>,
+    /// The body to call, once the entry stands for something else.
+    pub(crate) body: Option<ExecAddr>,
+}
+
+/// What is still to be run.
+#[derive(Debug, Default)]
+pub(crate) struct Structors {
+    constructors: Vec<PlannedStructor>,
+    destructors: Vec<PlannedStructor>,
+    /// The units whose constructors, if they have any, have run.
+    pub(crate) constructed: FxHashSet<UnitKey>,
+    /// Units whose pending constructors somebody was told of.
+    warned: FxHashSet<UnitKey>,
+    /// The process's exit runs the destructors.
+    pub(crate) is_awaiting_exit: bool,
+}
+
+/// The priority of those that state none.
+pub(crate) const USUAL: u32 = 65535;
+
+/// Which of the two lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Before,
+    After,
+}
+
+/// A table of functions that the C library runs, as the name of its section says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Array {
+    pub(crate) when: When,
+    pub(crate) priority: Option<u32>,
+    /// It is of the older kind, whose last member runs first.
+    pub(crate) is_backwards: bool,
+}
+
+impl Array {
+    /// Which table a section is a piece of.
+    pub(crate) fn of(section: &str) -> Option<Self> {
+        let tables = [
+            (".preinit_array", When::Before, false),
+            (".init_array", When::Before, false),
+            (".fini_array", When::After, false),
+            (".ctors", When::Before, true),
+            (".dtors", When::After, true),
+        ];
+        tables.into_iter().find_map(|(table, when, is_backwards)| {
+            let rest = section.strip_prefix(table)?;
+            let stated = match rest.strip_prefix('.') {
+                None if rest.is_empty() => None,
+                Some(number) => number.parse::<u32>().ok(),
+                None => return None,
+            };
+            let priority = match stated {
+                // Linkers sort those in with the others, whose numbers count up.
+                Some(number) if is_backwards => Some(USUAL.saturating_sub(number)),
+                None if table == ".preinit_array" => Some(0),
+                stated => stated,
+            };
+            Some(Self {
+                when,
+                priority,
+                is_backwards,
+            })
+        })
+    }
+}
+
+impl Structors {
+    fn list(&mut self, when: When) -> &mut Vec<PlannedStructor> {
+        match when {
+            When::Before => &mut self.constructors,
+            When::After => &mut self.destructors,
+        }
+    }
+
+    /// Plans those of `llvm.global_ctors` and `llvm.global_dtors`.
+    pub(crate) fn plan_unit(&mut self, unit: &Unit, is_elected: impl Fn(&Structor) -> bool) {
+        for (when, structors) in [
+            (When::Before, &unit.index.constructors),
+            (When::After, &unit.index.destructors),
+        ] {
+            for structor in structors.iter().filter(|one| is_elected(one)) {
+                if let Some(entry) = unit.entry(structor.function) {
+                    self.list(when).push(PlannedStructor {
+                        priority: structor.priority,
+                        target: StructorTarget::Entry(entry),
+                        unit: Some(unit.id),
+                        body: None,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Plans what a table of constructors or destructors holds; `unit` says whose it is, if one
+    /// unit's.
+    pub(crate) fn plan_array(&mut self, array: Array, members: &[ExecAddr], unit: Option<UnitKey>) {
+        let plan = |address: &ExecAddr| PlannedStructor {
+            priority: array.priority.unwrap_or(USUAL),
+            target: StructorTarget::Address(*address),
+            unit,
+            body: None,
+        };
+        let list = self.list(array.when);
+        if array.is_backwards {
+            list.extend(members.iter().rev().map(plan));
+        } else {
+            list.extend(members.iter().map(plan));
+        }
+    }
+
+    /// Takes what is planned, in the order in which it has to run.
+    pub(crate) fn take(&mut self, when: When) -> Vec<PlannedStructor> {
+        Self::in_order(std::mem::take(self.list(when)), when)
+    }
+
+    /// Takes the destructors of one unit, if its constructors ran.
+    pub(crate) fn take_unit(&mut self, unit: UnitKey) -> Vec<PlannedStructor> {
+        let was_constructed = self.constructed.remove(&unit);
+        self.warned.remove(&unit);
+        self.constructors
+            .retain(|planned| planned.unit != Some(unit));
+        let is_own = |planned: &PlannedStructor| planned.unit == Some(unit);
+        let (own, others) = std::mem::take(&mut self.destructors)
+            .into_iter()
+            .partition(is_own);
+        self.destructors = others;
+        let own: Vec<PlannedStructor> = own;
+        Self::in_order(if was_constructed { own } else { Vec::new() }, When::After)
+    }
+
+    /// Takes the constructors of some units that haven't run; those that are no one unit's, too.
+    pub(crate) fn take_pending(
+        &mut self,
+        is_wanted: impl Fn(Option<UnitKey>) -> bool,
+    ) -> Vec<PlannedStructor> {
+        let (taken, others) = std::mem::take(&mut self.constructors)
+            .into_iter()
+            .partition(|planned| is_wanted(planned.unit));
+        self.constructors = others;
+        let taken: Vec<PlannedStructor> = taken;
+        let all = taken.iter().chain(&self.destructors);
+        let units = all.filter_map(|planned| planned.unit);
+        self.constructed
+            .extend(units.filter(|unit| is_wanted(Some(*unit))));
+        Self::in_order(taken, When::Before)
+    }
+
+    /// Whether constructors of a unit haven't run.
+    pub(crate) fn is_pending(&self, unit: UnitKey) -> bool {
+        let mut constructors = self.constructors.iter();
+        constructors.any(|planned| planned.unit == Some(unit))
+    }
+
+    /// Whether constructors of a unit haven't run, and nobody was told so.
+    pub(crate) fn is_first_use(&mut self, unit: UnitKey) -> bool {
+        !self.constructors.is_empty() && self.is_pending(unit) && self.warned.insert(unit)
+    }
+
+    /// A unit takes the place of one whose objects live: none of its IR's constructors is pending.
+    pub(crate) fn adopt(&mut self, unit: UnitKey) {
+        self.constructors.retain(|planned| {
+            planned.unit != Some(unit) || matches!(planned.target, StructorTarget::Address(_))
+        });
+        self.constructed.insert(unit);
+    }
+
+    /// Whether a unit has destructors that have to run.
+    pub(crate) fn has_destructors(&self, unit: UnitKey) -> bool {
+        let mut destructors = self.destructors.iter();
+        self.constructed.contains(&unit) && destructors.any(|one| one.unit == Some(unit))
+    }
+
+    /// The functions that are a unit's destructors, if its constructors ran.
+    pub(crate) fn destructors_of(&self, unit: UnitKey) -> Vec<EntryId> {
+        if !self.constructed.contains(&unit) {
+            return Vec::new();
+        }
+        let own = self.destructors.iter().filter(|one| one.unit == Some(unit));
+        let entries = own.filter_map(|one| match one.target {
+            StructorTarget::Entry(entry) => Some(entry),
+            StructorTarget::Address(_) => None,
+        });
+        entries.collect()
+    }
+
+    /// Has a body called instead of what a destructor's name stands for by then.
+    pub(crate) fn call_body(&mut self, unit: UnitKey, destructor: EntryId, body: ExecAddr) {
+        for one in self
+            .destructors
+            .iter_mut()
+            .filter(|one| one.unit == Some(unit))
+        {
+            if matches!(one.target, StructorTarget::Entry(entry) if entry == destructor) {
+                one.body = Some(body);
+            }
+        }
+    }
+
+    /// Has what the names of a unit's destructors stand for called again.
+    pub(crate) fn call_by_name(&mut self, unit: UnitKey) {
+        for one in self
+            .destructors
+            .iter_mut()
+            .filter(|one| one.unit == Some(unit))
+        {
+            one.body = None;
+        }
+    }
+
+    /// Forgets a unit that was given back.
+    pub(crate) fn forget(&mut self, unit: UnitKey) {
+        let _ = self.take_unit(unit);
+    }
+
+    fn in_order(mut list: Vec<PlannedStructor>, when: When) -> Vec<PlannedStructor> {
+        // Stable: those of one priority run in the order of loading, or the reverse.
+        list.sort_by_key(|planned| planned.priority);
+        if when == When::After {
+            list.reverse();
+            // A unit and its newer version may both have planned one function.
+            let mut seen = FxHashSet::default();
+            list.retain(|planned| match (planned.target, planned.body) {
+                (StructorTarget::Entry(entry), None) => seen.insert(entry),
+                _ => true,
+            });
+        }
+        list
+    }
+}

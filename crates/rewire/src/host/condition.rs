@@ -1,0 +1,116 @@
+//! Waiting for something to change that a lock guards.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use rewire_memory::futex;
+use rewire_sync::MutexGuard;
+
+use super::fork_lock;
+
+/// Tells threads that what one lock guards has changed. Telling makes no system call when nobody
+/// waits.
+#[derive(Debug, Default)]
+pub(crate) struct Condition {
+    /// How often something has changed.
+    changes: AtomicU32,
+    /// How many threads wait, or are about to. In a forked child it may count threads of the
+    /// parent's, which only costs the child system calls.
+    waiting: AtomicUsize,
+}
+
+impl Condition {
+    /// Gives the lock up until something has changed, and takes it again by `lock_again`. It must
+    /// be the same lock each time. Meanwhile this thread is outside of the engine. It may return
+    /// early: the caller looks at what it waits for and waits again.
+    pub(crate) fn wait<'m, T>(
+        &self,
+        guard: MutexGuard<'m, T>,
+        lock_again: impl FnOnce() -> MutexGuard<'m, T>,
+    ) -> MutexGuard<'m, T> {
+        let seen = self.changes.load(Ordering::SeqCst);
+        // Either whoever changes something sees that this thread waits, or the kernel sees the
+        // change.
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        drop(guard);
+        let outside = fork_lock::outside();
+        futex::wait(&self.changes, seen, None);
+        drop(outside);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        lock_again()
+    }
+
+    /// Wakes those who wait. To be called after the change, which was made with the lock held.
+    pub(crate) fn notify_all(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            futex::wake_all(&self.changes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use rewire_sync::Mutex;
+
+    use super::*;
+    use crate::base::sync::lock;
+
+    /// A thread may be woken by who told of a change that it had seen before it waited.
+    #[test]
+    fn whoever_is_woken_early_waits_again() {
+        let shared = Arc::new((Mutex::new(false), Condition::default()));
+        let waiter = thread::spawn({
+            let shared = shared.clone();
+            move || {
+                let (is_over, changed) = &*shared;
+                let mut state = lock(is_over);
+                while !*state {
+                    state = changed.wait(state, || lock(is_over));
+                }
+            }
+        });
+        let (is_over, changed) = &*shared;
+        let until_it_waits = || {
+            let limit = Instant::now() + Duration::from_secs(60);
+            while changed.waiting.load(Ordering::SeqCst) == 0 {
+                assert!(Instant::now() < limit, "nobody waits");
+                thread::yield_now();
+            }
+        };
+        until_it_waits();
+        futex::wake_all(&changed.changes);
+        until_it_waits();
+        *lock(is_over) = true;
+        changed.notify_all();
+        waiter.join().unwrap();
+    }
+
+    #[test]
+    fn whoever_waits_is_told() {
+        let shared = Arc::new((Mutex::new(0), Condition::default()));
+        let waiters: Vec<_> = (0..4)
+            .map(|_| {
+                let shared = shared.clone();
+                thread::spawn(move || {
+                    let (state, changed) = &*shared;
+                    let mut state = lock(state);
+                    while *state < 100 {
+                        state = changed.wait(state, || lock(&shared.0));
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..100 {
+            *lock(&shared.0) += 1;
+            shared.1.notify_all();
+        }
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+        assert_eq!(shared.1.waiting.load(Ordering::SeqCst), 0);
+    }
+}

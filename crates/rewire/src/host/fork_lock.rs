@@ -1,0 +1,143 @@
+//! The lock that keeps a program from forking while threads work in the engine: a forked child has
+//! one thread, so nothing may be half done at that moment.
+//!
+//! Each thread in the engine shares the lock; `fork` takes it alone (`forking.rs`). The engine's
+//! other locks are only taken by threads that have it, so the child finds them free.
+//!
+//! A thread that waits for others gives it up meanwhile ([`outside`]): for another thread that
+//! compiles, for a closure of the client's, for the C library's loader. Whom it waits for may be
+//! outside as well, and come back only after the fork. What such a thread has begun, its child
+//! forgets.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rewire_sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+static FORK_LOCK: RwLock<()> = RwLock::new(());
+
+/// How many threads have begun something in the engine and are outside of it.
+static STEPPED_OUT: AtomicUsize = AtomicUsize::new(0);
+
+/// A thread's share of the lock. Where it is kept nothing is dropped when the thread ends: what
+/// runs then may enter the engine too.
+type ForkLockShare = ManuallyDrop<RwLockReadGuard<'static, ()>>;
+
+thread_local! {
+    /// How many times this thread has entered the engine, one within the other.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static SHARE: Cell<Option<ForkLockShare>> = const { Cell::new(None) };
+    /// How many times this thread has stepped out, one within the other.
+    static OUT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// While it stands, no thread forks.
+#[derive(Debug)]
+pub(crate) struct NoFork {
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Enters the engine: keeps others from forking until it is dropped.
+pub(crate) fn enter_engine() -> NoFork {
+    let depth = DEPTH.get();
+    if depth == 0 {
+        take_share();
+    }
+    DEPTH.set(depth + 1);
+    NoFork {
+        _not_send: PhantomData,
+    }
+}
+
+impl Drop for NoFork {
+    fn drop(&mut self) {
+        let depth = DEPTH.get() - 1;
+        DEPTH.set(depth);
+        if depth == 0 {
+            give_share_back();
+        }
+    }
+}
+
+fn take_share() {
+    let share = FORK_LOCK.read().unwrap_or_else(PoisonError::into_inner);
+    SHARE.set(Some(ManuallyDrop::new(share)));
+}
+
+fn give_share_back() {
+    drop(SHARE.take().map(ManuallyDrop::into_inner));
+}
+
+/// While it stands, its thread is not in the engine: others may fork. No lock of the engine's may
+/// be held.
+#[derive(Debug)]
+pub(crate) struct OutsideEngine {
+    depth: usize,
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Steps out of the engine for as long as this thread waits for others.
+pub(crate) fn outside() -> OutsideEngine {
+    let depth = DEPTH.replace(0);
+    if depth > 0 {
+        STEPPED_OUT.fetch_add(1, Ordering::Relaxed);
+        OUT.set(OUT.get() + 1);
+        give_share_back();
+    }
+    OutsideEngine {
+        depth,
+        _not_send: PhantomData,
+    }
+}
+
+impl Drop for OutsideEngine {
+    fn drop(&mut self) {
+        if self.depth > 0 {
+            take_share();
+            OUT.set(OUT.get() - 1);
+            STEPPED_OUT.fetch_sub(1, Ordering::Relaxed);
+        }
+        DEPTH.set(self.depth);
+    }
+}
+
+/// Enters the engine when it is dropped, for what is dropped after it: see [`LeaveWhenDropped`].
+#[derive(Debug)]
+pub(crate) struct EnterWhenDropped;
+
+/// Leaves the engine that an [`EnterWhenDropped`] entered.
+#[derive(Debug)]
+pub(crate) struct LeaveWhenDropped;
+
+impl Drop for EnterWhenDropped {
+    fn drop(&mut self) {
+        std::mem::forget(enter_engine());
+    }
+}
+
+impl Drop for LeaveWhenDropped {
+    fn drop(&mut self) {
+        drop(NoFork {
+            _not_send: PhantomData,
+        });
+    }
+}
+
+/// The lock while its process forks: nobody else is in the engine.
+pub(crate) type ForkingAlone = RwLockWriteGuard<'static, ()>;
+
+/// Waits until all others have left the engine. `None` if this thread is in it itself: a fork from
+/// within the engine (in an indirect function's resolver) can't wait for itself.
+pub(crate) fn alone() -> Option<ForkingAlone> {
+    (DEPTH.get() == 0).then(|| FORK_LOCK.write().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// In a forked child: whether threads of the parent's had begun something and were outside. They
+/// are forgotten.
+pub(crate) fn forget_others_in_child(lock: Option<&ForkingAlone>) -> bool {
+    let mine = OUT.get();
+    lock.is_some() & (STEPPED_OUT.swap(mine, Ordering::Relaxed) > mine)
+}

@@ -1,0 +1,392 @@
+//! The blocks of each thread: its own copies of the modules' variables.
+//!
+//! A thread finds a block in its table. Signal handlers may come between any two instructions of
+//! that, and may make blocks and larger tables; so a former table stays as it was until the thread
+//! has ended, and of a row the round is read before the block. Whoever changes something has all
+//! signals blocked.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use rewire_sync::OnceLock;
+
+use super::arena::{Arena, Extent};
+use super::modules::{self, Image, ModuleNumber};
+
+/// One module's block, if `start` isn't null.
+struct Row {
+    /// The round of the module that it is of.
+    round: AtomicU32,
+    /// The block's extent: see [`Row::extent`].
+    extent: Cell<u32>,
+    start: AtomicPtr<u8>,
+}
+
+/// Marks an extent in pages.
+const PAGES: u32 = 1 << 31;
+const PAGE: usize = 4096;
+
+impl Row {
+    fn extent(&self) -> Extent {
+        match self.extent.get() {
+            pages if pages & PAGES != 0 => Extent::Pages((pages & !PAGES) as usize * PAGE),
+            class => Extent::Shared(class as usize),
+        }
+    }
+
+    fn set_extent(&self, extent: Extent) {
+        self.extent.set(match extent {
+            Extent::Pages(bytes) => (bytes / PAGE) as u32 | PAGES,
+            Extent::Shared(class) => class as u32,
+        });
+    }
+}
+
+/// Rows by the modules' places; they follow this head.
+struct Table {
+    rows: usize,
+    thread: *mut Thread,
+    /// The one before, which a thread may still be looking at.
+    former: *mut Table,
+    extent: Extent,
+}
+
+/// The first table's rows.
+const FIRST_ROWS: usize = 15;
+
+impl Table {
+    /// # Safety
+    ///
+    /// The table was made by [`new_table`].
+    unsafe fn row<'a>(this: *const Self, place: usize) -> Option<&'a Row> {
+        // SAFETY: as the caller promises.
+        unsafe { (place < (*this).rows).then(|| &*this.add(1).cast::<Row>().add(place)) }
+    }
+}
+
+/// What belongs to one thread. It lies in its own arena.
+struct Thread {
+    arena: Arena,
+    newest: *mut Table,
+    /// Set when the thread's destructors come by.
+    tid: i32,
+    /// The one that ended before.
+    next: *mut Thread,
+}
+
+thread_local! {
+    /// The newest table.
+    static TABLE: Cell<*const Table> = const { Cell::new(ptr::null()) };
+}
+
+/// This thread's block of a module, or null.
+pub(super) fn find(number: ModuleNumber) -> *mut u8 {
+    let table = TABLE.get();
+    if table.is_null() {
+        return ptr::null_mut();
+    }
+    // SAFETY: it was made by `new_table`, and stays until the thread has ended.
+    match unsafe { Table::row(table, number.place as usize) } {
+        Some(row) if row.round.load(Ordering::Acquire) == number.round => {
+            row.start.load(Ordering::Acquire)
+        }
+        _ => ptr::null_mut(),
+    }
+}
+
+/// Makes this thread's block of a module, which it doesn't have yet; null if the module has no
+/// image.
+///
+/// # Safety
+///
+/// All signals are blocked.
+pub(super) unsafe fn make(number: ModuleNumber) -> *mut u8 {
+    let Some(image) = modules::image(number) else {
+        return ptr::null_mut();
+    };
+    let place = number.place as usize;
+    // SAFETY: signals are blocked, so the thread and its arena are this call's alone.
+    unsafe {
+        let table = table_with(place);
+        let Some(row) = Table::row(table, place) else {
+            return ptr::null_mut();
+        };
+        let arena = &mut (*(*table).thread).arena;
+        let former = row.start.swap(ptr::null_mut(), Ordering::Relaxed);
+        if !former.is_null() {
+            // The module that had the place before is gone.
+            arena.release(former, row.extent());
+        }
+        let start = fill(arena, row, image);
+        row.round.store(number.round, Ordering::Release);
+        row.start.store(start, Ordering::Release);
+        start
+    }
+}
+
+fn fill(arena: &mut Arena, row: &Row, image: &Image) -> *mut u8 {
+    let (start, extent) = arena.take(image.size, image.align);
+    row.set_extent(extent);
+    // SAFETY: the block is at least as large as the image.
+    unsafe { ptr::copy_nonoverlapping(image.bytes.as_ptr(), start, image.bytes.len()) };
+    start
+}
+
+/// This thread's newest table, which has a row for the place.
+///
+/// # Safety
+///
+/// All signals are blocked.
+unsafe fn table_with(place: usize) -> *const Table {
+    let former = TABLE.get();
+    // SAFETY: signals are blocked, so all of it is this call's alone.
+    unsafe {
+        let thread = if former.is_null() {
+            new_thread()
+        } else {
+            (*former).thread
+        };
+        if !former.is_null() && place < (*former).rows {
+            return former;
+        }
+        let known = if former.is_null() { 0 } else { (*former).rows };
+        let rows = (place + 1).max(known * 2 + 1).max(FIRST_ROWS);
+        let table = new_table(thread, rows);
+        for place in 0..known {
+            if let (Some(from), Some(to)) = (Table::row(former, place), Table::row(table, place)) {
+                to.round
+                    .store(from.round.load(Ordering::Relaxed), Ordering::Relaxed);
+                to.extent.set(from.extent.get());
+                to.start
+                    .store(from.start.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        (*thread).newest = table;
+        TABLE.set(table);
+        if known == 0 {
+            arm(thread);
+        }
+        table
+    }
+}
+
+/// # Safety
+///
+/// The thread is this one's, and its signals are blocked.
+unsafe fn new_table(thread: *mut Thread, rows: usize) -> *mut Table {
+    let size = size_of::<Table>() + rows * size_of::<Row>();
+    // SAFETY: as the caller promises; the memory is zeroed, so each row is empty.
+    unsafe {
+        let (start, extent) = (*thread).arena.take(size, align_of::<Table>());
+        let table = start.cast::<Table>();
+        table.write(Table {
+            rows,
+            thread,
+            former: (*thread).newest,
+            extent,
+        });
+        table
+    }
+}
+
+fn new_thread() -> *mut Thread {
+    let mut arena = Arena::new();
+    let (start, _) = arena.take(size_of::<Thread>(), align_of::<Thread>());
+    let thread = start.cast::<Thread>();
+    // SAFETY: the memory is as large as a `Thread`, and aligned.
+    unsafe {
+        thread.write(Thread {
+            arena,
+            newest: ptr::null_mut(),
+            tid: 0,
+            next: ptr::null_mut(),
+        });
+    }
+    thread
+}
+
+static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
+
+/// Makes what threads need that end. Before the first module is used: later it may be in a signal
+/// handler.
+pub(super) fn prepare() {
+    KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the destructor fits the values that the key gets.
+        unsafe { libc::pthread_key_create(&raw mut key, Some(end_of_thread)) };
+        key
+    });
+}
+
+/// Has the thread's blocks given back after it has ended.
+fn arm(thread: *mut Thread) {
+    if let Some(key) = KEY.get() {
+        // SAFETY: the key was made by `prepare`.
+        unsafe { libc::pthread_setspecific(*key, thread.cast()) };
+    }
+}
+
+/// Threads that end, or have ended, the latest first.
+static ENDING: AtomicPtr<Thread> = AtomicPtr::new(ptr::null_mut());
+
+/// Other destructors and signal handlers of the thread may use its variables until it is gone. So
+/// each thread that ends frees the blocks of those that are gone by then.
+extern "C" fn end_of_thread(thread: *mut c_void) {
+    let thread: *mut Thread = thread.cast();
+    let mut others = ENDING.swap(ptr::null_mut(), Ordering::Acquire);
+    // SAFETY: each thread was made by `new_thread`, and is in the list once: `arm` is called once.
+    // Those in the list are this call's alone now.
+    unsafe {
+        (*thread).tid = libc::gettid();
+        keep(thread);
+        while !others.is_null() {
+            let next = (*others).next;
+            if is_alive((*others).tid) {
+                keep(others);
+            } else {
+                free(others);
+            }
+            others = next;
+        }
+    }
+}
+
+/// # Safety
+///
+/// The thread isn't in the list, and nobody else puts it there.
+unsafe fn keep(thread: *mut Thread) {
+    let mut first = ENDING.load(Ordering::Relaxed);
+    loop {
+        // SAFETY: as the caller promises.
+        unsafe { (*thread).next = first };
+        match ENDING.compare_exchange_weak(first, thread, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => first = now,
+        }
+    }
+}
+
+fn is_alive(tid: i32) -> bool {
+    // SAFETY: signal 0 is never sent; the call only looks for the thread.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0 }
+}
+
+/// # Safety
+///
+/// The thread has ended.
+unsafe fn free(thread: *mut Thread) {
+    // SAFETY: as the caller promises; nobody uses its tables and blocks any more. What shares
+    // pieces of the arena goes with it, the thread itself as well.
+    unsafe {
+        let mut table = (*thread).newest;
+        let mut arena = ptr::read(&raw const (*thread).arena);
+        for place in 0..(*table).rows {
+            let Some(row) = Table::row(table, place) else {
+                continue;
+            };
+            let start = row.start.load(Ordering::Relaxed);
+            if !start.is_null() && matches!(row.extent(), Extent::Pages(_)) {
+                arena.release(start, row.extent());
+            }
+        }
+        while !table.is_null() {
+            let (former, extent) = ((*table).former, (*table).extent);
+            if matches!(extent, Extent::Pages(_)) {
+                arena.release(table.cast(), extent);
+            }
+            table = former;
+        }
+        arena.free();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::modules::{forget_module, new_module, set_image};
+    use super::*;
+
+    fn module(value: u8, size: u64) -> ModuleNumber {
+        prepare();
+        let module = new_module();
+        set_image(module, vec![value], size, 8);
+        ModuleNumber::of(module)
+    }
+
+    fn byte(number: ModuleNumber) -> u8 {
+        let known = find(number);
+        // SAFETY: nothing interrupts the tests, and the block has at least one byte.
+        unsafe {
+            if known.is_null() {
+                *make(number)
+            } else {
+                *known
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_stay_where_they_are_when_the_table_grows() {
+        let first = module(1, 8);
+        assert_eq!(byte(first), 1);
+        let (table, start) = (TABLE.get(), find(first));
+        let many: Vec<ModuleNumber> = (0..600).map(|n| module(n as u8, 8)).collect();
+        for (n, number) in many.iter().enumerate() {
+            assert_eq!(byte(*number), n as u8);
+        }
+        assert_ne!(TABLE.get(), table);
+        assert_eq!(find(first), start);
+        // What a handler that made the table grow interrupted goes on with the former one.
+        // SAFETY: it stays until the thread has ended.
+        let row = unsafe { Table::row(table, first.place as usize) }.unwrap();
+        assert_eq!(row.start.load(Ordering::Relaxed), start);
+    }
+
+    #[test]
+    fn the_next_module_of_a_place_has_a_block_of_its_own() {
+        for size in [8, 100_000] {
+            let module = new_module();
+            set_image(module, vec![7; 8], size, 8);
+            let first = ModuleNumber::of(module);
+            assert_eq!(byte(first), 7);
+            forget_module(module);
+            let next = ModuleNumber {
+                round: first.round + 1,
+                ..first
+            };
+            assert!(find(next).is_null());
+            assert!(modules::image(next).is_none());
+        }
+    }
+
+    #[test]
+    fn threads_that_have_ended_give_back_what_they_had() {
+        let numbers: Vec<ModuleNumber> = [8, 5000, 1 << 20].map(|size| module(9, size)).into();
+        let ends = || {
+            for number in &numbers {
+                assert_eq!(byte(*number), 9);
+            }
+        };
+        for _ in 0..50 {
+            thread::scope(|scope| {
+                scope.spawn(ends);
+            });
+        }
+        // Those in the list are this test's alone until they are back.
+        let mut ending = ENDING.swap(ptr::null_mut(), Ordering::Acquire);
+        let mut waiting = 0;
+        while !ending.is_null() {
+            waiting += 1;
+            // SAFETY: they were in the list.
+            unsafe {
+                let next = (*ending).next;
+                keep(ending);
+                ending = next;
+            }
+        }
+        assert!(waiting < 10, "{waiting} of 50 threads are kept");
+    }
+}

@@ -1,0 +1,204 @@
+//! The modules of the process: what the variables of each linked object begin with.
+//!
+//! Threads look here without a lock. That the code of a module is gone when the module is forgotten
+//! is what makes this possible: nobody can be asking for it then.
+
+use std::ptr;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use rewire_sync::Mutex;
+
+/// Marks a module of the engine's. The loader counts its own up from 1.
+pub(super) const OURS: u64 = 1 << 63;
+
+/// A module's number: below its mark, the round, then the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ModuleNumber {
+    /// How many modules had the place before. Threads tell by it that their block is a former
+    /// one's.
+    pub(super) round: u32,
+    pub(super) place: u32,
+}
+
+/// So many modules can have one place, one after the other; then it is left alone.
+const ROUNDS: u32 = 1 << 31;
+
+impl ModuleNumber {
+    pub(super) fn of(module: u64) -> Self {
+        Self {
+            round: ((module & !OURS) >> 32) as u32,
+            place: module as u32,
+        }
+    }
+
+    fn to_module(self) -> u64 {
+        OURS | u64::from(self.round) << 32 | u64::from(self.place)
+    }
+}
+
+/// The initial values of one linked object's thread-local variables; zeros follow up to `size`.
+#[derive(Debug)]
+pub(super) struct Image {
+    pub(super) bytes: Vec<u8>,
+    pub(super) size: usize,
+    pub(super) align: usize,
+}
+
+/// A place in the list of modules, for one after the other.
+struct ModulePlace {
+    round: AtomicU32,
+    /// Null until the module's object is published.
+    image: AtomicPtr<Image>,
+}
+
+/// Places lie in pieces that stay where they are, each twice as long as the one before.
+static PIECES: [AtomicPtr<ModulePlace>; 24] = [const { AtomicPtr::new(ptr::null_mut()) }; 24];
+
+/// Places of the first piece.
+const FIRST: usize = 64;
+
+/// The piece of a place, and where it is there.
+const fn position(place: u32) -> (usize, usize) {
+    let number = place as usize + FIRST;
+    let piece = (number.ilog2() - FIRST.ilog2()) as usize;
+    (piece, number - (FIRST << piece))
+}
+
+fn place(place: u32) -> Option<&'static ModulePlace> {
+    let (piece, index) = position(place);
+    let start = PIECES.get(piece)?.load(Ordering::Acquire);
+    // SAFETY: a piece is never freed, and has this many places.
+    (!start.is_null()).then(|| unsafe { &*start.add(index) })
+}
+
+/// Who gives places out.
+struct ModulePlaces {
+    count: u32,
+    /// Places whose modules left.
+    free: Vec<u32>,
+}
+
+static GIVEN: Mutex<ModulePlaces> = Mutex::new(ModulePlaces {
+    count: 0,
+    free: Vec::new(),
+});
+
+fn new_place(given: &mut ModulePlaces) -> u32 {
+    if let Some(free) = given.free.pop() {
+        return free;
+    }
+    let new = given.count;
+    let (piece, index) = position(new);
+    if index == 0 {
+        let empty = || ModulePlace {
+            round: AtomicU32::new(0),
+            image: AtomicPtr::default(),
+        };
+        let places: Box<[ModulePlace]> = (0..FIRST << piece).map(|_| empty()).collect();
+        PIECES[piece].store(Box::leak(places).as_mut_ptr(), Ordering::Release);
+    }
+    given.count += 1;
+    new
+}
+
+/// A number for a module whose image will follow.
+pub(super) fn new_module() -> u64 {
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = new_place(&mut given);
+    let round = place(number).map_or(0, |place| place.round.load(Ordering::Relaxed));
+    ModuleNumber {
+        round,
+        place: number,
+    }
+    .to_module()
+}
+
+/// A module's code is gone: nobody asks for its variables any more. Threads give their blocks of it
+/// back when they end, or when another module has its place.
+pub(crate) fn forget_module(module: u64) {
+    let number = ModuleNumber::of(module);
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(place) = place(number.place) else {
+        return;
+    };
+    free(place.image.swap(ptr::null_mut(), Ordering::AcqRel));
+    let round = number.round + 1;
+    place.round.store(round, Ordering::Release);
+    if round < ROUNDS {
+        given.free.push(number.place);
+    }
+}
+
+/// Sets a module's initial values; zeros follow up to `size` bytes.
+pub(crate) fn set_image(module: u64, bytes: Vec<u8>, size: u64, align: u64) {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let align = usize::try_from(align).unwrap_or(usize::MAX);
+    if let Some(place) = place(ModuleNumber::of(module).place) {
+        let image = Box::into_raw(Box::new(Image {
+            size: size.max(bytes.len()).max(1),
+            bytes,
+            align: align.max(16),
+        }));
+        free(place.image.swap(image, Ordering::AcqRel));
+    }
+}
+
+/// An image that was taken out of its place.
+fn free(image: *mut Image) {
+    if !image.is_null() {
+        // SAFETY: `set_image` made it, and nobody asks for it any more: its module has left, or
+        // isn't published yet.
+        drop(unsafe { Box::from_raw(image) });
+    }
+}
+
+/// What a module's variables begin with, for code of the module, which is there as long as it runs.
+pub(super) fn image<'a>(number: ModuleNumber) -> Option<&'a Image> {
+    let place = place(number.place)?;
+    if place.round.load(Ordering::Acquire) != number.round {
+        return None;
+    }
+    // SAFETY: it is freed when the module's code is gone.
+    unsafe { place.image.load(Ordering::Acquire).as_ref() }
+}
+
+/// Whether a variable of a module that isn't forgotten is aligned so in each thread's block. The
+/// loader's are where they are.
+pub(crate) fn is_aligned(module: u64, offset: u64, align: u64) -> bool {
+    let image = (module & OURS != 0).then(|| image(ModuleNumber::of(module)));
+    image
+        .flatten()
+        .is_none_or(|image| image.align as u64 >= align && offset.is_multiple_of(align.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_follow_one_another() {
+        assert_eq!(position(0), (0, 0));
+        assert_eq!(position(63), (0, 63));
+        assert_eq!(position(64), (1, 0));
+        assert_eq!(position(191), (1, 127));
+        assert_eq!(position(192), (2, 0));
+    }
+
+    #[test]
+    fn a_place_is_told_apart_by_its_round() {
+        let first = new_module();
+        set_image(first, vec![1], 8, 8);
+        assert_eq!(image(ModuleNumber::of(first)).unwrap().size, 8);
+        forget_module(first);
+        assert!(image(ModuleNumber::of(first)).is_none());
+        let next = ModuleNumber {
+            round: ModuleNumber::of(first).round + 1,
+            ..ModuleNumber::of(first)
+        };
+        assert!(image(next).is_none(), "not published yet");
+        set_image(next.to_module(), vec![2], 1, 1);
+        assert_eq!(image(next).unwrap().bytes, [2]);
+        assert!(image(ModuleNumber::of(first)).is_none());
+    }
+}

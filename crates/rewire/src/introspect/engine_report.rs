@@ -1,0 +1,40 @@
+//! The engine's report.
+
+use crate::base::report::{Phase, Report};
+use crate::core::Core;
+
+impl Report {
+    pub(crate) fn of(core: &Core) -> Self {
+        let ledger = core.ledger();
+        let usage = core.memory.usage();
+        let counts = ledger.counts;
+        let time = |phase| core.timings.get(phase);
+        Self {
+            functions_defined: ledger.functions_defined(),
+            functions_called: counts.functions_called + core.slots.found_ready(),
+            functions_compiled: counts.functions_compiled,
+            compiled_ahead: counts.compiled_ahead,
+            functions_replaced: counts.functions_replaced,
+            definitions_retired: counts.definitions_retired,
+            definitions_freed: counts.definitions_freed,
+            definitions_beside: ledger.definitions_beside(),
+            suspended_coroutines: ledger.suspended_coroutines(&core.memory),
+            tombstones: ledger.tombstones() as u64,
+            bytes_kept: counts.bytes_kept,
+            relocations_applied: counts.relocations_applied,
+            code_bytes: usage.code,
+            data_bytes: usage.data,
+            memory_maps: core.memory.count_maps().map_or(0, |maps| maps.all as u64),
+            unwind_entries: core.unwind.len() as u64,
+            level: core.level.digit(),
+            load: time(Phase::Load),
+            index: time(Phase::Index),
+            extract: time(Phase::Extract),
+            optimise: time(Phase::Optimise),
+            codegen: time(Phase::Codegen),
+            link: time(Phase::Link),
+            publish: time(Phase::Publish),
+            record: time(Phase::Record),
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! Units: what was added in one step, and what threads do with copies of its IR.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use rewire_llvm::{
+    CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
+};
+use rewire_sync::{Mutex, OnceLock};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use slotmap::Key;
+
+use super::module_pool::ModulePool;
+use super::{FrameCounts, Standing};
+use crate::base::assembly_names::defined_in;
+use crate::base::ids::{EngineNumber, EntryId, LibraryId, UnitId, UnitKey};
+use crate::base::sync::lock;
+
+/// What a unit is, at the moment of asking.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UnitInfo {
+    /// Its number.
+    pub id: UnitId,
+    /// What messages call it: a path, mostly.
+    pub name: Arc<str>,
+    /// The library that its names belong to.
+    pub library: LibraryId,
+    /// Its functions are never replaced.
+    pub is_frozen: bool,
+    /// The global names that it defines, in the order of the module, whether or not its definition
+    /// of each is the one in force.
+    pub defines: Vec<Arc<str>>,
+}
+
+/// Where a unit is added, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnitPlace {
+    pub(crate) library: LibraryId,
+    pub(crate) is_frozen: bool,
+    pub(crate) standing: Standing,
+}
+
+/// Names that mean something in a unit because they do in other units, to which its functions
+/// belonged before.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    /// Its declarations that mean those units' own functions and variables, sorted.
+    pub(crate) declarations: Vec<Ordinal>,
+    /// The first of those units.
+    pub(crate) origin: Option<UnitKey>,
+}
+
+/// One module of IR that was added.
+///
+/// Its globals are entries of the ledger ([`Unit::entries`]); what the extractor has to know of
+/// them stands in a byte each ([`Unit::states`]), kept up to date by the ledger, so that nothing
+/// has to be collected when a function is extracted.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) id: UnitKey,
+    engine: EngineNumber,
+    pub(crate) name: Arc<str>,
+    pub(crate) index: ModuleIndex,
+    /// The library that its names belong to.
+    pub(crate) library: LibraryId,
+    /// None of its functions is ever replaced: it is compiled whole, and its calls may be direct.
+    pub(crate) is_frozen: bool,
+    /// The entry of each global, by ordinal; `None` for LLVM's own.
+    pub(crate) entries: Vec<Option<EntryId>>,
+    states: Vec<AtomicU8>,
+    modules: ModulePool,
+    /// Its module-level assembly is in memory.
+    pub(crate) has_placed_assembly: AtomicBool,
+    /// The C library knows handlers of forks of this unit's.
+    pub(crate) has_fork_handlers: AtomicBool,
+    pub(crate) inherited: Inherited,
+    /// The frames of those of its coroutines that the front end has split.
+    pub(crate) frame_counts: OnceLock<(EntryId, FrameCounts)>,
+    /// Locals by the name that people gave them: inline assembly knows them by no other.
+    locals: OnceLock<HashMap<Arc<str>, EntryId, FxBuildHasher>>,
+    /// The names that assembly in its functions defines, once somebody misses one.
+    labels: OnceLock<FxHashMap<Arc<str>, Vec<Ordinal>>>,
+    /// What aliases of definitions stand for whose names others have, by the definition.
+    own_copies: Mutex<FxHashMap<Ordinal, EntryId>>,
+}
+
+impl Unit {
+    pub(crate) fn new(
+        id: UnitId,
+        source: Source,
+        module: Module,
+        index: ModuleIndex,
+        entries: Vec<Option<EntryId>>,
+        place: UnitPlace,
+        inherited: Inherited,
+    ) -> Self {
+        Self {
+            id: id.key,
+            engine: id.engine,
+            name: source.name.clone(),
+            states: index.globals.iter().map(|_| AtomicU8::new(0)).collect(),
+            index,
+            library: place.library,
+            is_frozen: place.is_frozen,
+            entries,
+            modules: ModulePool::new(source, module),
+            has_placed_assembly: AtomicBool::new(false),
+            has_fork_handlers: AtomicBool::new(false),
+            inherited,
+            frame_counts: OnceLock::new(),
+            locals: OnceLock::new(),
+            labels: OnceLock::new(),
+            own_copies: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn entry(&self, ordinal: Ordinal) -> Option<EntryId> {
+        if ordinal.is_own_copy() {
+            return self.own_copy(ordinal);
+        }
+        self.entries.get(ordinal.index()).copied().flatten()
+    }
+
+    /// The entry of its own copy of a definition whose name others have, if it needs one.
+    pub(crate) fn own_copy(&self, ordinal: Ordinal) -> Option<EntryId> {
+        lock(&self.own_copies).get(&ordinal.own_copy()).copied()
+    }
+
+    pub(crate) fn set_own_copy(&self, ordinal: Ordinal, id: EntryId) {
+        lock(&self.own_copies).insert(ordinal.own_copy(), id);
+    }
+
+    /// Its own copies of such definitions, in the order of the module.
+    pub(crate) fn own_copies(&self) -> Vec<(Ordinal, EntryId)> {
+        let copies = lock(&self.own_copies);
+        let mut copies: Vec<_> = copies.iter().map(|(ordinal, id)| (*ordinal, *id)).collect();
+        copies.sort_unstable();
+        copies
+    }
+
+    /// What clients know it by.
+    pub(crate) fn number(&self) -> UnitId {
+        UnitId::new(self.engine, self.id)
+    }
+
+    pub(crate) fn info(&self) -> UnitInfo {
+        let globals = self.index.globals.iter();
+        let defines = globals.filter(|one| {
+            one.is_definition && one.linkage != rewire_llvm::Linkage::Local && !one.name.is_empty()
+        });
+        UnitInfo {
+            id: self.number(),
+            name: self.name.clone(),
+            library: self.library,
+            is_frozen: self.is_frozen,
+            defines: defines.map(|one| one.name.clone()).collect(),
+        }
+    }
+
+    /// Tells the extractor about a global.
+    pub(crate) fn set_state(&self, ordinal: Ordinal, state: GlobalState) {
+        // What the extractor has to know of a copy of its own, it is told with each extraction.
+        if ordinal.is_own_copy() {
+            return;
+        }
+        if let Some(byte) = self.states.get(ordinal.index()) {
+            byte.store(state.to_byte(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a name is its unit's own, or that of a unit that its function belonged to before.
+    pub(crate) fn is_own(&self, ordinal: Ordinal) -> bool {
+        let global = self.index.globals.get(ordinal.index());
+        global.is_some_and(|global| global.is_local())
+            || self.inherited.declarations.binary_search(&ordinal).is_ok()
+    }
+
+    /// The entry of its own global that the source calls `name`.
+    pub(crate) fn local(&self, name: &str) -> Option<EntryId> {
+        let locals = self.locals.get_or_init(|| {
+            let own = self.index.numbered().filter(|(it, _)| self.is_own(*it));
+            own.filter_map(|(ordinal, global)| Some((global.name.clone(), self.entry(ordinal)?)))
+                .collect()
+        });
+        locals.get(name).copied()
+    }
+
+    /// Whether its IR defines a name.
+    pub(crate) fn defines(&self, name: &str) -> bool {
+        let mut globals = self.index.globals.iter();
+        globals.any(|it| it.is_definition && &*it.name == name)
+    }
+
+    /// The functions whose assembly seems to define a name. Reads all bodies, the first time.
+    pub(crate) fn labelled(&self, name: &str) -> Vec<Ordinal> {
+        let labels = self.labels.get_or_init(|| {
+            let mut labels: FxHashMap<Arc<str>, Vec<Ordinal>> = FxHashMap::default();
+            if !self.modules.may_have_assembly() {
+                return labels;
+            }
+            // Who calls what can't be read is told so.
+            let pieces = self.whole_module().map(|module| module.inline_assembly());
+            for (function, assembly) in pieces.unwrap_or_default() {
+                for name in defined_in(&assembly) {
+                    labels.entry(name).or_default().push(function);
+                }
+            }
+            labels
+        });
+        labels.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Whether it declares or defines a name.
+    pub(crate) fn says(&self, name: &str) -> bool {
+        self.index.globals.iter().any(|it| &*it.name == name)
+    }
+
+    /// Its number among those of its engine.
+    pub(crate) fn order(&self) -> u64 {
+        self.id.data().as_ffi()
+    }
+
+    /// A copy of the module that still has the bodies of `roots`, this thread's alone meanwhile.
+    pub(crate) fn copy(&self, roots: &[Ordinal]) -> Result<ModuleLease<'_>, LlvmError> {
+        Ok(ModuleLease {
+            unit: self,
+            module: Some(self.modules.take(roots)?),
+        })
+    }
+
+    /// The text of a definition, see [`Library::ir`](crate::Library::ir).
+    pub(crate) fn text(&self, root: Ordinal) -> Result<String, LlvmError> {
+        let mut module = self.modules.take_named(&[root])?;
+        let states = self.states_for_text(root);
+        let text = module.extract_text(root, &states)?.into_text(self.order());
+        self.modules.put_named(module);
+        Ok(text)
+    }
+
+    /// What the extractor is told about a global.
+    pub(crate) fn state(&self, ordinal: Ordinal) -> GlobalState {
+        if ordinal.is_own_copy() {
+            return GlobalState::default();
+        }
+        let byte = self.states.get(ordinal.index());
+        GlobalState::from_byte(byte.map_or(0, |byte| byte.load(Ordering::Relaxed)))
+    }
+
+    /// A copy of the module with all its bodies, read and verified, for whoever wants to look at
+    /// it. It isn't put back: unread bodies take less memory.
+    pub(crate) fn whole_module(&self) -> Result<Module, LlvmError> {
+        let definitions = (0..)
+            .map(Ordinal::new)
+            .zip(&self.index.globals)
+            .filter(|(_, global)| global.is_definition && global.kind == GlobalKind::Function);
+        let bodies: Vec<Ordinal> = definitions.map(|(ordinal, _)| ordinal).collect();
+        let module = self.modules.take(&bodies)?;
+        module.verify_all()?;
+        Ok(module)
+    }
+
+    /// Frees the IR of a unit that held one body and nothing else, once that is compiled.
+    pub(crate) fn forget_if_done(&self) {
+        let definitions = self.index.globals.iter().filter(|one| one.is_definition);
+        if definitions.count() == 1 {
+            self.modules.clear();
+        }
+    }
+
+    /// Frees the copies of its IR that nobody works on: it is removed, and hardly needed again.
+    pub(crate) fn free_copies(&self) {
+        self.modules.clear();
+    }
+
+    /// About how many bytes of memory it takes, without what was linked of it.
+    pub(crate) fn size(&self) -> u64 {
+        /// What is known of a global, here and in the ledger.
+        const GLOBAL: u64 = 512;
+        self.modules.size() + self.index.globals.len() as u64 * GLOBAL
+    }
+
+    /// As [`Unit::states_for_only`], with what texts tell besides.
+    fn states_for_text(&self, root: Ordinal) -> Vec<AtomicU8> {
+        let mut states = self.states_for_only(&[root]);
+        for (state, ordinal) in states.iter_mut().zip((0..).map(Ordinal::new)) {
+            if self.is_own(ordinal) {
+                *state.get_mut() |= GlobalState::OWN;
+            }
+        }
+        states
+    }
+
+    /// Everything but the roots looks placed.
+    fn states_for_only(&self, roots: &[Ordinal]) -> Vec<AtomicU8> {
+        let placed = GlobalState {
+            elected: false,
+            placed: true,
+        };
+        let states: Vec<AtomicU8> = self
+            .states
+            .iter()
+            .map(|state| AtomicU8::new(state.load(Ordering::Relaxed) | placed.to_byte()))
+            .collect();
+        for root in roots {
+            let elected = GlobalState {
+                elected: true,
+                placed: false,
+            };
+            states[root.index()].store(elected.to_byte(), Ordering::Relaxed);
+        }
+        states
+    }
+}
+
+/// What is extracted besides the roots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExtractScope {
+    /// The values of variables that they name and that have no memory yet.
+    Values,
+    /// The same variables, for functions of a frozen unit, which see one another's bodies.
+    Whole,
+    /// Nothing.
+    Alone,
+    /// Not the one root itself, but what stands at its canonical address.
+    PrefixedStub,
+}
+
+/// A copy of a unit's module that one thread works on. Dropping it makes it free for others.
+#[derive(Debug)]
+pub(crate) struct ModuleLease<'u> {
+    pub(crate) unit: &'u Unit,
+    module: Option<Module>,
+}
+
+impl ModuleLease<'_> {
+    /// Only `drop` takes the module out.
+    pub(crate) fn module(&mut self) -> Result<&mut Module, LlvmError> {
+        let module = self.module.as_mut().filter(|module| !module.is_spent());
+        module.ok_or_else(|| LlvmError::Body {
+            module: self.unit.name.clone(),
+            reason: "its copy was given back".to_owned(),
+        })
+    }
+
+    /// The module, to be looked at.
+    pub(crate) fn whole(&mut self) -> Result<&Module, LlvmError> {
+        Ok(self.module()?)
+    }
+
+    /// Extracts definitions.
+    pub(crate) fn extract(
+        &mut self,
+        roots: &[Ordinal],
+        scope: ExtractScope,
+        fold: bool,
+    ) -> Result<Extracted<'_>, LlvmError> {
+        let unit = self.unit;
+        let module = self.module()?;
+        match scope {
+            ExtractScope::Values => {
+                // Nobody needs the copy of a module again whose only body is taken.
+                if let [root] = roots
+                    && module.can_extract_in_place(*root)
+                {
+                    return module.extract_in_place(*root, &unit.states);
+                }
+                module.extract(roots, &unit.states, fold)
+            }
+            ExtractScope::Whole => module.extract_whole(roots, &unit.states, fold),
+            ExtractScope::Alone => module.extract(roots, &unit.states_for_only(roots), fold),
+            ExtractScope::PrefixedStub => {
+                let front = roots.first().copied().unwrap_or(Ordinal::new(0));
+                module.extract_front(front, &unit.states)
+            }
+        }
+    }
+
+    /// Which calls a function makes for certain; reads its body.
+    pub(crate) fn call_plan(&mut self, function: Ordinal) -> CallPlan {
+        match self.module() {
+            Ok(module) => module.call_plan(function),
+            Err(_) => CallPlan::default(),
+        }
+    }
+
+    /// IR of a gate to functions of this one's type.
+    pub(crate) fn gate(&mut self, function: Ordinal) -> Option<String> {
+        self.module().ok()?.gate(function)
+    }
+
+    /// Whether a body of this unit is the one in force, not compiled yet, and here.
+    pub(crate) fn has_fresh_body(&self, function: Ordinal) -> bool {
+        let fresh = GlobalState {
+            elected: true,
+            placed: false,
+        };
+        let module = self.module.as_ref();
+        self.unit.state(function) == fresh && module.is_some_and(|one| !one.is_taken(function))
+    }
+}
+
+impl Drop for ModuleLease<'_> {
+    fn drop(&mut self) {
+        let module = self.module.take();
+        if let Some(module) = module.filter(|one| !one.is_spent() && !one.is_unreadable()) {
+            self.unit.modules.put(module);
+        }
+    }
+}
+
+/// What messages call the module of a function's new body, before the function's name.
+pub(crate) const NEW_BODY: &str = "new body of ";
+
+/// What a unit is called that isn't a client's to know: a new body, after its function.
+pub(crate) fn label_of(unit: &Arc<str>) -> Arc<str> {
+    match unit.strip_prefix(NEW_BODY) {
+        Some(function) => function.into(),
+        None => unit.clone(),
+    }
+}

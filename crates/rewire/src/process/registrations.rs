@@ -1,0 +1,185 @@
+//! What compiled code registers with the C library, to be called later: functions for the
+//! process's exit, a thread's exit, a fork. Each registration is a unit's, so that it leaves with
+//! the unit, as that of a shared library does when it is closed.
+//!
+//! Whose it is follows from where the call comes from; no such call is compiled as a jump
+//! (`rewire_keep_callers` in `shim/lower.cpp`), unless IR demands it. Else it is the unit's whose
+//! constructor runs, or whose function is registered. Functions without an argument (`atexit`) are
+//! always their own unit's, because they can't be called once that is gone.
+
+use std::arch::naked_asm;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use rewire_sync::OnceLock;
+
+use super::exit_functions;
+use super::quick_exit::{at_quick_exit_from, on_exit_from};
+use super::registrant::Registrant;
+use crate::base::ids::UnitKey;
+use crate::core::Core;
+use crate::core::exit_functions::ExitFunction;
+use crate::host::at_exit::c_library;
+use crate::host::fork_lock;
+use crate::ledger::unit::Unit;
+
+/// Defines a function that passes its three arguments on, and as a fourth where it returns to.
+macro_rules! with_return_address {
+    ($(#[$about:meta])* $name:ident => $to:ident) => {
+        $(#[$about])*
+        #[unsafe(naked)]
+        pub(super) extern "C" fn $name() {
+            // psABI, section 3.2.2: the return address is on top of the stack, the fourth argument
+            // in rcx.
+            naked_asm!("mov rcx, [rsp]", "jmp {}", sym $to)
+        }
+    };
+}
+
+with_return_address! {
+    /// `__cxa_atexit` of compiled code.
+    cxa_atexit => cxa_atexit_from
+}
+
+extern "C" fn cxa_atexit_from(
+    function: ExitFunction,
+    argument: *mut c_void,
+    handle: *mut c_void,
+    returns_to: u64,
+) -> c_int {
+    let registrant = Registrant::calling(returns_to, function as usize as u64);
+    exit_functions::register(registrant, function, argument, handle)
+}
+
+with_return_address! {
+    /// `atexit` of compiled code, which the C library has only as a static function.
+    atexit => atexit_from
+}
+
+extern "C" fn atexit_from(function: ExitFunction, _: u64, _: u64, returns_to: u64) -> c_int {
+    let registrant = Registrant::of_function(function as usize as u64, returns_to);
+    let handle = registrant
+        .as_ref()
+        .map_or(ptr::null_mut(), Registrant::handle);
+    exit_functions::register(registrant, function, ptr::null_mut(), handle)
+}
+
+with_return_address! {
+    /// `at_quick_exit` of compiled code, and `__cxa_at_quick_exit`.
+    at_quick_exit => at_quick_exit_from
+}
+
+with_return_address! {
+    /// `on_exit` of compiled code.
+    on_exit => on_exit_from
+}
+
+type ForkHandler = Option<extern "C" fn()>;
+type AtFork = unsafe extern "C" fn(ForkHandler, ForkHandler, ForkHandler, *mut c_void) -> c_int;
+
+with_return_address! {
+    /// `pthread_atfork` of compiled code, which the C library has only as a static function.
+    pthread_atfork => pthread_atfork_from
+}
+
+extern "C" fn pthread_atfork_from(
+    prepare: ForkHandler,
+    parent: ForkHandler,
+    child: ForkHandler,
+    returns_to: u64,
+) -> c_int {
+    static FOUND: OnceLock<Option<AtFork>> = OnceLock::new();
+    // SAFETY: the C library's function has this type.
+    let register = FOUND.get_or_init(|| unsafe { c_library("__register_atfork") });
+    let Some(register) = register else {
+        return libc::ENOSYS;
+    };
+    let first = prepare
+        .or(parent)
+        .or(child)
+        .map_or(0, |one| one as usize as u64);
+    let unit = Registrant::of_function(first, returns_to).and_then(|it| {
+        let _no_fork = fork_lock::enter_engine();
+        let ledger = it.core.ledger();
+        ledger.unit(it.unit).cloned()
+    });
+    let owner = unit.map_or(ptr::null_mut(), |unit| {
+        unit.has_fork_handlers.store(true, Ordering::Release);
+        owner_of_fork_handlers(&unit)
+    });
+    // SAFETY: the handlers are the program's.
+    unsafe { register(prepare, parent, child, owner) }
+}
+
+/// What the C library knows a unit's handlers of forks by.
+fn owner_of_fork_handlers(unit: &Unit) -> *mut c_void {
+    (&raw const *unit).cast_mut().cast()
+}
+
+/// Takes a unit's handlers of forks out of the C library's list.
+pub(super) fn forget_fork_handlers(unit: &Unit) {
+    if unit.has_fork_handlers.swap(false, Ordering::AcqRel) {
+        exit_functions::finalize_with_c_library(owner_of_fork_handlers(unit));
+    }
+}
+
+/// A destructor of a thread-local object, to run when the thread ends.
+struct ThreadDestructor {
+    run: extern "C-unwind" fn(*mut c_void),
+    object: *mut c_void,
+    owner: Option<(Weak<Core>, UnitKey)>,
+}
+
+with_return_address! {
+    /// `__cxa_thread_atexit` of compiled code: the unit stays until the destructor has run.
+    cxa_thread_atexit => cxa_thread_atexit_from
+}
+
+extern "C" fn cxa_thread_atexit_from(
+    run: extern "C-unwind" fn(*mut c_void),
+    object: *mut c_void,
+    _handle: *mut c_void,
+    returns_to: u64,
+) -> c_int {
+    type RegisterThreadExit =
+        unsafe extern "C" fn(extern "C-unwind" fn(*mut c_void), *mut c_void, *mut c_void) -> c_int;
+    static FOUND: OnceLock<Option<RegisterThreadExit>> = OnceLock::new();
+    // SAFETY: the C library's function has this type.
+    let register = FOUND.get_or_init(|| unsafe { c_library("__cxa_thread_atexit_impl") });
+    let Some(register) = register else {
+        return -1;
+    };
+    let registrant = Registrant::calling(returns_to, run as usize as u64);
+    let owner = registrant.map(|registrant| {
+        let _no_fork = fork_lock::enter_engine();
+        if let Some(record) = registrant.core.ledger().record_mut(registrant.unit) {
+            record.pending_thread_dtors += 1;
+        }
+        (Arc::downgrade(&registrant.core), registrant.unit)
+    });
+    let record = Box::new(ThreadDestructor { run, object, owner });
+    // Any address of ours: the C library crashes on a null one that is a thread's first.
+    let ours = run_thread_destructor as *mut c_void;
+    // SAFETY: the record is the trampoline's, which runs once.
+    unsafe { register(run_thread_destructor, Box::into_raw(record).cast(), ours) }
+}
+
+extern "C-unwind" fn run_thread_destructor(record: *mut c_void) {
+    // SAFETY: `cxa_thread_atexit_from` made it, and it is run once.
+    let record = unsafe { Box::from_raw(record.cast::<ThreadDestructor>()) };
+    let Some((core, unit)) = record.owner else {
+        (record.run)(record.object);
+        return;
+    };
+    // The thread has outlived the engine, and with it the object.
+    let Some(core) = core.upgrade() else {
+        return;
+    };
+    (record.run)(record.object);
+    let _no_fork = fork_lock::enter_engine();
+    if let Some(record) = core.ledger().record_mut(unit) {
+        record.pending_thread_dtors -= 1;
+    }
+}
