@@ -1,0 +1,254 @@
+//! The index: LMDB's file, written by LMDB, and read without it.
+//!
+//! Reading doesn't go through LMDB for three reasons. LMDB keeps two descriptors open for as long
+//! as it is used, and the program that runs in this process may close any descriptor and open its
+//! own file in its place, into which LMDB would then write. LMDB trusts its file: of 3,000 flipped
+//! bits, two ended the process. And its file is mapped, so that a process that truncates it ends
+//! others by SIGBUS. So [`Index::find`] reads the pages that lead to a key, checks each, and keeps
+//! them; a file is open only while it does that.
+//!
+//! A reader takes part in no protocol with writers. A page that it has read may be used for
+//! something else by now; then what it leads to isn't there, or is another entry, and both are
+//! noticed, since each entry names its key.
+
+mod check;
+mod lmdb;
+mod page;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use page::{META_SIZE, Meta, NodeValue, TreePage};
+pub(crate) use rows::{
+    KeepRow, Location, Row, newest_row_key, read_location_row, read_newest, rows_of_file,
+};
+
+use crate::folder::{Folder, check_file_size, file_size_limit, ignore_missing};
+use crate::trouble::Trouble;
+
+/// One environment is open at a time in a process: two of the same file are not allowed.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// How often, and after which pauses, the lock of another process is tried again.
+const ATTEMPTS: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A file that is larger isn't what it should be: it would have rows for millions of functions.
+const LARGEST: u64 = 1 << 30;
+
+/// Pages that were read, of one state of the file.
+#[derive(Debug, Default)]
+struct Snapshot {
+    /// The file's device and number, and the newest meta page.
+    state: Option<((u64, u64), Meta)>,
+    pages: HashMap<u64, Arc<[u8]>>,
+}
+
+/// The index of a folder.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    snapshot: Mutex<Snapshot>,
+    /// The file as this process left it, which need not be checked again.
+    checked: Mutex<Option<FileState>>,
+}
+
+/// Tells whether a file is as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileState {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileState {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// The file that others have to wait for, which is locked for as long as it is open.
+pub(crate) struct IndexLock {
+    _file: File,
+    _in_process: MutexGuard<'static, ()>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these guard is replaced as a whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn data_file(folder: &Folder) -> PathBuf {
+    folder.inside("index/data.mdb")
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(file), Ok(there)) => (file.dev(), file.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+impl Index {
+    /// The value of a row, if there is one in the newest state of the file, or in the state that
+    /// was read last.
+    pub(crate) fn find(&self, folder: &Folder, key: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+        let mut snapshot = lock(&self.snapshot);
+        if let Some(value) = snapshot.find(key, None) {
+            return Ok(Some(value));
+        }
+        let Some((file, metadata)) = folder.open_file(&data_file(folder))? else {
+            *snapshot = Snapshot::default();
+            return Ok(None);
+        };
+        snapshot.refresh(&file, &metadata);
+        Ok(snapshot.find(key, Some(&file)))
+    }
+
+    /// What was read is read again when it is next needed.
+    pub(crate) fn forget_pages(&self) {
+        *lock(&self.snapshot) = Snapshot::default();
+    }
+
+    /// Waits until no other thread or process writes, but not for ever: one that was stopped
+    /// mustn't stop others.
+    pub(crate) fn lock(folder: &Folder) -> Result<IndexLock, Trouble> {
+        let in_process = lock(&WRITING);
+        let path = folder.inside("lock");
+        for _ in 0..ATTEMPTS {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false).mode(0o600);
+            let file = options
+                .open(&path)
+                .map_err(|e| Trouble::system("open", &path, &e))?;
+            match file.try_lock() {
+                // The folder may have been cleared meanwhile. Then others lock another file.
+                Ok(()) if is_at(&file, &path) => {
+                    return Ok(IndexLock {
+                        _file: file,
+                        _in_process: in_process,
+                    });
+                }
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+                Err(TryLockError::Error(e)) => return Err(Trouble::system("lock", &path, &e)),
+            }
+        }
+        Err(Trouble::Busy { path })
+    }
+
+    /// Whether LMDB may open the file, or there is none.
+    pub(crate) fn is_sound(&self, folder: &Folder, _lock: &IndexLock) -> Result<bool, Trouble> {
+        let path = data_file(folder);
+        let Some((file, metadata)) = folder.open_file(&path)? else {
+            return Ok(true);
+        };
+        let state = FileState::of(&metadata);
+        if *lock(&self.checked) == Some(state) {
+            return Ok(true);
+        }
+        if metadata.size() > LARGEST {
+            return Ok(false);
+        }
+        let mut bytes = vec![0; usize::try_from(metadata.size()).unwrap_or_default()];
+        let read = file.read_exact_at(&mut bytes, 0);
+        read.map_err(|e| Trouble::system("read", &path, &e))?;
+        Ok(check::is_sound(&bytes))
+    }
+
+    /// Removes the file, for it to be made anew.
+    pub(crate) fn remove(&self, folder: &Folder, _lock: &IndexLock) -> Result<(), Trouble> {
+        let path = data_file(folder);
+        self.forget_pages();
+        let removed = fs::remove_file(&path).or_else(ignore_missing);
+        removed.map_err(|e| Trouble::system("remove", &path, &e))
+    }
+
+    /// Puts rows in, and removes those that `keep` doesn't want. The file is sound.
+    pub(crate) fn write(
+        &self,
+        folder: &Folder,
+        _lock: &IndexLock,
+        puts: &[Row],
+        keep: Option<&KeepRow<'_>>,
+    ) -> Result<(), Trouble> {
+        let path = data_file(folder);
+        let size = fs::metadata(&path).map_or(0, |metadata| metadata.size());
+        // A row takes less than 200 bytes, and LMDB writes changed pages to new places.
+        let growth = puts.len() as u64 * 1024 + (1 << 20);
+        let wanted = (size + growth) * 2;
+        let allowed = wanted.min(file_size_limit().unwrap_or(u64::MAX));
+        check_file_size(&path, size + (64 << 10))?;
+        let map_size = usize::try_from(allowed >> 16 << 16).unwrap_or(usize::MAX);
+        let written = lmdb::write(&folder.inside("index"), map_size, puts, keep);
+        self.forget_pages();
+        written.map_err(|e| Trouble::System {
+            action: "write",
+            path: path.clone(),
+            cause: e.to_string(),
+        })?;
+        *lock(&self.checked) = fs::metadata(&path)
+            .ok()
+            .map(|metadata| FileState::of(&metadata));
+        Ok(())
+    }
+}
+
+impl Snapshot {
+    /// Drops what was read if the file has changed since.
+    fn refresh(&mut self, file: &File, metadata: &Metadata) {
+        let meta = Meta::newest(|at| {
+            let mut bytes = [0; META_SIZE];
+            file.read_exact_at(&mut bytes, at).ok()?;
+            Some(bytes)
+        });
+        let state = meta.map(|meta| ((metadata.dev(), metadata.ino()), meta));
+        if state != self.state {
+            *self = Self {
+                state,
+                pages: HashMap::new(),
+            };
+        }
+    }
+
+    /// Goes from the root to a key. Without a file, only as far as pages were read before.
+    fn find(&mut self, key: &[u8], file: Option<&File>) -> Option<Vec<u8>> {
+        let (_, meta) = self.state?;
+        let mut number = meta.main.root?;
+        for _ in 0..meta.main.depth {
+            let bytes = self.page(number, meta.page_size, file)?;
+            match TreePage::read(&bytes, number)?.find(key)? {
+                NodeValue::Child(child) => number = child,
+                NodeValue::Data(data) => return Some(data.to_vec()),
+                NodeValue::Overflow(..) => return None,
+            }
+        }
+        None
+    }
+
+    fn page(&mut self, number: u64, size: usize, file: Option<&File>) -> Option<Arc<[u8]>> {
+        if let Some(bytes) = self.pages.get(&number) {
+            return Some(Arc::clone(bytes));
+        }
+        let mut bytes = vec![0; size];
+        file?
+            .read_exact_at(&mut bytes, number.checked_mul(size as u64)?)
+            .ok()?;
+        let bytes: Arc<[u8]> = bytes.into();
+        self.pages.insert(number, Arc::clone(&bytes));
+        Some(bytes)
+    }
+}

@@ -1,0 +1,216 @@
+//! The index against a model, and against damaged files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::{Index, KeepRow, Row, data_file};
+use crate::folder::Folder;
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % end as u64).expect("less than a usize")
+    }
+}
+
+fn folder() -> (TempDir, Folder) {
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let folder = Folder::open(&temporary.path().join("cache")).expect("usable");
+    folder.create().expect("writable");
+    (temporary, folder)
+}
+
+fn row(number: usize, version: usize) -> Row {
+    let key = blake3::hash(&number.to_le_bytes());
+    let length = 20 + number % 60;
+    (
+        key.as_bytes().to_vec(),
+        format!("{number}.{version}.{:1$}", "", length).into_bytes(),
+    )
+}
+
+fn write(folder: &Folder, puts: &[Row], keep: Option<&KeepRow<'_>>) {
+    let index = Index::default();
+    let lock = Index::lock(folder).expect("not locked");
+    assert!(
+        index.is_sound(folder, &lock).expect("readable"),
+        "LMDB's own file is refused"
+    );
+    index.write(folder, &lock, puts, keep).expect("writable");
+}
+
+fn is_sound(folder: &Folder) -> bool {
+    let lock = Index::lock(folder).expect("not locked");
+    Index::default().is_sound(folder, &lock).expect("readable")
+}
+
+/// Random changes, each seen by an index that reads for the first time and by one that has read
+/// before. The check accepts each file that LMDB leaves.
+#[test]
+fn what_was_written_is_found_and_nothing_else() {
+    let (_temporary, folder) = folder();
+    let mut random = Random(42);
+    let mut model: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    let reader = Index::default();
+    for round in 0..120 {
+        let count = [1, 10, 100, 1500][random.below(4)];
+        let puts: Vec<Row> = (0..count).map(|_| row(random.below(4000), round)).collect();
+        if random.below(3) == 0 {
+            let kept = random.below(200);
+            let keep = |key: &[u8], _: &[u8]| usize::from(key[0]) > kept;
+            write(&folder, &puts, Some(&keep));
+            model.retain(|key, value| keep(key, value));
+        } else {
+            write(&folder, &puts, None);
+        }
+        model.extend(puts);
+        let fresh = Index::default();
+        for _ in 0..200 {
+            let (key, _) = row(random.below(5000), 0);
+            let expected = model.get(&key).cloned();
+            assert_eq!(fresh.find(&folder, &key), Ok(expected.clone()));
+            let seen = reader.find(&folder, &key).expect("readable");
+            // What was read before may be old. What wasn't found is looked for again.
+            assert!(
+                seen == expected || (seen.is_some() && round > 0),
+                "{seen:?} {expected:?}"
+            );
+        }
+        reader.forget_pages();
+    }
+    assert!(is_sound(&folder));
+}
+
+/// A file with two levels of branches, free pages, and a list of free pages on pages of its own.
+fn large(folder: &Folder) -> (Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>) {
+    let rows: Vec<Row> = (0..8000).map(|number| row(number, 0)).collect();
+    write(folder, &rows, None);
+    let keep = |key: &[u8], _: &[u8]| key[0] > 100;
+    write(folder, &[], Some(&keep));
+    write(folder, &rows[..1000], None);
+    let model = rows[..1000].iter().cloned();
+    let model = model
+        .chain(rows.iter().filter(|row| keep(&row.0, &row.1)).cloned())
+        .collect();
+    (fs::read(data_file(folder)).expect("a file"), model)
+}
+
+fn replace(path: &Path, bytes: &[u8]) {
+    fs::write(path, bytes).expect("writable");
+}
+
+/// No flipped bit leads to a crash or to a value that wasn't written with the file; and LMDB can
+/// write to each file that passes the check.
+#[test]
+fn flipped_bits_are_refused_or_harmless() {
+    let (_temporary, folder) = folder();
+    let (bytes, model) = large(&folder);
+    let path = data_file(&folder);
+    let mut random = Random(4711);
+    let (mut refused, mut accepted) = (0, 0);
+    // Headers of pages and tables of their nodes are where a bit can do the most.
+    for _ in 0..1000 {
+        let page = random.below(bytes.len() / 4096) * 4096;
+        let at = page
+            + if random.below(2) == 0 {
+                random.below(32)
+            } else {
+                random.below(4096)
+            };
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << random.below(8);
+        replace(&path, &flipped);
+        let index = Index::default();
+        for number in 0..20 {
+            let (key, _) = row(number, 0);
+            let found = index.find(&folder, &key).expect("readable");
+            let whole = found.is_none_or(|found| {
+                let differing = found
+                    .iter()
+                    .zip(&model[&key])
+                    .filter(|(a, b)| a != b)
+                    .count();
+                differing <= 1
+            });
+            assert!(whole, "byte {at} leads to another value");
+        }
+        if is_sound(&folder) {
+            accepted += 1;
+            let puts: Vec<Row> = (0..50).map(|number| row(number * 7, 1)).collect();
+            write(&folder, &puts, None);
+            assert!(
+                is_sound(&folder),
+                "byte {at} makes LMDB write a damaged file"
+            );
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(
+        refused > 200 && accepted > 200,
+        "{refused} refused, {accepted} accepted"
+    );
+}
+
+#[test]
+fn files_that_are_cut_off_or_empty_are_refused() {
+    let (_temporary, folder) = folder();
+    let (bytes, _) = large(&folder);
+    let path = data_file(&folder);
+    let mut random = Random(3);
+    for round in 0..200 {
+        let length = if round == 0 {
+            0
+        } else {
+            random.below(bytes.len() * 9 / 10)
+        };
+        replace(&path, &bytes[..length]);
+        assert!(
+            !is_sound(&folder),
+            "{length} of {} bytes are accepted",
+            bytes.len()
+        );
+        assert!(Index::default().find(&folder, &row(1, 0).0).is_ok());
+    }
+}
+
+#[test]
+fn random_bytes_are_refused() {
+    let (_temporary, folder) = folder();
+    let mut random = Random(8);
+    let (mut bytes, _) = large(&folder);
+    for _ in 0..100 {
+        let start = random.below(bytes.len());
+        let end = (start + random.below(5000)).min(bytes.len());
+        for byte in &mut bytes[start..end] {
+            *byte = u8::try_from(random.below(256)).expect("a byte");
+        }
+        replace(&data_file(&folder), &bytes);
+        assert!(Index::default().find(&folder, &row(1, 0).0).is_ok());
+        if is_sound(&folder) {
+            write(&folder, &[row(1, 0)], None);
+        }
+    }
+    assert!(!is_sound(&folder));
+}
+
+/// Another process that was stopped while it writes costs a write, and no wait without end.
+#[test]
+fn a_lock_that_is_held_is_not_waited_for_without_end() {
+    let (_temporary, folder) = folder();
+    let held = fs::File::create(folder.inside("lock")).expect("writable");
+    held.lock().expect("lockable");
+    assert!(matches!(
+        Index::lock(&folder),
+        Err(crate::trouble::Trouble::Busy { .. })
+    ));
+    drop(held);
+    assert!(Index::lock(&folder).is_ok());
+}

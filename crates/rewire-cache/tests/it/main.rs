@@ -1,0 +1,5 @@
+//! Tests of the cache over its public interface.
+
+mod disk;
+mod keys;
+mod support;
