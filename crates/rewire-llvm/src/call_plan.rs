@@ -3,7 +3,8 @@
 use std::ffi::c_void;
 
 use crate::ffi;
-use crate::module::Ordinal;
+use crate::module::Module;
+use crate::ordinal::Ordinal;
 
 /// The direct calls of a function, by blocks, with the order that every way through the function
 /// keeps to.
@@ -135,7 +136,18 @@ impl CallPlan {
     }
 }
 
-pub(crate) fn read(index: *mut ffi::RewireIndex, function: Ordinal) -> CallPlan {
+impl Module {
+    /// Which calls a function makes for certain; reads its body. Empty for a function without
+    /// one, or with one that can't be read.
+    pub fn call_plan(&mut self, function: Ordinal) -> CallPlan {
+        assert!(function.index() < self.len());
+        let plan = read(self.index_mut(), function);
+        self.take_diagnostics();
+        plan
+    }
+}
+
+fn read(index: *mut ffi::RewireIndex, function: Ordinal) -> CallPlan {
     extern "C" fn block(data: *mut c_void, next: usize) {
         // SAFETY: `data` is what went in below, and outlives the call.
         let plan = unsafe { &mut *data.cast::<CallPlan>() };

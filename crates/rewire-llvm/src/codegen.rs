@@ -1,41 +1,13 @@
 //! From an extracted module to an object.
 
-use std::ffi::CString;
 use std::ptr;
 
-use llvm_sys::prelude::LLVMModuleRef;
-use rewire_sync::OnceLock;
-
-use crate::diagnostics::{self, take_message};
+use crate::diagnostics;
 use crate::error::LlvmError;
+use crate::extraction::Extracted;
 use crate::ffi;
-use crate::module::Extracted;
-
-/// How much work goes into code: LLVM's levels, IR passes included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    /// No IR passes, the fast instruction selector.
-    O0,
-    /// Cheap passes.
-    O1,
-    /// The usual ones.
-    O2,
-    /// All.
-    O3,
-}
-
-impl Level {
-    /// `0` to `3`.
-    #[must_use]
-    pub const fn digit(self) -> char {
-        match self {
-            Self::O0 => '0',
-            Self::O1 => '1',
-            Self::O2 => '2',
-            Self::O3 => '3',
-        }
-    }
-}
+use crate::level::Level;
+use crate::raw_codegen;
 
 /// A code generator: a target machine and its pipelines, made once and used again for each
 /// function, whatever context it comes from. Making one costs about 100 us; each thread keeps one
@@ -68,17 +40,8 @@ impl Codegen {
     ///
     /// LLVM was built without support for this machine.
     pub fn new(level: Level) -> Result<Self, LlvmError> {
-        let mut message = ptr::null_mut();
-        // SAFETY: the shim stores a message of ours to free when it returns null.
-        let (raw, reason) = unsafe {
-            let raw = ffi::rewire_codegen_new(level as u32, &raw mut message);
-            (raw, take_message(message))
-        };
-        if raw.is_null() {
-            return Err(LlvmError::NoTarget { reason });
-        }
         Ok(Self {
-            raw,
+            raw: raw_codegen::new(level)?,
             level,
             is_lost: false,
         })
@@ -168,69 +131,6 @@ impl Codegen {
         // SAFETY: the buffer belongs to the code generator and stands until its next use, for
         // which `self` has to be borrowed anew.
         Ok(unsafe { std::slice::from_raw_parts(bytes.cast(), length) })
-    }
-}
-
-/// The host's triple and data layout.
-#[derive(Debug)]
-pub(crate) struct Host {
-    pub(crate) triple: CString,
-    pub(crate) data_layout: CString,
-    /// Both as LLVM has them, never freed.
-    target: *const ffi::RewireTarget,
-}
-
-// SAFETY: nobody changes what it refers to.
-unsafe impl Send for Host {}
-// SAFETY: as above.
-unsafe impl Sync for Host {}
-
-impl Host {
-    pub(crate) fn get() -> Result<&'static Self, LlvmError> {
-        static HOST: OnceLock<Result<Host, LlvmError>> = OnceLock::new();
-        HOST.get_or_init(|| {
-            let codegen = Codegen::new(Level::O0)?;
-            // SAFETY: the code generator is valid, and the strings are ours.
-            let (triple, layout, target) = unsafe {
-                (
-                    take_message(ffi::rewire_codegen_triple(codegen.raw)),
-                    take_message(ffi::rewire_codegen_data_layout(codegen.raw)),
-                    ffi::rewire_target_new(codegen.raw),
-                )
-            };
-            Ok(Self {
-                triple: CString::new(triple).unwrap_or_default(),
-                data_layout: CString::new(layout).unwrap_or_default(),
-                target,
-            })
-        })
-        .as_ref()
-        .map_err(Clone::clone)
-    }
-
-    /// Both, for the shim.
-    pub(crate) fn target(&self) -> *const ffi::RewireTarget {
-        self.target
-    }
-
-    /// Gives a module the host's triple.
-    ///
-    /// # Safety
-    ///
-    /// The module is valid, and the caller's alone.
-    pub(crate) unsafe fn set_triple(&self, module: LLVMModuleRef) {
-        // SAFETY: the target stands for ever; the rest as the caller promises.
-        unsafe { ffi::rewire_set_triple(self.target, module) }
-    }
-
-    /// Gives a module the host's data layout.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Host::set_triple`].
-    pub(crate) unsafe fn set_layout(&self, module: LLVMModuleRef) {
-        // SAFETY: as above.
-        unsafe { ffi::rewire_set_layout(self.target, module) }
     }
 }
 

@@ -5,7 +5,8 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use crate::ffi;
-use crate::module::{Module, Ordinal};
+use crate::module::Module;
+use crate::ordinal::Ordinal;
 
 /// A function's body, or a variable's value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

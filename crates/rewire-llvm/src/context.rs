@@ -11,7 +11,7 @@ use llvm_sys::prelude::LLVMContextRef;
 use rewire_sync::Mutex;
 
 use crate::diagnostics::Diagnostics;
-use crate::module::Source;
+use crate::source::Source;
 
 /// How many contexts wait at most.
 const MOST_FREE: usize = 4;

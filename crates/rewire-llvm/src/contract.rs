@@ -12,7 +12,8 @@ use rustc_hash::FxHashMap;
 
 use crate::diagnostics::take_message;
 use crate::ffi;
-use crate::module::{Module, Ordinal};
+use crate::module::Module;
+use crate::ordinal::Ordinal;
 use crate::types::{TypeId, Types};
 
 /// A function's contract with its callers.

@@ -17,7 +17,8 @@ use crate::contract::{Contract, Contracts};
 use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
-use crate::module::{Module, Ordinal};
+use crate::module::Module;
+use crate::ordinal::Ordinal;
 use crate::types::{TypeId, Types};
 
 /// What a module holds, by [`Ordinal`].
@@ -174,8 +175,18 @@ impl Visibility {
     }
 }
 
-/// Reads the index of a module. Costs O(globals).
-pub(crate) fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
+impl Module {
+    /// What the module defines and declares. Costs O(globals).
+    ///
+    /// # Errors
+    ///
+    /// A name that is not UTF-8.
+    pub fn index(&self) -> Result<ModuleIndex, LlvmError> {
+        read(self)
+    }
+}
+
+fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
     let mut reader = Reader {
         module,
         types: Types::new(module),

@@ -3,7 +3,8 @@
 use std::ffi::c_void;
 
 use crate::ffi;
-use crate::module::{Module, Ordinal};
+use crate::module::Module;
+use crate::ordinal::Ordinal;
 
 /// A function that does part of a constructor's work, or all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 //! A module in a context of its own.
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
 
 use llvm_sys::core::{
     LLVMContextSetDiscardValueNames, LLVMDisposeModule, LLVMGetDataLayoutStr, LLVMGetInitializer,
@@ -13,116 +11,14 @@ use llvm_sys::core::{
 use llvm_sys::prelude::{LLVMContextRef, LLVMModuleRef, LLVMValueRef};
 
 use crate::bitcode;
-use crate::call_plan::{self, CallPlan};
-use crate::codegen::Host;
 use crate::context::{self, Context};
 use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
-use crate::index::{self, ModuleIndex};
+use crate::host::Host;
+use crate::ordinal::Ordinal;
+use crate::source::Source;
 use crate::verification::Verification;
-
-/// The number of a global in its module; the same in every copy of the module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ordinal(u32);
-
-impl Ordinal {
-    /// The ordinal with this number.
-    #[must_use]
-    pub const fn new(number: u32) -> Self {
-        Self(number)
-    }
-
-    /// Its place in [`ModuleIndex::globals`].
-    #[must_use]
-    pub const fn index(self) -> usize {
-        (self.0 & !OWN_COPY) as usize
-    }
-
-    /// Stands for the same definition, when it has lost its name to another module's and something
-    /// in its own module stands for it all the same: an alias.
-    #[must_use]
-    pub const fn own_copy(self) -> Self {
-        Self(self.0 | OWN_COPY)
-    }
-
-    /// Whether it is such a number.
-    #[must_use]
-    pub const fn is_own_copy(self) -> bool {
-        self.0 & OWN_COPY != 0
-    }
-}
-
-/// The bit of an ordinal that says [`Ordinal::own_copy`]; as `REWIRE_OWN_COPY` in the shim.
-const OWN_COPY: u32 = 1 << 31;
-
-/// What the engine knows of a global when it has something extracted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GlobalState {
-    /// This module's definition is the one that the name stands for.
-    pub elected: bool,
-    /// The variable has memory already, so that its value need not come along.
-    pub placed: bool,
-}
-
-impl GlobalState {
-    /// The bit which says that the name is the unit's own. Only texts tell it
-    /// ([`Module::extract_text`]).
-    pub const OWN: u8 = 4;
-
-    /// The byte that [`Module::extract`] takes.
-    #[must_use]
-    pub const fn to_byte(self) -> u8 {
-        self.elected as u8 | (self.placed as u8) << 1
-    }
-
-    /// What a byte says.
-    #[must_use]
-    pub const fn from_byte(byte: u8) -> Self {
-        Self {
-            elected: byte & 1 != 0,
-            placed: byte & 2 != 0,
-        }
-    }
-}
-
-/// IR as it was read from somewhere: bitcode, or text.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// What messages call it, a path mostly.
-    pub name: Arc<str>,
-    /// The bytes. Modules read from bitcode refer to them.
-    pub bytes: Arc<[u8]>,
-    /// They were written from a module that was verified.
-    is_verified: bool,
-}
-
-impl Source {
-    /// IR that somebody gave; `name` is what messages call it.
-    pub fn new(name: impl Into<Arc<str>>, bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self {
-            name: name.into(),
-            bytes: bytes.into(),
-            is_verified: false,
-        }
-    }
-
-    /// Bitcode that was written from a module that LLVM's verifier accepted
-    /// ([`verified_bitcode`](crate::verified_bitcode)): it isn't verified again.
-    pub fn verified(name: impl Into<Arc<str>>, bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self {
-            is_verified: true,
-            ..Self::new(name, bytes)
-        }
-    }
-
-    /// Whether these are bitcode's magic numbers (LLVM Bitcode File Format, "Magic Numbers" and
-    /// "Wrapper Magic Number"), rather than what can only be text.
-    #[must_use]
-    pub fn is_bitcode(&self) -> bool {
-        self.bytes.starts_with(b"BC\xC0\xDE") || self.bytes.starts_with(b"\xDE\xC0\x17\x0B")
-    }
-}
 
 /// Which names a module keeps that is read from bitcode. The parser of text needs all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,7 +151,7 @@ impl Module {
     }
 
     /// What LLVM said of the module since the last call.
-    fn take_diagnostics(&self) -> Option<String> {
+    pub(crate) fn take_diagnostics(&self) -> Option<String> {
         self.context.as_ref()?.diagnostics.take()
     }
 
@@ -400,15 +296,6 @@ impl Module {
         &self.name
     }
 
-    /// What the module defines and declares. Costs O(globals).
-    ///
-    /// # Errors
-    ///
-    /// A name that is not UTF-8.
-    pub fn index(&self) -> Result<ModuleIndex, LlvmError> {
-        index::read(self)
-    }
-
     /// The module as bitcode, from which copies can be read. Reads all bodies.
     ///
     /// # Errors
@@ -419,75 +306,6 @@ impl Module {
         // SAFETY: the module is valid, and verified.
         let bytes = unsafe { bitcode::written(self.module) };
         Ok(Source::verified(self.name.clone(), bytes))
-    }
-
-    /// Which calls a function makes for certain; reads its body. Empty for a function without
-    /// one, or with one that can't be read.
-    pub fn call_plan(&mut self, function: Ordinal) -> CallPlan {
-        assert!(function.index() < self.len());
-        let plan = call_plan::read(self.index, function);
-        self.take_diagnostics();
-        plan
-    }
-
-    /// Takes the root definitions, the variables without memory that they name, and what those
-    /// name, into a module of the same context. Costs what those cost, whatever the size of the
-    /// module. Of most functions the body is moved: it can be extracted once
-    /// ([`Module::is_taken`]).
-    ///
-    /// `states` has a byte for each global ([`GlobalState::to_byte`]), which others may change
-    /// meanwhile: each is read at most once or twice, and the linker copes with either answer.
-    /// With `fold`, values of constants that have memory already are shown to the optimiser.
-    ///
-    /// # Errors
-    ///
-    /// A body that can't be read, or that breaks a rule.
-    pub fn extract(
-        &mut self,
-        roots: &[Ordinal],
-        states: &[AtomicU8],
-        fold: bool,
-    ) -> Result<Extracted<'_>, LlvmError> {
-        self.extract_as(roots, states, fold, false)
-    }
-
-    /// Whether a function is all that the module defines, so that
-    /// [`Module::extract_in_place`] can be used.
-    #[must_use]
-    pub fn can_extract_in_place(&self, root: Ordinal) -> bool {
-        assert!(root.index() < self.len());
-        // SAFETY: the ordinal is in range.
-        !root.is_own_copy() && unsafe { ffi::rewire_is_all(self.index, root.index()) }
-    }
-
-    /// As [`Module::extract`] of one function, which is all that the module defines: the module
-    /// itself becomes the extracted one, which costs next to nothing, and `self` is
-    /// [spent](Module::is_spent).
-    ///
-    /// # Errors
-    ///
-    /// The function isn't all ([`Module::can_extract_in_place`]).
-    pub fn extract_in_place(
-        &mut self,
-        root: Ordinal,
-        states: &[AtomicU8],
-    ) -> Result<Extracted<'_>, LlvmError> {
-        assert_eq!(states.len(), self.len(), "a state for each global");
-        if !self.can_extract_in_place(root) {
-            return Err(LlvmError::Body {
-                module: self.name.clone(),
-                reason: "the function is not all of its module".to_owned(),
-            });
-        }
-        // SAFETY: it was just checked, and there is a state for each global.
-        unsafe {
-            ffi::rewire_extract_in_place(self.index, root.index(), states.as_ptr().cast());
-        }
-        Ok(Extracted {
-            module: std::mem::replace(&mut self.module, ptr::null_mut()),
-            source: self,
-            _context: PhantomData,
-        })
     }
 
     /// Whether the module was [extracted in place](Module::extract_in_place): nothing is left of
@@ -502,134 +320,6 @@ impl Module {
     pub fn is_unreadable(&self) -> bool {
         // SAFETY: the index is valid.
         unsafe { ffi::rewire_is_unreadable(self.index) }
-    }
-
-    /// As [`Module::extract`], for functions that are never replaced: they see one another's
-    /// bodies.
-    ///
-    /// # Errors
-    ///
-    /// As [`Module::extract`].
-    pub fn extract_whole(
-        &mut self,
-        roots: &[Ordinal],
-        states: &[AtomicU8],
-        fold: bool,
-    ) -> Result<Extracted<'_>, LlvmError> {
-        self.extract_as(roots, states, fold, true)
-    }
-
-    fn extract_as(
-        &mut self,
-        roots: &[Ordinal],
-        states: &[AtomicU8],
-        fold: bool,
-        whole: bool,
-    ) -> Result<Extracted<'_>, LlvmError> {
-        assert_eq!(states.len(), self.len(), "a state for each global");
-        assert!(roots.iter().all(|root| root.index() < self.len()));
-        let roots: Vec<usize> = roots.iter().map(|root| root.0 as usize).collect();
-        let (mut module, mut message) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the index is valid, and the slices have the lengths that go with them.
-        let (failed, reason) = unsafe {
-            let failed = ffi::rewire_extract(
-                self.index,
-                roots.as_ptr(),
-                roots.len(),
-                states.as_ptr().cast(),
-                fold,
-                whole,
-                &raw mut module,
-                &raw mut message,
-            );
-            (failed, take_message(message))
-        };
-        self.extracted(module, failed, reason)
-    }
-
-    /// Takes what stands at a function's canonical address into a module of the same context: its
-    /// prefix and prologue data, and a jump through its slot.
-    ///
-    /// # Errors
-    ///
-    /// As [`Module::extract`].
-    pub fn extract_front(
-        &mut self,
-        function: Ordinal,
-        states: &[AtomicU8],
-    ) -> Result<Extracted<'_>, LlvmError> {
-        assert_eq!(states.len(), self.len(), "a state for each global");
-        assert!(function.index() < self.len());
-        let (mut module, mut message) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the index is valid, and there is a state for each of its globals.
-        let (failed, reason) = unsafe {
-            let failed = ffi::rewire_extract_front(
-                self.index,
-                function.0 as usize,
-                states.as_ptr().cast(),
-                &raw mut module,
-                &raw mut message,
-            );
-            (failed, take_message(message))
-        };
-        self.extracted(module, failed, reason)
-    }
-
-    /// One definition with all that it says, to be printed ([`Extracted::into_text`]) and given
-    /// back: declarations of names that are the unit's own are hidden, and only those.
-    ///
-    /// # Errors
-    ///
-    /// As [`Module::extract`].
-    pub fn extract_text(
-        &mut self,
-        root: Ordinal,
-        states: &[AtomicU8],
-    ) -> Result<Extracted<'_>, LlvmError> {
-        assert_eq!(states.len(), self.len(), "a state for each global");
-        assert!(root.index() < self.len());
-        let (mut module, mut message) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the index is valid, and there is a state for each of its globals.
-        let (failed, reason) = unsafe {
-            let failed = ffi::rewire_extract_text(
-                self.index,
-                root.index(),
-                states.as_ptr().cast(),
-                &raw mut module,
-                &raw mut message,
-            );
-            (failed, take_message(message))
-        };
-        self.extracted(module, failed, reason)
-    }
-
-    /// What the shim extracted, or why it couldn't.
-    fn extracted(
-        &mut self,
-        module: LLVMModuleRef,
-        failed: bool,
-        reason: String,
-    ) -> Result<Extracted<'_>, LlvmError> {
-        let said = self.take_diagnostics();
-        if failed || said.is_some() {
-            if !module.is_null() {
-                // SAFETY: it was made by the shim for us and nobody else knows it.
-                unsafe { LLVMDisposeModule(module) };
-            }
-            return Err(LlvmError::Body {
-                module: self.name.clone(),
-                reason: if reason.is_empty() {
-                    said.unwrap_or_default()
-                } else {
-                    reason
-                },
-            });
-        }
-        Ok(Extracted {
-            module,
-            source: self,
-            _context: PhantomData,
-        })
     }
 
     /// IR text that defines `void gate(ptr function, ptr arguments, ptr result)`: it calls a
@@ -673,16 +363,19 @@ impl Module {
         }
     }
 
-    /// A module with nothing but the module-level assembly.
-    #[must_use]
-    pub fn extract_assembly(&mut self) -> Option<Extracted<'_>> {
-        // SAFETY: the index is valid.
-        let module = unsafe { ffi::rewire_extract_asm(self.index) };
-        (!module.is_null()).then_some(Extracted {
-            module,
-            source: self,
-            _context: PhantomData,
-        })
+    /// Takes the module itself out, which leaves it spent.
+    pub(crate) fn take_module(&mut self) -> LLVMModuleRef {
+        std::mem::replace(&mut self.module, ptr::null_mut())
+    }
+
+    /// Whether LLVM has given up on something in its context.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.get()
+    }
+
+    /// LLVM has given up on something in its context.
+    pub(crate) fn lose(&self) {
+        self.is_lost.set(true);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -697,6 +390,10 @@ impl Module {
     }
 
     pub(crate) fn index_ref(&self) -> *const ffi::RewireIndex {
+        self.index
+    }
+
+    pub(crate) fn index_mut(&mut self) -> *mut ffi::RewireIndex {
         self.index
     }
 
@@ -719,72 +416,4 @@ fn is_host_triple(triple: &str) -> bool {
     matches!(arch, "x86_64" | "amd64" | "x86_64h")
         && triple.contains("linux")
         && !triple.ends_with("x32")
-}
-
-/// A small module in the context of the [`Module`] that it was extracted from.
-#[derive(Debug)]
-pub struct Extracted<'m> {
-    module: LLVMModuleRef,
-    source: &'m Module,
-    _context: PhantomData<&'m mut Module>,
-}
-
-impl Extracted<'_> {
-    /// The globals whose values or bodies it may come to hold a copy of, though others may replace
-    /// them: constants that the optimiser may fold, functions that callers must inline.
-    #[must_use]
-    pub fn folds(&self) -> Vec<Ordinal> {
-        let mut count = 0;
-        // SAFETY: the index is valid, and what it lists stays until the next extraction, which
-        // needs the module that `self` borrows.
-        let shown = unsafe {
-            let first = ffi::rewire_shown(self.source.index, &raw mut count);
-            if count == 0 {
-                return Vec::new();
-            }
-            std::slice::from_raw_parts(first, count)
-        };
-        let ordinals = shown.iter().map(|place| Ordinal::new(*place as u32));
-        ordinals.collect()
-    }
-
-    /// Its text, for people and for being changed: globals have the names that they have in their
-    /// unit. A local one without a name is called by its number and `unit`, the unit's
-    /// ([`names::unnamed`](crate::names::unnamed)).
-    #[must_use]
-    pub fn into_text(self, unit: u64) -> String {
-        // SAFETY: the module is ours; the text is ours to free.
-        unsafe { take_message(ffi::rewire_text(self.module, unit)) }
-    }
-
-    pub(crate) fn module_ref(&self) -> LLVMModuleRef {
-        self.module
-    }
-
-    /// Whether LLVM has given up on it.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.source.is_lost.get()
-    }
-
-    pub(crate) fn lose(&self) {
-        self.source.is_lost.set(true);
-    }
-
-    pub(crate) fn source_name(&self) -> &Arc<str> {
-        &self.source.name
-    }
-
-    pub(crate) fn take_diagnostics(&self) -> Option<String> {
-        self.source.take_diagnostics()
-    }
-}
-
-impl Drop for Extracted<'_> {
-    fn drop(&mut self) {
-        if self.is_lost() {
-            return;
-        }
-        // SAFETY: it is ours, and its context lives.
-        unsafe { LLVMDisposeModule(self.module) };
-    }
 }

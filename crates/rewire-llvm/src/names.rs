@@ -9,7 +9,7 @@
 //! | either, then `.rewire.frames` | the counts of frames of the coroutine that the function is part of |
 //! | either, then `.rewire.self` | the function, as its own body names it: never the body |
 
-use crate::module::Ordinal;
+use crate::ordinal::Ordinal;
 
 /// What a symbol of an emitted object stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

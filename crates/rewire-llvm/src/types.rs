@@ -69,7 +69,7 @@ impl Drop for Types<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module::Source;
+    use crate::source::Source;
 
     fn ids(ir: &str) -> Vec<TypeId> {
         let source = Source::new("types", ir.as_bytes());

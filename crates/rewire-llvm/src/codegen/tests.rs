@@ -6,7 +6,10 @@ use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationTarget};
 
 use super::{Codegen, Level};
-use crate::module::{GlobalState, Module, Ordinal, Source};
+use crate::global_state::GlobalState;
+use crate::module::Module;
+use crate::ordinal::Ordinal;
+use crate::source::Source;
 
 /// Plain functions of all kinds, each alone in its module but for what it calls.
 const PLAIN: &[&str] = &[
