@@ -5,7 +5,35 @@ use std::sync::Arc;
 /// An error of reading, extracting or compiling IR. Each names the module it is about.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LlvmError {
-    /// The bytes are no IR that LLVM can read.
+    /// The text breaks the grammar of IR.
+    #[error("{module}:{line}:{column}: {reason}")]
+    Syntax {
+        /// The module's name.
+        module: Arc<str>,
+        /// The line, from 1.
+        line: u32,
+        /// The column, from 1.
+        column: u32,
+        /// What LLVM said; then, each in a line of its own, the text's line and a mark below the
+        /// column.
+        reason: String,
+        /// Whether nothing but blanks and comments stands before this place: then it may be no IR
+        /// at all.
+        is_first: bool,
+    },
+    /// The bitcode was written by a newer LLVM, and has something that this one doesn't know.
+    #[error(
+        "{module}: LLVM {version} wrote it, which is newer than the one that reads it: {reason}"
+    )]
+    Newer {
+        /// The module's name.
+        module: Arc<str>,
+        /// The LLVM that wrote it, its major version.
+        version: u32,
+        /// What LLVM said.
+        reason: String,
+    },
+    /// The bitcode is damaged or not complete.
     #[error("{module}: {reason}")]
     Malformed {
         /// The module's name.

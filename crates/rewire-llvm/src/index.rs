@@ -297,10 +297,7 @@ impl Reader<'_> {
             Ok(name) => Ok(name.into()),
             Err(_) => Err(LlvmError::Malformed {
                 module: self.module.name().clone(),
-                reason: format!(
-                    "the name {} is not UTF-8",
-                    String::from_utf8_lossy(bytes).escape_debug()
-                ),
+                reason: format!("the name {} is not UTF-8", bytes.escape_ascii()),
             }),
         }
     }

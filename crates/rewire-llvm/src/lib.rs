@@ -35,6 +35,7 @@ mod module;
 pub mod names;
 mod ordinal;
 mod raw_codegen;
+mod refusal;
 mod source;
 mod types;
 mod verification;

@@ -17,6 +17,7 @@ use crate::error::LlvmError;
 use crate::ffi;
 use crate::host::Host;
 use crate::ordinal::Ordinal;
+use crate::refusal;
 use crate::source::Source;
 use crate::verification::Verification;
 
@@ -155,17 +156,6 @@ impl Module {
         self.context.as_ref()?.diagnostics.take()
     }
 
-    fn malformed(&self, reason: String) -> LlvmError {
-        LlvmError::Malformed {
-            module: self.name.clone(),
-            reason: if reason.is_empty() {
-                "LLVM cannot read it".to_owned()
-            } else {
-                reason
-            },
-        }
-    }
-
     fn parse(&mut self, source: &Source, names: Names) -> Result<(), LlvmError> {
         let host = Host::get()?;
         let is_bitcode = source.is_bitcode();
@@ -192,11 +182,15 @@ impl Module {
             (failed, take_message(message))
         };
         let said = self.take_diagnostics();
+        let refused = |reason| {
+            let text = (!is_bitcode).then_some(&*source.bytes);
+            refusal::refused(source.name.clone(), text, reason)
+        };
         if failed {
-            return Err(self.malformed(reason));
+            return Err(refused(reason));
         }
         match said {
-            Some(reason) if is_bitcode => Err(self.malformed(reason)),
+            Some(reason) if is_bitcode => Err(refused(reason)),
             _ => Ok(()),
         }
     }

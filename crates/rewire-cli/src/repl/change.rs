@@ -77,6 +77,17 @@ pub(crate) fn remove(library: &Library, name: &str, force: bool) -> Result<Chang
         .map_err(|error| in_use(error, "`:remove! NAME` removes it all the same"))
 }
 
+/// Takes back the last change that isn't taken back yet.
+pub(crate) fn undo(engine: &Engine) -> Result<Changed, Trouble> {
+    engine.undo().map_err(|error| match error {
+        Error::NothingToUndo => Trouble::with_help(
+            error.to_string(),
+            "inputs that defined, replaced or removed something can be undone, the latest first",
+        ),
+        other => other.into(),
+    })
+}
+
 /// Removes all that a unit defines.
 pub(crate) fn unload(engine: &Engine, name: &str) -> Result<Changed, Trouble> {
     let unit = unit_called(engine, name).ok_or_else(|| {

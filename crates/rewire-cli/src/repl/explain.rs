@@ -9,7 +9,7 @@ use super::trouble::Trouble;
 /// An error of the engine's about the module that was made of an input, which it knows as `unit`.
 pub(crate) fn explain(error: Error, unit: &str, prepared: &Prepared) -> Trouble {
     let text = error.to_string();
-    let Some(said) = Said::find(&text) else {
+    let Some(said) = Said::find(&text, unit) else {
         return match text.strip_prefix(unit).and_then(|it| it.strip_prefix(": ")) {
             Some(what) => Trouble::Said {
                 what: what.to_owned(),
@@ -35,7 +35,7 @@ pub(crate) fn explain(error: Error, unit: &str, prepared: &Prepared) -> Trouble 
     }
 }
 
-/// What LLVM's parser said, `NAME:LINE:COLUMN: error: WHAT`; WHAT goes on with the line and a mark.
+/// What LLVM's parser said, `UNIT:LINE:COLUMN: WHAT`; WHAT goes on with the line and a mark.
 struct Said<'t> {
     line: usize,
     column: usize,
@@ -43,11 +43,11 @@ struct Said<'t> {
 }
 
 impl<'t> Said<'t> {
-    fn find(text: &'t str) -> Option<Self> {
-        let (place, what) = text.split_once(": error: ")?;
-        let mut numbers = place.rsplitn(3, ':');
-        let column = numbers.next()?.parse().ok()?;
-        let line = numbers.next()?.parse().ok()?;
+    fn find(text: &'t str, unit: &str) -> Option<Self> {
+        let rest = text.strip_prefix(unit)?.strip_prefix(':')?;
+        let (line, rest) = rest.split_once(':')?;
+        let (column, what) = rest.split_once(": ")?;
+        let (line, column) = (line.parse().ok()?, column.parse().ok()?);
         Some(Self { line, column, what })
     }
 }

@@ -162,7 +162,7 @@ impl Session {
                 self.known(&name)?;
                 told_change(&change::remove(&self.library, &name, force)?)
             }
-            Command::Undo => match told_change(&self.engine.undo()?) {
+            Command::Undo => match told_change(&change::undo(&self.engine)?) {
                 told if told.is_empty() => "undone".to_owned(),
                 told => told,
             },

@@ -12,6 +12,7 @@ use super::code::{self, MachineCode, Pin};
 use super::dynamic_call;
 use super::function::{Data, Function, FunctionPointer};
 use crate::base::error::Error;
+use crate::base::escape::escape_path;
 use crate::base::ids::UnitId;
 use crate::base::ir::Ir;
 use crate::base::report::Phase;
@@ -784,5 +785,5 @@ fn read_file(core: &Core, path: &Path) -> Result<Source, Error> {
         source,
     })?;
     timer.stop();
-    Ir::from(bytes).source(&path.to_string_lossy())
+    Ir::from(bytes).source(&escape_path(path))
 }

@@ -10,15 +10,15 @@ use rewire_memory::{ExecAddr, MemoryError};
 use rewire_object::{LinkError, ObjectError};
 
 use super::demangle::{demangle, is_of_rust};
+use super::escape::escape_path;
 use super::recovery::Stopped;
 
-/// An error of the engine. Each says what is wrong and where; [`Error::help`] says what to do,
-/// where there is something to do.
+/// An error of the engine. Each says what is wrong and where; [`Error::help`] says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", escape_path(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -295,49 +295,163 @@ impl Error {
         }
     }
 
-    /// What to do about it, where there is something to do.
+    /// What to do about it, in one sentence. `Some` for every error that there is; that it is an
+    /// `Option` leaves room for one about which nothing can be done.
     #[must_use]
     pub fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Llvm(LlvmError::OtherTarget { .. }) => {
-                "compile it for x86_64-unknown-linux-gnu, or leave the triple out".to_owned()
+        let fixed = match self {
+            Self::Again(error) | Self::Call { error, .. } => return error.help(),
+            Self::Llvm(error) | Self::Compile { source: error, .. } => return Some(of_llvm(error)),
+            Self::Read { source, .. } => of_reading(source.kind()),
+            Self::Object(_) => {
+                "give what the message names another size, alignment or section, or leave it out"
             }
-            Self::Llvm(LlvmError::Malformed { .. }) => {
-                "give bitcode or text of LLVM 22 or earlier, such as clang -c -emit-llvm makes"
-                    .to_owned()
+            Self::Link(LinkError::TooLarge { .. }) => {
+                "divide the unit into smaller ones, or make its variables smaller"
             }
+            Self::Link(_) => {
+                "change the assembly, section or code model that asks for this relocation"
+            }
+            Self::Memory(error) => of_memory(error),
             Self::Duplicate { name, .. } => {
-                format!("load only one of them, or make {name} static in one")
-            }
-            Self::Frozen { unit, .. } => {
-                format!("load {unit} before any frozen code runs")
-            }
-            Self::MissingData { name, .. } | Self::MissingFunction { name } if is_of_rust(name) => {
-                format!(
-                    "load what defines {name}; what is Rust's own is in libstd-HASH.so in the \
-                     folder that `rustc --print target-libdir` says: -L FOLDER -l std-HASH"
-                )
+                return Some(format!(
+                    "load only one of them, or make {name} static in one"
+                ));
             }
             Self::MissingData { name, .. } | Self::MissingFunction { name } => {
-                format!("load the file, or the library (-l), that defines {name}")
+                return Some(of_missing(name));
             }
+            Self::Removed { .. } => "define it again, or replace the functions that call it",
+            Self::MainLibrary => "remove its units (Engine::remove_unit), or drop the engine",
+            Self::NoLibrary => "use another library, or make a new one (Engine::new_library)",
+            Self::NoUnit => "add it again; Engine::units lists those that are loaded",
+            Self::OtherLibrary { library, .. } => {
+                return Some(format!("reload it with Library::change of {library}"));
+            }
+            Self::InUse { .. } => {
+                "remove or replace its users first, or use Change::force, after which calls of it \
+                 fail"
+            }
+            Self::Contract { .. } => {
+                "keep what its users rely on, or have them compiled again \
+                 (Change::on_type_change with TypeChange::Recompile)"
+            }
+            Self::Room { name, .. } => {
+                return Some(format!(
+                    "give {name} the same type, alignment and section in both units"
+                ));
+            }
+            Self::Changing { .. } => "wait until that change is committed, or drop it",
+            Self::NothingToUndo => {
+                "a change can be undone once, and only the latest ones: Options::undo_depth says \
+                 how many"
+            }
+            Self::Panicked { .. } => {
+                "correct the resolver: the panic's message says where it failed"
+            }
+            Self::Stopped { .. } => {
+                "the call was left as it was: what it holds (memory, locks, objects) it keeps"
+            }
+            Self::Unknown { .. } => "check its spelling, or load what defines it",
             Self::Signature { .. } => {
                 "it has to return i32 or void and to take nothing, (i32), (i32, ptr) or \
                  (i32, ptr, ptr)"
-                    .to_owned()
+            }
+            Self::Replace { .. } => {
+                "leave it as it is, or remove its unit and load a new version of the whole unit"
+            }
+            Self::Frozen { unit, .. } => {
+                return Some(format!("load {unit} before any frozen code runs"));
+            }
+            Self::AlreadyDefined { .. } => {
+                "choose another name, or replace what has it (Library::replace, Change::define)"
+            }
+            Self::LibraryExists { .. } => {
+                "choose another name, or use that library (Engine::libraries)"
+            }
+            Self::OtherEngine => "use libraries and units only with the engine that made them",
+            Self::WrongType { found, .. } => {
+                return Some(format!(
+                    "ask for it as the Rust type that stands for {found}"
+                ));
+            }
+            Self::WrongArguments { .. } => "give one value for each parameter, of its type",
+            Self::Ambiguous { .. } => "ask for one of these names (Library::lookup)",
+            Self::NotGenerated { name, .. } => {
+                return Some(format!("have the closure return IR that defines {name}"));
+            }
+            Self::Alias { .. } => {
+                "make it an alias of one function or variable, at a constant offset"
+            }
+            Self::Library { .. } => {
+                "check its name and folder (-L DIR for -l NAME); ldd lists the libraries that it needs \
+                 itself"
             }
             Self::TooManyEngines { .. } => {
                 "drop an engine that isn't used any more, with all handles to it; what has to be kept \
                  apart may be libraries of one engine (Engine::new_library)"
-                    .to_owned()
             }
-            Self::Stopped { .. } => {
-                "the call was left as it was: what it holds (memory, locks, objects) it keeps".to_owned()
-            }
-            Self::Again(error) | Self::Call { error, .. } => return error.help(),
-            _ => return None,
-        })
+            Self::Internal(_) => "report it with what led to it: the engine itself is wrong here",
+        };
+        Some(fixed.to_owned())
     }
+}
+
+fn of_llvm(error: &LlvmError) -> String {
+    match error {
+        LlvmError::OtherTarget { .. } => {
+            "compile it for x86_64-unknown-linux-gnu, or leave the triple out"
+        }
+        LlvmError::Syntax { is_first: true, .. } => {
+            "give bitcode or text of LLVM 22 or earlier, such as clang -c -emit-llvm makes"
+        }
+        LlvmError::Newer { .. } => "make it again with tools of LLVM 22 or earlier",
+        LlvmError::Malformed { .. } => "make it again: the file is damaged or not complete",
+        LlvmError::Syntax { .. } => {
+            "correct the text there, or make it again with tools of LLVM 22"
+        }
+        LlvmError::Invalid { .. } | LlvmError::Body { .. } => {
+            "correct the IR, or what made it: LLVM's own tools, such as opt, refuse it too"
+        }
+        LlvmError::Codegen { .. } => {
+            "use only attributes, intrinsics and inline assembly that x86-64 has"
+        }
+        LlvmError::NoTarget { .. } => "link the program with an LLVM that has the X86 target",
+    }
+    .to_owned()
+}
+
+fn of_reading(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound => "check its name, and the folder that the name starts from",
+        io::ErrorKind::PermissionDenied => "allow this user to read it (chmod, chown)",
+        io::ErrorKind::IsADirectory => "give the files in it",
+        _ => "give a file that can be read",
+    }
+}
+
+fn of_memory(error: &MemoryError) -> &'static str {
+    match error {
+        MemoryError::Reserve { .. } => "raise the limit of address space (ulimit -v)",
+        MemoryError::Full { .. } => "remove code that isn't needed any more, or load less of it",
+        MemoryError::Protect { .. } | MemoryError::Write { .. } => {
+            "raise the limits of memory (ulimit -v and -d), or free some of it"
+        }
+        MemoryError::NotInUse { .. } => {
+            "report it with what led to it: the engine itself is wrong here"
+        }
+        MemoryError::Proc { .. } => "mount /proc: the engine reads there where threads' stacks are",
+    }
+}
+
+fn of_missing(name: &str) -> String {
+    if is_of_rust(name) {
+        return format!(
+            "load what defines {name}; what is Rust's own is in libstd-HASH.so in the folder that \
+             `rustc --print target-libdir` says: -L FOLDER -l std-HASH"
+        );
+    }
+    format!("load the file, or the library (-l), that defines {name}")
 }
 
 /// What failed.
@@ -372,3 +486,6 @@ impl fmt::Display for Failure<'_> {
 /// Says where to go instead of a function that failed; see
 /// [`Engine::on_failure`](crate::Engine::on_failure).
 pub(crate) type FailureHandler = dyn Fn(&Failure<'_>) -> Option<ExecAddr> + Send + Sync;
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 pub(crate) mod assembly_names;
 pub(crate) mod demangle;
 pub(crate) mod error;
+pub(crate) mod escape;
 pub(crate) mod events;
 pub(crate) mod exit_codes;
 pub(crate) mod ids;

@@ -6,6 +6,7 @@ use rewire_sync::Mutex;
 
 use super::exit_functions::ExitFunctions;
 use super::structors::Structors;
+use crate::base::escape::escape_control;
 use crate::base::sync::lock;
 
 /// What an engine remembers of the program that runs in it.
@@ -27,7 +28,7 @@ impl Process {
     pub(crate) fn fail(&self, message: &str) -> ! {
         // SAFETY: flushing all of C's streams is always possible.
         unsafe { libc::fflush(std::ptr::null_mut()) };
-        let _ = std::io::stderr().write_all(message.as_bytes());
+        let _ = write!(std::io::stderr(), "{}", escape_control(message));
         let hooks = std::mem::take(&mut *lock(&self.at_failure));
         for mut hook in hooks {
             hook();
