@@ -62,6 +62,11 @@ impl Folder {
         self.root.join(VERSION).join(name)
     }
 
+    /// The file of the index.
+    pub(crate) fn index_file(&self) -> PathBuf {
+        self.inside("index/data.mdb")
+    }
+
     /// The file of an image, a profile or a module's index, or one with functions.
     pub(crate) fn file(&self, name: &Key) -> PathBuf {
         let hex = name.hex();

@@ -184,7 +184,7 @@ impl Disk {
         {
             if let Ok(rows) = unpack(&location.file, &bytes) {
                 let mut loaded = lock(&self.loaded);
-                loaded.add(&bytes, rows);
+                loaded.add(&bytes.checked(), rows);
                 return Ok(loaded.get(key));
             }
             // The one entry may be whole. The others will be compiled, and kept elsewhere.

@@ -102,7 +102,7 @@ impl Disk {
     ) -> Result<(), Trouble> {
         let index_lock = Index::lock(&self.folder)?;
         self.index.forget_pages();
-        verification.index_damaged = !self.index.is_sound(&self.folder, &index_lock)?;
+        verification.index_damaged = !self.index.check(&self.folder, &index_lock)?;
         let mut places: HashMap<Key, Vec<Location>> = HashMap::new();
         for (key, location) in sound {
             places.entry(*key).or_default().push(*location);

@@ -15,13 +15,14 @@ mod check;
 mod lmdb;
 mod page;
 mod rows;
+mod stamp;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -56,28 +57,6 @@ struct Snapshot {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     snapshot: Mutex<Snapshot>,
-    /// The file as this process left it, which need not be checked again.
-    checked: Mutex<Option<FileState>>,
-}
-
-/// Tells whether a file is as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileState {
-    file: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl FileState {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            file: (metadata.dev(), metadata.ino()),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
 }
 
 /// The file that others have to wait for, which is locked for as long as it is open.
@@ -89,10 +68,6 @@ pub(crate) struct IndexLock {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What these guard is replaced as a whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn data_file(folder: &Folder) -> PathBuf {
-    folder.inside("index/data.mdb")
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
@@ -110,7 +85,7 @@ impl Index {
         if let Some(value) = snapshot.find(key, None) {
             return Ok(Some(value));
         }
-        let Some((file, metadata)) = folder.open_file(&data_file(folder))? else {
+        let Some((file, metadata)) = folder.open_file(&folder.index_file())? else {
             *snapshot = Snapshot::default();
             return Ok(None);
         };
@@ -151,15 +126,22 @@ impl Index {
     }
 
     /// Whether LMDB may open the file, or there is none.
-    pub(crate) fn is_sound(&self, folder: &Folder, _lock: &IndexLock) -> Result<bool, Trouble> {
-        let path = data_file(folder);
+    pub(crate) fn is_sound(&self, folder: &Folder, lock: &IndexLock) -> Result<bool, Trouble> {
+        let Some((_, metadata)) = folder.open_file(&folder.index_file())? else {
+            return Ok(true);
+        };
+        if stamp::is_set(folder, &metadata) {
+            return Ok(true);
+        }
+        self.check(folder, lock)
+    }
+
+    /// As [`is_sound`](Self::is_sound), without trusting what was noted when it was last written.
+    pub(crate) fn check(&self, folder: &Folder, _lock: &IndexLock) -> Result<bool, Trouble> {
+        let path = folder.index_file();
         let Some((file, metadata)) = folder.open_file(&path)? else {
             return Ok(true);
         };
-        let state = FileState::of(&metadata);
-        if *lock(&self.checked) == Some(state) {
-            return Ok(true);
-        }
         if metadata.size() > LARGEST {
             return Ok(false);
         }
@@ -171,7 +153,7 @@ impl Index {
 
     /// Removes the file, for it to be made anew.
     pub(crate) fn remove(&self, folder: &Folder, _lock: &IndexLock) -> Result<(), Trouble> {
-        let path = data_file(folder);
+        let path = folder.index_file();
         self.forget_pages();
         let removed = fs::remove_file(&path).or_else(ignore_missing);
         removed.map_err(|e| Trouble::system("remove", &path, &e))
@@ -185,7 +167,7 @@ impl Index {
         puts: &[Row],
         keep: Option<&KeepRow<'_>>,
     ) -> Result<(), Trouble> {
-        let path = data_file(folder);
+        let path = folder.index_file();
         let size = fs::metadata(&path).map_or(0, |metadata| metadata.size());
         // A row takes less than 200 bytes, and LMDB writes changed pages to new places.
         let growth = puts.len() as u64 * 1024 + (1 << 20);
@@ -200,9 +182,8 @@ impl Index {
             path: path.clone(),
             cause: e.to_string(),
         })?;
-        *lock(&self.checked) = fs::metadata(&path)
-            .ok()
-            .map(|metadata| FileState::of(&metadata));
+        // If this can't be noted, the file is checked as a whole before it is next written.
+        let _ = stamp::set(folder);
         Ok(())
     }
 }

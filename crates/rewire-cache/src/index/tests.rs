@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::{Index, KeepRow, Row, data_file};
+use super::{Index, KeepRow, Row};
 use crate::folder::Folder;
 
 struct Random(u64);
@@ -48,7 +48,14 @@ fn write(folder: &Folder, puts: &[Row], keep: Option<&KeepRow<'_>>) {
 
 fn is_sound(folder: &Folder) -> bool {
     let lock = Index::lock(folder).expect("not locked");
-    Index::default().is_sound(folder, &lock).expect("readable")
+    let index = Index::default();
+    let is_sound = index.is_sound(folder, &lock).expect("readable");
+    assert_eq!(
+        is_sound,
+        index.check(folder, &lock).expect("readable"),
+        "an old stamp was trusted"
+    );
+    is_sound
 }
 
 /// Random changes, each seen by an index that reads for the first time and by one that has read
@@ -99,7 +106,7 @@ fn large(folder: &Folder) -> (Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>) {
     let model = model
         .chain(rows.iter().filter(|row| keep(&row.0, &row.1)).cloned())
         .collect();
-    (fs::read(data_file(folder)).expect("a file"), model)
+    (fs::read(folder.index_file()).expect("a file"), model)
 }
 
 fn replace(path: &Path, bytes: &[u8]) {
@@ -112,7 +119,7 @@ fn replace(path: &Path, bytes: &[u8]) {
 fn flipped_bits_are_refused_or_harmless() {
     let (_temporary, folder) = folder();
     let (bytes, model) = large(&folder);
-    let path = data_file(&folder);
+    let path = folder.index_file();
     let mut random = Random(4711);
     let (mut refused, mut accepted) = (0, 0);
     // Headers of pages and tables of their nodes are where a bit can do the most.
@@ -163,7 +170,7 @@ fn flipped_bits_are_refused_or_harmless() {
 fn files_that_are_cut_off_or_empty_are_refused() {
     let (_temporary, folder) = folder();
     let (bytes, _) = large(&folder);
-    let path = data_file(&folder);
+    let path = folder.index_file();
     let mut random = Random(3);
     for round in 0..200 {
         let length = if round == 0 {
@@ -192,7 +199,7 @@ fn random_bytes_are_refused() {
         for byte in &mut bytes[start..end] {
             *byte = u8::try_from(random.below(256)).expect("a byte");
         }
-        replace(&data_file(&folder), &bytes);
+        replace(&folder.index_file(), &bytes);
         assert!(Index::default().find(&folder, &row(1, 0).0).is_ok());
         if is_sound(&folder) {
             write(&folder, &[row(1, 0)], None);

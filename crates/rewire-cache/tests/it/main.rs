@@ -1,5 +1,10 @@
 //! Tests of the cache over its public interface.
 
+mod child;
+mod damage;
 mod disk;
+mod failures;
 mod keys;
+mod killed;
+mod limits;
 mod support;
