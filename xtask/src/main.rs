@@ -8,6 +8,7 @@ mod corpus;
 mod csmith;
 mod demo;
 mod error;
+mod fuzz;
 mod machine;
 mod matrix;
 mod models;
@@ -58,6 +59,9 @@ enum Task {
     Tsan(tsan::Options),
     /// Run random C programs of csmith in every mode, also while their functions are replaced.
     Csmith(csmith::Options),
+    /// Try inputs that nobody thought of: objects, damaged objects, sequences of changes. A failing
+    /// one is shrunk and printed as Rust.
+    Fuzz(fuzz::Options),
     /// Measure Rewire beside lli and native; print tables and write benches/RESULTS.md.
     Bench(bench::Options),
 }
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Task::Loom => models::run(),
         Task::Tsan(options) => tsan::run(&options),
         Task::Csmith(options) => csmith::run_all(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Demo(options) => demo::run(&options).map(|()| true),
         Task::Corpus => build_corpus().map(|()| true),

@@ -143,7 +143,7 @@ fn check_section(checker: &Checker<'_>, section: &Section<'_>, start: u64, outco
             bytes,
             relocation,
             rule,
-            dead: is_in(&dead, relocation.offset),
+            dead: is_in(&dead, relocation.offset) || section.name.starts_with(".debug_"),
         };
         let verdict = checker.check(&site);
         if let Some(part) = accounted.get_mut(verdict.accounted) {

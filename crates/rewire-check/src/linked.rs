@@ -37,8 +37,8 @@ pub struct Span<'a> {
 /// What a symbol was bound to.
 ///
 /// Where a section describes the very body of a function (`.eh_frame`, `.gcc_except_table`,
-/// `.llvm_stackmaps`), a function that the object itself defines in a placed section is always
-/// that body, whatever its name is bound to elsewhere.
+/// `.llvm_stackmaps`, `.debug_*`), a function that the object itself defines in a placed section is
+/// always that body, whatever its name is bound to elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// An address: S in the psABI's formulas (section 4.4.1).

@@ -67,8 +67,10 @@ pub(crate) struct Symbol<'a> {
 /// Where an object defines a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Not here, or only as a common symbol, for which the linker has to find memory.
+    /// Not here.
     Nowhere,
+    /// Wherever the linker finds memory for it: a common symbol.
+    Common,
     /// `_GLOBAL_OFFSET_TABLE_`, which the linker defines.
     GotBase,
     Absolute(u64),
@@ -137,6 +139,7 @@ impl<'a> Object<'a> {
                 None if symbol.is_undefined(LE) && name == "_GLOBAL_OFFSET_TABLE_" => {
                     Place::GotBase
                 }
+                None if symbol.is_common(LE) => Place::Common,
                 None => Place::Nowhere,
             };
             self.symbols.push(Symbol {

@@ -23,7 +23,8 @@ pub(crate) struct Site<'s> {
     pub(crate) bytes: &'s [u8],
     pub(crate) relocation: &'s Relocation,
     pub(crate) rule: Rule,
-    /// Whether it stands in the frame description of discarded code.
+    /// Whether it may be about discarded code: in the frame description of such, or in debug
+    /// information.
     pub(crate) dead: bool,
 }
 
@@ -104,7 +105,11 @@ impl Checker<'_> {
         if site.rule.compute == Compute::Nothing {
             return Verdict::default();
         }
-        let stands = self.symbols.stands(site.relocation.symbol, site.section);
+        let symbol = site.relocation.symbol;
+        let stands = match site.rule.compute {
+            Compute::EntryDistance(_) | Compute::EntryOffset => self.symbols.stands_in_got(symbol),
+            _ => self.symbols.stands(symbol, site.section),
+        };
         if stands == Stands::Discarded && site.dead {
             let finding = self.value(site, 0, "0, for its code is discarded");
             return self.verdict(site, finding, None);

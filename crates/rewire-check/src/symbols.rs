@@ -82,10 +82,22 @@ impl<'a> Symbols<'a> {
 
     /// What the symbol stands for where `user` names it.
     pub(crate) fn stands(&self, symbol: usize, user: &Section<'_>) -> Stands {
-        let body = describes_bodies(user) && self.is_own_function(symbol);
+        self.meaning(
+            symbol,
+            describes_bodies(user) && self.is_own_function(symbol),
+        )
+    }
+
+    /// What its GOT entry is about: the same for all sections.
+    pub(crate) fn stands_in_got(&self, symbol: usize) -> Stands {
+        self.meaning(symbol, false)
+    }
+
+    /// What the symbol stands for; with `body`, whatever it is bound to, its own definition.
+    fn meaning(&self, symbol: usize, body: bool) -> Stands {
         match self.linked.symbols.get(&symbol) {
             Some(meaning) if !body => self.bound(symbol, *meaning),
-            None if !body && self.is_indirect(symbol) => {
+            None if !body && self.is_indirect(symbol) && self.own(symbol) != Stands::Discarded => {
                 Stands::Nothing("the address that the indirect function's resolver returned")
             }
             _ => self.own(symbol),
@@ -173,7 +185,9 @@ impl<'a> Symbols<'a> {
             call: None,
         };
         match symbol.place {
-            Place::Nowhere => Stands::Nothing("a symbol that is bound to something"),
+            Place::Nowhere | Place::Common => {
+                Stands::Nothing("a symbol that is bound to something")
+            }
             Place::GotBase => Stands::GotBase,
             Place::Absolute(value) => address(value),
             Place::Section { section, offset } => {
@@ -221,4 +235,5 @@ fn describes_bodies(section: &Section<'_>) -> bool {
         || name == ".llvm_stackmaps"
         || name == ".gcc_except_table"
         || name.starts_with(".gcc_except_table.")
+        || name.starts_with(".debug_")
 }

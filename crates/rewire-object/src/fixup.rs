@@ -417,13 +417,8 @@ impl<'a, 'data> Fixer<'a, 'data> {
         bytes: &mut [u8],
     ) -> Result<bool, LinkError> {
         let nearness = self.layout.nearness.get(relocation.symbol.index());
-        let Some(rewrite) = relax::plan(
-            relocation.kind,
-            section.data,
-            relocation.offset,
-            relocation.addend,
-            nearness.copied().unwrap_or_default(),
-        ) else {
+        let nearness = nearness.copied().unwrap_or_default();
+        let Some(rewrite) = relax::plan(section, relocation, nearness) else {
             return Ok(false);
         };
         relax::apply(rewrite, bytes, relocation.offset as usize, target.value, p)

@@ -102,13 +102,8 @@ impl<'a, 'data> GotBuilder<'a, 'data> {
         let kind = match relocation.kind.formula() {
             Formula::GotEntryPc => {
                 let nearness = self.nearness.get(relocation.symbol.index());
-                let rewrite = relax::plan(
-                    relocation.kind,
-                    section.data,
-                    relocation.offset,
-                    relocation.addend,
-                    nearness.copied().unwrap_or_default(),
-                );
+                let nearness = nearness.copied().unwrap_or_default();
+                let rewrite = relax::plan(section, relocation, nearness);
                 let has_address = matches!(
                     self.state(relocation),
                     SymbolState::Address | SymbolState::FixedSlot

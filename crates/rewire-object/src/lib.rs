@@ -27,7 +27,6 @@ pub mod bind;
 mod eh_frame;
 pub mod error;
 pub mod fixup;
-pub mod fuzz;
 mod got;
 pub mod graph;
 pub mod layout;
@@ -46,7 +45,6 @@ pub use bind::{Binding, Bindings};
 pub use eh_frame::Frame;
 pub use error::{LinkError, ObjectError};
 pub use fixup::{Image, Placement, link};
-pub use fuzz::fuzz_object;
 pub use got::GotKind;
 pub use graph::{
     Arch, ComdatGroup, LinkGraph, Relocation, Section, SectionId, SectionRole, Segment, Symbol,

@@ -49,9 +49,32 @@ const OPCODE_GROUP5: u8 = 0xff;
 const MODRM_CALL_RIP: u8 = 0x15;
 const MODRM_JMP_RIP: u8 = 0x25;
 
-/// How to rewrite the instruction that the field at `offset` of a section's bytes belongs to;
-/// `None` if it stays as it is and needs a GOT entry.
+/// How to rewrite the instruction that a relocation's field belongs to; `None` if it stays as it is
+/// and needs a GOT entry.
 pub(crate) fn plan(
+    section: &Section<'_>,
+    relocation: &Relocation,
+    symbol: Nearness,
+) -> Option<Rewrite> {
+    if !holds_instructions(section) {
+        return None;
+    }
+    let Relocation {
+        kind,
+        offset,
+        addend,
+        ..
+    } = *relocation;
+    plan_instruction(kind, section.data, offset, addend, symbol)
+}
+
+/// Whether the bytes before a field are an instruction. In other sections they are data, whatever
+/// the relocation says.
+fn holds_instructions(section: &Section<'_>) -> bool {
+    section.segment == Segment::Code && section.role == SectionRole::Plain
+}
+
+fn plan_instruction(
     kind: RelocKind,
     bytes: &[u8],
     offset: u64,
@@ -117,8 +140,8 @@ pub(crate) fn plan(
 /// `nop`. In other opcode maps `ff` is at most `ud0`, which names no memory of use to anybody, so
 /// that the two bytes before the field tell the instruction.
 pub(crate) fn plan_slot(section: &Section<'_>, relocation: &Relocation) -> Option<Rewrite> {
-    let is_code = section.segment == Segment::Code && section.role == SectionRole::Plain;
-    if !is_code || relocation.kind != RelocKind::Pc32 || relocation.addend != -4 {
+    if !holds_instructions(section) || relocation.kind != RelocKind::Pc32 || relocation.addend != -4
+    {
         return None;
     }
     let field = usize::try_from(relocation.offset).ok()?;
@@ -238,7 +261,7 @@ mod tests {
     fn rewrite(kind: RelocKind, code: &[u8], symbol: Nearness, target: u64) -> Option<Vec<u8>> {
         let field = code.len();
         let mut bytes = [code, &[0; 4]].concat();
-        let plan = plan(kind, &bytes, field as u64, -4, symbol)?;
+        let plan = plan_instruction(kind, &bytes, field as u64, -4, symbol)?;
         apply(plan, &mut bytes, field, target, 0x1000 + field as u64).unwrap();
         Some(bytes)
     }
@@ -308,6 +331,7 @@ mod tests {
         assert_eq!(rewrite(RexGotPcRelX, &[0x48, 0x3b, 0x0d], NEAR, 0), None);
         assert_eq!(rewrite(RexGotPcRelX, &[0x8b, 0x05], NEAR, 0), None);
         assert_eq!(rewrite(RexGotPcRelX, &[0x48, 0x8b, 0x45], NEAR, 0), None);
-        assert_eq!(plan(GotPcRelX, &[0xff, 0x15, 0, 0, 0, 0], 2, 0, NEAR), None);
+        let entry = plan_instruction(GotPcRelX, &[0xff, 0x15, 0, 0, 0, 0], 2, 0, NEAR);
+        assert_eq!(entry, None);
     }
 }

@@ -2,6 +2,7 @@
 
 mod corrupt;
 mod frames;
+mod fuzz;
 mod ld;
 mod link;
 mod malformed;

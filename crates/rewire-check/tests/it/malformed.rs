@@ -1,27 +1,16 @@
-//! Objects that are cut off or damaged give an error or differences, never a panic.
+//! Objects that are cut off or damaged give an error or differences, never a panic. `fuzz` damages
+//! them in other ways.
 
 use crate::link::Link;
 use crate::sources::{c, fixed, shared};
 
-fn links() -> [Link; 3] {
+pub(crate) fn links() -> [Link; 3] {
     let pic = ["gcc", "-O1", "-fPIC", "-ffunction-sections"];
     [fixed(&[]), shared(), c(&pic, &["-shared", "-Bsymbolic"])]
 }
 
-/// Numbers that look random and are the same each time (xorshift64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
-
 #[test]
-fn cut_off() {
+fn an_object_that_is_cut_off_is_an_error() {
     for link in links() {
         for part in 0..64 {
             let mut cut = link.clone();
@@ -33,44 +22,7 @@ fn cut_off() {
 }
 
 #[test]
-fn damaged() {
-    let (mut errors, mut differences, mut same) = (0, 0, 0);
-    for link in links() {
-        let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-        for _ in 0..3000 {
-            let mut damaged = link.clone();
-            for _ in 0..=numbers.below(8) {
-                let at = numbers.below(damaged.object.len());
-                damaged.object[at] ^= 1 << numbers.below(8);
-            }
-            match damaged.try_check() {
-                Err(error) => {
-                    assert!(!error.to_string().is_empty());
-                    errors += 1;
-                }
-                Ok(outcome) if outcome.differences.is_empty() => same += 1,
-                Ok(outcome) => {
-                    assert!(
-                        outcome
-                            .differences
-                            .iter()
-                            .all(|d| !d.to_string().is_empty())
-                    );
-                    differences += 1;
-                }
-            }
-        }
-    }
-    // What is damaged may be of no importance: names, section headers' sizes of other tables.
-    assert!(
-        errors > 500 && differences > 500,
-        "{errors} {differences} {same}"
-    );
-}
-
-/// Every value of every byte of the headers and of the first relocations.
-#[test]
-fn headers() {
+fn no_extreme_byte_in_the_headers_panics() {
     let link = shared();
     let tail = link.object.len() - 12 * 64..link.object.len();
     for at in (0..64).chain(tail) {
@@ -78,23 +30,6 @@ fn headers() {
             let mut damaged = link.clone();
             damaged.object[at] = value;
             let _ = damaged.try_check();
-        }
-    }
-}
-
-#[test]
-fn damaged_memory() {
-    for link in links() {
-        let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
-        for _ in 0..500 {
-            let mut damaged = link.clone();
-            damaged.memory.retain(|(_, bytes)| !bytes.is_empty());
-            let span = numbers.below(damaged.memory.len());
-            let bytes = &mut damaged.memory[span].1;
-            let at = numbers.below(bytes.len());
-            bytes[at] ^= 1 << numbers.below(8);
-            bytes.truncate(at + numbers.below(64));
-            damaged.check();
         }
     }
 }

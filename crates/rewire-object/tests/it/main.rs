@@ -2,6 +2,7 @@
 
 mod discard;
 mod frames;
+mod fuzz;
 mod kinds;
 mod malformed;
 mod parsing;

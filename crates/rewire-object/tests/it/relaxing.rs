@@ -3,7 +3,7 @@
 use rewire_object::{Binding, ExecAddr, GotKind, Image, Layout, parse, sites};
 
 use crate::support::{
-    CODE, READ_ONLY, assemble, at, bind, link_graph, number, placement, signed32,
+    CODE, READ_ONLY, assemble, at, bind, build, link_graph, number, placement, signed32,
 };
 
 const SOURCE: &str = "movq f@GOTPCREL(%rip), %rax\ncall *f@GOTPCREL(%rip)\njmp *f@GOTPCREL(%rip)\n\
@@ -137,4 +137,37 @@ fn calls_through_a_fixed_slot_become_direct() {
     let bindings = bind(&graph, &[("f.slot", far)]);
     let mut all = sites(&graph, &bindings, &layout, &placement);
     assert!(!all.any(|site| site.is_direct));
+}
+
+/// What stands before a field in a section of data is data, whatever instruction it looks like.
+#[test]
+fn no_instruction_in_data_is_rewritten() {
+    let field =
+        |bytes: &str| format!(".byte {bytes}\n.reloc ., R_X86_64_GOTPCRELX, f-4\n.long 0\n");
+    let fields = field("0xff, 0x15") + &field("0x8b, 0x05") + &field("0x85, 0x05");
+    let near = at(CODE + 0x1000);
+    for section in [".section .rodata", ".data"] {
+        let image = build(&format!("{section}\n{fields}"), &[("f", near)]).unwrap();
+        let bytes = if section == ".data" {
+            &image.data
+        } else {
+            &image.read_only
+        };
+        let before = [0, 6, 12].map(|at| [bytes[at], bytes[at + 1]]);
+        assert_eq!(
+            before,
+            [[0xff, 0x15], [0x8b, 0x05], [0x85, 0x05]],
+            "{section}"
+        );
+        // The entry is the last thing that is read-only.
+        let entry = image.read_only.len() - 8;
+        assert_eq!(
+            number(&image.read_only, entry, 8),
+            CODE + 0x1000,
+            "{section}"
+        );
+    }
+    // Its neighbour in code.
+    let image = build(&format!(".text\n{fields}"), &[("f", near)]).unwrap();
+    assert_eq!(image.code[..2], [0x67, 0xe8]);
 }
