@@ -23,11 +23,10 @@ static constexpr StringLiteral kAskForCaller[] = {
     "at_quick_exit", "__cxa_at_quick_exit", "on_exit", "pthread_atfork"};
 
 void rewire_keep_callers(Module &module) {
-  for (StringRef name : kAskForCaller) {
-    const Function *function = module.getFunction(name);
-    if (!function)
+  for (const Function &function : module) {
+    if (!is_contained(kAskForCaller, function.getName()))
       continue;
-    for (const User *user : function->users())
+    for (const User *user : function.users())
       if (auto *call = dyn_cast<CallInst>(const_cast<User *>(user)))
         if (!call->isMustTailCall())
           call->setTailCallKind(CallInst::TCK_NoTail);

@@ -3,6 +3,7 @@
 #include "plain.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
@@ -249,9 +250,19 @@ RewirePlainness rewire_plainness(const Module &module) {
   return constants ? RewirePlainness::Plain : RewirePlainness::Integers;
 }
 
+// What the target knows of costs is made anew for each function, and at this level nobody asks for
+// more of it than whether lanes diverge and which address spaces there are. On this target the
+// answers are those of no target in particular.
+static Pass *withoutCosts(Pass *pass) {
+  if (pass->getPassID() != &TargetTransformInfoWrapperPass::ID)
+    return pass;
+  delete pass;
+  return createTargetTransformInfoWrapperPass(TargetIRAnalysis());
+}
+
 void RewirePlainPasses::add(Pass *pass) {
   if (is_contained(kUnneeded, pass->getPassName()))
     delete pass;
   else
-    kept.add(pass);
+    kept.add(withoutCosts(pass));
 }

@@ -2,8 +2,10 @@
 //!
 //! Making and destroying an `LLVMContext` takes a tenth of the time in which a function of a few
 //! lines is replaced. A context never forgets a type or a constant, though, so each serves a
-//! bounded amount of text. A few wait here for the next small module of any engine.
+//! bounded amount of text. A few wait here for the next small module of any engine, with what was
+//! found out about their types and attributes.
 
+use std::cell::RefCell;
 use std::sync::TryLockError;
 
 use llvm_sys::core::{LLVMContextCreate, LLVMContextDispose};
@@ -11,6 +13,7 @@ use llvm_sys::prelude::LLVMContextRef;
 use rewire_sync::Mutex;
 
 use crate::diagnostics::Diagnostics;
+use crate::known_types::KnownTypes;
 use crate::source::Source;
 
 /// How many contexts wait at most.
@@ -32,6 +35,9 @@ pub(crate) struct Context {
     raw: LLVMContextRef,
     // Dropped after the context that reports to it.
     pub(crate) diagnostics: Diagnostics,
+    /// Of the modules that were in it: all have the host's layout, and where several may have been
+    /// in it, no type has a name.
+    pub(crate) known: RefCell<KnownTypes>,
     uses: u32,
     text: usize,
 }
@@ -55,6 +61,7 @@ impl Context {
         Self {
             raw,
             diagnostics: Diagnostics::install(raw),
+            known: RefCell::default(),
             uses: 0,
             text: 0,
         }
@@ -102,7 +109,7 @@ pub(crate) fn can_be_shared(source: &Source) -> bool {
     let text = &source.bytes;
     !source.is_bitcode()
         && text.len() <= MOST_TEXT_OF_ONE
-        && !text.windows(4).any(|word| word == b"type")
+        && memchr::memmem::find(text, b"type").is_none()
 }
 
 #[cfg(test)]

@@ -4,17 +4,7 @@
 //! (LangRef, "Function Attributes", "Parameter Attributes"). A new body has to keep the promises
 //! of the old one, and may demand no more.
 
-use std::ffi::c_void;
-use std::sync::Arc;
-
-use llvm_sys::prelude::LLVMValueRef;
-use rustc_hash::FxHashMap;
-
-use crate::diagnostics::take_message;
-use crate::ffi;
-use crate::module::Module;
-use crate::ordinal::Ordinal;
-use crate::types::{TypeId, Types};
+use crate::type_id::TypeId;
 
 /// A function's contract with its callers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,7 +76,7 @@ const UNUSUAL: &[&str] = &[
 const NO_UNWIND: &str = "nounwind";
 
 impl Contract {
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut contract = Self::default();
         for line in text.lines() {
             let (kind, rest) = line.split_at(line.len().min(1));
@@ -112,6 +102,13 @@ impl Contract {
             let mut words = text.split([' ', '(']);
             words.any(|word| UNUSUAL.contains(&word))
         })
+    }
+
+    /// Says that the function doesn't throw.
+    pub(crate) fn promise_not_to_unwind(&mut self) {
+        if !self.promises.iter().any(|one| &**one == NO_UNWIND) {
+            self.promises.push(NO_UNWIND.into());
+        }
     }
 
     /// Whether both say the same of how values are passed.
@@ -144,48 +141,6 @@ impl Contract {
         }
         let more = new.demands.iter().find(|one| !self.demands.contains(one));
         more.map(|more| format!("callers don't know that it demands this: {more}"))
-    }
-}
-
-/// Makes the contracts of a module's functions; most functions share one with others.
-#[derive(Debug, Default)]
-pub(crate) struct Contracts {
-    known: FxHashMap<(*const c_void, u32), Arc<Contract>>,
-}
-
-impl Contracts {
-    /// That of a global; what is no function has an empty one.
-    pub(crate) fn of(&mut self, types: &Types<'_>, global: LLVMValueRef) -> Arc<Contract> {
-        let mut convention = 0;
-        // SAFETY: the global is valid.
-        let attributes = unsafe { ffi::rewire_attributes(global, &raw mut convention) };
-        let make = || {
-            let is_function = !attributes.is_null() || convention != 0;
-            if !is_function {
-                return Arc::default();
-            }
-            // SAFETY: it is a function of the module whose types these are, and the text is ours.
-            let text = unsafe { take_message(ffi::rewire_contract(types.raw(), global)) };
-            Arc::new(Contract::parse(&text))
-        };
-        let known = self.known.entry((attributes, convention));
-        known.or_insert_with(make).clone()
-    }
-}
-
-impl Module {
-    /// The contract of a function as its body keeps it, where it is `declared` as its index has it:
-    /// a body that can't throw needn't say so. Reads the body.
-    #[must_use]
-    pub fn kept_contract(&self, function: Ordinal, declared: &Contract) -> Contract {
-        let global = self.global_ref(function.index());
-        let mut contract = declared.clone();
-        // SAFETY: the ordinal is in range.
-        let throws = unsafe { ffi::rewire_may_throw(global) };
-        if !throws && !contract.promises.iter().any(|one| &**one == NO_UNWIND) {
-            contract.promises.push(NO_UNWIND.into());
-        }
-        contract
     }
 }
 

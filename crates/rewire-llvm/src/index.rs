@@ -1,5 +1,6 @@
 //! What a module defines and declares, read without reading a body.
 
+use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
 use std::sync::Arc;
 
@@ -11,15 +12,17 @@ use llvm_sys::core::{
 use llvm_sys::prelude::{LLVMTypeRef, LLVMValueRef};
 use llvm_sys::target::{LLVMABISizeOfType, LLVMGetModuleDataLayout};
 use llvm_sys::{LLVMLinkage, LLVMTypeKind, LLVMValueKind, LLVMVisibility};
-use rustc_hash::FxHashMap;
 
-use crate::contract::{Contract, Contracts};
+use crate::contract::Contract;
 use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
+use crate::function_contracts::contract_of;
+use crate::known_types::KnownTypes;
 use crate::module::Module;
 use crate::ordinal::Ordinal;
-use crate::types::{TypeId, Types};
+use crate::type_id::TypeId;
+use crate::types::Types;
 
 /// What a module holds, by [`Ordinal`].
 #[derive(Clone, Debug, Default)]
@@ -190,8 +193,7 @@ fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
     let mut reader = Reader {
         module,
         types: Types::new(module),
-        known: FxHashMap::default(),
-        contracts: Contracts::default(),
+        known: module.known_types().map(RefCell::take).unwrap_or_default(),
     };
     let mut index = ModuleIndex {
         globals: Vec::with_capacity(module.len()),
@@ -203,6 +205,9 @@ fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
     }
     index.constructors = structors(module, c"llvm.global_ctors");
     index.destructors = structors(module, c"llvm.global_dtors");
+    if let Some(known) = module.known_types() {
+        known.replace(reader.known);
+    }
     // SAFETY: the index is valid; the callback writes through the pointer that goes with it.
     unsafe {
         let data: *mut Vec<Ordinal> = &raw mut index.used;
@@ -214,8 +219,7 @@ fn read(module: &Module) -> Result<ModuleIndex, LlvmError> {
 struct Reader<'m> {
     module: &'m Module,
     types: Types<'m>,
-    known: FxHashMap<LLVMTypeRef, (Arc<str>, TypeId)>,
-    contracts: Contracts,
+    known: KnownTypes,
 }
 
 impl Reader<'_> {
@@ -270,7 +274,7 @@ impl Reader<'_> {
             type_name,
             type_id,
             comdat: comdat(value),
-            contract: self.contracts.of(&self.types, value),
+            contract: contract_of(&mut self.known, &self.types, value),
             // SAFETY: `value` is a global of a live module.
             has_front: unsafe { ffi::rewire_has_front(value) },
             coroutine: part_of_coroutine(value, is_part_name),
@@ -359,14 +363,15 @@ impl Reader<'_> {
         (!failed && target != ordinal).then(|| (Ordinal::new(target as u32), offset))
     }
 
-    /// Looks at each type once: modules have far fewer types than globals.
+    /// Looks at each type once: contexts have far fewer types than their modules have globals.
     fn value_type(&mut self, value_type: LLVMTypeRef) -> (Arc<str>, TypeId) {
         let look = || {
             // SAFETY: the type is valid; LLVM hands over the string.
             let printed = unsafe { take_message(LLVMPrintTypeToString(value_type)) };
             (printed.into(), self.types.id(value_type))
         };
-        self.known.entry(value_type).or_insert_with(look).clone()
+        let known = self.known.types.entry(value_type);
+        known.or_insert_with(look).clone()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A module in a context of its own.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
 use crate::host::Host;
+use crate::known_types::KnownTypes;
 use crate::ordinal::Ordinal;
 use crate::refusal;
 use crate::source::Source;
@@ -149,6 +150,11 @@ impl Module {
     /// The context; null only while the module is dropped.
     fn context(&self) -> LLVMContextRef {
         self.context.as_ref().map_or(ptr::null_mut(), Context::raw)
+    }
+
+    /// What is known of the context's types.
+    pub(crate) fn known_types(&self) -> Option<&RefCell<KnownTypes>> {
+        self.context.as_ref().map(|context| &context.known)
     }
 
     /// What LLVM said of the module since the last call.

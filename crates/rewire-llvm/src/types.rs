@@ -3,66 +3,53 @@
 //! A named struct (LangRef, "Structure Type") has a name of its module's own: that of another
 //! module may be of other fields, and LLVM renames one of two that meet in a context.
 
-use std::fmt;
-use std::marker::PhantomData;
+use std::cell::Cell;
+use std::ptr;
 
 use llvm_sys::prelude::LLVMTypeRef;
 
 use crate::ffi;
 use crate::module::Module;
-
-/// The identity of a type: a hash of its structure, with nested structs expanded, and of its sizes
-/// and alignments. A named struct and a literal one of the same fields have the same.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TypeId([u8; 16]);
-
-impl fmt::Debug for TypeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
-    }
-}
-
-impl TypeId {
-    /// The identity that the shim printed.
-    pub(crate) fn parse(digits: &str) -> Option<Self> {
-        let number = u128::from_str_radix(digits, 16).ok()?;
-        Some(Self(number.to_be_bytes()))
-    }
-}
+use crate::type_id::TypeId;
 
 /// The types of a module, each looked at once.
 #[derive(Debug)]
 pub(crate) struct Types<'m> {
-    raw: *mut ffi::RewireTypes,
-    _module: PhantomData<&'m Module>,
+    /// Null until the first of them is asked for.
+    raw: Cell<*mut ffi::RewireTypes>,
+    module: &'m Module,
 }
 
 impl<'m> Types<'m> {
     pub(crate) fn new(module: &'m Module) -> Self {
         Self {
-            // SAFETY: the module is valid, and outlives this.
-            raw: unsafe { ffi::rewire_types_new(module.module_ref()) },
-            _module: PhantomData,
+            raw: Cell::new(ptr::null_mut()),
+            module,
         }
     }
 
     pub(crate) fn raw(&self) -> *mut ffi::RewireTypes {
-        self.raw
+        if self.raw.get().is_null() {
+            // SAFETY: the module is valid, and outlives this.
+            let made = unsafe { ffi::rewire_types_new(self.module.module_ref()) };
+            self.raw.set(made);
+        }
+        self.raw.get()
     }
 
     /// The identity of one of the module's types.
     pub(crate) fn id(&self, of: LLVMTypeRef) -> TypeId {
-        let mut id = TypeId([0; 16]);
+        let mut bytes = [0; 16];
         // SAFETY: the type is one of the module's, and there is room for the identity.
-        unsafe { ffi::rewire_type_id(self.raw, of, id.0.as_mut_ptr()) };
-        id
+        unsafe { ffi::rewire_type_id(self.raw(), of, bytes.as_mut_ptr()) };
+        TypeId::new(bytes)
     }
 }
 
 impl Drop for Types<'_> {
     fn drop(&mut self) {
-        // SAFETY: it is ours.
-        unsafe { ffi::rewire_types_free(self.raw) };
+        // SAFETY: it is ours, or null.
+        unsafe { ffi::rewire_types_free(self.raw.get()) };
     }
 }
 

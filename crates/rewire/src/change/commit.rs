@@ -11,7 +11,7 @@ use rustc_hash::FxHashSet;
 use super::construction::{self, Construction};
 use super::finishing::Finishing;
 use super::join::ReadModule;
-use super::matching::{Matched, declared_locals, match_locals};
+use super::matching::{self, Matched, declared_locals, match_locals};
 use super::pending::PendingChange;
 use super::removing;
 use super::steps::{Step, Terms};
@@ -348,7 +348,7 @@ impl<'c> PendingChange<'c> {
         how: &ModuleRole,
         former: Option<&Unit>,
     ) -> Result<Matched, Error> {
-        let Some(former) = former else {
+        let Some(former) = former.filter(|_| matching::may_match(&read.index)) else {
             return Ok(Matched::default());
         };
         let all = matches!(how, ModuleRole::Reload(_));

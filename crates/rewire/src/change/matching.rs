@@ -79,6 +79,15 @@ fn likeness(
     })
 }
 
+/// Whether a new module has globals that may be a former version's own: local definitions, and
+/// declarations of what others may call so.
+pub(super) fn may_match(index: &ModuleIndex) -> bool {
+    let mut globals = index.globals.iter();
+    globals.any(|global| {
+        global.is_definition == global.is_local() && global.kind != GlobalKind::Intrinsic
+    })
+}
+
 /// Finds the globals of a new module in the unit that was its former version. `functions`: its
 /// local functions take the places of those as well.
 pub(super) fn match_locals(

@@ -129,6 +129,9 @@ impl<'c> PendingChange<'c> {
     /// The assembly that is linked before the names move: all but what defines names of a unit's IR
     /// that leaves, which needs them until then.
     fn ready_assemblies(&mut self) -> Vec<Object> {
+        if self.assemblies.is_empty() {
+            return Vec::new();
+        }
         let ledger = self.core.ledger();
         let awaits = |(name, unit): (&Arc<str>, &UnitKey)| {
             let id = ledger.find(self.library, name)?;

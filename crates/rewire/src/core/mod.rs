@@ -166,6 +166,7 @@ impl Core {
         Ok(core)
     }
 
+    #[inline(never)]
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
     }

@@ -171,10 +171,14 @@ impl Ledger {
 
     /// An entry. One that left reads as a name that nothing defines: whoever still has its number
     /// began before it left.
+    /// Asked for so often on the way of one change that its code, put in each place, would push
+    /// other code out of the processor's cache.
+    #[inline(never)]
     pub(crate) fn entry(&self, id: EntryId) -> &Entry {
         self.entries.get(id).unwrap_or(&self.gone)
     }
 
+    #[inline(never)]
     pub(crate) fn entry_mut(&mut self, id: EntryId) -> &mut Entry {
         if let Some(entry) = self.entries.get_mut(id) {
             return entry;
@@ -218,6 +222,7 @@ impl Ledger {
     }
 
     /// A unit; `None` when it has left.
+    #[inline(never)]
     pub(crate) fn unit(&self, id: UnitKey) -> Option<&Arc<Unit>> {
         self.units.get(id).map(|record| &record.unit)
     }

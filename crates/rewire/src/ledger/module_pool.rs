@@ -48,8 +48,7 @@ fn idle() -> Option<MutexGuard<'static, VecDeque<Idle>>> {
 }
 
 fn may_have_assembly(source: &Source) -> bool {
-    let mut words = source.bytes.windows(3);
-    source.is_bitcode() || words.any(|word| word == b"asm")
+    source.is_bitcode() || memchr::memmem::find(&source.bytes, b"asm").is_some()
 }
 
 /// The copies of one unit's module.

@@ -37,6 +37,7 @@ impl Ledger {
         self.units[id].unit.clone()
     }
 
+    #[inline(never)]
     pub(crate) fn record(&self, id: UnitKey) -> Option<&UnitRecord> {
         self.units.get(id)
     }

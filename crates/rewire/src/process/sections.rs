@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rewire_llvm::{GlobalKind, Ordinal};
+use rewire_llvm::{Global, GlobalKind, Ordinal};
 use rewire_memory::ExecAddr;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -22,6 +22,9 @@ use crate::link::{self, ArrayPiece, Linked, Object, Purpose};
 
 /// Places what the units need at load, in the order of the units.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
+    if !units.iter().any(|unit| needs_placing(unit)) {
+        return Ok(());
+    }
     let units = &still_there(core, units)[..];
     let is_unplaced = |unit: &&Arc<Unit>| {
         unit.index.has_assembly && !unit.has_placed_assembly.load(Ordering::Relaxed)
@@ -77,6 +80,20 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
         plan_arrays(core, unit.id, arrays, |array| array.is_backwards);
     }
     Ok(())
+}
+
+/// Whether a unit has anything that must be in memory before its code runs.
+fn needs_placing(unit: &Unit) -> bool {
+    let index = &unit.index;
+    let is_in_section = |global: &Global| match &global.kind {
+        GlobalKind::Variable { section, .. } => !section.is_empty(),
+        _ => false,
+    };
+    index.has_assembly
+        || !index.constructors.is_empty()
+        || !index.destructors.is_empty()
+        || !index.used.is_empty()
+        || index.globals.iter().any(is_in_section)
 }
 
 /// Those units that nobody has removed since they were added.
