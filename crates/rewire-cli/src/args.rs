@@ -1,14 +1,15 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use rewire::{Level, OptLevel};
 
-use crate::color::Color;
+use crate::absent_options::{AbsentOptions, with_long_std};
+use crate::color::{Color, is_coloured};
 use crate::message;
 
 /// Exit code for wrong usage, or for an option that is not there yet.
@@ -59,7 +60,9 @@ struct Rest {
 /// program's own; 65 if the input is bad, 70 if a function could not be compiled or resolved when
 /// it was first called.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
+#[command(
+    args_override_self = true,
+    after_help = "Example:
   clang-22 -O2 -c -emit-llvm hello.c
   rewire run hello.bc -- an argument
   rewire run --trace hello.json hello.bc    # then open hello.json with ui.perfetto.dev
@@ -69,7 +72,8 @@ that the installed clang turns into IR (C: .c; C++: .cc, .cpp, .cxx, .C) or the 
 (Rust: .rs, one file, edition 2024). argv[0] is the first FILE, a frozen one if there is no other.
 
 IR of C++ gets libstdc++ by itself. IR of rustc needs
-  -L $(rustc --print target-libdir) -l std-HASH")]
+  -L $(rustc --print target-libdir) -l std-HASH"
+)]
 pub(crate) struct RunOptions {
     /// What to load.
     #[arg(value_name = "FILE", required_unless_present = "frozen")]
@@ -83,7 +87,7 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     pub(crate) eager: bool,
 
-    /// How hard LLVM works on each function, IR passes included.
+    /// How hard LLVM works on each function, IR passes included; the last one counts.
     #[arg(short = 'O', value_name = "LEVEL", default_value = "auto")]
     pub(crate) level: LevelName,
 
@@ -124,14 +128,6 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "DIR", hide = true)]
     pub(crate) dump_links: Option<PathBuf>,
 
-    /// IR whose functions may be inlined, and which is not otherwise linked (not there yet).
-    #[arg(long, value_name = "FILE")]
-    inline_from: Vec<PathBuf>,
-
-    /// Where compiled code is kept (not there yet).
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
-
     /// Keep no compiled code; so it is for now.
     #[arg(long)]
     no_cache: bool,
@@ -141,22 +137,13 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
 
-    /// Reload what changed whenever a FILE changes (not there yet).
-    #[arg(long)]
-    watch: bool,
-
-    /// Register code with the debugger (not there yet).
-    #[arg(long, num_args = 0..=1, require_equals = true, value_name = "WHEN")]
-    gdb: Option<Option<String>>,
-
-    /// Write perf's map and jitdump (not there yet).
-    #[arg(long)]
-    perf: bool,
-
     /// Write a timeline of loading, compiling, linking and waiting to FILE when the program ends,
     /// in the Trace Event format: open it with ui.perfetto.dev or chrome://tracing.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+
+    #[command(flatten)]
+    absent: AbsentOptions,
 }
 
 /// Show what would be loaded: units, functions and variables with their sizes, who calls whom.
@@ -164,7 +151,9 @@ pub(crate) struct RunOptions {
 /// All of every FILE is read and checked; nothing is compiled and nothing is run. The exit code is
 /// 65 if the input is bad.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
+#[command(
+    args_override_self = true,
+    after_help = "Example:
   clang-22 -O2 -c -emit-llvm hello.c
   rewire inspect hello.bc
   rewire inspect --calls main hello.bc
@@ -172,7 +161,8 @@ pub(crate) struct RunOptions {
 
 FILEs are as for `rewire run`. Of shared libraries (.so, -l) only the tables of names are read, to
 tell which of them have what the FILEs leave undefined. Calls through pointers are counted, but
-whom they reach is not known; LLVM's own functions (llvm.memcpy) are left out.")]
+whom they reach is not known; LLVM's own functions (llvm.memcpy) are left out."
+)]
 pub(crate) struct InspectOptions {
     /// What to look at.
     #[arg(value_name = "FILE", required = true)]
@@ -210,6 +200,10 @@ pub(crate) struct InspectOptions {
     /// Write one page with the call graph to FILE (not there yet).
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+
+    /// Tell what the body of NAME is made from (not there yet).
+    #[arg(long, value_name = "NAME")]
+    why: Option<String>,
 }
 
 /// Take definitions and calls, one after the other: from a terminal, or from a pipe.
@@ -218,7 +212,9 @@ pub(crate) struct InspectOptions {
 /// follow at once. Commands begin with a colon. What was declared or defined before, or loaded with
 /// a FILE, needn't be declared again.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
+#[command(
+    args_override_self = true,
+    after_help = "Example:
   $ rewire repl
   rewire> define i32 @twice(i32 %x) {
             %y = shl i32 %x, 1
@@ -251,7 +247,8 @@ compiled code runs, Ctrl-C ends the process.
 
 From a pipe there is no prompt; results are on standard output, errors with their lines on standard
 error. The exit code is 0 at the end of the input, 1 with --strict at the first error, 65 if a FILE
-is bad. A crash of compiled code ends the process as it would natively.")]
+is bad. A crash of compiled code ends the process as it would natively."
+)]
 pub(crate) struct ReplOptions {
     /// What to load first.
     #[arg(value_name = "FILE")]
@@ -265,7 +262,7 @@ pub(crate) struct ReplOptions {
     #[arg(long, value_name = "LANGUAGE", default_value = "ir")]
     lang: Lang,
 
-    /// How hard LLVM works on each function, IR passes included.
+    /// How hard LLVM works on each function, IR passes included; the last one counts.
     #[arg(short = 'O', value_name = "LEVEL", default_value = "auto")]
     pub(crate) level: LevelName,
 
@@ -348,15 +345,23 @@ impl LevelName {
 
 /// Reads the command line. An error is the exit code of what is done already.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, i32> {
-    let arguments = Arguments::try_parse_from(arguments).map_err(|error| {
+    let arguments = Arguments::try_parse_from(with_long_std(arguments)).map_err(|error| {
         // Help that was asked for goes to standard output, errors go to standard error.
-        match (error.print(), error.use_stderr()) {
-            (Err(problem), false) => message::no_output(&problem),
-            _ => error.exit_code(),
+        if !error.use_stderr() {
+            return match error.print() {
+                Err(problem) => message::no_output(&problem),
+                Ok(()) => error.exit_code(),
+            };
         }
+        let text = error.render();
+        match is_coloured(io::stderr().is_terminal()) {
+            true => message::say_coloured(&text.ansi().to_string()),
+            false => message::say_coloured(&text.to_string()),
+        }
+        error.exit_code()
     })?;
     match arguments.command {
-        Sub::Run(run) => match run.first_absent_option() {
+        Sub::Run(run) => match run.absent.first() {
             Some(option) => Err(absent(option)),
             None => Ok(Invocation::Run(run)),
         },
@@ -369,23 +374,25 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
                 Err(EXIT_USAGE)
             }
         },
-        Sub::Inspect(inspect) => match inspect.html {
-            Some(_) => Err(absent("--html")),
-            None => Ok(Invocation::Inspect(inspect)),
+        Sub::Inspect(inspect) => match (&inspect.html, &inspect.why) {
+            (Some(_), _) => Err(absent("--html")),
+            (_, Some(_)) => Err(absent("--why")),
+            (None, None) => Ok(Invocation::Inspect(inspect)),
         },
         Sub::Cache(_) => Err(absent("cache")),
         Sub::Completions { shell } => {
             let mut command = Arguments::command();
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut command, "rewire", &mut text);
-            let written = std::io::stdout().write_all(&text);
+            let written = io::stdout().write_all(&text);
             Err(written.map_or_else(|error| message::no_output(&error), |()| 0))
         }
     }
 }
 
 fn absent(what: &str) -> i32 {
-    message::error(&format!("{what} is not there yet"), None);
+    let help = "leave it out; --help lists what there is";
+    message::error(&format!("{what} is not there yet"), Some(help));
     EXIT_USAGE
 }
 
@@ -393,16 +400,5 @@ impl RunOptions {
     /// The FILE that the program is called by.
     pub(crate) fn first_file(&self) -> Option<&PathBuf> {
         self.files.first().or(self.frozen.first())
-    }
-
-    fn first_absent_option(&self) -> Option<&'static str> {
-        let asked = [
-            (!self.inline_from.is_empty(), "--inline-from"),
-            (self.cache.is_some(), "--cache"),
-            (self.watch, "--watch"),
-            (self.gdb.is_some(), "--gdb"),
-            (self.perf, "--perf"),
-        ];
-        asked.into_iter().find(|one| one.0).map(|one| one.1)
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rewire::{Binding, LinkObserver, LinkRecord};
+use rewire::{Binding, LinkObserver, LinkRecord, escape_path};
 use serde_json::{Value, json};
 
 /// See the module's documentation.
@@ -90,7 +90,7 @@ impl LinkObserver for Dump {
     fn linked(&self, record: &LinkRecord) {
         if let Err(error) = self.write(record) {
             crate::message::error(
-                &format!("cannot write to {}: {error}", self.directory.display()),
+                &format!("cannot write to {}: {error}", escape_path(&self.directory)),
                 None,
             );
         }

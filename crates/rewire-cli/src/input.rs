@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rewire::{Engine, Error, OptLevel};
+use rewire::{Engine, Error, OptLevel, UnitId, escape_path};
 
 use crate::problem::Problem;
 use crate::source_language::Language;
@@ -17,13 +18,12 @@ pub(crate) enum Fate {
     Frozen,
 }
 
-/// What a file is.
+/// What a file is, if it isn't IR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FileKind {
-    Ir,
     Source(Language),
     SharedLibrary,
-    /// Something that rewire will take, but doesn't take yet.
+    /// Something that rewire will take, but doesn't take yet: what such files are called.
     Absent(&'static str),
 }
 
@@ -35,28 +35,27 @@ pub(crate) fn load(
     fate: Fate,
     library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
-    let add_ir = |name: &str, bytes: &[u8]| match fate {
+    let found = match path.as_os_str() == "-" {
+        true => from_stream(io::stdin().lock(), path, "standard input".to_owned())?,
+        false => recognise(path)?,
+    };
+    match (found, fate) {
+        (Found::IrFile, Fate::Replaceable) => engine.add_file(path)?,
+        (Found::IrFile, Fate::Frozen) => engine.add_file_frozen(path)?,
+        (Found::Ir { name, bytes }, _) => add_ir(engine, fate, &name, &bytes)?,
+        (Found::Other(kind), _) => match ir_of(path, kind, level, library)? {
+            Some(bytes) => add_ir(engine, fate, &escape_path(path), &bytes)?,
+            None => return Ok(()),
+        },
+    };
+    Ok(())
+}
+
+fn add_ir(engine: &Engine, fate: Fate, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
+    match fate {
         Fate::Replaceable => engine.add_ir(name, bytes),
         Fate::Frozen => engine.add_ir_frozen(name, bytes),
-    };
-    if path.as_os_str() == "-" {
-        add_ir("standard input", &read_all(io::stdin().lock(), path)?)?;
-        return Ok(());
     }
-    match recognise(path)? {
-        FileKind::Ir => {
-            match fate {
-                Fate::Replaceable => engine.add_file(path),
-                Fate::Frozen => engine.add_file_frozen(path),
-            }?;
-        }
-        kind => {
-            if let Some(bytes) = ir_of(path, kind, level, library)? {
-                add_ir(&path.to_string_lossy(), &bytes)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Reads one file as IR, which is what a compiler makes of it if it is a source; `None` if it is a
@@ -66,10 +65,17 @@ pub(crate) fn read(
     level: OptLevel,
     library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
 ) -> Result<Option<Vec<u8>>, Problem> {
-    let kind = recognise(path)?;
-    ir_of(path, kind, level, library)
+    match recognise(path)? {
+        Found::IrFile => {
+            let file = File::open(path).map_err(|source| unreadable(path, source))?;
+            Ok(Some(read_all(file, path)?))
+        }
+        Found::Ir { bytes, .. } => Ok(Some(bytes)),
+        Found::Other(kind) => ir_of(path, kind, level, library),
+    }
 }
 
+/// What becomes IR, if it isn't IR.
 fn ir_of(
     path: &Path,
     kind: FileKind,
@@ -77,13 +83,6 @@ fn ir_of(
     library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
 ) -> Result<Option<Vec<u8>>, Problem> {
     match kind {
-        FileKind::Ir => {
-            let file = File::open(path).map_err(|source| Error::Read {
-                path: path.to_owned(),
-                source,
-            })?;
-            Ok(Some(read_all(file, path)?))
-        }
         FileKind::Source(language) => Ok(Some(sources::compile(path, language, level, library)?)),
         FileKind::SharedLibrary => {
             // The loader searches its own path for names without a slash.
@@ -95,77 +94,147 @@ fn ir_of(
             library(&here)?;
             Ok(None)
         }
-        FileKind::Absent(what) => Err(Problem::Usage(format!("{}: {what}", path.display()))),
+        FileKind::Absent(what) => Err(Problem::usage(
+            format!("{}: {what} are not there yet", escape_path(path)),
+            "give LLVM IR, which `clang -c -emit-llvm` makes, or a source",
+        )),
     }
 }
 
-/// What a file is. An empty one is no IR, unless it says that it is text; to a compiler it is a
-/// source like any other.
-fn recognise(path: &Path) -> Result<FileKind, Problem> {
-    let kind = kind(path)?;
-    let is_empty = std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
-    let is_source = matches!(kind, FileKind::Source(_));
-    if is_empty && !is_source && path.extension().is_none_or(|extension| extension != "ll") {
-        return Err(Problem::Source {
-            what: format!("{}: the file is empty", path.display()),
-            help: None,
-        });
-    }
-    Ok(kind)
+/// A file that was looked at.
+enum Found {
+    /// IR in a file that can be read again.
+    IrFile,
+    /// IR from a pipe, which can be read once.
+    Ir { name: String, bytes: Vec<u8> },
+    /// Something else.
+    Other(FileKind),
 }
 
-fn read_all(mut from: impl Read, path: &Path) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    from.read_to_end(&mut bytes).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(bytes)
+/// What a file is: by its content, if that tells, else by its extension. An empty one is no IR,
+/// unless it says that it is text; to a compiler it is a source like any other.
+fn recognise(path: &Path) -> Result<Found, Problem> {
+    let by_name = by_extension(path);
+    let file = File::open(path).map_err(|source| unreadable(path, source))?;
+    let about = file.metadata().map_err(|source| unreadable(path, source))?;
+    if !about.is_file() {
+        return match by_name {
+            // Whoever reads it finds all of it.
+            Some(kind @ FileKind::Source(_)) => Ok(Found::Other(kind)),
+            _ if about.is_dir() => {
+                let error = io::Error::from(io::ErrorKind::IsADirectory);
+                Err(unreadable(path, error).into())
+            }
+            _ => from_stream(file, path, escape_path(path)),
+        };
+    }
+    let mut start = [0; MAGIC];
+    let length = read_start(&file, &mut start).map_err(|source| unreadable(path, source))?;
+    match (by_content(&start[..length]), by_name) {
+        (Some(Content::Bitcode), _) => Ok(Found::IrFile),
+        (Some(Content::Other(kind)), _) => Ok(Found::Other(kind)),
+        (None, Some(kind)) if length > 0 || matches!(kind, FileKind::Source(_)) => {
+            Ok(Found::Other(kind))
+        }
+        (None, _) if length > 0 || path.extension().is_some_and(|it| it == "ll") => {
+            Ok(Found::IrFile)
+        }
+        (None, _) => Err(Problem::Source {
+            what: format!("{}: the file is empty", escape_path(path)),
+            help: Some("give LLVM IR, which `clang -c -emit-llvm` makes, or a source".to_owned()),
+        }),
+    }
 }
 
-/// By extension, else by magic number.
-fn kind(path: &Path) -> Result<FileKind, Error> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if name.contains(".so.") {
-        return Ok(FileKind::SharedLibrary);
-    }
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    Ok(match &*extension {
-        "bc" | "ll" => FileKind::Ir,
-        "c" => FileKind::Source(Language::C),
-        "cc" | "cpp" | "cxx" | "C" => FileKind::Source(Language::Cxx),
-        "rs" => FileKind::Source(Language::Rust),
-        "so" => FileKind::SharedLibrary,
-        "o" => FileKind::Absent("object files are not there yet"),
-        "a" => FileKind::Absent("archives are not there yet"),
-        _ => by_magic(path)?,
+/// What comes from a pipe, which has no extension to go by.
+fn from_stream(from: impl Read, path: &Path, name: String) -> Result<Found, Problem> {
+    let bytes = read_all(from, path)?;
+    Ok(match by_content(&bytes) {
+        Some(Content::Other(FileKind::SharedLibrary)) => {
+            return Err(Problem::Source {
+                what: format!("{name}: a shared library can't be read from a pipe"),
+                help: Some("give the file that it is in".to_owned()),
+            });
+        }
+        Some(Content::Other(kind)) => Found::Other(kind),
+        Some(Content::Bitcode) | None => Found::Ir { name, bytes },
     })
 }
 
-fn by_magic(path: &Path) -> Result<FileKind, Error> {
-    let unreadable = |source| Error::Read {
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    Error::Read {
         path: path.to_owned(),
         source,
-    };
-    let mut start = [0; 18];
-    let mut file = File::open(path).map_err(unreadable)?;
+    }
+}
+
+/// The first bytes of a file, and how many there are.
+fn read_start(file: &File, start: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < start.len() {
-        match file.read(&mut start[filled..]).map_err(unreadable)? {
+        match file.read_at(&mut start[filled..], filled as u64)? {
             0 => break,
             more => filled += more,
         }
     }
+    Ok(filled)
+}
+
+fn read_all(mut from: impl Read, path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let read = from.read_to_end(&mut bytes);
+    read.map_err(|source| unreadable(path, source))?;
+    Ok(bytes)
+}
+
+/// What an extension says; `None` if nothing, or that it is IR.
+fn by_extension(path: &Path) -> Option<FileKind> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.contains(".so.") {
+        return Some(FileKind::SharedLibrary);
+    }
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    Some(match &*extension {
+        "c" => FileKind::Source(Language::C),
+        "cc" | "cpp" | "cxx" | "C" => FileKind::Source(Language::Cxx),
+        "rs" => FileKind::Source(Language::Rust),
+        "so" => FileKind::SharedLibrary,
+        "o" => FileKind::Absent(OBJECTS),
+        "a" => FileKind::Absent(ARCHIVES),
+        _ => return None,
+    })
+}
+
+const OBJECTS: &str = "object files";
+const ARCHIVES: &str = "archives";
+
+/// What the first bytes of a file tell.
+enum Content {
+    Bitcode,
+    Other(FileKind),
+}
+
+/// How many bytes [`by_content`] has to see: an ELF header as far as its type (`e_type`).
+const MAGIC: usize = 18;
+
+/// By magic number: LLVM Bitcode File Format, "Magic Numbers" and "Wrapper Magic Number"; ELF,
+/// "ELF Header"; ar(5). `None` for text, and for what isn't known.
+fn by_content(start: &[u8]) -> Option<Content> {
+    const RELOCATABLE: u8 = 1;
+    const EXECUTABLE: u8 = 2;
     const SHARED_OBJECT: u8 = 3;
-    Ok(
-        if start.starts_with(b"\x7fELF") && start[16] == SHARED_OBJECT {
-            FileKind::SharedLibrary
-        } else if start.starts_with(b"\x7fELF") {
-            FileKind::Absent("object files are not there yet")
-        } else if start.starts_with(b"!<arch>\n") {
-            FileKind::Absent("archives are not there yet")
-        } else {
-            FileKind::Ir
+    let other = match start {
+        [b'B', b'C', 0xc0, 0xde, ..] | [0xde, 0xc0, 0x17, 0x0b, ..] => {
+            return Some(Content::Bitcode);
+        }
+        // The loader says what is wrong with an executable.
+        [0x7f, b'E', b'L', b'F', ..] => match *start.get(16)? {
+            RELOCATABLE => FileKind::Absent(OBJECTS),
+            EXECUTABLE | SHARED_OBJECT => FileKind::SharedLibrary,
+            _ => return None,
         },
-    )
+        _ if start.starts_with(b"!<arch>\n") => FileKind::Absent(ARCHIVES),
+        _ => return None,
+    };
+    Some(Content::Other(other))
 }

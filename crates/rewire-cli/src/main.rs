@@ -8,6 +8,7 @@
 //! native one would: SIGPIPE at its default, no handlers, no alternate stack.
 #![no_main]
 
+mod absent_options;
 mod allocator;
 mod args;
 mod color;
@@ -25,6 +26,7 @@ mod report;
 mod run;
 mod signals;
 mod source_language;
+mod source_time;
 mod sources;
 mod thread_end;
 mod trace;

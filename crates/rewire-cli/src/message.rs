@@ -1,10 +1,11 @@
 //! Messages on standard error, which may be closed or full: nobody can be told of that, and it must
-//! not end what runs.
+//! not end what runs. What messages quote (names of files and functions, lines of sources) may hold
+//! any character, and only the program's own colours get to a terminal.
 
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
-use rewire::Error;
+use rewire::{Error, escape_control};
 
 use crate::color::is_coloured;
 
@@ -19,7 +20,39 @@ pub(crate) fn no_output(error: &std::io::Error) -> i32 {
 
 /// Writes a text to standard error.
 pub(crate) fn say(text: fmt::Arguments<'_>) {
-    let _ = std::io::stderr().write_fmt(text);
+    let _ = fmt::Write::write_fmt(&mut EscapedStderr, text);
+}
+
+/// Writes what a compiler or the reader of options says to standard error, with the colours that it
+/// gave it (ECMA-48, "SGR").
+pub(crate) fn say_coloured(text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.find("\x1b[") {
+        let parameters = &rest[at + 2..];
+        let length = parameters.find(|c: char| !c.is_ascii_digit() && c != ';');
+        let Some(length) = length.filter(|end| parameters[*end..].starts_with('m')) else {
+            say(format_args!("{}", &rest[..at + 2]));
+            rest = parameters;
+            continue;
+        };
+        say(format_args!("{}", &rest[..at]));
+        write_as_it_is(format_args!("\x1b[{}m", &parameters[..length]));
+        rest = &parameters[length + 1..];
+    }
+    say(format_args!("{rest}"));
+}
+
+fn write_as_it_is(text: fmt::Arguments<'_>) {
+    let _ = io::stderr().write_fmt(text);
+}
+
+/// Standard error, without other control characters than line ends and tabs. Allocates no memory.
+struct EscapedStderr;
+
+impl fmt::Write for EscapedStderr {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        write!(io::stderr(), "{}", escape_control(text)).map_err(|_| fmt::Error)
+    }
 }
 
 /// Prints what is wrong and, where there is something to do, what to do.
@@ -41,14 +74,16 @@ pub(crate) fn warning(what: &str, help: &str) {
 }
 
 fn print(kind: &str, colour: &str, what: fmt::Arguments<'_>, help: Option<&dyn fmt::Display>) {
-    let (colour, cyan, plain) = if is_coloured(std::io::stderr().is_terminal()) {
+    let (colour, cyan, plain) = if is_coloured(io::stderr().is_terminal()) {
         (colour, "\x1b[1;36m", "\x1b[0m")
     } else {
         ("", "", "")
     };
-    say(format_args!("{colour}{kind}{plain}: {what}\n"));
+    write_as_it_is(format_args!("{colour}{kind}{plain}: "));
+    say(format_args!("{what}\n"));
     if let Some(help) = help {
-        say(format_args!("{cyan}help{plain}: {help}\n"));
+        write_as_it_is(format_args!("{cyan}help{plain}: "));
+        say(format_args!("{help}\n"));
     }
 }
 

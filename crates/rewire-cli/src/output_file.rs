@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use rewire::escape_path;
+
 use crate::problem::Problem;
 
 /// Makes or empties a file for the `what` of this run.
@@ -12,8 +14,11 @@ use crate::problem::Problem;
 /// The file isn't kept open: the program that runs may close or use any descriptor.
 pub(crate) fn claim(what: &str, path: &Path) -> Result<(), Problem> {
     try_to_write(path).map_err(|error| {
-        let path = path.display();
-        Problem::Usage(format!("cannot write the {what} to {path}: {error}"))
+        let path = escape_path(path);
+        Problem::usage(
+            format!("cannot write the {what} to {path}: {error}"),
+            "give a file in a folder that this user may write to",
+        )
     })
 }
 

@@ -7,10 +7,22 @@ use rewire::Error;
 pub(crate) enum Problem {
     /// It is bad input.
     Bad(Error),
-    /// Its compiler refused it, or there is no compiler.
+    /// It is bad input in another way, or its compiler is missing.
     Source { what: String, help: Option<String> },
+    /// Its compiler refused it, and said why.
+    Refused { what: String, said: String },
     /// Its kind is not there yet, or an option asks for what can't be done.
-    Usage(String),
+    Usage { what: String, help: Option<String> },
+}
+
+impl Problem {
+    /// Something that is not there yet, or can't be done.
+    pub(crate) fn usage(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Usage {
+            what: what.into(),
+            help: Some(help.into()),
+        }
+    }
 }
 
 impl From<Error> for Problem {

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rewire::{Engine, Report};
+use rewire::{Engine, Report, escape_path};
 use serde::Serialize;
+
+use crate::source_time;
 
 /// About when the process started: now, less the processor time that it has used. The kernel's
 /// own record counts in hundredths of a second.
@@ -104,6 +106,7 @@ struct Summary {
 /// Disjoint phases, summed over threads; then two that are not.
 #[derive(Debug, Serialize)]
 struct Milliseconds {
+    sources: f64,
     load: f64,
     index: f64,
     extract: f64,
@@ -136,6 +139,7 @@ impl Summary {
             cache_hits: 0,
             cache_misses: 0,
             ms: Milliseconds {
+                sources: ms(source_time::total()),
                 load: ms(report.load),
                 index: ms(report.index),
                 extract: ms(report.extract),
@@ -156,7 +160,7 @@ impl Summary {
             .and_then(|json| fs::write(path, json + "\n"));
         if let Err(error) = written {
             crate::message::error(
-                &format!("cannot write the report to {}: {error}", path.display()),
+                &format!("cannot write the report to {}: {error}", escape_path(path)),
                 None,
             );
         }
@@ -175,6 +179,7 @@ impl Summary {
             ("memory maps", self.memory_maps),
         ];
         let times = [
+            ("compilers of sources", ms.sources),
             ("load", ms.load),
             ("index", ms.index),
             ("extract", ms.extract),

@@ -1,13 +1,13 @@
 //! `rewire run`.
 
 use std::ffi::{CString, OsString, c_char};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rewire::{Engine, Error, LinkObserver, Options};
+use rewire::{Engine, Error, LinkObserver, Options, escape_path};
 
 use crate::args::{EXIT_USAGE, RunOptions};
 use crate::dump::Dump;
@@ -41,8 +41,13 @@ pub(crate) fn report_problem(problem: Problem) -> i32 {
             message::error(&what, help.as_deref());
             rewire::EXIT_LOAD
         }
-        Problem::Usage(what) => {
+        Problem::Refused { what, said } => {
             message::error(&what, None);
+            message::say_coloured(&said);
+            rewire::EXIT_LOAD
+        }
+        Problem::Usage { what, help } => {
+            message::error(&what, help.as_deref());
             EXIT_USAGE
         }
     }
@@ -65,7 +70,54 @@ pub(crate) fn start_log(verbose: u8, quiet: bool) {
         .try_init();
 }
 
+/// Checks that each FILE behind the first exists, before any of them is compiled: a program's
+/// arguments without `--` before them look like FILEs.
+fn check_files(files: &[PathBuf]) -> Result<(), Problem> {
+    for (number, path) in files.iter().enumerate().skip(1) {
+        let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let error = match path.symlink_metadata() {
+            Err(error) if is_missing(&error) && path.as_os_str() != "-" => error,
+            _ => continue,
+        };
+        let shown = |files: &[PathBuf]| -> String {
+            let names = files.iter().map(|file| format!(" {}", escape_path(file)));
+            names.collect()
+        };
+        let (before, rest) = files.split_at(number);
+        return Err(Problem::Source {
+            what: format!("cannot read {}: {error}", escape_path(path)),
+            help: Some(format!(
+                "arguments of the program go after `--`: rewire run{} --{}",
+                shown(before),
+                shown(rest)
+            )),
+        });
+    }
+    Ok(())
+}
+
+/// Finds the function to start with.
+fn check_entry(engine: &Engine, entry: &str) -> Result<(), Problem> {
+    match engine.check_main(entry) {
+        Err(Error::Unknown { name }) if engine.report().functions_defined == 0 => {
+            Err(Problem::Source {
+                what: format!("nothing defines {name}: the input is empty, it has no function"),
+                help: Some(format!("give a FILE that defines {name}")),
+            })
+        }
+        Err(Error::Unknown { name }) => Err(Problem::Source {
+            what: format!("nothing defines {name}"),
+            help: Some(
+                "`--entry NAME` starts with another function; `rewire inspect FILE` lists them"
+                    .to_owned(),
+            ),
+        }),
+        other => Ok(other?),
+    }
+}
+
 fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
+    check_files(&run.files)?;
     let report = run.report.as_ref().and_then(Option::as_deref);
     for (what, path) in [("report", report), ("trace", run.trace.as_deref())] {
         if let Some(path) = path {
@@ -101,7 +153,7 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
     }
     let mut load_library = |path: &Path| {
         trace::timed(
-            || format!("load {}", path.display()),
+            || format!("load {}", escape_path(path)),
             || Ok(engine.load_library(&path.to_string_lossy())?),
         )
     };
@@ -112,7 +164,7 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         input::load(&engine, file, level, Fate::Replaceable, &mut load_library)?;
     }
     engine.finish_loading()?;
-    engine.check_main(&run.entry)?;
+    check_entry(&engine, &run.entry)?;
     if run.eager {
         engine.compile_all()?;
     }

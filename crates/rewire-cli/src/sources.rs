@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 
-use rewire::{Level, OptLevel};
+use rewire::{Level, OptLevel, escape_path};
 
+use crate::color::is_coloured;
 use crate::problem::Problem;
 use crate::source_language::Language;
-use crate::{message, trace};
+use crate::{message, source_time, trace};
 
 /// Where Debian's clang 22 is, by preference.
 const CLANGS: [&str; 2] = ["clang-22", "/usr/lib/llvm-22/bin/clang"];
@@ -27,7 +29,7 @@ pub(crate) fn compile(
         Language::Rust => "rustc",
     };
     trace::timed(
-        || format!("{compiler} {}", path.display()),
+        || format!("{compiler} {}", escape_path(path)),
         || match language {
             Language::C => clang(path, "c", level),
             Language::Cxx => clang(path, "c++", level),
@@ -55,7 +57,7 @@ fn clang(path: &Path, language: &str, level: OptLevel) -> Result<Vec<u8>, Proble
             "-disable-llvm-passes".into(),
         ],
     };
-    let colour = if io::stderr().is_terminal() {
+    let colour = if is_coloured(io::stderr().is_terminal()) {
         "-fcolor-diagnostics"
     } else {
         "-fno-color-diagnostics"
@@ -68,7 +70,7 @@ fn clang(path: &Path, language: &str, level: OptLevel) -> Result<Vec<u8>, Proble
         }
     }
     Err(Problem::Source {
-        what: format!("{}: there is no clang 22 to compile it", path.display()),
+        what: format!("{}: there is no clang 22 to compile it", escape_path(path)),
         help: Some("apt install clang-22".to_owned()),
     })
 }
@@ -83,7 +85,7 @@ fn rust(
     let folder = run(&rustc, &["--print".into(), "target-libdir".into()])?;
     let Some(folder) = folder.filter(|output| output.status.success()) else {
         return Err(Problem::Source {
-            what: format!("{}: there is no rustc to compile it", path.display()),
+            what: format!("{}: there is no rustc to compile it", escape_path(path)),
             help: Some("install Rust (https://rustup.rs), or set RUSTC".to_owned()),
         });
     };
@@ -106,17 +108,20 @@ fn rust(
             arguments.push("-Cno-prepopulate-passes".into());
         }
     }
-    if io::stderr().is_terminal() {
+    if is_coloured(io::stderr().is_terminal()) {
         arguments.push("--color=always".into());
     }
     arguments.push(as_file(path).into());
     let output = run(&rustc, &arguments)?.ok_or_else(|| Problem::Source {
-        what: format!("{}: rustc is gone", path.display()),
-        help: None,
+        what: format!(
+            "{}: there is no rustc any more to compile it",
+            escape_path(path)
+        ),
+        help: Some("install Rust (https://rustup.rs), or set RUSTC".to_owned()),
     })?;
     let bytes = taken(path, "rustc", output)?;
     let standard = standard_library(&folder).ok_or_else(|| Problem::Source {
-        what: format!("there is no libstd-*.so in {}", folder.display()),
+        what: format!("there is no libstd-*.so in {}", escape_path(&folder)),
         help: Some("install the component rust-std for this machine".to_owned()),
     })?;
     library(&standard)?;
@@ -136,16 +141,18 @@ fn standard_library(folder: &Path) -> Option<PathBuf> {
 /// Runs a compiler; `None` if there is none of that name.
 fn run(compiler: impl Into<OsString>, arguments: &[OsString]) -> Result<Option<Output>, Problem> {
     let compiler = compiler.into();
+    let begin = Instant::now();
     let output = Command::new(&compiler)
         .args(arguments)
         .stdin(Stdio::null())
         .output();
+    source_time::add(begin.elapsed());
     match output {
         Ok(output) => Ok(Some(output)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Problem::Source {
-            what: format!("cannot run {}: {error}", compiler.display()),
-            help: None,
+            what: format!("cannot run {}: {error}", escape_path(compiler.as_ref())),
+            help: Some("check that this user may run it".to_owned()),
         }),
     }
 }
@@ -154,16 +161,12 @@ fn run(compiler: impl Into<OsString>, arguments: &[OsString]) -> Result<Option<O
 fn taken(path: &Path, compiler: &str, output: Output) -> Result<Vec<u8>, Problem> {
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() {
-        message::say(format_args!("{said}"));
+        message::say_coloured(&said);
         return Ok(output.stdout);
     }
-    Err(Problem::Source {
-        what: format!(
-            "{}: {compiler} refused it\n{}",
-            path.display(),
-            said.trim_end()
-        ),
-        help: None,
+    Err(Problem::Refused {
+        what: format!("{}: {compiler} refused it", escape_path(path)),
+        said: said.into_owned(),
     })
 }
 

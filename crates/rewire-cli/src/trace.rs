@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use rewire::{
     Compilation, CompileObserver, Engine, Loaded, PhaseSpan, Replacement, TimeSpan, Wait, Why,
+    escape_path,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -56,7 +57,7 @@ pub(crate) fn begin(path: &Path, title: &Path, started: Instant) -> Arc<dyn Comp
     let trace = Trace {
         // The program may change its directory.
         path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-        title: title.display().to_string(),
+        title: escape_path(title),
         process: std::process::id(),
         started,
         timeline: Mutex::default(),
@@ -112,7 +113,7 @@ extern "C" fn write_pending() {
         && trace.is_own_process()
         && let Err(error) = trace.write()
     {
-        let path = trace.path.display();
+        let path = escape_path(&trace.path);
         crate::message::error(&format!("cannot write the trace to {path}: {error}"), None);
     }
 }

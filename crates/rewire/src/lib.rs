@@ -36,7 +36,7 @@ pub use api::function::{Data, Function, FunctionPointer, Passed};
 pub use api::library::Library;
 pub use base::demangle::demangle;
 pub use base::error::{Error, Failure};
-pub use base::escape::escape_control;
+pub use base::escape::{escape_control, escape_path};
 pub use base::events::{
     Compilation, CompileObserver, CompiledFunction, Loaded, PhaseSpan, ReclaimedCode, Removal,
     Replacement, TimeSpan, Wait, Why,

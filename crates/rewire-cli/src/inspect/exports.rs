@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSymbol};
-use rewire::Error;
+use rewire::{Error, escape_path};
 
 use crate::libraries;
 
@@ -42,7 +42,7 @@ impl Exports {
                 Ok(needed) => left.extend(needed),
                 Err(reason) if next == path => {
                     return Err(Error::Library {
-                        name: path.display().to_string(),
+                        name: escape_path(path),
                         reason,
                     });
                 }

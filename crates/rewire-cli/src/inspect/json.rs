@@ -55,11 +55,17 @@ fn symbols(view: &View, ids: &[SymbolId]) -> Vec<Value> {
     ids.iter().map(|id| symbol(view, *id)).collect()
 }
 
-/// A symbol's name and number: several local ones may share a name.
+/// A symbol's name and number: several local ones may share a name. Where a compiler mangled it,
+/// also the name that its source has.
 fn named(view: &View, id: SymbolId) -> Map<String, Value> {
+    let name = &*view.symbol(id).name;
     let mut fields = Map::new();
     fields.insert("id".to_owned(), json!(id.index()));
-    fields.insert("name".to_owned(), json!(&*view.symbol(id).name));
+    fields.insert("name".to_owned(), json!(name));
+    let demangled = rewire::demangle(name);
+    if demangled != name {
+        fields.insert("demangled".to_owned(), json!(demangled));
+    }
     fields
 }
 

@@ -9,8 +9,6 @@ mod view;
 
 use std::io::{self, BufWriter, Write};
 
-use rewire::SymbolId;
-
 use self::view::View;
 use crate::args::InspectOptions;
 use crate::{color, message, run};
@@ -42,8 +40,7 @@ enum Shown {
 
 fn show(view: &View, asked: &InspectOptions, out: &mut dyn Write) -> io::Result<Shown> {
     if let Some(name) = &asked.calls {
-        let named = view.seen.all().filter(|(_, symbol)| *symbol.name == **name);
-        let named: Vec<SymbolId> = named.map(|(id, _)| id).collect();
+        let named = view.named(name);
         if named.is_empty() {
             return Ok(Shown::NoSuchName(name.clone()));
         }

@@ -110,8 +110,9 @@ fn unit_name(view: &View, unit: usize) -> String {
         .unwrap_or_default()
 }
 
+/// What people call a symbol: as its source does.
 fn label(symbol: &Symbol) -> String {
-    shown(symbol.label())
+    shown(&rewire::demangle(symbol.label()))
 }
 
 fn target(view: &View, of: SymbolId, offset: i64) -> String {

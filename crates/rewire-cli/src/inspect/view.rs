@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use rewire::{Engine, Home, Inspection, Linkage, Options, Symbol, SymbolId, SymbolKind};
+use rewire::{Engine, Home, Inspection, Linkage, Options, Symbol, SymbolId, SymbolKind, demangle};
 
 use super::exports::Exports;
 use crate::args::{InspectOptions, Sort};
@@ -84,10 +84,32 @@ impl View {
                     Sort::Users => symbol.users.len() as u64,
                     Sort::Name => 0,
                 };
-                (Reverse(weight), symbol.name.clone())
+                (Reverse(weight), demangle(&symbol.name))
             });
         }
         view
+    }
+
+    /// The symbols of a name, as the linker or as the source has it; a function's parameters may be
+    /// left out of the latter.
+    pub(super) fn named(&self, name: &str) -> Vec<SymbolId> {
+        let of = |is_it: &dyn Fn(&str) -> bool| -> Vec<SymbolId> {
+            let all = self.seen.all().filter(|(_, symbol)| is_it(&symbol.name));
+            all.map(|(id, _)| id).collect()
+        };
+        let by_linker = of(&|own| own == name);
+        if !by_linker.is_empty() {
+            return by_linker;
+        }
+        let by_source = of(&|own| demangle(own) == name);
+        if !by_source.is_empty() {
+            return by_source;
+        }
+        of(&|own| {
+            let demangled = demangle(own);
+            let rest = demangled.strip_prefix(name);
+            demangled != own && rest.is_some_and(|rest| rest.starts_with('('))
+        })
     }
 
     pub(super) fn symbol(&self, id: SymbolId) -> &Symbol {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rewire::{Changed, Engine, FunctionState, Library, OptLevel, Replaced};
+use rewire::{Changed, Engine, FunctionState, Library, OptLevel, Replaced, escape_control};
 
 use super::call::Calls;
 use super::change;
@@ -297,7 +297,7 @@ fn say(text: &str) -> Ending {
     }
     let mut out = io::stdout().lock();
     // Without a reader, SIGPIPE has ended the process.
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match writeln!(out, "{}", escape_control(text)).and_then(|()| out.flush()) {
         Ok(()) => Ending::Done,
         Err(error) => {
             message::error(&format!("cannot write to standard output: {error}"), None);
@@ -311,6 +311,10 @@ fn tell(trouble: Trouble, first: usize) {
     let (place, what, help) = match trouble {
         Trouble::Engine(error) => (format!("line {first}"), error.to_string(), error.help()),
         Trouble::Said { what, help } => (format!("line {first}"), what, help),
+        Trouble::Refused { what, said } => {
+            message::error(&format!("line {first}: {what}"), None);
+            return message::say_coloured(&said);
+        }
         Trouble::At {
             line,
             column,

@@ -19,6 +19,13 @@ pub(crate) enum Trouble {
         /// What to do about it.
         help: Option<String>,
     },
+    /// A compiler refused a source, and said why.
+    Refused {
+        /// What was refused.
+        what: String,
+        /// The compiler's messages.
+        said: String,
+    },
     /// As [`Trouble::Said`], at a place of the input: its line, from 1.
     At {
         /// The line of the input.
@@ -89,7 +96,8 @@ impl From<Problem> for Trouble {
         match problem {
             Problem::Bad(error) => Self::Engine(error),
             Problem::Source { what, help } => Self::Said { what, help },
-            Problem::Usage(what) => Self::said(what),
+            Problem::Refused { what, said } => Self::Refused { what, said },
+            Problem::Usage { what, help } => Self::Said { what, help },
         }
     }
 }

@@ -13,6 +13,22 @@ const MAIN: &str = "#include <stdio.h>\nint other(void) { puts(\"other\"); retur
 
 /// Options of the interface that this version doesn't have. Take an option out when it comes.
 const NOT_YET: &[&[&str]] = &[
+    &["--cpu", "host"],
+    &["--pin", "main=2"],
+    &["--tier-log", "x.json"],
+    &["--stress"],
+    &["--stress=3"],
+    &["--whole-archive"],
+    &["--no-whole-archive"],
+    &["--start-group"],
+    &["--end-group"],
+    &["-I", "folder"],
+    &["-Ifolder"],
+    &["-D", "NAME=1"],
+    &["-std=c11"],
+    &["--cflags", "-g"],
+    &["--cxxflags=-g"],
+    &["--rustflags", "-g"],
     &["--inline-from", "x.bc"],
     &["--cache", "folder"],
     &["--watch"],
@@ -27,15 +43,26 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("cli::entry", entry),
         bench.test("cli::entry_missing", entry_missing),
         bench.test("cli::levels", levels),
+        bench.test("cli::last_option_counts", last_option_counts),
+        bench.test("cli::arguments_are_not_options", arguments_are_not_options),
         bench.test("cli::kinds_of_files", kinds_of_files),
+        bench.test("cli::bitcode_from_a_pipe", bitcode_from_a_pipe),
         bench.test("cli::library_from_folder", library_from_folder),
         bench.test("cli::quiet_and_verbose", quiet_and_verbose),
         bench.test("cli::first_file_is_argv_0", first_file_is_argv_0),
         bench.test("cli::completions", completions),
     ];
     for option in NOT_YET {
-        let name = format!("cli::not_yet::{}", option[0].trim_start_matches('-'));
+        let name = format!("cli::not_yet::{}", option.join("_").trim_start_matches('-'));
         all.push(bench.test(name, move |folder| not_yet(folder, option)));
+    }
+    for option in [["--html", "x.html"], ["--why", "main"]] {
+        let name = format!("cli::not_yet::inspect_{}", &option[0][2..]);
+        all.push(bench.test(name, move |folder| {
+            let path = folder.bitcode("main", MAIN)?;
+            let outcome = finish(process::rewire().arg("inspect").args(option).arg(&path))?;
+            expect_error(&outcome, &[2], &[option[0], "is not there yet"])
+        }));
     }
     all.push(bench.test("cli::not_yet::files", files_not_yet));
     all.push(bench.test("cli::not_yet::cache_info", cache_not_yet));
@@ -106,7 +133,16 @@ fn not_yet(folder: &Folder, option: &[&str]) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
     let outcome = finish(folder.rewire_run().args(option).arg(&path))?;
     // "not there yet", and not what is said of an option that nobody knows.
-    expect_error(&outcome, &[2], &[option[0], "yet"])?;
+    let name = option[0].split('=').next().unwrap_or_default();
+    let name = match name.starts_with("--") || name == "-std" {
+        true => name,
+        false => &name[..2],
+    };
+    expect_error(
+        &outcome,
+        &[2],
+        &[&format!("error: {name} is not there yet")],
+    )?;
     expect_stdout(&outcome, "")
 }
 
@@ -167,7 +203,62 @@ fn levels(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
-/// By extension, else by magic number.
+/// Of an option that is given more than once; each of those that may be, counts.
+fn last_option_counts(folder: &Folder) -> Result<(), String> {
+    let path = folder.bitcode("main", MAIN)?;
+    let report = folder.path.join("report.json");
+    for (options, tier, code) in [
+        (&["-O3", "-O0"][..], "O0", 0),
+        (&["-O0", "-O", "2"], "O2", 0),
+        (&["--entry", "main", "-O1", "--entry", "other"], "O1", 6),
+    ] {
+        let mut command = folder.rewire_run();
+        command.arg("--report=first.json").args(options);
+        command.arg(format!("--report={}", report.display()));
+        let outcome = finish(command.args(["-v", "-v", "-L", ".", "-L", "/"]).arg(&path))?;
+        expect_code(&outcome, &[code]).map_err(|e| format!("{options:?}: {e}"))?;
+        let text = std::fs::read_to_string(&report).map_err(|e| e.to_string())?;
+        if !text.contains(&format!("\"{tier}\"")) || folder.path.join("first.json").exists() {
+            return Err(format!("{options:?}: {text}"));
+        }
+    }
+    Ok(())
+}
+
+/// What follows `--` is the program's, whatever it looks like.
+fn arguments_are_not_options(folder: &Folder) -> Result<(), String> {
+    let source = "#include <stdio.h>\nint main(int n, char **v) {\n  \
+                  for (int i = 1; i < n; i++) puts(v[i]);\n  return 0;\n}\n";
+    let path = folder.bitcode("main", source)?;
+    let arguments = ["-std=c11", "--std", "--", "-O9"];
+    let outcome = finish(folder.rewire_run().arg(&path).arg("--").args(arguments))?;
+    expect_stdout(&outcome, "-std=c11\n--std\n--\n-O9\n")
+}
+
+/// Bitcode whose file no extension describes, and which can be read only once.
+fn bitcode_from_a_pipe(folder: &Folder) -> Result<(), String> {
+    let path = folder.bitcode("main", MAIN)?;
+    let bytes = std::fs::read(&path).map_err(|e| e.to_string())?;
+    for name in ["-", "/dev/stdin"] {
+        let outcome = process::run(folder.rewire_run().arg(name), &bytes)?;
+        expect_code(&outcome, &[0]).map_err(|e| format!("{name}: {e}"))?;
+        expect_stdout(&outcome, "ran\n")?;
+    }
+    for (bytes, code, part) in [
+        (&b"!<arch>\n"[..], 2, "archives are not there yet"),
+        (
+            b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0",
+            65,
+            "a shared library",
+        ),
+    ] {
+        let outcome = process::run(folder.rewire_run().arg("-"), bytes)?;
+        expect_error(&outcome, &[code], &[part])?;
+    }
+    Ok(())
+}
+
+/// By content, else by extension.
 fn kinds_of_files(folder: &Folder) -> Result<(), String> {
     let bitcode = folder.bitcode("main", MAIN)?;
     let bytes = std::fs::read(&bitcode).map_err(|e| e.to_string())?;
@@ -176,6 +267,11 @@ fn kinds_of_files(folder: &Folder) -> Result<(), String> {
     let files = [
         folder.file("without_extension", &bytes)?,
         folder.file("other.extension", &bytes)?,
+        folder.file("object.o", &bytes)?,
+        folder.file("bitcode.c", &bytes)?,
+        folder.file("bitcode.so", &bytes)?,
+        folder.file("bitcode.ll", &bytes)?,
+        folder.file("text.bc", text)?,
         folder.file("text.ll", text)?,
         folder.file("source.c", MAIN)?,
         folder.file("name with space.bc", &bytes)?,

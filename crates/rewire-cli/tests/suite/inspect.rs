@@ -82,6 +82,7 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("inspect::libraries", libraries),
         bench.test("inspect::colours", colours),
         bench.test("inspect::odd_names", odd_names),
+        bench.test("inspect::names_of_sources", names_of_sources),
         bench.test("inspect::closed_pipe", closed_pipe),
         bench.test("inspect::full_disk", full_disk),
         bench.test("inspect::wrong_usage", wrong_usage),
@@ -601,5 +602,81 @@ fn flipped(folder: &Folder, seed: u64) -> Result<(), String> {
     match outcome.ending {
         Ending::Code(0) if outcome.stdout.starts_with(b"UNIT ") => Ok(()),
         _ => expect_error(&outcome, &[65], &["flipped.bc"]),
+    }
+}
+
+/// Names are shown and taken as C++ and Rust sources have them; JSON has both, and the linker's are
+/// taken as well.
+fn names_of_sources(folder: &Folder) -> Result<(), String> {
+    let path = folder.file(
+        "mangled.ll",
+        "declare void @_ZN5shape4moveEii(i32, i32)\n\
+         define void @_ZN5shape4areaEd(double %x) {\n  call void @_ZN5shape4moveEii(i32 1, i32 2)\n  \
+         ret void\n}\n\
+         define void @_ZN5shape4areaEi(i32 %x) {\n  call void @_RNvC5shape5round()\n  ret void\n}\n\
+         define void @_RNvC5shape5round() {\n  ret void\n}\n\
+         define void @plain() {\n  call void @_ZN5shape4areaEi(i32 1)\n  ret void\n}\n",
+    )?;
+    let calls = |name: &str, json: bool| {
+        let mut command = process::rewire();
+        command.args(["inspect", "--calls", name]).arg(&path);
+        if json {
+            command.arg("--json");
+        }
+        finish(&mut command)
+    };
+    let double = "shape::area(double): external function";
+    let integer = "shape::area(int): external function";
+    let rust = "shape::round: external function";
+    for (name, heads) in [
+        ("_ZN5shape4areaEd", &[double][..]),
+        ("shape::area(int)", &[integer]),
+        ("shape::area", &[double, integer]),
+        ("shape::round", &[rust]),
+        ("_RNvC5shape5round", &[rust]),
+        ("plain", &["plain: external function"]),
+    ] {
+        let outcome = calls(name, false)?;
+        expect_code(&outcome, &[0]).map_err(|e| format!("{name}: {e}"))?;
+        let text = outcome.stdout_text();
+        let found = text.lines().filter(|line| line.contains(": external "));
+        let found: BTreeSet<&str> = found
+            .map(|line| line.split(',').next().unwrap_or(""))
+            .collect();
+        if found != heads.iter().copied().collect() || text.contains("_Z") || text.contains("_R") {
+            return Err(format!("{name}: {outcome}"));
+        }
+    }
+    for name in ["shape", "shape::area(", "area", "pla"] {
+        expect_error(&calls(name, false)?, &[65], &["nothing is called"])
+            .map_err(|e| format!("{name}: {e}"))?;
+    }
+    let text = calls("shape::area(double)", true)?.stdout_text();
+    let json: Value = serde_json::from_str(&text).map_err(|e| format!("{e}: {text}"))?;
+    let symbol = &json["symbols"][0];
+    let names = (
+        &symbol["name"],
+        &symbol["demangled"],
+        &symbol["uses"][0]["demangled"],
+    );
+    if names
+        != (
+            &"_ZN5shape4areaEd".into(),
+            &"shape::area(double)".into(),
+            &"shape::move(int, int)".into(),
+        )
+    {
+        return Err(format!("{names:?} in {text}"));
+    }
+    let table = finish(process::rewire().arg("inspect").arg(&path))?.stdout_text();
+    let names = [
+        "shape::area(double)",
+        "shape::round",
+        "shape::move(int, int)",
+        "plain",
+    ];
+    match names.iter().find(|name| !table.contains(**name)) {
+        Some(name) => Err(format!("no {name} in {table}")),
+        None => Ok(()),
     }
 }

@@ -9,7 +9,7 @@
 //! process.rs      running commands
 //! support.rs      a folder and expectations for the tests of single behaviours:
 //! bad_input.rs    load_errors.rs    cli.rs    report.rs    streams.rs    trace.rs
-//! inspect.rs      languages.rs      limits.rs         outputs.rs
+//! inspect.rs      languages.rs      limits.rs    messages.rs  outputs.rs
 //! verifying.rs
 //! repl.rs         tests/repl, through a pipe
 //! repl_terminal.rs, pty.rs: the same at a terminal
@@ -24,6 +24,7 @@ mod languages;
 mod limits;
 mod load_errors;
 mod matrix;
+mod messages;
 mod outputs;
 mod process;
 mod pty;
@@ -73,6 +74,7 @@ fn run() -> Result<ExitCode, String> {
     trials.extend(cli::trials(&bench));
     trials.extend(inspect::trials(&bench));
     trials.extend(languages::trials(&bench));
+    trials.extend(messages::trials(&bench));
     trials.extend(outputs::trials(&bench));
     trials.extend(repl::trials(&bench)?);
     trials.extend(repl_terminal::trials(&bench));

@@ -33,6 +33,7 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("report::eager", eager),
         bench.test("report::levels", levels),
         bench.test("report::table", table),
+        bench.test("report::sources", sources),
     ]
 }
 
@@ -122,7 +123,7 @@ fn times_make_sense(report: &Value) -> Result<(), String> {
     };
     let mut phases = 0.0;
     for phase in [
-        "load", "index", "extract", "optimise", "codegen", "link", "publish", "record",
+        "sources", "load", "index", "extract", "optimise", "codegen", "link", "publish", "record",
     ] {
         phases += time(phase)?;
     }
@@ -162,4 +163,30 @@ fn table(folder: &Folder) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("no table: {outcome}"))
+}
+
+/// The compiler's time is a phase of its own; there is none of IR.
+fn sources(folder: &Folder) -> Result<(), String> {
+    let source = folder.file("source.c", PROGRAM)?;
+    let ir = folder.bitcode("program", PROGRAM)?;
+    for (path, is_compiled) in [(source, true), (ir, false)] {
+        let file = folder.path.join("report.json");
+        let mut command = folder.rewire_run();
+        command
+            .arg(format!("--report={}", file.display()))
+            .arg(&path);
+        expect_code(&finish(&mut command)?, &[4])?;
+        let text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+        let report: Value = serde_json::from_str(&text).map_err(|e| format!("{e}: {text}"))?;
+        let time = report["ms"]["sources"].as_f64().unwrap_or(-1.0);
+        let until_main = report["ms"]["to_main"].as_f64().unwrap_or(-1.0);
+        if (time > 0.0) != is_compiled || time > until_main {
+            return Err(format!("{}: {text}", path.display()));
+        }
+    }
+    let outcome = finish(folder.rewire_run().args(["--report", "source.c"]))?;
+    match outcome.stderr_text().contains("compilers of sources") {
+        true => Ok(()),
+        false => Err(format!("no row for the compiler: {outcome}")),
+    }
 }

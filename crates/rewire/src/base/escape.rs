@@ -37,8 +37,17 @@ fn is_control(c: char) -> bool {
     turns || c.is_control() && !matches!(c, '\n' | '\t')
 }
 
-/// A file's name as text. Bytes that are no UTF-8 are written as `\xNN`.
-pub(crate) fn escape_path(path: &Path) -> String {
+/// A file's name as text. Bytes that are no UTF-8 are written as `\xNN`. What is left may still
+/// hold control characters, see [`escape_control`].
+///
+/// ```
+/// use std::os::unix::ffi::OsStrExt;
+///
+/// let name = std::ffi::OsStr::from_bytes(b"caf\xe9.ll");
+/// assert_eq!(rewire::escape_path(name.as_ref()), r"caf\xe9.ll");
+/// ```
+#[must_use]
+pub fn escape_path(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
         text.push_str(chunk.valid());
