@@ -252,7 +252,7 @@ impl Entry {
     /// Where it comes from.
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
-        self.about().and_then(|(origin, _)| origin)
+        read_origin(&mut Reader(&self.sealed[self.about.clone()])).flatten()
     }
 
     /// Whether its parts give its key. They do, in each entry that was made by [`Entry::new`].
@@ -271,17 +271,21 @@ impl Entry {
 
     fn about(&self) -> Option<(Option<Origin>, Vec<Part>)> {
         let mut reader = Reader(&self.sealed[self.about.clone()]);
-        let origin = match reader.byte()? {
-            0 => None,
-            1 => Some(Origin::read(&mut reader)?),
-            _ => return None,
-        };
+        let origin = read_origin(&mut reader)?;
         let count = reader.number()?;
         let mut parts = Vec::new();
         for _ in 0..count {
             parts.push(Part::read(&mut reader)?);
         }
         reader.0.is_empty().then_some((origin, parts))
+    }
+}
+
+fn read_origin(reader: &mut Reader<'_>) -> Option<Option<Origin>> {
+    match reader.byte()? {
+        0 => Some(None),
+        1 => Some(Some(Origin::read(reader)?)),
+        _ => None,
     }
 }
 
@@ -293,4 +297,27 @@ fn checksum(header: &[u8], about: &[u8], body: &[u8]) -> [u8; 32] {
         .update(body)
         .finalize()
         .as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{PartKind, Value};
+
+    /// An entry whose checksum is right, but that states other parts than its key was made from.
+    #[test]
+    fn parts_that_do_not_give_the_key_are_noticed() {
+        let recipe =
+            |name| Recipe::new(Kind::Function).with(PartKind::Body, name, Value::Number(1));
+        let (one, other) = (recipe("f"), recipe("g"));
+        let entry = Entry::new(&one, None, b"code");
+        assert_eq!(entry.check_parts(), Ok(()));
+        let mut sealed = Entry::new(&other, None, b"code").sealed().to_vec();
+        sealed[5..37].copy_from_slice(one.key().hash());
+        let (header, rest) = sealed.split_at(HEADER);
+        let sum = checksum(&header[..HEADER - 32], rest, b"");
+        sealed[HEADER - 32..HEADER].copy_from_slice(&sum);
+        let forged = Entry::open(&one.key(), sealed.into()).expect("the checksum is right");
+        assert_eq!(forged.check_parts(), Err(Damage::Parts));
+    }
 }

@@ -1,12 +1,13 @@
 //! The folder: where it is, whose it is, and how files in it are read and written.
 
 use std::env;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{self, Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 use rustix::process::{Resource, geteuid, getrlimit};
@@ -20,6 +21,9 @@ const VERSION: &str = "v1";
 const TAG: &str = "CACHEDIR.TAG";
 const TAG_TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder holds compiled code that Rewire can make again.\n";
+
+/// How often a file is begun that others take away.
+const ATTEMPTS: u32 = 3;
 
 /// The folder that users expect: `REWIRE_CACHE`, else `rewire` in `XDG_CACHE_HOME`, else in
 /// `~/.cache`. `None` if none of these variables is set.
@@ -123,41 +127,30 @@ impl Folder {
 
     /// Writes a file in one step: whoever reads it sees all of it or nothing.
     pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         check_file_size(path, bytes.len() as u64)?;
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(
-            "{}-{number}-{}",
-            process::id(),
-            blake3::hash(bytes).to_hex()
-        );
-        let temporary = self.inside("temporary").join(name);
-        let written = write_new(&temporary, bytes)
-            .map_err(|e| Trouble::system("write", &temporary, &e))
-            .and_then(|_lock| {
-                let renamed = fs::rename(&temporary, path).or_else(|e| {
-                    // The first file of its kind needs a folder.
-                    let parent = path.parent().filter(|_| e.kind() == ErrorKind::NotFound);
-                    DirBuilder::new()
-                        .recursive(true)
-                        .mode(0o700)
-                        .create(parent.ok_or(e)?)?;
-                    fs::rename(&temporary, path)
-                });
-                renamed.map_err(|e| Trouble::system("write", path, &e))
-            });
-        if written.is_err() {
-            // What can't be removed now is removed by `remove_abandoned`.
-            let _ = fs::remove_file(&temporary);
+        for _ in 0..ATTEMPTS {
+            let temporary = self.inside("temporary").join(temporary_name());
+            let written = write_and_rename(&temporary, path, bytes);
+            if !matches!(written, Ok(true)) {
+                // What can't be removed now is removed by `remove_abandoned`.
+                let _ = fs::remove_file(&temporary);
+            }
+            if written.map_err(|e| Trouble::system("write", path, &e))? {
+                return Ok(());
+            }
         }
-        written
+        Err(Trouble::Busy {
+            path: path.to_owned(),
+        })
     }
 
-    /// Removes what processes that were killed have left.
-    pub(crate) fn remove_abandoned(&self) {
+    /// Removes what processes that were killed have left, if it is older than `age`.
+    pub(crate) fn remove_abandoned(&self, age: Duration) {
         for path in list(&self.inside("temporary")) {
+            let modified = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
+            let is_old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|past| past >= age));
             // Whoever writes such a file holds its lock.
-            if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+            if is_old && File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
                 let _ = fs::remove_file(&path);
             }
         }
@@ -242,16 +235,46 @@ pub(crate) fn ignore_missing(error: io::Error) -> io::Result<()> {
     }
 }
 
-/// The file is locked for as long as it is open, which tells others that its writer lives.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<File> {
+/// No two processes use one name, not even on two machines or with one number each.
+fn temporary_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let time = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    format!("{}-{number}-{}", process::id(), time.as_nanos())
+}
+
+/// Whether that was possible. If not, another process has just taken the temporary file for one
+/// that was abandoned: its lock, which says that its writer lives, can't be taken while it is made.
+fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)?;
-    file.try_lock()?;
+        .open(temporary)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(false),
+        Err(TryLockError::Error(e)) => return Err(e),
+    }
     file.write_all(bytes)?;
-    Ok(file)
+    let renamed = fs::rename(temporary, path).or_else(|e| {
+        // The first file of its kind needs a folder.
+        let parent = path
+            .parent()
+            .filter(|_| e.kind() == ErrorKind::NotFound)
+            .ok_or(e)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)?;
+        fs::rename(temporary, path)
+    });
+    match renamed {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        renamed => renamed.map(|()| true),
+    }
 }
 
 /// Whether the process may make a file of this size. If not, to try would raise SIGXFSZ.

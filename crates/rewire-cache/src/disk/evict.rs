@@ -1,5 +1,6 @@
 //! Forgetting what was used longest ago, and clearing.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs;
 
@@ -14,7 +15,6 @@ impl Disk {
     /// Counts what there is, and removes the files that were used longest ago until a tenth of the
     /// limit is free, so that this isn't done for each file.
     pub(super) fn evict(&self) -> Result<(), Trouble> {
-        self.folder.remove_abandoned();
         let mut files = self.folder.files();
         let mut total: u64 = files.iter().map(|file| file.size).sum();
         if total > self.options.limit {
@@ -36,18 +36,21 @@ impl Disk {
         Ok(())
     }
 
-    /// Removes the rows of files that aren't there.
-    pub(super) fn sweep(&self, index_lock: &IndexLock) -> Result<(), Trouble> {
+    /// Removes the rows of files that aren't there, and of origins whose newest entry was in one.
+    fn sweep(&self, index_lock: &IndexLock) -> Result<(), Trouble> {
         let files: HashSet<Key> = self
             .folder
             .files()
             .into_iter()
             .map(|file| file.name)
             .collect();
+        let kept = RefCell::new(HashSet::new());
+        // Rows that say where an entry is come before those of origins.
         let keep = |key: &[u8], value: &[u8]| match read_location_row(key, value) {
-            Some((_, location)) => files.contains(&location.file),
-            // The newest entry of an origin: `explain` says that it was forgotten.
-            None => read_newest(value).is_some(),
+            Some((entry, location)) => {
+                files.contains(&location.file) && kept.borrow_mut().insert(entry)
+            }
+            None => read_newest(value).is_some_and(|entry| kept.borrow().contains(&entry)),
         };
         self.index.write(&self.folder, index_lock, &[], Some(&keep))
     }

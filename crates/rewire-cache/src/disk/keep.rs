@@ -1,5 +1,7 @@
 //! Writing entries, and the store as a whole.
 
+use std::time::Duration;
+
 use super::state::{Disk, READ_AND_WRITE, READ_ONLY};
 use crate::entry::{Body, Entry};
 use crate::image::{Image, pack};
@@ -7,6 +9,9 @@ use crate::index::rows_of_file;
 use crate::key::{Key, Kind};
 use crate::store::Store;
 use crate::trouble::Trouble;
+
+/// Temporary files that are so old are looked at, each time something is kept.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 impl Disk {
     /// Writes a file with entries, and tells the index of those that aren't found by its name.
@@ -27,6 +32,7 @@ impl Disk {
             return Ok(());
         }
         self.folder.create()?;
+        self.folder.remove_abandoned(ABANDONED_AFTER);
         let rows = rows_of_file(name, bytes).unwrap_or_default();
         self.folder.write(&self.folder.file(name), bytes)?;
         let total = self.tally.add(&self.folder, bytes.len() as u64);

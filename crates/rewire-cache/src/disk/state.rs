@@ -51,9 +51,9 @@ pub(super) const OFF: u8 = 2;
 /// Entries in a folder, which many processes may use at once.
 ///
 /// No descriptor stays open between two calls, so the program that runs in this process finds the
-/// descriptors that it expects, and may close all of them. While [`put`](Store::put) runs, some are
-/// open; call it on a thread whose descriptors the program doesn't share (`unshare(CLONE_FILES)`),
-/// or when the program doesn't run.
+/// descriptors that it expects, and may close all of them. Some are open while
+/// [`put`](crate::Store::put) runs: call it on a thread whose descriptors the program doesn't share
+/// (`unshare(CLONE_FILES)`), or when the program doesn't run.
 ///
 /// After a `fork`, the child's `Disk` finds nothing and keeps nothing.
 #[derive(Debug)]
@@ -257,5 +257,30 @@ fn note_use(file: &File, metadata: &Metadata) {
     {
         // In a folder that can only be read, uses can't be noted, and nothing is forgotten.
         let _ = file.set_times(FileTimes::new().set_modified(now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Entry;
+    use crate::key::{PartKind, Recipe, Value};
+    use crate::store::Store;
+
+    #[test]
+    fn in_another_process_nothing_is_found_or_kept() {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        let open = || Disk::open(&temporary.path().join("cache"), DiskOptions::default());
+        let recipe =
+            |name| Recipe::new(Kind::Function).with(PartKind::Body, name, Value::Number(1));
+        open()
+            .expect("usable")
+            .put(&[Entry::new(&recipe("f"), None, b"code")]);
+        let mut disk = open().expect("usable");
+        assert!(disk.get(&recipe("f").key()).is_some());
+        disk.process += 1;
+        assert!(disk.get(&recipe("f").key()).is_none());
+        disk.put(&[Entry::new(&recipe("g"), None, b"code")]);
+        assert!(open().expect("usable").get(&recipe("g").key()).is_none());
     }
 }

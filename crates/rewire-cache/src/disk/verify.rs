@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::loaded::Loaded;
 use super::state::{Disk, lock};
@@ -89,7 +90,7 @@ impl Disk {
             self.check_index(&sound, repair, &mut verification)?;
         }
         if repair {
-            self.folder.remove_abandoned();
+            self.folder.remove_abandoned(Duration::ZERO);
         }
         Ok(verification)
     }

@@ -21,9 +21,10 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{self, Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -70,6 +71,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Opens the lock file, also in a folder that can only be read.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let opened = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path);
+    opened.or_else(|e| match e.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => File::open(path),
+        _ => Err(e),
+    })
+}
+
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(file), Ok(there)) => (file.dev(), file.ino()) == (there.dev(), there.ino()),
@@ -99,28 +115,31 @@ impl Index {
     }
 
     /// Waits until no other thread or process writes, but not for ever: one that was stopped
-    /// mustn't stop others.
+    /// mustn't stop others, and a child of `fork` has the lock of a thread that it doesn't have.
     pub(crate) fn lock(folder: &Folder) -> Result<IndexLock, Trouble> {
-        let in_process = lock(&WRITING);
         let path = folder.inside("lock");
         for _ in 0..ATTEMPTS {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(false).mode(0o600);
-            let file = options
-                .open(&path)
-                .map_err(|e| Trouble::system("open", &path, &e))?;
-            match file.try_lock() {
-                // The folder may have been cleared meanwhile. Then others lock another file.
-                Ok(()) if is_at(&file, &path) => {
-                    return Ok(IndexLock {
-                        _file: file,
-                        _in_process: in_process,
-                    });
+            let file = open_lock(&path).map_err(|e| Trouble::system("open", &path, &e))?;
+            let locked = match WRITING.try_lock() {
+                Ok(in_process) => Some(in_process),
+                Err(sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(sync::TryLockError::WouldBlock) => None,
+            };
+            if let Some(in_process) = locked {
+                match file.try_lock() {
+                    // The folder may have been cleared meanwhile. Then others lock another file.
+                    Ok(()) if is_at(&file, &path) => {
+                        return Ok(IndexLock {
+                            _file: file,
+                            _in_process: in_process,
+                        });
+                    }
+                    Ok(()) => continue,
+                    Err(TryLockError::WouldBlock) => {}
+                    Err(TryLockError::Error(e)) => return Err(Trouble::system("lock", &path, &e)),
                 }
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
-                Err(TryLockError::Error(e)) => return Err(Trouble::system("lock", &path, &e)),
             }
+            thread::sleep(PAUSE);
         }
         Err(Trouble::Busy { path })
     }
@@ -177,10 +196,16 @@ impl Index {
         let map_size = usize::try_from(allowed >> 16 << 16).unwrap_or(usize::MAX);
         let written = lmdb::write(&folder.inside("index"), map_size, puts, keep);
         self.forget_pages();
-        written.map_err(|e| Trouble::System {
-            action: "write",
-            path: path.clone(),
-            cause: e.to_string(),
+        written.map_err(|e| match (e, file_size_limit()) {
+            (heed::Error::Mdb(heed::MdbError::MapFull), Some(limit)) => Trouble::FileSize {
+                path: path.clone(),
+                limit,
+            },
+            (e, _) => Trouble::System {
+                action: "write",
+                path: path.clone(),
+                cause: e.to_string(),
+            },
         })?;
         // If this can't be noted, the file is checked as a whole before it is next written.
         let _ = stamp::set(folder);

@@ -65,6 +65,24 @@ fn what_another_cache_puts_later_is_found() {
 }
 
 #[test]
+fn what_another_cache_has_kept_elsewhere_since_is_found() {
+    let (_temporary, path) = fresh();
+    let (first, second) = (cache(&path), cache(&path));
+    first.put(&[entry("f")]);
+    first.put(&[entry("g")]);
+    // Now the first cache has read the part of the index that tells of both.
+    assert!(first.get(&key("g")).is_some());
+    for file in entry_files(&path) {
+        fs::remove_file(file).expect("a file");
+    }
+    second.put(&entries(&["f".to_owned(), "h".to_owned()]));
+    assert_eq!(
+        first.get(&key("f")).expect("it was put again").body(),
+        body("f")
+    );
+}
+
+#[test]
 fn an_image_is_found_whole_and_by_function() {
     let (_temporary, path) = fresh();
     let names = names(0..50);

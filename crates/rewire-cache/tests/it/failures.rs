@@ -116,13 +116,10 @@ fn a_folder_without_permission_is_not_used() {
 
 pub(crate) fn write_with_limit(folder: &Path) {
     cache(folder).put(&entries(&names(0..20)));
-    let large = fs::metadata(folder.join("v1/index/data.mdb"))
-        .expect("an index")
-        .len()
-        + 100_000;
+    let maximum = getrlimit(Resource::Fsize).maximum;
     let limit = Rlimit {
-        current: Some(large),
-        maximum: getrlimit(Resource::Fsize).maximum,
+        current: Some(1_000_000),
+        maximum,
     };
     setrlimit(Resource::Fsize, limit).expect("lower than before");
 
@@ -143,14 +140,19 @@ pub(crate) fn write_with_limit(folder: &Path) {
     let cache = Cache::new(disk.clone());
     let mut number = 100;
     while disk.trouble().is_none() {
-        let recipes = (number..number + 20).map(|n| crate::support::recipe(&n.to_string()));
+        let recipes = (number..number + 1200).map(|n| crate::support::recipe(&n.to_string()));
         let small: Vec<_> = recipes
             .map(|recipe| Entry::new(&recipe, None, b"x"))
             .collect();
         cache.put(&small);
-        number += 20;
+        number += 1200;
         assert!(number < 100_000, "the index never became too large");
     }
+    assert!(
+        matches!(disk.trouble(), Some(Trouble::FileSize { .. })),
+        "{:?}",
+        disk.trouble()
+    );
     assert!(cache.get(&crate::support::key("100")).is_some());
     let seen = crate::support::disk(folder).verify(false).expect("usable");
     assert!(seen.is_clean(), "{seen:?}");

@@ -111,3 +111,33 @@ fn a_part_that_is_there_twice_is_not_there_once() {
     let twice = once.clone().with(PartKind::Constant, "c", Value::Number(1));
     assert_ne!(once.key(), twice.key());
 }
+
+/// A name that contains what could be the rest of its part and the start of the next one.
+#[test]
+fn a_name_can_not_pretend_to_be_two_parts() {
+    let part = |name: &str| Part {
+        kind: PartKind::Body,
+        name: name.to_owned(),
+        hash: [b'a'; 32],
+        shown: None,
+    };
+    let key = |names: [&str; 2]| {
+        let mut recipe = Recipe::new(Kind::Function);
+        names.into_iter().for_each(|name| recipe.push(part(name)));
+        recipe.key()
+    };
+    let (a8, a32, a40, a50) = (
+        "a".repeat(8),
+        "a".repeat(32),
+        "a".repeat(40),
+        "a".repeat(50),
+    );
+    let (one, other) = (format!("{a40}\u{1}{a50}"), format!("{a32}\u{1}{a8}"));
+    assert_ne!(key(["", &one]), key([&other, &a50]));
+}
+
+#[test]
+fn the_kind_is_in_the_hash() {
+    let hash = |kind| *Recipe::new(kind).key().hash();
+    assert_ne!(hash(Kind::Function), hash(Kind::Image));
+}

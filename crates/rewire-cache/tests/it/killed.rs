@@ -74,7 +74,7 @@ fn two_hundred_killed_processes_leave_nothing_that_is_wrong() {
     for _ in 0..100 {
         let mut children = [(); 2].map(|()| Endless::start("fill until killed", &path));
         for child in &mut children {
-            child.wait_for_steps(1 + random.below(6));
+            child.wait_for_steps(1 + random.below(4));
         }
         for child in children {
             child.kill();

@@ -103,3 +103,22 @@ fn totals_that_are_damaged_are_counted_anew() {
         assert!(disk(&path).info().expect("usable").bytes <= limit);
     }
 }
+
+#[test]
+fn the_index_does_not_grow_with_what_was_forgotten() {
+    let (_temporary, path) = fresh();
+    let mut sizes = Vec::new();
+    for round in 0..30 {
+        let functions: Vec<Entry> = (0..50)
+            .map(|number| format!("function{}", 50 * round + number))
+            .map(|name| Entry::new(&recipe(&name), Some(&origin(&name)), &[7; 200]))
+            .collect();
+        limited(&path, 100_000).put(&functions);
+        sizes.push(
+            std::fs::metadata(path.join("v1/index/data.mdb"))
+                .expect("an index")
+                .len(),
+        );
+    }
+    assert!(sizes[29] <= 2 * sizes[9], "{sizes:?}");
+}
