@@ -9,6 +9,7 @@
 #include "llvm/IR/InstrTypes.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -29,7 +30,7 @@ void rewire_call_plan(RewireIndex *index, size_t ordinal, void (*block)(void *da
     return;
   std::string error;
   // What is wrong with it is for whoever compiles the function to say.
-  if (!rewire_read_body(*index, *function, error) || function->isDeclaration())
+  if (!readBody(*index, *function, error) || function->isDeclaration())
     return;
   PostDominatorTree tree(*function);
   DenseMap<const BasicBlock *, size_t> numbers;

@@ -1,7 +1,7 @@
 // What a function promises its callers and demands of them, beyond its type: the attributes that an
 // optimiser may have used in callers that it compiled elsewhere.
 
-#include "attributes.h"
+#include "abi_attributes.h"
 #include "index.h"
 #include "types.h"
 
@@ -12,23 +12,24 @@
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
-constexpr Attribute::AttrKind FUNCTION_PROMISES[] = {
+constexpr Attribute::AttrKind kFunctionPromises[] = {
     Attribute::NoUnwind, Attribute::NoReturn, Attribute::WillReturn, Attribute::NoFree,
     Attribute::NoSync,   Attribute::NoCallback, Attribute::Speculatable};
 
-constexpr Attribute::AttrKind RESULT_PROMISES[] = {
+constexpr Attribute::AttrKind kResultPromises[] = {
     Attribute::NoAlias, Attribute::NonNull,   Attribute::Dereferenceable,
     Attribute::Alignment, Attribute::Range,   Attribute::NoFPClass};
 
 // What the callee does with what an argument points to.
-constexpr Attribute::AttrKind ARGUMENT_PROMISES[] = {
+constexpr Attribute::AttrKind kArgumentPromises[] = {
     Attribute::ReadNone, Attribute::ReadOnly, Attribute::WriteOnly, Attribute::Captures,
     Attribute::NoFree,   Attribute::Returned};
 
-constexpr Attribute::AttrKind DEMANDS[] = {
+constexpr Attribute::AttrKind kArgumentDemands[] = {
     Attribute::NonNull, Attribute::NoAlias, Attribute::Dereferenceable,
     Attribute::DereferenceableOrNull, Attribute::Alignment, Attribute::Range};
 
@@ -100,21 +101,21 @@ char *rewire_contract(RewireTypes *types, LLVMValueRef global) {
   if (function.getCallingConv() != CallingConv::C)
     stream << "a calling convention " << function.getCallingConv() << '\n';
   printer.print('a', " result ", attributes.getRetAttrs(), kAbiParameter);
-  printer.print('p', " ", attributes.getFnAttrs(), FUNCTION_PROMISES);
+  printer.print('p', " ", attributes.getFnAttrs(), kFunctionPromises);
   printer.print('p', attributes.getFnAttrs(), kAbiPromiseStrings);
   printer.print('d', " ", attributes.getFnAttrs(), kAbiDemands);
   printer.print('d', attributes.getFnAttrs(), kAbiDemandStrings);
-  printer.print('p', " result ", attributes.getRetAttrs(), RESULT_PROMISES);
+  printer.print('p', " result ", attributes.getRetAttrs(), kResultPromises);
   printer.print(function.getMemoryEffects());
   for (unsigned place = 0; place < function.arg_size(); ++place) {
     std::string where = " argument " + std::to_string(place + 1) + " ";
     AttributeSet set = attributes.getParamAttrs(place);
     printer.print('a', where, set, kAbiParameter);
     printer.printCopied(where, set);
-    printer.print('p', where, set, ARGUMENT_PROMISES);
-    printer.print('d', where, set, DEMANDS);
+    printer.print('p', where, set, kArgumentPromises);
+    printer.print('d', where, set, kArgumentDemands);
   }
-  return rewire_message(text);
+  return newMessage(text);
 }
 
 bool rewire_may_throw(LLVMValueRef global) {

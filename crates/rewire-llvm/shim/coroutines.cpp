@@ -12,6 +12,7 @@
 #include "llvm/Transforms/Coroutines/CoroInstr.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -49,7 +50,8 @@ public:
   // with them.
   GlobalVariable *own() {
     if (!known)
-      known = make(".rewire.frames", GlobalValue::InternalLinkage, ConstantAggregateZero::get(type()));
+      known = make(".rewire.frames", GlobalValue::InternalLinkage,
+                   ConstantAggregateZero::get(type()));
     return known;
   }
 
@@ -233,30 +235,30 @@ void countBeginnings(Function &part, Counter &counter) {
 
 } // namespace
 
-RewireCoroutinePart rewire_coroutine_part(const Function &function) {
+CoroutinePart rewire::coroutinePart(const Function &function) {
   StringRef name = ownName(function).first;
   if (name.contains(".__await_suspend_wrapper__"))
-    return RewireCoroutinePart::Suspend;
+    return CoroutinePart::Suspend;
   const FunctionType &type = *function.getFunctionType();
   if (function.getCallingConv() == CallingConv::Fast && type.getReturnType()->isVoidTy() &&
       type.getNumParams() == 1 && type.getParamType(0)->isPointerTy()) {
     // LLVM puts a number behind a name that is taken.
     StringRef base = withoutNumber(name);
     if (base.ends_with(".resume"))
-      return RewireCoroutinePart::Resume;
+      return CoroutinePart::Resume;
     if (base.ends_with(".destroy"))
-      return RewireCoroutinePart::Destroy;
+      return CoroutinePart::Destroy;
     if (base.ends_with(".cleanup"))
-      return RewireCoroutinePart::Cleanup;
+      return CoroutinePart::Cleanup;
   }
   StringRef base = withoutNumber(name);
   if ((base.size() < name.size() && base.ends_with(".resume")) ||
       (function.getCallingConv() == CallingConv::SwiftTail && isSwiftContinuation(name)))
-    return RewireCoroutinePart::Continuation;
-  return RewireCoroutinePart::None;
+    return CoroutinePart::Continuation;
+  return CoroutinePart::None;
 }
 
-void rewire_count_frames(Module &module) {
+void rewire::countFrames(Module &module) {
   bool has_whole = false;
   SmallVector<Function *, 2> parts;
   for (Function &function : module) {
@@ -264,7 +266,7 @@ void rewire_count_frames(Module &module) {
       has_whole |= function.getIntrinsicID() == Intrinsic::coro_begin ||
                    function.getIntrinsicID() == Intrinsic::coro_begin_custom_abi;
     else if (function.getCallingConv() == CallingConv::Fast &&
-             rewire_coroutine_part(function) != RewireCoroutinePart::None)
+             coroutinePart(function) != CoroutinePart::None)
       parts.push_back(&function);
   }
   Counter counter(module);
@@ -273,14 +275,14 @@ void rewire_count_frames(Module &module) {
       if (!function.isDeclaration())
         countWhole(function, counter);
   for (Function *part : parts) {
-    const RewireCoroutinePart kind = rewire_coroutine_part(*part);
-    if (kind == RewireCoroutinePart::Destroy)
+    const CoroutinePart kind = coroutinePart(*part);
+    if (kind == CoroutinePart::Destroy)
       countBeginnings(*part, counter);
     if (part->isDeclaration() || !ownName(*part).second)
       continue;
-    if (kind == RewireCoroutinePart::Destroy)
+    if (kind == CoroutinePart::Destroy)
       countAt(*part->getEntryBlock().getFirstInsertionPt(), counter.of(*part), Count::Ended);
-    else if (kind == RewireCoroutinePart::Resume)
+    else if (kind == CoroutinePart::Resume)
       for (Instruction *end : firstOf(deallocations(*part, *part->getArg(0))))
         countAt(*end, counter.of(*part), Count::Ended);
   }
@@ -291,18 +293,18 @@ bool rewire_is_coroutine_part(LLVMValueRef global, bool *is_counted) {
   *is_counted = true;
   if (!function)
     return false;
-  const RewireCoroutinePart part = rewire_coroutine_part(*function);
-  *is_counted = part != RewireCoroutinePart::Continuation;
-  return part != RewireCoroutinePart::None;
+  const CoroutinePart part = coroutinePart(*function);
+  *is_counted = part != CoroutinePart::Continuation;
+  return part != CoroutinePart::None;
 }
 
-bool rewire_is_noop_frame(const GlobalVariable &variable) {
+bool rewire::isNoopFrame(const GlobalVariable &variable) {
   auto *type = dyn_cast<StructType>(variable.getValueType());
   return type && type->getNumElements() == 2 && variable.isConstant() &&
          variable.hasLocalLinkage() && variable.getName().starts_with("NoopCoro.Frame.Const");
 }
 
-GlobalVariable *rewire_noop_frame(Module &module) {
+GlobalVariable *rewire::noopFrame(Module &module) {
   const char *name = ".rewire.noop";
   if (GlobalVariable *known = module.getNamedGlobal(name))
     return known;
@@ -314,10 +316,10 @@ GlobalVariable *rewire_noop_frame(Module &module) {
   return frame;
 }
 
-void rewire_share_noop_frame(Module &module) {
+void rewire::shareNoopFrame(Module &module) {
   for (GlobalVariable &variable : make_early_inc_range(module.globals()))
-    if (rewire_is_noop_frame(variable)) {
-      variable.replaceAllUsesWith(rewire_noop_frame(module));
+    if (isNoopFrame(variable)) {
+      variable.replaceAllUsesWith(noopFrame(module));
       variable.eraseFromParent();
     }
 }

@@ -9,8 +9,10 @@
 
 #include "llvm/IR/Module.h"
 
+namespace rewire {
+
 // What a function is to a coroutine that was split before the engine saw it.
-enum class RewireCoroutinePart {
+enum class CoroutinePart {
   None,
   // Goes on with a suspended coroutine.
   Resume,
@@ -28,18 +30,20 @@ enum class RewireCoroutinePart {
 // Decided by the name that LLVM's pass gives to the parts, their type and their calling convention:
 // nothing else is left of what they were. In an extracted module, the name ends with the number of
 // the global.
-RewireCoroutinePart rewire_coroutine_part(const llvm::Function &function);
+CoroutinePart coroutinePart(const llvm::Function &function);
 
 // Has a module count the frames of the coroutines in it, before any pass sees it. Costs the number
 // of functions that the module names, where there are no coroutines.
-void rewire_count_frames(llvm::Module &module);
+void countFrames(llvm::Module &module);
 
 // The frame of coroutines that do nothing (`std::noop_coroutine`): LLVM gives each module its own,
 // and any frame may lead there. Here it is the engine's, and stays as long as the engine.
-bool rewire_is_noop_frame(const llvm::GlobalVariable &variable);
-llvm::GlobalVariable *rewire_noop_frame(llvm::Module &module);
+bool isNoopFrame(const llvm::GlobalVariable &variable);
+llvm::GlobalVariable *noopFrame(llvm::Module &module);
 
 // Has a module use that one, once LLVM has given it its own.
-void rewire_share_noop_frame(llvm::Module &module);
+void shareNoopFrame(llvm::Module &module);
+
+} // namespace rewire
 
 #endif

@@ -12,7 +12,7 @@
 #include "front.h"
 #include "index.h"
 #include "instrument.h"
-#include "keep.h"
+#include "abi_attributes.h"
 #include "read.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/SetVector.h"
@@ -25,6 +25,7 @@
 #include "llvm/Transforms/Utils/ValueMapper.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -43,11 +44,11 @@ public:
     for (size_t root : roots) {
       const size_t ordinal = root & ~REWIRE_OWN_COPY;
       if (root != ordinal)
-        ownCopies.insert(index.globals[ordinal]);
+        own_copies.insert(index.globals[ordinal]);
       if (auto *function = dyn_cast<Function>(index.globals[ordinal]))
         functions.insert(function);
       else if (auto *variable = dyn_cast<GlobalVariable>(index.globals[ordinal]))
-        for (Function *function : index.jumpTables.lookup(variable))
+        for (Function *function : index.jump_tables.lookup(variable))
           functions.insert(function);
     }
     // Functions whose blocks' addresses leave them belong together; the list grows as it is read.
@@ -61,7 +62,7 @@ public:
         if (root & REWIRE_OWN_COPY)
           bringOwn(*variable);
         else
-          bring(*variable, /*asRoot=*/true);
+          bring(*variable, /*as_root=*/true);
       }
     // Where one function's code holds addresses of another's blocks, the other is cloned first,
     // so that the blocks can be named.
@@ -77,10 +78,10 @@ public:
   // through the slot. The data of which the function itself is a part means this one.
   bool runFront(Function &function, bool own, std::string &error) {
     this->error = &error;
-    if (index.reads_for_fronts && !rewire_read_unverified(index, function, error))
+    if (index.reads_for_fronts && !readUnverified(index, function, error))
       return false;
     if (own)
-      ownCopies.insert(&function);
+      own_copies.insert(&function);
     Function *front =
         Function::Create(function.getFunctionType(), GlobalValue::ExternalLinkage,
                          function.getAddressSpace(), definedName(function) + ".rewire.front",
@@ -94,7 +95,7 @@ public:
     const auto map = [&](Constant *constant) {
       return cast<Constant>(MapValue(constant, values, RF_None, nullptr, this));
     };
-    if (Constant *data = rewire_front_data(function))
+    if (Constant *data = frontData(function))
       front->setPrefixData(map(data));
     if (function.hasPrologueData())
       front->setPrologueData(map(function.getPrologueData()));
@@ -165,7 +166,7 @@ private:
   DenseMap<Function *, Function *> bodies;
   SmallPtrSet<Function *, 4> cloned;
   // Roots that have lost their names: mentions of these names are others'.
-  SmallPtrSet<const GlobalValue *, 4> ownCopies;
+  SmallPtrSet<const GlobalValue *, 4> own_copies;
   // Variables that hold addresses of the functions' blocks.
   SetVector<GlobalVariable *, SmallVector<GlobalVariable *, 4>> tables;
   // Variables whose values are still to be mapped: old and new.
@@ -190,7 +191,7 @@ private:
 
   bool read(Function &function) {
     std::string message;
-    return rewire_read_body(index, function, message) || fail(message);
+    return readBody(index, function, message) || fail(message);
   }
 
   // Everything but "PIE Level", which would allow models of thread-local storage that only fit
@@ -215,12 +216,12 @@ private:
 
   std::string nameOf(const GlobalValue &global) const {
     // The mark says that the name is as it has to be.
-    std::string mangled = rewire_mangled(global);
+    std::string mangled = mangledName(global);
     if (!mangled.empty())
       mangled.insert(0, 1, '\1');
     StringRef name = mangled.empty() ? global.getName() : StringRef(mangled);
     // A name of the program's own that looks like one of ours is told by its number as well.
-    const bool local = global.hasLocalLinkage() || index.takenLocals.contains(&global);
+    const bool local = global.hasLocalLinkage() || index.taken_locals.contains(&global);
     if (!local && global.hasName() && !name.contains(".rewire."))
       return name.str();
     const bool plain = !mangled.empty();
@@ -230,7 +231,7 @@ private:
 
   // The name of what is defined here.
   std::string definedName(const GlobalValue &global) const {
-    if (!ownCopies.contains(&global))
+    if (!own_copies.contains(&global))
       return nameOf(global);
     StringRef name = global.getName();
     name.consume_front("\1");
@@ -301,7 +302,7 @@ private:
       body->setSection("");
     // What reads it does so by the function's address, which is not the body's.
     if (!text)
-      rewire_drop_front(*body);
+      dropFront(*body);
     else if (body->hasPrefixData())
       body->setPrefixData(cast<Constant>(
           MapValue(function.getPrefixData(), values, RF_None, nullptr, this)));
@@ -341,7 +342,7 @@ private:
     to.stealArgumentListFrom(from);
     to.splice(to.begin(), &from);
     if (from.hasLocalLinkage()) {
-      index.takenLocals.insert(&from);
+      index.taken_locals.insert(&from);
       from.setLinkage(GlobalValue::ExternalLinkage);
     }
     from.setComdat(nullptr);
@@ -390,14 +391,14 @@ private:
       return same;
     }
     // What a function with a front has at its address is not its body.
-    const bool hasBody = bodies.count(&function) && !ownCopies.contains(&function);
-    if (whole && hasBody && !rewire_needs_front(function))
+    const bool has_body = bodies.count(&function) && !own_copies.contains(&function);
+    if (whole && has_body && !needsFront(function))
       if (Function *body = bodies.lookup(&function))
         return body;
     std::string name = nameOf(function);
     // A group's functions mention each other and themselves by these names; the suffix keeps the
     // mention apart from the body.
-    if (hasBody)
+    if (has_body)
       name += ".rewire.self";
     bool weak = function.hasExternalWeakLinkage();
     Function *declaration = Function::Create(
@@ -420,23 +421,23 @@ private:
     return declaration;
   }
 
-  Value *bring(GlobalVariable &variable, bool asRoot = false) {
+  Value *bring(GlobalVariable &variable, bool as_root = false) {
     if (Value *known = made.lookup(&variable))
       return known;
-    if (rewire_is_noop_frame(variable))
-      return made[&variable] = rewire_noop_frame(*target);
+    if (isNoopFrame(variable))
+      return made[&variable] = noopFrame(*target);
     uint8_t known = state(variable);
     bool elected = known & REWIRE_ELECTED;
     // A table of its labels is part of a body: the next body has other labels, and a table of its
     // own. The first one is what all others find.
     const bool is_table =
-        tables.contains(&variable) && variable.hasInitializer() && !asRoot &&
+        tables.contains(&variable) && variable.hasInitializer() && !as_root &&
         (text || ((known & REWIRE_PLACED) && variable.isConstant() && variable.hasLocalLinkage()));
     bool with_value = is_table || (elected && !(known & REWIRE_PLACED) &&
                                    variable.hasInitializer() && bodiesAreHere(variable));
     // Addresses of another object's blocks can't be written down.
     bool fold_only = elected && (known & REWIRE_PLACED) && fold && variable.isConstant() &&
-                     !index.jumpTables.count(&variable) &&
+                     !index.jump_tables.count(&variable) &&
                      variable.hasDefinitiveInitializer() && !variable.isThreadLocal();
     GlobalValue::LinkageTypes linkage =
         is_table                              ? GlobalValue::InternalLinkage
@@ -492,9 +493,9 @@ private:
 
   // A variable that holds addresses of a function's blocks comes with that function's body.
   bool bodiesAreHere(const GlobalVariable &variable) const {
-    if (index.jumpTables.empty())
+    if (index.jump_tables.empty())
       return true;
-    for (Function *function : index.jumpTables.lookup(&variable))
+    for (Function *function : index.jump_tables.lookup(&variable))
       if (!functions.contains(function))
         return false;
     return true;
@@ -511,7 +512,7 @@ private:
   // its name, the name is another's, and the alias isn't.
   bool standsForItsOwn(const GlobalAlias &alias) const {
     const auto *target = dyn_cast<GlobalValue>(alias.getAliasee()->stripInBoundsConstantOffsets());
-    return !target || target->hasLocalLinkage() || index.takenLocals.contains(target) ||
+    return !target || target->hasLocalLinkage() || index.taken_locals.contains(target) ||
            (state(*target) & REWIRE_ELECTED);
   }
 
@@ -549,10 +550,10 @@ private:
         return false;
       // It is there to be inlined; whoever takes its address gets the one in the ledger.
       cloneInto(*to, *from);
-      rewire_drop_front(*to);
+      dropFront(*to);
       // Natively such a body is inlined without the calls that -finstrument-functions asks for.
       if (from->hasAvailableExternallyLinkage())
-        rewire_drop_instrumentation(*to);
+        dropInstrumentation(*to);
       to->setLinkage(GlobalValue::AvailableExternallyLinkage);
       to->setVisibility(GlobalValue::DefaultVisibility);
       to->setDSOLocal(false);
@@ -571,7 +572,7 @@ bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
   index->shown.clear();
   Extractor extractor(*index, states, fold, whole);
   if (!extractor.run(ArrayRef<size_t>(roots, root_count), message)) {
-    *error = rewire_message(message);
+    *error = newMessage(message);
     return true;
   }
   *out = wrap(extractor.take().release());
@@ -582,20 +583,20 @@ bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
 static bool isKeptName(const GlobalValue &global) {
   return global.hasName() && !global.getName().contains(".rewire.") &&
          (global.hasExternalLinkage() || global.hasExternalWeakLinkage()) &&
-         rewire_mangled(global).empty();
+         mangledName(global).empty();
 }
 
-static bool isAllOfItsModule(const Module &M, const Function &function) {
-  if (!M.global_empty() || !M.alias_empty() || !M.ifunc_empty() || !M.named_metadata_empty() ||
-      !M.getModuleInlineAsm().empty())
+static bool isAllOfItsModule(const Module &ir, const Function &function) {
+  if (!ir.global_empty() || !ir.alias_empty() || !ir.ifunc_empty() || !ir.named_metadata_empty() ||
+      !ir.getModuleInlineAsm().empty())
     return false;
   // Mentions of itself would have to be kept apart from the body; addresses of its blocks are
   // such mentions.
   if (function.isDeclaration() || function.isMaterializable() || !function.use_empty() ||
-      rewire_needs_front(function) ||
+      needsFront(function) ||
       function.hasFnAttribute(Attribute::AlwaysInline) || !function.hasExternalLinkage())
     return false;
-  return llvm::all_of(M, [&](const Function &one) {
+  return llvm::all_of(ir, [&](const Function &one) {
     if (&one != &function && (!one.isDeclaration() || one.isMaterializable()))
       return false;
     return one.isIntrinsic() || isKeptName(one);
@@ -639,7 +640,7 @@ bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *st
   index->shown.clear();
   Extractor extractor(*index, states, /*fold=*/false, /*whole=*/false);
   if (!source || !extractor.runFront(*source, function & REWIRE_OWN_COPY, message)) {
-    *error = rewire_message(message);
+    *error = newMessage(message);
     return true;
   }
   *out = wrap(extractor.take().release());
@@ -652,7 +653,7 @@ bool rewire_extract_text(RewireIndex *index, size_t root, const uint8_t *states,
   index->shown.clear();
   Extractor extractor(*index, states, /*fold=*/false, /*whole=*/false, /*text=*/true);
   if (!extractor.run(root, message)) {
-    *error = rewire_message(message);
+    *error = newMessage(message);
     return true;
   }
   *out = wrap(extractor.take().release());

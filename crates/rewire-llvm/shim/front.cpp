@@ -17,6 +17,7 @@
 #include "llvm/IR/Module.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -49,16 +50,16 @@ bool hasMarks(const Function &function) {
 
 } // namespace
 
-bool rewire_needs_front(const Function &function) {
+bool rewire::needsFront(const Function &function) {
   return function.hasPrefixData() || function.hasPrologueData() || hasMarks(function);
 }
 
 bool rewire_has_front(LLVMValueRef global) {
   auto *function = dyn_cast<Function>(unwrap<GlobalValue>(global));
-  return function && !function->isDeclaration() && rewire_needs_front(*function);
+  return function && !function->isDeclaration() && needsFront(*function);
 }
 
-Constant *rewire_front_data(Function &function) {
+Constant *rewire::frontData(Function &function) {
   Constant *own = function.hasPrefixData() ? function.getPrefixData() : nullptr;
   if (!hasMarks(function))
     return own;
@@ -85,7 +86,7 @@ Constant *rewire_front_data(Function &function) {
   return ConstantStruct::getAnon({own, marks}, /*Packed=*/true);
 }
 
-void rewire_drop_front(Function &body) {
+void rewire::dropFront(Function &body) {
   if (body.hasPrefixData())
     body.setPrefixData(nullptr);
   if (!body.hasMetadata())
@@ -177,7 +178,7 @@ private:
 
 // The metadata of functions lies in their bodies, which aren't read yet, but the numbers in it are
 // constants of the module. Those of types may be any; the mark that goes with them is known.
-bool rewire_may_mark_functions(StringRef bitcode) {
+bool rewire::mayMarkFunctions(StringRef bitcode) {
   const auto *begin = reinterpret_cast<const unsigned char *>(bitcode.data());
   const auto *end = begin + bitcode.size();
   if (isBitcodeWrapper(begin, end) && SkipBitcodeWrapperHeader(begin, end, true))

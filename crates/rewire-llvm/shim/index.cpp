@@ -8,6 +8,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -15,7 +16,7 @@ namespace {
 void noteHolders(RewireIndex &index, Function &function, const Constant &constant) {
   for (const User *user : constant.users()) {
     if (auto *variable = dyn_cast<GlobalVariable>(user)) {
-      auto &functions = index.jumpTables[variable];
+      auto &functions = index.jump_tables[variable];
       if (!is_contained(functions, &function))
         functions.push_back(&function);
     } else if (isa<Constant>(user) && !isa<GlobalValue>(user)) {
@@ -33,23 +34,23 @@ void rewire_on_out_of_memory(void (*handler)(const char *reason)) {
 }
 
 RewireIndex *rewire_index_new(LLVMModuleRef module) {
-  Module &M = *unwrap(module);
-  auto *index = new RewireIndex(M);
+  Module &ir = *unwrap(module);
+  auto *index = new RewireIndex(ir);
   auto add = [&](GlobalValue &global) {
     index->ordinals[&global] = index->globals.size();
     index->globals.push_back(&global);
   };
-  index->ordinals.reserve(M.size() + M.global_size() + M.alias_size() + M.ifunc_size());
-  for (Function &function : M)
+  index->ordinals.reserve(ir.size() + ir.global_size() + ir.alias_size() + ir.ifunc_size());
+  for (Function &function : ir)
     add(function);
-  for (GlobalVariable &variable : M.globals())
+  for (GlobalVariable &variable : ir.globals())
     add(variable);
-  for (GlobalAlias &alias : M.aliases())
+  for (GlobalAlias &alias : ir.aliases())
     add(alias);
-  for (GlobalIFunc &ifunc : M.ifuncs())
+  for (GlobalIFunc &ifunc : ir.ifuncs())
     add(ifunc);
   // The reader of bitcode reads at once the few bodies whose blocks' addresses are in values.
-  for (Function &function : M)
+  for (Function &function : ir)
     for (BasicBlock &block : function)
       if (BlockAddress *address = block.hasAddressTaken() ? BlockAddress::lookup(&block) : nullptr)
         noteHolders(*index, function, *address);
@@ -67,12 +68,12 @@ LLVMValueRef rewire_index_get(const RewireIndex *index, size_t ordinal) {
 }
 
 uint64_t rewire_variable_align(LLVMValueRef variable) {
-  auto *GV = unwrap<GlobalVariable>(variable);
-  const DataLayout &layout = GV->getDataLayout();
+  auto *unwrapped = unwrap<GlobalVariable>(variable);
+  const DataLayout &layout = unwrapped->getDataLayout();
   // Of a definition, code may rely on what code generation gives it.
-  if (GV->hasInitializer())
-    return layout.getPreferredAlign(GV).value();
-  return GV->getAlign().value_or(layout.getABITypeAlign(GV->getValueType())).value();
+  if (unwrapped->hasInitializer())
+    return layout.getPreferredAlign(unwrapped).value();
+  return unwrapped->getAlign().value_or(layout.getABITypeAlign(unwrapped->getValueType())).value();
 }
 
 bool rewire_alias_target(const RewireIndex *index, LLVMValueRef alias, size_t *ordinal,
@@ -139,7 +140,7 @@ void rewire_used(const RewireIndex *index, void (*entry)(void *, size_t), void *
   }
 }
 
-std::string rewire_mangled(const GlobalValue &global) {
+std::string rewire::mangledName(const GlobalValue &global) {
   // Of the conventions that change names, only this one does so on ELF: it adds the size of the
   // arguments.
   auto *function = dyn_cast<Function>(&global);
@@ -159,8 +160,8 @@ bool rewire_is_inlined_away(LLVMValueRef global) {
 }
 
 char *rewire_symbol_name(LLVMValueRef global) {
-  std::string name = rewire_mangled(*unwrap<GlobalValue>(global));
-  return name.empty() ? nullptr : rewire_message(name);
+  std::string name = mangledName(*unwrap<GlobalValue>(global));
+  return name.empty() ? nullptr : newMessage(name);
 }
 
 const char *rewire_comdat(LLVMValueRef global, size_t *length) {

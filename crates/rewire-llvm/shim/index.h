@@ -17,11 +17,11 @@ struct RewireIndex {
   llvm::SmallVector<llvm::MDNode *, 8> flags;
   bool has_flags = false;
   // Variables whose values hold addresses of functions' blocks, with those functions.
-  llvm::DenseMap<const llvm::GlobalVariable *, llvm::SmallVector<llvm::Function *, 1>> jumpTables;
+  llvm::DenseMap<const llvm::GlobalVariable *, llvm::SmallVector<llvm::Function *, 1>> jump_tables;
   // Functions whose bodies were moved out.
   llvm::DenseSet<const llvm::Function *> taken;
   // Those of them that are local: without a body, their linkage can't say so.
-  llvm::DenseSet<const llvm::GlobalValue *> takenLocals;
+  llvm::DenseSet<const llvm::GlobalValue *> taken_locals;
   // What the last extraction showed to the optimiser though it may be replaced: values of
   // constants, bodies that callers must inline.
   std::vector<size_t> shown;
@@ -47,12 +47,16 @@ struct RewireIndex {
   explicit RewireIndex(llvm::Module &module) : module(module) {}
 };
 
+namespace rewire {
+
 // The name that a global has in an object, where that isn't its name in IR; else empty.
-std::string rewire_mangled(const llvm::GlobalValue &global);
+std::string mangledName(const llvm::GlobalValue &global);
 
 // A message that the other side of the border owns.
-inline char *rewire_message(llvm::StringRef text) {
+inline char *newMessage(llvm::StringRef text) {
   return LLVMCreateMessage(text.str().c_str());
 }
+
+} // namespace rewire
 
 #endif

@@ -13,6 +13,7 @@
 #include "llvm/IR/Operator.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -33,18 +34,18 @@ Function *plainCallee(const Instruction &instruction) {
 // The functions that do a constructor's work: those that it calls, if it does nothing else.
 void addParts(Function &function, SetVector<Function *> &parts) {
   SmallVector<Function *, 16> called;
-  bool onlyCalls = function.size() == 1;
+  bool only_calls = function.size() == 1;
   for (const Instruction &instruction : instructions(function)) {
     if (isa<ReturnInst>(instruction) || isa<IntrinsicInst>(instruction))
       continue;
     Function *callee = plainCallee(instruction);
     if (!callee || callee == &function) {
-      onlyCalls = false;
+      only_calls = false;
       break;
     }
     called.push_back(callee);
   }
-  if (!onlyCalls || called.empty() || parts.size() > 100000) {
+  if (!only_calls || called.empty() || parts.size() > 100000) {
     parts.insert(&function);
     return;
   }
@@ -53,7 +54,7 @@ void addParts(Function &function, SetVector<Function *> &parts) {
 }
 
 class Written {
-  SmallPtrSet<const GlobalVariable *, 16> readFirst;
+  SmallPtrSet<const GlobalVariable *, 16> read_first;
   SetVector<const GlobalVariable *> written;
 
   // The variable that an address is in.
@@ -75,12 +76,12 @@ class Written {
   void reads(const Value *address) {
     const GlobalVariable *variable = variableAt(address);
     if (variable && !written.contains(variable))
-      readFirst.insert(variable);
+      read_first.insert(variable);
   }
 
   void writes(const Value *address) {
     const GlobalVariable *variable = variableAt(address);
-    if (variable && !readFirst.contains(variable))
+    if (variable && !read_first.contains(variable))
       written.insert(variable);
   }
 

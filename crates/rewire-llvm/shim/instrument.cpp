@@ -7,6 +7,7 @@
 #include "llvm/Transforms/Utils/EntryExitInstrumenter.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -34,9 +35,11 @@ void nameByAddress(Function &body) {
 
 } // namespace
 
-bool rewire_instruments(const Module &module) { return llvm::any_of(module, isInstrumented); }
+bool rewire::asksForInstrumentation(const Module &module) {
+  return llvm::any_of(module, isInstrumented);
+}
 
-void rewire_instrument(Module &module, FunctionAnalysisManager &analyses) {
+void rewire::instrument(Module &module, FunctionAnalysisManager &analyses) {
   EntryExitInstrumenterPass pass(/*PostInlining=*/false);
   SmallVector<Function *, 8> functions;
   for (Function &function : module)
@@ -56,7 +59,7 @@ void rewire_instrument(Module &module, FunctionAnalysisManager &analyses) {
   }
 }
 
-void rewire_drop_instrumentation(Function &function) {
+void rewire::dropInstrumentation(Function &function) {
   function.removeFnAttr(kEntry);
   function.removeFnAttr(kExit);
 }

@@ -4,11 +4,15 @@
 
 #include "llvm/IR/PassManager.h"
 
+namespace rewire {
+
 // Whether functions of the module ask for such calls.
-bool rewire_instruments(const llvm::Module &module);
+bool asksForInstrumentation(const llvm::Module &module);
 // Makes the calls. To be done before anything is inlined.
-void rewire_instrument(llvm::Module &module, llvm::FunctionAnalysisManager &analyses);
+void instrument(llvm::Module &module, llvm::FunctionAnalysisManager &analyses);
 // Has a function ask for none.
-void rewire_drop_instrumentation(llvm::Function &function);
+void dropInstrumentation(llvm::Function &function);
+
+} // namespace rewire
 
 #endif

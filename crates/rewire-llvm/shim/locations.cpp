@@ -9,8 +9,10 @@
 #include "llvm/IR/DebugInfoMetadata.h"
 
 using namespace llvm;
+using namespace rewire;
 
-#define MAKE_LOCATION _ZN4llvm10DILocation7getImplERNS_11LLVMContextEjjPNS_8MetadataES4_bmhNS3_11StorageTypeEb
+#define MAKE_LOCATION \
+  _ZN4llvm10DILocation7getImplERNS_11LLVMContextEjjPNS_8MetadataES4_bmhNS3_11StorageTypeEb
 #define PASTE(prefix, name) prefix##name
 #define NAME(prefix, name) PASTE(prefix, name)
 
@@ -25,12 +27,12 @@ thread_local DILocation *shared = nullptr;
 
 } // namespace
 
-RewireNoLocations::RewireNoLocations() {
+NoLocations::NoLocations() {
   if (depth++ == 0)
     shared = nullptr;
 }
 
-RewireNoLocations::~RewireNoLocations() { --depth; }
+NoLocations::~NoLocations() { --depth; }
 
 extern "C" {
 
@@ -40,13 +42,13 @@ NAME(__real_, MAKE_LOCATION)(LLVMContext &, unsigned, unsigned, Metadata *, Meta
                              uint64_t, uint8_t, unsigned, bool);
 
 DILocation *NAME(__wrap_, MAKE_LOCATION)(LLVMContext &context, unsigned line, unsigned column,
-                                         Metadata *scope, Metadata *inlinedAt, bool implicitCode,
+                                         Metadata *scope, Metadata *inlined_at, bool implicit_code,
                                          uint64_t group, uint8_t rank,
                                          unsigned storage, bool create) {
   if (depth > 0 && storage == kUniqued && shared)
     return shared;
-  DILocation *made = NAME(__real_, MAKE_LOCATION)(context, line, column, scope, inlinedAt,
-                                                  implicitCode, group, rank, storage, create);
+  DILocation *made = NAME(__real_, MAKE_LOCATION)(context, line, column, scope, inlined_at,
+                                                  implicit_code, group, rank, storage, create);
   if (depth > 0 && storage == kUniqued)
     shared = made;
   return made;

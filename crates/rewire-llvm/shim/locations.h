@@ -2,12 +2,16 @@
 #ifndef REWIRE_LOCATIONS_H
 #define REWIRE_LOCATIONS_H
 
+namespace rewire {
+
 // While it stands, bodies that this thread reads get one source position for all. Only for bodies
 // whose debug information is stripped right after.
-struct RewireNoLocations {
-  RewireNoLocations();
-  ~RewireNoLocations();
-  RewireNoLocations(const RewireNoLocations &) = delete;
+struct NoLocations {
+  NoLocations();
+  ~NoLocations();
+  NoLocations(const NoLocations &) = delete;
 };
+
+} // namespace rewire
 
 #endif

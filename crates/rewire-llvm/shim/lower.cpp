@@ -16,13 +16,14 @@
 #include "llvm/Transforms/Scalar/LowerWidenableCondition.h"
 
 using namespace llvm;
+using namespace rewire;
 
 // The engine's own functions of these names ask where the call comes from.
 static constexpr StringLiteral kAskForCaller[] = {
     "__cxa_atexit", "atexit", "__cxa_thread_atexit", "__cxa_thread_atexit_impl",
     "at_quick_exit", "__cxa_at_quick_exit", "on_exit", "pthread_atfork"};
 
-void rewire_keep_callers(Module &module) {
+void rewire::keepCallers(Module &module) {
   for (const Function &function : module) {
     if (!is_contained(kAskForCaller, function.getName()))
       continue;
@@ -33,8 +34,8 @@ void rewire_keep_callers(Module &module) {
   }
 }
 
-RewireLowerings rewire_lowerings(const Module &module) {
-  RewireLowerings found;
+Lowerings rewire::findLowerings(const Module &module) {
+  Lowerings found;
   for (const Function &function : module) {
     if (!function.isIntrinsic())
       continue;
@@ -49,7 +50,7 @@ RewireLowerings rewire_lowerings(const Module &module) {
   return found;
 }
 
-ModulePassManager rewire_lowering_passes(RewireLowerings what, OptimizationLevel level) {
+ModulePassManager rewire::loweringPasses(Lowerings what, OptimizationLevel level) {
   ModulePassManager passes;
   const bool optimises = level != OptimizationLevel::O0;
   if (what.type_tests)

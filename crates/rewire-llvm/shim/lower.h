@@ -7,8 +7,10 @@
 #include "llvm/IR/PassManager.h"
 #include "llvm/Passes/OptimizationLevel.h"
 
+namespace rewire {
+
 // Which of it a module holds.
-struct RewireLowerings {
+struct Lowerings {
   // Coroutines that are still whole, or calls that resume some.
   bool coroutines = false;
   // Matrix intrinsics.
@@ -22,13 +24,15 @@ struct RewireLowerings {
 };
 
 // Costs the number of functions that the module names.
-RewireLowerings rewire_lowerings(const llvm::Module &module);
+Lowerings findLowerings(const llvm::Module &module);
 
 // Has calls of functions that look at their return address leave one: none becomes a jump.
-void rewire_keep_callers(llvm::Module &module);
+void keepCallers(llvm::Module &module);
 
 // The passes that lower it.
-llvm::ModulePassManager rewire_lowering_passes(RewireLowerings what,
+llvm::ModulePassManager loweringPasses(Lowerings what,
                                                llvm::OptimizationLevel level);
+
+} // namespace rewire
 
 #endif

@@ -1,6 +1,6 @@
 // Reading IR, and verifying it.
 //
-// Every way to a body goes through rewire_read_body. What LLVM's reader of bitcode reads on its own
+// Every way to a body goes through readBody. What LLVM's reader of bitcode reads on its own
 // account (functions whose blocks' addresses are in values or in other bodies) is verified there as
 // well, when it is first wanted. A body that was verified in one copy of a module isn't verified
 // again in another: the bytes are the same (RewireIndex::verified).
@@ -21,6 +21,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -39,9 +40,9 @@ constexpr StringLiteral kDebugVersion = "Debug Info Version";
 
 // LLVM verifies a whole module for its debug information, and ends the process if the module is
 // wrong, where this flag says that there is some.
-void dropDebugVersion(Module &M) {
-  NamedMDNode *flags = M.getModuleFlagsMetadata();
-  if (!flags || !M.getModuleFlag(kDebugVersion))
+void dropDebugVersion(Module &ir) {
+  NamedMDNode *flags = ir.getModuleFlagsMetadata();
+  if (!flags || !ir.getModuleFlag(kDebugVersion))
     return;
   SmallVector<MDNode *, 8> kept;
   for (MDNode *flag : flags->operands()) {
@@ -55,13 +56,13 @@ void dropDebugVersion(Module &M) {
 }
 
 // Debug information that isn't in bodies.
-void stripOutsideBodies(Module &M) {
-  for (NamedMDNode &node : make_early_inc_range(M.named_metadata()))
+void stripOutsideBodies(Module &ir) {
+  for (NamedMDNode &node : make_early_inc_range(ir.named_metadata()))
     if (node.getName().starts_with("llvm.dbg."))
       node.eraseFromParent();
-  for (GlobalVariable &variable : M.globals())
+  for (GlobalVariable &variable : ir.globals())
     variable.eraseMetadata(LLVMContext::MD_dbg);
-  for (Function &function : M)
+  for (Function &function : ir)
     if (function.hasMetadata())
       function.setSubprogram(nullptr);
 }
@@ -92,12 +93,12 @@ bool verifyBody(Function &function, std::string &error) {
 }
 
 // Verifies a module with the bodies that are there, and says which of them is wrong, if it is one.
-bool verifyWithBodies(Module &M, std::string &error) {
+bool verifyWithBodies(Module &ir, std::string &error) {
   std::string reason;
   raw_string_ostream stream(reason);
-  if (!verifyModule(M, &stream))
+  if (!verifyModule(ir, &stream))
     return true;
-  for (Function &function : M)
+  for (Function &function : ir)
     if (!function.empty() && !verifyBody(function, error))
       return false;
   error = rejected(reason);
@@ -105,7 +106,7 @@ bool verifyWithBodies(Module &M, std::string &error) {
 }
 
 bool fail(char **error, const Twine &reason) {
-  *error = rewire_message(reason.str());
+  *error = newMessage(reason.str());
   return true;
 }
 
@@ -151,32 +152,32 @@ bool rewire_read_text(LLVMContextRef context, const RewireTarget *host, const ch
 }
 
 void rewire_strip_debug(RewireIndex *index) {
-  Module &M = index->module;
+  Module &ir = index->module;
   index->has_debug_calls = llvm::any_of(
-      M, [](const Function &one) { return one.getName().starts_with("llvm.dbg."); });
+      ir, [](const Function &one) { return one.getName().starts_with("llvm.dbg."); });
   // A lazily read module gives up the rest as its bodies are read; stripping it as a whole would
   // walk them all.
-  if (GVMaterializer *materializer = M.getMaterializer()) {
+  if (GVMaterializer *materializer = ir.getMaterializer()) {
     materializer->setStripDebugInfo();
-    stripOutsideBodies(M);
-    for (Function &function : M)
+    stripOutsideBodies(ir);
+    for (Function &function : ir)
       if (!function.empty())
         stripDebugInfo(function);
   } else {
-    StripDebugInfo(M);
+    StripDebugInfo(ir);
   }
-  dropDebugVersion(M);
+  dropDebugVersion(ir);
 }
 
 bool rewire_verify(RewireIndex *index, char **error) {
   const size_t count = index->globals.size();
   if (index->isVerified(count))
     return false;
-  Module &M = index->module;
-  if (M.getMaterializer())
-    UpgradeModuleFlags(M);
+  Module &ir = index->module;
+  if (ir.getMaterializer())
+    UpgradeModuleFlags(ir);
   std::string reason;
-  if (!verifyWithBodies(M, reason))
+  if (!verifyWithBodies(ir, reason))
     return fail(error, reason);
   for (size_t i = 0; i < count; ++i)
     if (auto *function = dyn_cast<Function>(index->globals[i]); function && !function->empty())
@@ -185,7 +186,7 @@ bool rewire_verify(RewireIndex *index, char **error) {
   return false;
 }
 
-bool rewire_read_unverified(RewireIndex &index, Function &function, std::string &error) {
+bool rewire::readUnverified(RewireIndex &index, Function &function, std::string &error) {
   if (!index.unreadable.empty()) {
     error = index.unreadable;
     return false;
@@ -193,7 +194,7 @@ bool rewire_read_unverified(RewireIndex &index, Function &function, std::string 
   if (function.isMaterializable()) {
     Error failure = [&] {
       // What is read lazily is stripped as it is read (rewire_strip_debug).
-      RewireNoLocations none;
+      NoLocations none;
       return function.materialize();
     }();
     if (failure) {
@@ -207,8 +208,8 @@ bool rewire_read_unverified(RewireIndex &index, Function &function, std::string 
   return true;
 }
 
-bool rewire_read_body(RewireIndex &index, Function &function, std::string &error) {
-  if (!rewire_read_unverified(index, function, error))
+bool rewire::readBody(RewireIndex &index, Function &function, std::string &error) {
+  if (!readUnverified(index, function, error))
     return false;
   if (function.empty())
     return true;
@@ -228,12 +229,12 @@ bool rewire_read_for_fronts(RewireIndex *index, const char *bytes, size_t length
                             bool is_bitcode, char **error) {
   index->reads_for_fronts =
       index->module.getModuleFlag("kcfi") ||
-      (is_bitcode && rewire_may_mark_functions(StringRef(bytes, length)));
+      (is_bitcode && mayMarkFunctions(StringRef(bytes, length)));
   if (!index->reads_for_fronts)
     return false;
   std::string reason;
   for (Function &function : index->module)
-    if (!rewire_read_unverified(*index, function, reason))
+    if (!readUnverified(*index, function, reason))
       return fail(error, reason);
   return false;
 }
@@ -243,7 +244,7 @@ bool rewire_read_all(RewireIndex *index, char **error) {
   // their numbers.
   std::string reason;
   for (Function &function : index->module)
-    if (!rewire_read_body(*index, function, reason))
+    if (!readBody(*index, function, reason))
       return fail(error, reason);
   return false;
 }

@@ -5,11 +5,15 @@
 #include "index.h"
 #include <string>
 
+namespace rewire {
+
 // Reads the body of a function where it isn't read yet, and verifies it where that wasn't done.
 // False on failure.
-bool rewire_read_body(RewireIndex &index, llvm::Function &function, std::string &error);
+bool readBody(RewireIndex &index, llvm::Function &function, std::string &error);
 
 // The same without verifying it.
-bool rewire_read_unverified(RewireIndex &index, llvm::Function &function, std::string &error);
+bool readUnverified(RewireIndex &index, llvm::Function &function, std::string &error);
+
+} // namespace rewire
 
 #endif

@@ -4,6 +4,10 @@
 // returned or stored is owned by the caller and freed with LLVMDisposeMessage. A function that
 // can fail returns true on failure and then stores such a message. Nothing here is
 // synchronised: an object and its LLVMContext belong to one thread at a time.
+//
+// Names in the shim. What is declared here: `rewire_snake_case` for functions, `RewireCamelCase`
+// for types. All else is in namespace `rewire`, or local to its file: types in `CamelCase`,
+// functions in `lowerCamelCase`, constants as `kCamelCase`, variables in `snake_case`.
 #ifndef REWIRE_SHIM_H
 #define REWIRE_SHIM_H
 
@@ -160,10 +164,10 @@ bool rewire_extract_text(RewireIndex *index, size_t root, const uint8_t *states,
 char *rewire_text(LLVMModuleRef extracted, uint64_t unit);
 // Whether the body of a function was moved out of this copy of the module.
 bool rewire_is_taken(const RewireIndex *index, size_t ordinal);
-// IR text of a function `gate` that takes the address of a function of this one's type, an array
-// of the addresses of its arguments, and where to put its result, and calls it. Null for what is
-// no function, and where the number of arguments varies.
-char *rewire_gate(RewireIndex *index, size_t ordinal);
+// IR text of a function `call_adapter` that takes the address of a function of this one's type, an
+// array of the addresses of its arguments, and where to put its result, and calls it. Null for what
+// is no function, and where the number of arguments varies.
+char *rewire_call_adapter(RewireIndex *index, size_t ordinal);
 // A module with nothing but the module-level assembly; null when there is none.
 LLVMModuleRef rewire_extract_asm(RewireIndex *index);
 

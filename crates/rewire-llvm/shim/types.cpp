@@ -8,6 +8,7 @@
 #include <cstring>
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -24,9 +25,9 @@ public:
     bytes.append(value.bytes_begin(), value.bytes_end());
   }
 
-  void part(const RewireTypeId &id) { bytes.append(id.begin(), id.end()); }
+  void part(const TypeId &id) { bytes.append(id.begin(), id.end()); }
 
-  RewireTypeId finish() const { return BLAKE3::hash<RewireTypeId().size()>(bytes); }
+  TypeId finish() const { return BLAKE3::hash<TypeId().size()>(bytes); }
 
 private:
   SmallVector<uint8_t, 128> bytes;
@@ -68,7 +69,7 @@ void encodeShape(Encoder &encoder, Type *type) {
 
 // Each type is looked at once, its parts before it, so that types which share parts cost no more
 // than the parts. Types can't contain themselves: pointers don't say what they point to.
-const RewireTypeId &RewireTypes::id(Type *type) {
+const TypeId &RewireTypes::id(Type *type) {
   SmallVector<Type *, 16> work{type};
   while (!work.empty()) {
     Type *next = work.back();
@@ -102,6 +103,6 @@ RewireTypes *rewire_types_new(LLVMModuleRef module) {
 void rewire_types_free(RewireTypes *types) { delete types; }
 
 void rewire_type_id(RewireTypes *types, LLVMTypeRef type, uint8_t *id) {
-  const RewireTypeId &found = types->id(unwrap(type));
+  const TypeId &found = types->id(unwrap(type));
   std::memcpy(id, found.data(), found.size());
 }

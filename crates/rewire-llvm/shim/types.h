@@ -9,17 +9,21 @@
 #include <array>
 #include <string>
 
+namespace rewire {
+
 // What tells types apart, whatever they are called.
-using RewireTypeId = std::array<uint8_t, 16>;
+using TypeId = std::array<uint8_t, 16>;
+
+} // namespace rewire
 
 // The types that were asked for, and their parts. Asking for all types of a module costs O(types).
 struct RewireTypes {
   const llvm::DataLayout &layout;
-  llvm::DenseMap<llvm::Type *, RewireTypeId> known;
+  llvm::DenseMap<llvm::Type *, rewire::TypeId> known;
 
   explicit RewireTypes(const llvm::DataLayout &layout) : layout(layout) {}
 
-  const RewireTypeId &id(llvm::Type *type);
+  const rewire::TypeId &id(llvm::Type *type);
   // The same as hexadecimal digits.
   std::string text(llvm::Type *type);
 };

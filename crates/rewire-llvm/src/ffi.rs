@@ -129,7 +129,7 @@ unsafe extern "C" {
         data: *mut c_void,
     );
     pub(crate) fn rewire_symbol_name(global: LLVMValueRef) -> *mut c_char;
-    pub(crate) fn rewire_gate(index: *mut RewireIndex, ordinal: usize) -> *mut c_char;
+    pub(crate) fn rewire_call_adapter(index: *mut RewireIndex, ordinal: usize) -> *mut c_char;
     pub(crate) fn rewire_call_plan(
         index: *mut RewireIndex,
         function: usize,

@@ -322,16 +322,16 @@ impl Module {
         unsafe { ffi::rewire_is_unreadable(self.index) }
     }
 
-    /// IR text that defines `void gate(ptr function, ptr arguments, ptr result)`: it calls a
-    /// function of the given one's type, calling convention included, with the arguments that
-    /// the array of addresses leads to, and stores what it returns. `None` for what is no
-    /// function, and where the number of arguments varies.
+    /// IR text that defines `void call_adapter(ptr function, ptr arguments, ptr result)`: it calls
+    /// a function of the given one's type, calling convention included, with the arguments that the
+    /// array of addresses leads to, and stores what it returns. `None` for what is no function, and
+    /// where the number of arguments varies.
     #[must_use]
-    pub fn gate(&mut self, function: Ordinal) -> Option<String> {
+    pub fn call_adapter_text(&mut self, function: Ordinal) -> Option<String> {
         assert!(function.index() < self.len());
         // SAFETY: the ordinal is in range; a message is ours.
         let text = unsafe {
-            let text = ffi::rewire_gate(self.index, function.index());
+            let text = ffi::rewire_call_adapter(self.index, function.index());
             (!text.is_null()).then(|| take_message(text))
         };
         self.take_diagnostics();

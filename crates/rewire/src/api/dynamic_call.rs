@@ -228,7 +228,7 @@ impl Core {
         // Two threads may make the same adapter, under two names; one of them stays unused.
         let number = self.call_adapters.next.fetch_add(1, Ordering::Relaxed);
         let name = format!("call_adapter.{number}");
-        let text_of_name = text.replacen("@gate(", &format!("@{name}("), 1);
+        let text_of_name = text.replacen("@call_adapter(", &format!("@{name}("), 1);
         let source = Source::new(name.as_str(), text_of_name.into_bytes());
         let place = UnitPlace {
             library,

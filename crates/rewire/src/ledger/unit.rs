@@ -387,7 +387,7 @@ impl ModuleLease<'_> {
 
     /// IR of a gate to functions of this one's type.
     pub(crate) fn gate(&mut self, function: Ordinal) -> Option<String> {
-        self.module().ok()?.gate(function)
+        self.module().ok()?.call_adapter_text(function)
     }
 
     /// Whether a body of this unit is the one in force, not compiled yet, and here.

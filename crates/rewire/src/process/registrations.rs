@@ -3,7 +3,7 @@
 //! the unit, as that of a shared library does when it is closed.
 //!
 //! Whose it is follows from where the call comes from; no such call is compiled as a jump
-//! (`rewire_keep_callers` in `shim/lower.cpp`), unless IR demands it. Else it is the unit's whose
+//! (`keepCallers` in `shim/lower.cpp`), unless IR demands it. Else it is the unit's whose
 //! constructor runs, or whose function is registered. Functions without an argument (`atexit`) are
 //! always their own unit's, because they can't be called once that is gone.
 

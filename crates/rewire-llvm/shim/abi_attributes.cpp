@@ -1,10 +1,9 @@
-// What of a function's attributes callers may rely on, whatever body it has.
+// See abi_attributes.h.
 
-#include "keep.h"
-
-#include "attributes.h"
+#include "abi_attributes.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -23,7 +22,7 @@ AttributeSet keepParameter(LLVMContext &context, AttributeSet from) {
 
 } // namespace
 
-AttributeList keepAbi(LLVMContext &context, AttributeList from, unsigned parameters) {
+AttributeList rewire::keepAbi(LLVMContext &context, AttributeList from, unsigned parameters) {
   AttrBuilder function(context);
   for (Attribute::AttrKind kind : kAbiDemands)
     if (from.hasFnAttr(kind))

@@ -1,6 +1,6 @@
-// See frames.h.
+// See eh_frame.h.
 
-#include "frames.h"
+#include "eh_frame.h"
 #include "llvm/BinaryFormat/Dwarf.h"
 #include "llvm/MC/MCAsmInfo.h"
 #include "llvm/MC/MCContext.h"
@@ -8,6 +8,7 @@
 #include "llvm/Support/LEB128.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 
@@ -189,7 +190,7 @@ bool Writer::instruction(const MCCFIInstruction &one) {
 
 } // namespace
 
-bool RewireFrames::describe(ArrayRef<MCDwarfFrameInfo> functions, const MCAssembler &assembler) {
+bool EhFrame::describe(ArrayRef<MCDwarfFrameInfo> functions, const MCAssembler &assembler) {
   bytes.clear();
   starts.clear();
   if (functions.empty())

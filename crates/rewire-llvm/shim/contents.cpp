@@ -9,6 +9,7 @@
 #include "llvm/Object/ModuleSymbolTable.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
 

@@ -10,6 +10,7 @@
 #include "object_writer.h"
 
 using namespace llvm;
+using namespace rewire;
 
 // More sections than this have, with their relocations, numbers that the symbol table can't hold.
 static constexpr size_t kMostSections = 30000;
@@ -21,12 +22,12 @@ template <typename T> static void put(raw_ostream &out, const T *values, size_t 
   out.write(reinterpret_cast<const char *>(values), count * sizeof(T));
 }
 
-void RewireObjectWriter::reset() {
+void FastObjectWriter::reset() {
   full->reset();
   MCObjectWriter::reset();
 }
 
-void RewireObjectWriter::setAssembler(MCAssembler *assembler) {
+void FastObjectWriter::setAssembler(MCAssembler *assembler) {
   MCObjectWriter::setAssembler(assembler);
   full->setAssembler(assembler);
 }
@@ -37,7 +38,7 @@ static bool isNeeded(const MCSymbolELF &symbol) {
          (!symbol.isTemporary() && symbol.getType() != ELF::STT_SECTION);
 }
 
-bool RewireObjectWriter::isSimple() const {
+bool FastObjectWriter::isSimple() const {
   if (!full->Symvers.empty() || !full->Weakrefs.empty() || !full->Renames.empty() ||
       full->seenGnuAbi() || !CGProfile.empty() || EmitAddrsigSection)
     return false;
@@ -65,7 +66,7 @@ bool RewireObjectWriter::isSimple() const {
   return true;
 }
 
-uint32_t RewireObjectWriter::nameOf(StringRef name) {
+uint32_t FastObjectWriter::nameOf(StringRef name) {
   if (name.empty())
     return 0;
   const uint32_t place = names.size();
@@ -74,7 +75,7 @@ uint32_t RewireObjectWriter::nameOf(StringRef name) {
   return place;
 }
 
-void RewireObjectWriter::addSymbol(const MCSymbolELF &symbol) {
+void FastObjectWriter::addSymbol(const MCSymbolELF &symbol) {
   ELF::Elf64_Sym entry = {};
   const bool is_section = symbol.getType() == ELF::STT_SECTION;
   entry.st_name = is_section ? 0 : nameOf(symbol.getName());
@@ -92,15 +93,15 @@ void RewireObjectWriter::addSymbol(const MCSymbolELF &symbol) {
 }
 
 // False if there is something that only LLVM can describe.
-bool RewireObjectWriter::makeFrames() {
+bool FastObjectWriter::makeFrames() {
   if (!frames.describe(framed->getDwarfFrameInfos(), *Asm))
     return false;
-  for (const RewireFrames::Start &start : frames.starts)
+  for (const EhFrame::Start &start : frames.starts)
     start.function->getSection().getBeginSymbol()->setUsedInReloc();
   return true;
 }
 
-uint64_t RewireObjectWriter::writeObject() {
+uint64_t FastObjectWriter::writeObject() {
   has_written = isSimple() && makeFrames();
   if (!has_written)
     return 0;
@@ -202,8 +203,9 @@ uint64_t RewireObjectWriter::writeObject() {
   }
   if (!frames.starts.empty()) {
     beginRelocations(".eh_frame", described);
-    for (const RewireFrames::Start &start : frames.starts) {
-      auto *section = static_cast<const MCSymbolELF *>(start.function->getSection().getBeginSymbol());
+    for (const EhFrame::Start &start : frames.starts) {
+      auto *section =
+          static_cast<const MCSymbolELF *>(start.function->getSection().getBeginSymbol());
       relocate(start.place, section, ELF::R_X86_64_PC32, Asm->getSymbolOffset(*start.function));
     }
     endRelocations();

@@ -2,26 +2,28 @@
 //
 // LLVM's writer sorts names into a table that shares endings, and has maps, sections and symbols
 // for what few objects hold. For a function of a few lines, it took a tenth of code generation.
-#ifndef REWIRE_OBJECT_WRITER_H
-#define REWIRE_OBJECT_WRITER_H
+#ifndef REWIRE_FAST_OBJECT_WRITER_H
+#define REWIRE_FAST_OBJECT_WRITER_H
 
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/MC/MCELFObjectWriter.h"
 #include "llvm/MC/MCStreamer.h"
 #include "llvm/MC/MCValue.h"
 #include "llvm/MC/MCSymbolELF.h"
-#include "frames.h"
+#include "eh_frame.h"
 #include <memory>
 #include <string>
 #include <vector>
 
+namespace rewire {
+
 // Relocations and bindings are LLVM's; the file is written here (gABI, chapters 4 and 5): loaded
 // sections, their relocations, descriptions of frames, the symbols that somebody refers to or may
 // look up, and names. What it doesn't know (groups, aliases, common symbols) it doesn't write.
-class RewireObjectWriter final : public llvm::MCObjectWriter {
+class FastObjectWriter final : public llvm::MCObjectWriter {
 public:
   // `full` makes the relocations; `out` lives longer.
-  RewireObjectWriter(std::unique_ptr<llvm::ELFObjectWriter> full, llvm::raw_pwrite_stream &out)
+  FastObjectWriter(std::unique_ptr<llvm::ELFObjectWriter> full, llvm::raw_pwrite_stream &out)
       : full(std::move(full)), out(out) {}
 
   // `streamer` knows the frames, and doesn't describe them itself. It owns this writer.
@@ -60,7 +62,9 @@ private:
   // The header of each of the assembler's sections; 0 for those that aren't written.
   std::vector<uint16_t> places;
   std::string names;
-  RewireFrames frames;
+  EhFrame frames;
 };
+
+} // namespace rewire
 
 #endif

@@ -2,25 +2,26 @@
 // from memory, calls, and writes the result to memory.
 
 #include "index.h"
-#include "keep.h"
+#include "abi_attributes.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
+using namespace rewire;
 
-char *rewire_gate(RewireIndex *index, size_t ordinal) {
+char *rewire_call_adapter(RewireIndex *index, size_t ordinal) {
   auto *function = dyn_cast<Function>(index->globals[ordinal]);
   if (!function || function->isVarArg())
     return nullptr;
   LLVMContext &context = index->module.getContext();
-  Module gate("", context);
-  gate.setDataLayout(index->module.getDataLayout());
-  gate.setTargetTriple(index->module.getTargetTriple());
+  Module adapter("", context);
+  adapter.setDataLayout(index->module.getDataLayout());
+  adapter.setTargetTriple(index->module.getTargetTriple());
   PointerType *pointer = PointerType::get(context, 0);
   FunctionType *type = function->getFunctionType();
   Function *body = Function::Create(
       FunctionType::get(Type::getVoidTy(context), {pointer, pointer, pointer}, false),
-      GlobalValue::ExternalLinkage, "gate", gate);
+      GlobalValue::ExternalLinkage, "call_adapter", adapter);
   IRBuilder<> builder(BasicBlock::Create(context, "", body));
   SmallVector<Value *, 8> arguments;
   for (unsigned i = 0, n = type->getNumParams(); i < n; ++i) {
@@ -37,6 +38,6 @@ char *rewire_gate(RewireIndex *index, size_t ordinal) {
   builder.CreateRetVoid();
   std::string text;
   raw_string_ostream stream(text);
-  gate.print(stream, nullptr);
-  return rewire_message(text);
+  adapter.print(stream, nullptr);
+  return newMessage(text);
 }

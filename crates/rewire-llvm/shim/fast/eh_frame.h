@@ -2,8 +2,8 @@
 //
 // LLVM makes them out of symbols and expressions before it knows where anything is, and then works
 // those out. Once all places are known, they are a few bytes for each function.
-#ifndef REWIRE_FRAMES_H
-#define REWIRE_FRAMES_H
+#ifndef REWIRE_FAST_EH_FRAME_H
+#define REWIRE_FAST_EH_FRAME_H
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallString.h"
@@ -11,9 +11,11 @@
 #include "llvm/MC/MCDwarf.h"
 #include <vector>
 
+namespace rewire {
+
 // The section's bytes, and where each function's address has to be put in: relative to that place,
 // in four bytes.
-struct RewireFrames {
+struct EhFrame {
   struct Start {
     uint32_t place;
     const llvm::MCSymbol *function;
@@ -26,5 +28,7 @@ struct RewireFrames {
   bool describe(llvm::ArrayRef<llvm::MCDwarfFrameInfo> functions,
                 const llvm::MCAssembler &assembler);
 };
+
+} // namespace rewire
 
 #endif

@@ -3,51 +3,15 @@
 #include "plain.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
 
 using namespace llvm;
+using namespace rewire;
 
 namespace {
-
-// Beside each group: who it is for, and what keeps that out of plain functions.
-const StringRef kUnneeded[] = {
-    // Intrinsics; vectors; wide integers; `frem`; atomics; `indirectbr`; `callbr`.
-    "Pre-ISel Intrinsic Lowering", "Expand IR instructions", "Expand Atomic instructions",
-    "Scalarize Masked Memory Intrinsics", "Expand reduction intrinsics",
-    "Expand indirectbr instructions", "Prepare callbr",
-    // A register for the GOT, which 64-bit code of the small model doesn't need; a base pointer,
-    // which goes with stacks that move.
-    "X86 PIC Global Base Reg Initialization", "Argument Stack Rebase",
-    // Tiles of AMX: vectors, intrinsics.
-    "Lower AMX intrinsics", "Lower AMX type for load/store", "Fast Tile Register Preconfigure",
-    "Fast Tile Register Configure", "X86 Lower Tile Copy",
-    // Garbage collection, statepoints, stack maps: attributes, intrinsics.
-    "Lower Garbage Collection Instructions", "Shadow Stack GC Lowering",
-    "Fixup Statepoint Caller Saved", "Analyze Machine Code For Garbage Collection",
-    "StackMap Liveness Analysis",
-    // Exceptions that a function catches or cleans up after: personalities.
-    "Exception handling preparation", "Contiguously Lay Out Funclets",
-    // Instrumentation and hardening: attributes, features, module flags.
-    "Instrument function entry/exit with calls to e.g. mcount() (post inlining)",
-    "Safe Stack instrumentation pass", "Insert fentry calls", "Insert XRay ops",
-    "Implement the 'patchable-function' attribute", "Insert KCFI indirect call checks",
-    "Unpack machine instruction bundles", "X86 Indirect Branch Tracking",
-    "X86 speculative load hardening", "X86 Speculative Execution Side Effect Suppression",
-    "X86 Indirect Thunks", "X86 Return Thunks", "X86 Load Value Injection (LVI) Ret-Hardening",
-    "Machine Sanitizer Binary Metadata", "Pseudo Probe Inserter",
-    // Debug information, which no module has; remarks, which nobody reads.
-    "Assignment Tracking Analysis", "Remove Redundant DEBUG_VALUE analysis",
-    "Live DEBUG_VALUE analysis", "Stack Frame Layout Analysis",
-    // Registers of x87, AVX and APX: types, features.
-    "X86 FP Stackifier", "X86 insert wait instruction", "X86 vzeroupper inserter",
-    "Compressing EVEX instrs when possible", "X86 Suppress APX features for relocation",
-    // Stacks that move while the function runs, `llvm.fake.use`, frame registers of other targets.
-    "X86 DynAlloca Expander", "Remove Loads Into Fake Uses", "Local Stack Slot Allocation",
-};
 
 // A value in one general or SSE register, or several such.
 bool isPlain(const Type *type) {
@@ -225,9 +189,9 @@ bool isPlain(const Function &function, bool &constants) {
 
 } // namespace
 
-RewirePlainness rewire_plainness(const Module &module) {
+Plainness rewire::plainness(const Module &module) {
   if (!module.getModuleInlineAsm().empty())
-    return RewirePlainness::None;
+    return Plainness::None;
   SmallVector<Module::ModuleFlagEntry, 8> flags;
   module.getModuleFlagsMetadata(flags);
   for (const Module::ModuleFlagEntry &flag : flags)
@@ -235,34 +199,17 @@ RewirePlainness rewire_plainness(const Module &module) {
              .Cases({"wchar_size", "PIC Level", "PIE Level", "uwtable", "frame-pointer",
                      "Debug Info Version", "Dwarf Version"}, true)
              .Default(false))
-      return RewirePlainness::None;
+      return Plainness::None;
   if (!module.ifunc_empty())
-    return RewirePlainness::None;
+    return Plainness::None;
   // Tables of constructors and the like; variables that are found by way of the GOT's address,
   // because they or their sections are large.
   for (const GlobalVariable &variable : module.globals())
     if (variable.hasAppendingLinkage() || variable.hasSection() || variable.getCodeModel())
-      return RewirePlainness::None;
+      return Plainness::None;
   bool constants = false;
   for (const Function &function : module)
     if (!function.isDeclaration() && !isPlain(function, constants))
-      return RewirePlainness::None;
-  return constants ? RewirePlainness::Plain : RewirePlainness::Integers;
-}
-
-// What the target knows of costs is made anew for each function, and at this level nobody asks for
-// more of it than whether lanes diverge and which address spaces there are. On this target the
-// answers are those of no target in particular.
-static Pass *withoutCosts(Pass *pass) {
-  if (pass->getPassID() != &TargetTransformInfoWrapperPass::ID)
-    return pass;
-  delete pass;
-  return createTargetTransformInfoWrapperPass(TargetIRAnalysis());
-}
-
-void RewirePlainPasses::add(Pass *pass) {
-  if (is_contained(kUnneeded, pass->getPassName()))
-    delete pass;
-  else
-    kept.add(withoutCosts(pass));
+      return Plainness::None;
+  return constants ? Plainness::Plain : Plainness::Integers;
 }

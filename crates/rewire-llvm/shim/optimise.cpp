@@ -1,0 +1,111 @@
+// From an extracted module to one that is ready for code generation: IR passes.
+
+#include "optimise.h"
+#include "codegen.h"
+#include "coroutines.h"
+#include "instrument.h"
+#include "llvm/Transforms/IPO/AlwaysInliner.h"
+#include "llvm/Transforms/IPO/InferFunctionAttrs.h"
+#include "llvm/Transforms/InstCombine/InstCombine.h"
+#include "llvm/Transforms/Scalar/CallSiteSplitting.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/LowerExpectIntrinsic.h"
+#include "llvm/Transforms/Scalar/SROA.h"
+#include "llvm/Transforms/Scalar/SimplifyCFG.h"
+
+using namespace llvm;
+using namespace rewire;
+
+static const OptimizationLevel kLevels[] = {OptimizationLevel::O0, OptimizationLevel::O1,
+                                            OptimizationLevel::O2, OptimizationLevel::O3};
+
+Optimiser::Optimiser(TargetMachine &machine, OptimizationLevel level)
+    : builder(&machine), level(level) {
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(groups);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, groups, modules);
+  early_passes.addPass(
+      AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/level != OptimizationLevel::O0));
+  if (level == OptimizationLevel::O0)
+    return;
+  early_passes.addPass(InferFunctionAttrsPass());
+  FunctionPassManager early;
+  early.addPass(LowerExpectIntrinsicPass());
+  early.addPass(SimplifyCFGPass(SimplifyCFGOptions().convertSwitchRangeToICmp(true)));
+  early.addPass(SROAPass(SROAOptions::ModifyCFG));
+  early.addPass(EarlyCSEPass());
+  if (level == OptimizationLevel::O3)
+    early.addPass(CallSiteSplittingPass());
+  early.addPass(InstCombinePass());
+  early.addPass(SimplifyCFGPass(SimplifyCFGOptions().convertSwitchRangeToICmp(true)));
+  early_passes.addPass(createModuleToFunctionPassAdaptor(std::move(early)));
+  passes.addPass(createModuleToFunctionPassAdaptor(
+      builder.buildFunctionSimplificationPipeline(level, ThinOrFullLTOPhase::None)));
+  passes.addPass(builder.buildModuleOptimizationPipeline(level, ThinOrFullLTOPhase::None));
+}
+
+void Optimiser::run(Module &module, Lowerings lowerings) {
+  if (asksForInstrumentation(module))
+    instrument(module, functions);
+  early_passes.run(module, modules);
+  if (lowerings.any())
+    loweringPasses(lowerings, level).run(module, modules);
+  passes.run(module, modules);
+  modules.clear();
+  groups.clear();
+  functions.clear();
+  loops.clear();
+}
+
+void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
+  Module &ir = *unwrap(module);
+  keepCallers(ir);
+  countFrames(ir);
+  const Lowerings lowerings = findLowerings(ir);
+  if (codegen->level == 0 && !lowerings.any()) {
+    bool inlines = false;
+    for (const Function &function : ir)
+      inlines |= function.hasAvailableExternallyLinkage() ||
+                 (!function.isDeclaration() && function.hasFnAttribute(Attribute::AlwaysInline));
+    if (!inlines && !asksForInstrumentation(ir))
+      return;
+  }
+  if (!codegen->optimiser) {
+    codegen->optimiser = std::make_unique<Optimiser>(*codegen->machine, kLevels[codegen->level]);
+  }
+  codegen->optimiser->run(ir, lowerings);
+  if (lowerings.coroutines)
+    shareNoopFrame(ir);
+}
+
+// What works between functions changes itself when it runs, so this pipeline is made anew; that
+// costs a millisecond, and whole units are few.
+void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
+  if (codegen->level == 0)
+    return rewire_optimise(codegen, module);
+  Module &ir = *unwrap(module);
+  keepCallers(ir);
+  const OptimizationLevel level = kLevels[codegen->level];
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager groups;
+  ModuleAnalysisManager modules;
+  PassBuilder builder(codegen->machine.get());
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(groups);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, groups, modules);
+  countFrames(ir);
+  if (asksForInstrumentation(ir))
+    instrument(ir, functions);
+  Lowerings lowerings = findLowerings(ir);
+  // The default pipeline splits coroutines at the best moment, but has nothing for the others.
+  lowerings.coroutines = false;
+  if (lowerings.any())
+    loweringPasses(lowerings, level).run(ir, modules);
+  builder.buildPerModuleDefaultPipeline(level).run(ir, modules);
+  shareNoopFrame(ir);
+}

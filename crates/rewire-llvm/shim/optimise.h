@@ -1,0 +1,38 @@
+// The IR passes of a level of optimisation.
+#ifndef REWIRE_OPTIMISE_H
+#define REWIRE_OPTIMISE_H
+
+#include "lower.h"
+#include "llvm/Analysis/CGSCCPassManager.h"
+#include "llvm/Analysis/LoopAnalysisManager.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Target/TargetMachine.h"
+
+namespace rewire {
+
+// The new pass manager's state for one level. Making it costs more than running it over a small
+// function, so it is made once; what it remembers of a module is dropped after each.
+//
+// The pipeline is the default one without what works between functions: a module holds one
+// function, or a few that don't see each other's bodies. (The default pipeline can't be used
+// twice either: its inliner empties itself when it runs.)
+class Optimiser {
+public:
+  Optimiser(llvm::TargetMachine &machine, llvm::OptimizationLevel level);
+
+  void run(llvm::Module &module, Lowerings lowerings);
+
+private:
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager groups;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder;
+  llvm::OptimizationLevel level;
+  // What code generation doesn't know is lowered between the two.
+  llvm::ModulePassManager early_passes, passes;
+};
+
+} // namespace rewire
+
+#endif
