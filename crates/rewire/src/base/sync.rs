@@ -1,12 +1,189 @@
-//! Locks that no panic poisons.
+//! Locks that no panic poisons, and the order in which a thread may take them.
 //!
-//! A panic of ours is caught where compiled code enters the engine, and the engine goes on. What
-//! a lock guards is consistent between its operations: each checks first and changes then.
+//! A panic of ours is caught where compiled code enters the engine, and the engine goes on. What a
+//! lock guards is consistent between its operations: each checks first and changes then.
+//!
+//! A thread takes the engine's locks in this order, and may leave out any of them:
+//!
+//! 1. the fork lock (`host/fork_lock.rs`),
+//! 2. the list of engines (`core/registry.rs`),
+//! 3. the one that lets one thread at a time look for code to give back (`reclaim.rs`),
+//! 4. the list of units whose memory isn't placed yet (`core/loading.rs`),
+//! 5. the ledger of an engine (`core/mod.rs`),
+//! 6. the locks of small things, which [`lock`] takes; while a thread has one of these it takes no
+//!    lock of the other kinds.
+//!
+//! The C library's loader has a lock that others hold while they run code of the program, such as a
+//! library's constructors. A thread that waits for that lock, for another thread or for the client
+//! has none of these: it has stepped out of the engine ([`nothing_is_held`]).
+//!
+//! Builds with debug assertions check all this; other builds pay nothing.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
 use rewire_sync::{Mutex, MutexGuard};
 
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// A kind of lock, by its place in the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LockRank {
+    Fork,
+    Engines,
+    Reclaim,
+    Unplaced,
+    Ledger,
+    Small,
+}
+
+/// Takes the lock of something small.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
+    lock_ranked(mutex, LockRank::Small)
+}
+
+/// Takes a lock of this kind.
+pub(crate) fn lock_ranked<T>(mutex: &Mutex<T>, rank: LockRank) -> Guard<'_, T> {
+    let held = Held::begin(rank);
+    Guard {
+        guard: mutex.lock().unwrap_or_else(PoisonError::into_inner),
+        _held: held,
+    }
+}
+
+/// A lock that a thread has, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Guard<'m, T> {
+    guard: MutexGuard<'m, T>,
+    _held: Held,
+}
+
+impl<'m, T> Guard<'m, T> {
+    /// Of a lock that was free, so that taking it could not wait for anybody.
+    pub(crate) fn of_free(guard: MutexGuard<'m, T>, rank: LockRank) -> Self {
+        Self {
+            guard,
+            _held: Held::unordered(rank),
+        }
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+/// Notes that this thread has a lock, or is about to have it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    #[cfg(debug_assertions)]
+    rank: LockRank,
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    /// How many locks of each kind this thread has.
+    static HELD: std::cell::Cell<[u16; 6]> = const { std::cell::Cell::new([0; 6]) };
+}
+
+#[cfg(debug_assertions)]
+impl Held {
+    /// Panics if the thread has a lock that comes later in the order, or one of the same kind,
+    /// small ones apart.
+    pub(crate) fn begin(rank: LockRank) -> Self {
+        let first_forbidden = match rank {
+            LockRank::Small => rank as usize + 1,
+            _ => rank as usize,
+        };
+        assert_none_from(first_forbidden, "takes a lock out of order", rank);
+        Self::unordered(rank)
+    }
+
+    fn unordered(rank: LockRank) -> Self {
+        let mut held = HELD.get();
+        held[rank as usize] += 1;
+        HELD.set(held);
+        Self { rank }
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut held = HELD.get();
+        held[self.rank as usize] -= 1;
+        HELD.set(held);
+    }
+}
+
+#[cfg(debug_assertions)]
+fn assert_none_from(first: usize, does: &str, rank: LockRank) {
+    let held = HELD.get();
+    assert!(
+        held[first..].iter().all(|count| *count == 0),
+        "a thread that has locks (fork, engines, reclaim, unplaced, ledger, small: {held:?}) {does}: {rank:?}"
+    );
+}
+
+#[cfg(not(debug_assertions))]
+impl Held {
+    pub(crate) fn begin(_rank: LockRank) -> Self {
+        Self {}
+    }
+
+    fn unordered(_rank: LockRank) -> Self {
+        Self {}
+    }
+}
+
+/// To be called before a thread waits for somebody outside of the engine: it may have none of the
+/// engine's locks.
+pub(crate) fn nothing_is_held() {
+    #[cfg(debug_assertions)]
+    assert_none_from(
+        LockRank::Engines as usize,
+        "waits outside of the engine",
+        LockRank::Fork,
+    );
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    fn is_refused(work: impl FnOnce()) -> bool {
+        catch_unwind(AssertUnwindSafe(work)).is_err()
+    }
+
+    #[test]
+    fn locks_are_taken_in_their_order_only() {
+        let ledger = Mutex::new(());
+        let small = Mutex::new(());
+        let take_ledger = || drop(lock_ranked(&ledger, LockRank::Ledger));
+        let take_small = || drop(lock(&small));
+        {
+            let _fork = Held::begin(LockRank::Fork);
+            let _ledger = lock_ranked(&ledger, LockRank::Ledger);
+            take_small();
+            assert!(is_refused(|| drop(Held::begin(LockRank::Engines))));
+            assert!(is_refused(nothing_is_held));
+        }
+        {
+            let _small = lock(&small);
+            assert!(is_refused(take_ledger));
+            assert!(is_refused(nothing_is_held));
+        }
+        // What was refused was not noted, and what was dropped isn't any more.
+        take_ledger();
+        nothing_is_held();
+    }
 }

@@ -46,7 +46,10 @@ impl Core {
         let plan = Mutex::new(EagerPlan::new(&self.ledger(), units));
         let work = || {
             loop {
-                let next = lock(&plan).next(&self.ledger());
+                let next = {
+                    let ledger = self.ledger();
+                    lock(&plan).next(&ledger)
+                };
                 let Some((unit, roots)) = next else {
                     return Ok(());
                 };

@@ -88,55 +88,53 @@ fn resolve_call(core: &Core, call: FirstCall) -> Result<CallOutcome, FailedCall>
         };
         return Err((None, error));
     };
-    let passage = core.ledger().passage(id, call.caller);
-    match passage {
+    let admission = core.ledger().admission(id, call.caller);
+    match admission {
         Admission::Former(body) => return Ok(CallOutcome::To(body)),
         Admission::Wait => return Ok(CallOutcome::Wait),
         Admission::Open | Admission::Within => {}
     }
     core.ledger().note_first_call(id, &core.slots);
     core.foresee_after(call.caller, id);
-    loop {
-        let address = match core.materialize(id, Some(call.caller)) {
-            Ok(address) => address,
-            Err(error) => {
-                let is_removed = matches!(error.cause(), Error::Removed { .. });
-                let former = || {
-                    let mut ledger = core.ledger();
-                    let running = running_code::running(ledger.engine);
-                    ledger.former_body(id, call.caller, running)
-                };
-                return match is_removed.then(former).flatten() {
-                    // The caller's own unit is gone as well, and the caller finishes in it.
-                    Some(address) => Ok(CallOutcome::To(address)),
-                    None => Err((Some(id), error)),
-                };
-            }
+    let result = core.retry_while_changing(id, || {
+        let address = core.try_materialize(id, Some(call.caller))?;
+        Ok(address.and_then(|address| outcome(core, id, call, address)))
+    });
+    result.or_else(|error| {
+        let is_removed = matches!(error.cause(), Error::Removed { .. });
+        let former = || {
+            let mut ledger = core.ledger();
+            let running = running_code::running(ledger.engine);
+            ledger.former_body(id, call.caller, running)
         };
-        let mut ledger = core.ledger();
-        let Some(slot) = ledger.entry(id).slot else {
-            return Ok(CallOutcome::To(address));
-        };
-        match ledger.passage(id, call.caller) {
-            Admission::Open => {}
-            Admission::Within => return Ok(CallOutcome::To(address)),
-            Admission::Former(body) => return Ok(CallOutcome::To(body)),
-            Admission::Wait => return Ok(CallOutcome::Wait),
+        match is_removed.then(former).flatten() {
+            // The caller's own unit is gone as well, and the caller finishes in it.
+            Some(address) => Ok(CallOutcome::To(address)),
+            None => Err((Some(id), error)),
         }
-        if !core.slots.is_fresh(slot) {
-            break;
-        }
-        // It was compiled ahead, or replaced since it was provided: then its address is no place to
-        // go any more.
-        if ledger.lead_to_present(id, &core.slots) {
-            break;
-        }
-        if !ledger.entry(id).address_is_stub() {
-            return Ok(CallOutcome::To(address));
-        }
+    })
+}
+
+/// Where a call goes on, now that its function had a body at this address. `None` if the function
+/// was replaced since, so that there is another body to wait for.
+fn outcome(core: &Core, id: EntryId, call: FirstCall, address: ExecAddr) -> Option<CallOutcome> {
+    let mut ledger = core.ledger();
+    let Some(slot) = ledger.entry(id).slot else {
+        return Some(CallOutcome::To(address));
+    };
+    match ledger.admission(id, call.caller) {
+        Admission::Open => {}
+        Admission::Within => return Some(CallOutcome::To(address)),
+        Admission::Former(body) => return Some(CallOutcome::To(body)),
+        Admission::Wait => return Some(CallOutcome::Wait),
     }
-    // Back to the stub, which jumps through the slot.
-    Ok(CallOutcome::Back)
+    // A slot that leads to the first-call entry belongs to a function that was compiled ahead, or
+    // replaced since it was materialized: then its address is no place to go any more.
+    if !core.slots.is_fresh(slot) || ledger.lead_to_present(id, &core.slots) {
+        // Back to the stub, which jumps through the slot.
+        return Some(CallOutcome::Back);
+    }
+    (!ledger.entry(id).address_is_stub()).then_some(CallOutcome::To(address))
 }
 
 /// The functions that led to a call, innermost first.
@@ -148,7 +146,7 @@ fn callers(core: &Core, call: FirstCall) -> Vec<String> {
     let from = frames.iter().position(|frame| *frame == call.caller);
     let alone = [call.caller];
     let frames = from.map_or(&alone[..], |from| &frames[from..]);
-    // Below a gate is the client that called.
+    // Below a call adapter is the client that called.
     let compiled = |inside| {
         let ledger = core.ledger();
         let (_, defined) = ledger.definition_at(inside)?;

@@ -40,7 +40,8 @@ enum MaterializeStep {
     Choose(EntryId),
 }
 
-/// So often a name may change while it is provided, one time after the other.
+/// How often to try again when other threads change what a function stands for while it is being
+/// compiled.
 const MOST_CHANGES: usize = 10_000;
 
 /// Work that a thread has taken.
@@ -62,18 +63,30 @@ impl Core {
         id: EntryId,
         caller: Option<ExecAddr>,
     ) -> Result<ExecAddr, Error> {
-        // Each time, somebody else has changed what the name stands for, or dropped its code.
+        self.retry_while_changing(id, || self.try_materialize(id, caller))
+    }
+
+    /// Repeats `attempt` for as long as it answers `None`: other threads have changed what the
+    /// function stands for meanwhile, or dropped its code.
+    pub(super) fn retry_while_changing<T>(
+        &self,
+        id: EntryId,
+        mut attempt: impl FnMut() -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
         for _ in 0..MOST_CHANGES {
-            if let Some(address) = self.materialize_once(id, caller)? {
-                return Ok(address);
+            if let Some(done) = attempt()? {
+                return Ok(done);
             }
         }
         let name = self.ledger().entry(id).label().to_owned();
-        Err(Error::Internal(format!("{name} changes all the time")))
+        Err(Error::Internal(format!(
+            "{name} was changed {MOST_CHANGES} times while it was being compiled"
+        )))
     }
 
-    /// The same, unless the name stands for something else by the time it is done.
-    fn materialize_once(
+    /// One attempt to materialize a function: `None` if it stands for something else by the time
+    /// that is done.
+    pub(super) fn try_materialize(
         &self,
         id: EntryId,
         caller: Option<ExecAddr>,

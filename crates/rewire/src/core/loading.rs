@@ -8,7 +8,7 @@ use super::Core;
 use super::observations::ObservedLoading;
 use crate::base::error::Error;
 use crate::base::report::Phase;
-use crate::base::sync::lock;
+use crate::base::sync::{LockRank, lock_ranked};
 use crate::ledger::unit::{Unit, UnitPlace};
 
 impl Core {
@@ -28,7 +28,7 @@ impl Core {
         timer.stop();
         let globals = unit.index.globals.len();
         tracing::info!(unit = &*unit.name, globals, "loaded");
-        lock(&self.fresh).push(unit.clone());
+        lock_ranked(&self.fresh, LockRank::Unplaced).push(unit.clone());
         loading.end(&unit);
         Ok(unit)
     }
@@ -37,7 +37,7 @@ impl Core {
     /// the last time. If another thread is doing that for some of them, this one waits for it.
     pub(crate) fn finish_loading(&self) -> Result<(), Error> {
         let fresh = {
-            let mut fresh = lock(&self.fresh);
+            let mut fresh = lock_ranked(&self.fresh, LockRank::Unplaced);
             // Whoever finds none waits for this thread.
             let placing = (!fresh.is_empty()).then(|| PlacementGuard::begin(self));
             placing.map(|placing| (std::mem::take(&mut *fresh), placing))

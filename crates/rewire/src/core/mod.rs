@@ -21,7 +21,7 @@ use rewire_llvm::{Codegen, Level};
 use rewire_memory::fault::CrashGuard;
 use rewire_memory::unwind::{self, UnwindTable};
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
-use rewire_sync::{Mutex, MutexGuard, RwLock};
+use rewire_sync::{Mutex, RwLock};
 
 use crate::base::error::Error;
 use crate::base::error::FailureHandler;
@@ -31,7 +31,7 @@ use crate::base::ids::UnitKey;
 use crate::base::link_observer::LinkObserver;
 use crate::base::options::Options;
 use crate::base::resolver::Resolver;
-use crate::base::sync::lock;
+use crate::base::sync::{Guard, LockRank, lock, lock_ranked};
 use crate::core::compile_queue::Workers;
 use crate::core::program_state::Process;
 use crate::core::sure_calls::Foresight;
@@ -167,8 +167,8 @@ impl Core {
     }
 
     #[inline(never)]
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        lock(&self.ledger)
+    pub(crate) fn ledger(&self) -> Guard<'_, Ledger> {
+        lock_ranked(&self.ledger, LockRank::Ledger)
     }
 
     /// In a forked child: what other threads had begun is nobody's any more.
@@ -297,15 +297,16 @@ pub(crate) struct LastLook {
 pub(crate) struct Reclaimer(rewire_sync::Mutex<LastLook>);
 
 impl Reclaimer {
-    pub(crate) fn lock(&self) -> rewire_sync::MutexGuard<'_, LastLook> {
-        crate::base::sync::lock(&self.0)
+    pub(crate) fn lock(&self) -> Guard<'_, LastLook> {
+        lock_ranked(&self.0, LockRank::Reclaim)
     }
 
-    pub(crate) fn lock_if_free(&self) -> Option<rewire_sync::MutexGuard<'_, LastLook>> {
-        match self.0.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(std::sync::TryLockError::WouldBlock) => None,
-        }
+    pub(crate) fn lock_if_free(&self) -> Option<Guard<'_, LastLook>> {
+        let guard = match self.0.try_lock() {
+            Ok(guard) => guard,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) => return None,
+        };
+        Some(Guard::of_free(guard, LockRank::Reclaim))
     }
 }

@@ -7,12 +7,14 @@ use rewire_sync::RwLock;
 
 use super::Core;
 use crate::base::ids::EngineNumber;
+use crate::base::sync::{Held, LockRank};
 
 /// The engines of the process. First calls find theirs by the address of the stub.
 static ENGINES: RwLock<Vec<Weak<Core>>> = RwLock::new(Vec::new());
 
 /// Makes an engine known.
 pub(crate) fn register(core: &Arc<Core>) {
+    let _held = Held::begin(LockRank::Engines);
     let mut engines = ENGINES.write().unwrap_or_else(PoisonError::into_inner);
     engines.retain(|engine| engine.strong_count() > 0);
     engines.push(Arc::downgrade(core));
@@ -20,6 +22,7 @@ pub(crate) fn register(core: &Arc<Core>) {
 
 /// The engines that there are.
 pub(crate) fn engines() -> Vec<Arc<Core>> {
+    let _held = Held::begin(LockRank::Engines);
     let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
     engines.iter().filter_map(Weak::upgrade).collect()
 }
@@ -35,6 +38,7 @@ pub(crate) fn engine_numbered(number: EngineNumber) -> Option<Arc<Core>> {
 }
 
 fn find(is_it: impl Fn(&Core) -> bool) -> Option<Arc<Core>> {
+    let _held = Held::begin(LockRank::Engines);
     let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
     let mut live = engines.iter().filter_map(Weak::upgrade);
     live.find(|core| is_it(core))

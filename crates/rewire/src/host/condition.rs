@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use rewire_memory::futex;
-use rewire_sync::MutexGuard;
 
 use super::fork_lock;
+use crate::base::sync::Guard;
 
 /// Tells threads that what one lock guards has changed. Telling makes no system call when nobody
 /// waits.
@@ -24,9 +24,9 @@ impl Condition {
     /// early: the caller looks at what it waits for and waits again.
     pub(crate) fn wait<'m, T>(
         &self,
-        guard: MutexGuard<'m, T>,
-        lock_again: impl FnOnce() -> MutexGuard<'m, T>,
-    ) -> MutexGuard<'m, T> {
+        guard: Guard<'m, T>,
+        lock_again: impl FnOnce() -> Guard<'m, T>,
+    ) -> Guard<'m, T> {
         let seen = self.changes.load(Ordering::SeqCst);
         // Either whoever changes something sees that this thread waits, or the kernel sees the
         // change.

@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rewire_sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::base::sync::{Held, LockRank, nothing_is_held};
+
 static FORK_LOCK: RwLock<()> = RwLock::new(());
 
 /// How many threads have begun something in the engine and are outside of it.
@@ -24,7 +26,7 @@ static STEPPED_OUT: AtomicUsize = AtomicUsize::new(0);
 
 /// A thread's share of the lock. Where it is kept nothing is dropped when the thread ends: what
 /// runs then may enter the engine too.
-type ForkLockShare = ManuallyDrop<RwLockReadGuard<'static, ()>>;
+type ForkLockShare = ManuallyDrop<(RwLockReadGuard<'static, ()>, Held)>;
 
 thread_local! {
     /// How many times this thread has entered the engine, one within the other.
@@ -63,8 +65,9 @@ impl Drop for NoFork {
 }
 
 fn take_share() {
+    let held = Held::begin(LockRank::Fork);
     let share = FORK_LOCK.read().unwrap_or_else(PoisonError::into_inner);
-    SHARE.set(Some(ManuallyDrop::new(share)));
+    SHARE.set(Some(ManuallyDrop::new((share, held))));
 }
 
 fn give_share_back() {
@@ -81,6 +84,7 @@ pub(crate) struct OutsideEngine {
 
 /// Steps out of the engine for as long as this thread waits for others.
 pub(crate) fn outside() -> OutsideEngine {
+    nothing_is_held();
     let depth = DEPTH.replace(0);
     if depth > 0 {
         STEPPED_OUT.fetch_add(1, Ordering::Relaxed);

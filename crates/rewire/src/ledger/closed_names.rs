@@ -99,7 +99,7 @@ impl Ledger {
     }
 
     /// Where this thread goes when it calls a function from a place in code.
-    pub(crate) fn passage(&self, id: EntryId, returns_to: ExecAddr) -> Admission {
+    pub(crate) fn admission(&self, id: EntryId, returns_to: ExecAddr) -> Admission {
         let Some(gate) = self.gates.iter().find(|gate| gate.former.contains_key(&id)) else {
             return Admission::Open;
         };

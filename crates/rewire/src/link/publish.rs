@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rewire_memory::RegionKind;
 use rewire_object::{RelocKind, SectionRole, Segment, SymbolBinding};
-use rewire_sync::MutexGuard;
 
 use super::definition::{DefinitionKind, LinkedDefinition};
 use super::gather::is_defined;
@@ -12,6 +11,7 @@ use super::resolve::{self, Parsed};
 use super::{ArrayPiece, Linked, Origin, Purpose, Staged, is_identifier};
 use crate::base::link_observer::LinkRecord;
 use crate::base::report::Phase;
+use crate::base::sync::Guard;
 use crate::core::Core;
 use crate::core::recording::{self, Published};
 use crate::core::timings::Timer;
@@ -25,7 +25,7 @@ use crate::ledger::{
 /// calls a new body waits for the latter; whoever asks the ledger does, for its lock.
 pub(crate) fn publish(
     core: &Core,
-    mut ledger: MutexGuard<'_, Ledger>,
+    mut ledger: Guard<'_, Ledger>,
     batch: &[Parsed<'_>],
     mut staged: Vec<Staged<'_>>,
     purpose: Purpose<'_>,
