@@ -127,7 +127,7 @@ pub(crate) fn hold(
         };
         let start = known.definitions.get(place as usize).map(|one| one.start);
         // It may have other memory by now.
-        if start.and_then(|start| start.checked_add_signed(offset)) == Some(address) {
+        if start.is_some_and(|start| start.at_offset(offset) == address) {
             known.handles += 1;
             return Ok((address, HeldMemory::new(core, Some(block))));
         }
@@ -174,10 +174,10 @@ pub(crate) fn machine_code(core: &Core, library: LibraryId, name: &str) -> Optio
     let (block, place) = ledger.entry(id).placed?;
     let defined = ledger.block(block)?.definitions.get(place as usize)?;
     Some(MachineCode {
-        address: defined.start,
+        address: defined.start.addr(),
         bytes: core
             .memory
-            .read_bytes(defined.start, defined.size as usize)?,
+            .read_bytes(defined.start.addr(), defined.size as usize)?,
     })
 }
 
@@ -192,7 +192,7 @@ pub(crate) fn pin(core: &HeldEngine, library: LibraryId, name: &str) -> Result<P
         let entry = ledger.entry(id);
         // It may have been replaced since.
         if let (State::Present(address), Some((block, _))) = (&entry.state, entry.placed) {
-            let address = *address;
+            let address = address.addr();
             if let Some(known) = ledger.block_mut(block) {
                 known.pins += 1;
                 return Ok(Pin {

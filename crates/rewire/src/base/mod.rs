@@ -1,6 +1,7 @@
 //! What every room above uses: errors, options, plain data of events and reports, names as their
 //! source had them, locks.
 
+pub(crate) mod addresses;
 pub(crate) mod assembly_names;
 pub(crate) mod demangle;
 pub(crate) mod error;

@@ -7,6 +7,7 @@ use rewire_memory::ExecAddr;
 use super::changed::Replaced;
 use super::pending::PendingChange;
 use super::users::users_of;
+use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, NonIrDefinition, UseAspect};
 
@@ -42,7 +43,7 @@ impl PendingChange<'_> {
         self.drop_copies(&ledger, id)?;
         self.planned
             .given
-            .push((id, NonIrDefinition::Address(address)));
+            .push((id, NonIrDefinition::Address(BodyAddr::new(address))));
         Ok(())
     }
 

@@ -90,7 +90,7 @@ fn resolve_call(core: &Core, call: FirstCall) -> Result<CallOutcome, FailedCall>
     };
     let admission = core.ledger().admission(id, call.caller);
     match admission {
-        Admission::Former(body) => return Ok(CallOutcome::To(body)),
+        Admission::Former(body) => return Ok(CallOutcome::To(body.addr())),
         Admission::Wait => return Ok(CallOutcome::Wait),
         Admission::Open | Admission::Within => {}
     }
@@ -125,7 +125,7 @@ fn outcome(core: &Core, id: EntryId, call: FirstCall, address: ExecAddr) -> Opti
     match ledger.admission(id, call.caller) {
         Admission::Open => {}
         Admission::Within => return Some(CallOutcome::To(address)),
-        Admission::Former(body) => return Some(CallOutcome::To(body)),
+        Admission::Former(body) => return Some(CallOutcome::To(body.addr())),
         Admission::Wait => return Some(CallOutcome::Wait),
     }
     // A slot that leads to the first-call entry belongs to a function that was compiled ahead, or

@@ -162,7 +162,7 @@ impl Core {
             }
         }
         let address = match ledger.entry(id).state {
-            State::Present(address) => Some(address),
+            State::Present(address) => Some(address.addr()),
             _ => None,
         };
         drop(ledger);
@@ -184,7 +184,7 @@ impl Core {
             match &ledger.entry(id).state {
                 State::Present(address) => {
                     return Ok(Claimed {
-                        work: MaterializeStep::Done(*address),
+                        work: MaterializeStep::Done(address.addr()),
                         is_owner: false,
                         began_with: ledger.entry(id).definition,
                     });
@@ -271,10 +271,9 @@ impl Core {
     fn go_to_import(&self, id: EntryId) -> Result<ExecAddr, Error> {
         let mut ledger = self.ledger();
         let (target, offset) = ledger.target(id);
-        let canonical = ledger.canonical(target, &self.slots)?;
-        let address = canonical.checked_add_signed(offset).unwrap_or(canonical);
+        let address = ledger.canonical(target, &self.slots)?.at_offset(offset);
         ledger.lead_to_import(id, (target, address), &self.slots);
-        Ok(address)
+        Ok(address.addr())
     }
 
     /// Tells the observer that this thread waited.
@@ -306,7 +305,7 @@ impl Core {
         // SAFETY: the unit says that this is the resolver of an indirect function, which takes
         // nothing and returns an address (LangRef, "IFuncs").
         let chosen = unsafe {
-            let resolver: extern "C" fn() -> u64 = std::mem::transmute(address.get());
+            let resolver: extern "C" fn() -> u64 = std::mem::transmute(address.addr().get());
             resolver()
         };
         Ok(ExecAddr::new(chosen))

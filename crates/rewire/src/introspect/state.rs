@@ -115,7 +115,7 @@ pub(crate) fn at(core: &Core, address: ExecAddr) -> Option<SymbolAt> {
     let is_current = matches!(entry.state, State::Present(now) if now == defined.start);
     Some(SymbolAt {
         name: entry.name.clone(),
-        offset: address.get() - defined.start.get(),
+        offset: address.get() - defined.start.addr().get(),
         place: if is_front {
             SymbolPlace::Stub
         } else if is_current {
@@ -155,7 +155,7 @@ pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<Function
     let (id, _) = ledger.target(ledger.seen_by_code(library, name)?);
     let entry = ledger.entry(id);
     let address = match entry.state {
-        State::Present(address) => Some(address),
+        State::Present(address) => Some(address.addr()),
         _ => None,
     };
     let stub = entry.slot.map(|slot| core.slots.canonical(slot));
@@ -182,7 +182,7 @@ pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<Function
         address,
         canonical: if let Some(front) = entry.prefixed_stub {
             match ledger.entry(front).state {
-                State::Present(address) => Some(address),
+                State::Present(address) => Some(address.addr()),
                 _ => None,
             }
         } else if entry.address_is_stub() {

@@ -1,9 +1,10 @@
 //! Where calls of a function go, by what the ledger says.
 
-use rewire_memory::{ExecAddr, Slots};
+use rewire_memory::Slots;
 
 use super::slot_stores::{SlotStore, store};
 use super::{EntryId, Ledger, State};
+use crate::base::addresses::{BodyAddr, CanonicalAddr};
 
 impl Ledger {
     /// Has calls go to a body that was linked: at once, or, if it was made ahead of the first call,
@@ -11,7 +12,7 @@ impl Ledger {
     pub(crate) fn lead_to_body(
         &mut self,
         id: EntryId,
-        start: ExecAddr,
+        start: BodyAddr,
         may_wait: bool,
         slots: &Slots,
     ) {
@@ -55,7 +56,7 @@ impl Ledger {
     pub(crate) fn lead_to_import(
         &mut self,
         id: EntryId,
-        (target, address): (EntryId, ExecAddr),
+        (target, address): (EntryId, CanonicalAddr),
         slots: &Slots,
     ) {
         self.note_escaped(target);

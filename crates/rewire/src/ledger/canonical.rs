@@ -1,9 +1,10 @@
 //! The address that a function has for ever.
 
-use rewire_memory::{ExecAddr, MemoryError, SlotId, Slots};
+use rewire_memory::{MemoryError, SlotId, Slots};
 
 use super::slot_stores::{SlotStore, store};
 use super::{EntryId, Ledger, State};
+use crate::base::addresses::CanonicalAddr;
 
 impl Ledger {
     /// The slot of a function, made when it is first asked for.
@@ -32,10 +33,15 @@ impl Ledger {
         &mut self,
         id: EntryId,
         slots: &Slots,
-    ) -> Result<ExecAddr, MemoryError> {
+    ) -> Result<CanonicalAddr, MemoryError> {
         match self.entry(id).state {
-            State::Present(address) if !self.entry(id).address_is_stub() => Ok(address),
-            _ => Ok(slots.canonical(self.slot(id, slots)?)),
+            State::Present(address) if !self.entry(id).address_is_stub() => {
+                Ok(CanonicalAddr::of_fixed(address))
+            }
+            _ => {
+                let slot = self.slot(id, slots)?;
+                Ok(CanonicalAddr::of_stub(slots.canonical(slot)))
+            }
         }
     }
 }

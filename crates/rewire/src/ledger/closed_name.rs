@@ -1,9 +1,9 @@
 //! What a change holds closed ([`super::closed_names`]).
 
-use rewire_memory::ExecAddr;
 use rustc_hash::FxHashMap;
 
 use super::uses::BlockId;
+use crate::base::addresses::BodyAddr;
 use crate::base::ids::{EntryId, ThreadKey};
 
 /// What a change holds closed.
@@ -11,7 +11,7 @@ use crate::base::ids::{EntryId, ThreadKey};
 pub(super) struct ConstructionGate {
     pub(super) constructing: ThreadKey,
     /// The bodies that others call.
-    pub(super) former: FxHashMap<EntryId, Option<ExecAddr>>,
+    pub(super) former: FxHashMap<EntryId, Option<BodyAddr>>,
     /// Where those are: they stay as long.
     pub(super) pinned: Vec<BlockId>,
     /// Only who is in the former version still calls it; others wait.

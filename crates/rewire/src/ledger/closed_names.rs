@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use super::closed_name::ConstructionGate;
 use super::slot_stores::{SlotStore, store};
 use super::{EntryId, EntryKind, Ledger, PlannedNames, State, ThreadKey};
+use crate::base::addresses::BodyAddr;
 
 /// Where a caller of a function goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(crate) enum Admission {
     /// To its new body, and the slot stays as it is.
     Within,
     /// To its former body.
-    Former(ExecAddr),
+    Former(BodyAddr),
     /// Nowhere, until the gate is open.
     Wait,
 }

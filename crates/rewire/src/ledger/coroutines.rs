@@ -15,6 +15,7 @@ use rewire_memory::{CodeMemory, ExecAddr, RegionKind};
 use super::linked_block::FrameCounts;
 use super::unit::Unit;
 use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, LinkedBlock, State};
+use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 
 /// The symbol of a block's own counts.
@@ -92,7 +93,7 @@ fn placed_entry(library: LibraryId, name: &str, address: ExecAddr) -> Entry {
     let mut entry = Entry::new(library, Arc::from(name));
     entry.definition = Definition::Engine;
     entry.kind = EntryKind::Data;
-    entry.state = State::Present(address);
+    entry.state = State::Present(BodyAddr::new(address));
     entry
 }
 

@@ -87,7 +87,7 @@ impl Ledger {
         let (is_aligned, room) = match entry.state {
             // The host's variables are where they are.
             State::Present(address) if entry.placed.is_some() => {
-                (address.get() % align.max(1) == 0, self.room_at(id))
+                (address.addr().get() % align.max(1) == 0, self.room_at(id))
             }
             State::PerThread { module, offset } => {
                 (thread_local::is_aligned(module, offset, align), None)

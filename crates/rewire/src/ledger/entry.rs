@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use rewire_llvm::{Global, Linkage, Ordinal, TypeId, Visibility};
-use rewire_memory::{ExecAddr, SlotId};
+use rewire_memory::SlotId;
 
 use smallvec::SmallVec;
 
 use super::uses::{BlockId, UseRef};
+use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey, UnitKey};
 
@@ -53,7 +54,7 @@ pub(crate) enum State {
     /// This thread is compiling it, or looks it up.
     Pending(ThreadKey),
     /// It is in memory.
-    Present(ExecAddr),
+    Present(BodyAddr),
     /// It is a thread-local variable: module and offset as `__tls_get_addr` takes them.
     PerThread {
         /// The module's number.

@@ -1,11 +1,11 @@
 //! What names stood for before a change.
 
 use rewire_llvm::Ordinal;
-use rewire_memory::ExecAddr;
 
 use super::lazy_closure::Lazy;
 use super::uses::BlockId;
 use super::{EntryId, State};
+use crate::base::addresses::BodyAddr;
 use crate::base::ids::UnitKey;
 
 /// What a name stood for before a change.
@@ -26,7 +26,7 @@ pub(crate) struct FormerMeaning {
 /// A definition that isn't one of a unit's IR.
 #[derive(Clone, Debug)]
 pub(crate) enum NonIrDefinition {
-    Address(ExecAddr),
+    Address(BodyAddr),
     Lazy(Lazy),
     /// By the assembly of this unit, whose memory is kept.
     Assembly(UnitKey),

@@ -85,7 +85,7 @@ impl Ledger {
         if block.live_code > 0 || block.pins > 0 {
             return;
         }
-        let is_code = |one: &&super::PlacedDefinition| block.memory.code.contains(&one.start);
+        let is_code = |one: &&super::PlacedDefinition| one.is_in(&block.memory.code);
         let is_named = |aside: EntryId| {
             let mut users = self.entry(aside).users.iter();
             users.any(|user| user.block != id)
@@ -107,7 +107,7 @@ impl Ledger {
         self.counts.definitions_freed += bodies;
         let start = block.memory.code.start;
         let code = std::mem::replace(&mut block.memory.code, start..start);
-        block.definitions.retain(|one| !code.contains(&one.start));
+        block.definitions.retain(|one| !one.is_in(&code));
         freed.unwind.extend(block.unwind.take());
         self.renumber(id);
         self.by_code.remove(&start);
@@ -143,7 +143,7 @@ impl Ledger {
         if !block.memory.code.is_empty() {
             self.by_code.remove(&block.memory.code.start);
         }
-        let is_code = |one: &&super::PlacedDefinition| block.memory.code.contains(&one.start);
+        let is_code = |one: &&super::PlacedDefinition| one.is_in(&block.memory.code);
         self.counts.definitions_freed += block.definitions.iter().filter(is_code).count() as u64;
         let BlockMemory {
             mut code,
@@ -222,7 +222,7 @@ impl Ledger {
     fn has_variables(&self, id: BlockId) -> bool {
         let block = &self.blocks[id];
         let mut definitions = block.definitions.iter();
-        definitions.any(|one| !block.memory.code.contains(&one.start))
+        definitions.any(|one| !one.is_in(&block.memory.code))
     }
 
     /// Whether a function's address is here, and was given out.

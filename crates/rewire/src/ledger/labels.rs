@@ -14,6 +14,7 @@ use super::label_places::Label;
 use super::slot_stores::{SlotStore, store};
 use super::unit::Unit;
 use super::{BlockId, Definition, EntryId, EntryKind, Ledger, PlacedDefinition, Standing, State};
+use crate::base::addresses::BodyAddr;
 use crate::base::ids::UnitKey;
 
 impl Ledger {
@@ -62,10 +63,12 @@ impl Ledger {
         };
         let unit = known.unit;
         // A function that begins here is found first.
-        let place = known.definitions.partition_point(|one| one.start < at);
+        let place = known
+            .definitions
+            .partition_point(|one| one.start.addr() < at);
         let defined = PlacedDefinition {
             entry: id,
-            start: at,
+            start: BodyAddr::new(at),
             size: 0,
             is_live: false,
         };
@@ -80,6 +83,7 @@ impl Ledger {
         entry.generation = entry.generation.next();
         entry.has_escaped = true;
         entry.is_removed = false;
+        let at = BodyAddr::new(at);
         entry.state = State::Present(at);
         if entry.kind == EntryKind::Unknown {
             entry.kind = EntryKind::Data;

@@ -289,9 +289,9 @@ impl Ledger {
         let mut bodies = blocks.flat_map(|block| {
             let code = block.memory.code.clone();
             let definitions = block.definitions.iter();
-            definitions.filter(move |one| one.entry == id && code.contains(&one.start))
+            definitions.filter(move |one| one.entry == id && one.is_in(&code))
         });
-        bodies.next().map(|one| one.start)
+        bodies.next().map(|one| one.start.addr())
     }
 
     /// Whether code of some units names what a unit defines for others.
@@ -326,7 +326,7 @@ impl Ledger {
 
     fn label_of(&self, block: &LinkedBlock) -> Arc<str> {
         let mut code = block.definitions.iter();
-        let first = code.find(|one| block.memory.code.contains(&one.start));
+        let first = code.find(|one| one.is_in(&block.memory.code));
         let named = first.map(|one| one.entry);
         let named = named.or_else(|| self.asides_of(block).next());
         named.map_or_else(|| "?".into(), |named| self.entry(named).label().into())

@@ -6,6 +6,7 @@ use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind};
 
 use super::uses::Use;
+use crate::base::addresses::BodyAddr;
 use crate::base::ids::{EntryId, UnitKey};
 
 /// Where frames are counted.
@@ -72,9 +73,11 @@ impl BlockMemory {
 impl LinkedBlock {
     /// The definition whose bytes an address is in.
     pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<&PlacedDefinition> {
-        let after = self.definitions.partition_point(|one| one.start <= address);
+        let after = self
+            .definitions
+            .partition_point(|one| one.start.addr() <= address);
         let mut before = self.definitions[..after].iter().rev();
-        before.find(|one| one.range().contains(&address) || one.start == address)
+        before.find(|one| one.range().contains(&address) || one.start.addr() == address)
     }
 }
 
@@ -82,14 +85,20 @@ impl LinkedBlock {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlacedDefinition {
     pub(crate) entry: EntryId,
-    pub(crate) start: ExecAddr,
+    pub(crate) start: BodyAddr,
     pub(crate) size: u64,
     /// It is the one in force.
     pub(crate) is_live: bool,
 }
 
 impl PlacedDefinition {
+    /// Whether it begins in these bytes.
+    pub(crate) fn is_in(&self, bytes: &Range<ExecAddr>) -> bool {
+        bytes.contains(&self.start.addr())
+    }
+
     pub(crate) fn range(&self) -> Range<ExecAddr> {
-        self.start..self.start + self.size
+        let start = self.start.addr();
+        start..start + self.size
     }
 }

@@ -6,6 +6,7 @@ use rewire_memory::{ExecAddr, Slots};
 
 use super::slot_stores::{SlotStore, store};
 use super::{Definition, EntryId, EntryKind, Ledger, State};
+use crate::base::addresses::BodyAddr;
 use crate::base::ids::UnitKey;
 
 /// A definition of a unit's module-level assembly.
@@ -47,7 +48,7 @@ impl Ledger {
             return false;
         }
         entry.definition = Definition::Absolute;
-        self.supply(id, State::Present(address), slots);
+        self.supply(id, State::Present(BodyAddr::new(address)), slots);
         true
     }
 
@@ -57,7 +58,7 @@ impl Ledger {
         if entry.definition == Definition::None {
             entry.definition = Definition::Engine;
             entry.kind = EntryKind::Data;
-            entry.state = State::Present(address);
+            entry.state = State::Present(BodyAddr::new(address));
         }
     }
 

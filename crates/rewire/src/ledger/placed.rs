@@ -54,7 +54,7 @@ impl Ledger {
         known.live += 1;
         if let Some(defined) = place.and_then(|place| known.definitions.get_mut(place)) {
             defined.is_live = true;
-            known.live_code += u32::from(known.memory.code.contains(&defined.start));
+            known.live_code += u32::from(defined.is_in(&known.memory.code));
         }
         let place = place.map_or(THREAD_LOCAL, |place| place as u32);
         self.entry_mut(entry).placed = Some((block, place));
@@ -77,7 +77,7 @@ impl Ledger {
         let mut has_left = known.live == 0;
         if let Some(defined) = known.definitions.get_mut(place as usize) {
             defined.is_live = false;
-            if known.memory.code.contains(&defined.start) {
+            if defined.is_in(&known.memory.code) {
                 known.live_code -= 1;
                 self.counts.definitions_retired += 1;
                 has_left = known.live_code == 0;
@@ -168,7 +168,7 @@ impl Ledger {
     ) -> impl Iterator<Item = EntryId> + 'a {
         let code = &block.memory.code;
         let inside = block.definitions.iter();
-        let inside = inside.filter(|one| code.contains(&one.start));
+        let inside = inside.filter(move |one| one.is_in(&code));
         let inside = inside.map(|one| one.entry);
         inside.filter(|entry| self.entry(*entry).is_aside)
     }
@@ -183,7 +183,7 @@ impl Ledger {
         let beside = blocks.map(|block| {
             let code = &block.memory.code;
             let definitions = block.definitions.iter();
-            let dead = definitions.filter(|one| !one.is_live && code.contains(&one.start));
+            let dead = definitions.filter(|one| !one.is_live && one.is_in(&code));
             dead.count() as u64
         });
         beside.sum()

@@ -17,7 +17,7 @@ impl Ledger {
                 && !entry.has_escaped
                 && let State::Present(at) = entry.state
             {
-                handle = Some(at);
+                handle = Some(at.addr());
             }
             if entry.definition != Definition::None || entry.is_present() {
                 self.remove_definition(id, slots);

@@ -4,19 +4,21 @@
 //! for it (`rewire-memory/src/entry.rs`), and nobody else. A slot is stored with the ledger's lock
 //! held, so that the order of the stores is that of what the ledger says.
 
-use rewire_memory::{ExecAddr, SlotId, Slots};
+use rewire_memory::{SlotId, Slots};
+
+use crate::base::addresses::{BodyAddr, CanonicalAddr};
 
 /// Where a slot leads from now on, and why.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SlotStore {
     /// To the body of the definition in force; if it was made ahead, once it is called.
-    Body { start: ExecAddr, is_ahead: bool },
+    Body { start: BodyAddr, is_ahead: bool },
     /// To the definition in force, whatever waits for the first call.
-    Present(ExecAddr),
+    Present(BodyAddr),
     /// To what another entry stands for: the name is imported.
-    Import(ExecAddr),
+    Import(CanonicalAddr),
     /// To what the host, the client or assembly has under the name.
-    Given(ExecAddr),
+    Given(BodyAddr),
     /// To the engine: the definition has left, or will be another when the names have moved.
     Engine,
     /// Where it leads already: only the body that waits for the first call doesn't any more,
@@ -33,10 +35,9 @@ pub(super) enum SlotStore {
 pub(super) fn store(slots: &Slots, slot: SlotId, store: SlotStore) -> bool {
     tracing::trace!(slot = slot.index(), ?store);
     match store {
-        SlotStore::Body { start, is_ahead } => return slots.lead(slot, start, is_ahead),
-        SlotStore::Present(to) | SlotStore::Import(to) | SlotStore::Given(to) => {
-            slots.retarget(slot, to);
-        }
+        SlotStore::Body { start, is_ahead } => return slots.lead(slot, start.addr(), is_ahead),
+        SlotStore::Present(to) | SlotStore::Given(to) => slots.retarget(slot, to.addr()),
+        SlotStore::Import(to) => slots.retarget(slot, to.addr()),
         SlotStore::Engine => slots.reset(slot),
         SlotStore::TakeReady => return slots.take_ready(slot).is_some(),
         SlotStore::Free => return slots.free(slot),

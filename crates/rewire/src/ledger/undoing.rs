@@ -214,7 +214,7 @@ impl Ledger {
             .flat_map(|block| {
                 let code = block.memory.code.clone();
                 let definitions = block.definitions.iter();
-                definitions.filter(move |one| one.is_live && code.contains(&one.start))
+                definitions.filter(move |one| one.is_live && one.is_in(&code))
             });
         live.map(|one| one.entry).collect()
     }

@@ -72,7 +72,7 @@ impl Ledger {
                 (entry.definition, &entry.state)
             } {
                 let address = *address;
-                self.given_before.insert(id, address);
+                self.given_before.insert(id, address.addr());
             }
             let entry = self.entry_mut(id);
             entry.is_removed = entry.definition != Definition::None;

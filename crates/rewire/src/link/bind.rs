@@ -14,6 +14,7 @@ use super::gather::is_defined;
 use super::resolve::{Parsed, SymbolMeaning, is_owner};
 use super::staged::absolute;
 use super::{Object, Origin, Staged};
+use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::core::Core;
 use crate::host::thread_local;
@@ -147,7 +148,7 @@ impl<'c> Binder<'c> {
                 // A body is laid out, whatever else its section has in it.
                 section.has_owned = true;
                 // Whoever names the function gets the address that it has for ever.
-                Binding::Canonical(ledger.canonical(meaning.entry, &self.core.slots)?)
+                Binding::Canonical(ledger.canonical(meaning.entry, &self.core.slots)?.addr())
             } else if meaning.is_owner {
                 if let Some(section) = section {
                     section.has_owned = true;
@@ -220,7 +221,7 @@ impl<'c> Binder<'c> {
                 });
             }
             State::Present(address) if !entry.address_is_stub() && !moves => {
-                let address = address.checked_add_signed(offset).unwrap_or(address);
+                let address = address.at_offset(offset);
                 let is_foreign =
                     matches!(entry.definition, Definition::None | Definition::Absolute);
                 if is_foreign && entry.kind != EntryKind::Data {
@@ -255,9 +256,7 @@ impl<'c> Binder<'c> {
         }
         if entry.address_is_stub() {
             let canonical = ledger.canonical(target, slots)?;
-            return Ok(Binding::Address(
-                canonical.checked_add_signed(offset).unwrap_or(canonical),
-            ));
+            return Ok(Binding::Address(canonical.at_offset(offset).addr()));
         }
         self.missing(ledger, parsed, id, target)
     }
@@ -277,12 +276,12 @@ impl<'c> Binder<'c> {
         match (&entry.state, entry.definition) {
             (State::Present(function), _) if is_frozen => Binding::FixedSlot {
                 slot,
-                function: *function,
+                function: function.addr(),
             },
             (State::Present(function), Definition::None)
-                if entry.kind == EntryKind::Function && self.is_near(*function) =>
+                if entry.kind == EntryKind::Function && self.is_near(function.addr()) =>
             {
-                let function = *function;
+                let function = function.addr();
                 ledger.note_bound(target);
                 Binding::FixedSlot { slot, function }
             }
@@ -410,7 +409,7 @@ impl<'c> Binder<'c> {
                 }
                 one.definitions.push(LinkedDefinition {
                     entry,
-                    start: one.address(parsed, symbol).unwrap_or_default(),
+                    start: BodyAddr::new(one.address(parsed, symbol).unwrap_or_default()),
                     size: known.size,
                     kind,
                 });

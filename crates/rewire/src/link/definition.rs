@@ -1,14 +1,13 @@
 //! The definitions that linked objects bring.
 
-use rewire_memory::ExecAddr;
-
+use crate::base::addresses::BodyAddr;
 use crate::base::ids::EntryId;
 
 /// A definition that the batch brings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkedDefinition {
     pub(crate) entry: EntryId,
-    pub(crate) start: ExecAddr,
+    pub(crate) start: BodyAddr,
     pub(crate) size: u64,
     pub(crate) kind: DefinitionKind,
 }

@@ -11,6 +11,7 @@ use rustc_hash::FxHashSet;
 
 use super::Object;
 use super::resolve::Parsed;
+use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::ids::UnitKey;
 use crate::core::Core;
@@ -155,7 +156,7 @@ impl Parsed<'_> {
 /// Enters what the host has of a name.
 pub(crate) fn enter_host(core: &Core, ledger: &mut Ledger, id: EntryId, symbol: HostSymbol) {
     let state = match symbol {
-        HostSymbol::Address(address) => State::Present(address),
+        HostSymbol::Address(address) => State::Present(BodyAddr::new(address)),
         HostSymbol::Thread { module, offset } => State::PerThread { module, offset },
         HostSymbol::Variable(_) => return,
     };

@@ -98,8 +98,8 @@ fn move_values(ledger: &Ledger, planned: &PlannedNames, staged: &[Staged<'_>]) {
         // memory is nobody else's yet; both have as many bytes, and are writable.
         unsafe {
             std::ptr::copy(
-                former.get() as *const u8,
-                definition.start.get() as *mut u8,
+                former.addr().get() as *const u8,
+                definition.start.addr().get() as *mut u8,
                 size as usize,
             );
         }
@@ -168,7 +168,9 @@ impl Recorder<'_, '_> {
         note_labels(ledger, parsed, one, block);
         let mut place = 0;
         for definition in &one.definitions {
-            linked.defined.push((definition.entry, definition.start));
+            linked
+                .defined
+                .push((definition.entry, definition.start.addr()));
             let state = match definition.kind {
                 DefinitionKind::Thread { module, offset } => State::PerThread { module, offset },
                 _ => State::Present(definition.start),
@@ -183,7 +185,7 @@ impl Recorder<'_, '_> {
                     self.notes.bodies.push(Published {
                         entry: definition.entry,
                         name: ledger.entry(definition.entry).label().into(),
-                        address: definition.start,
+                        address: definition.start.addr(),
                         size: definition.size,
                     });
                 }

@@ -67,7 +67,7 @@ pub(crate) fn find(core: &Core, name: &str) -> Result<Main, Error> {
             });
         }
     };
-    let address = ledger.canonical(target, &core.slots)?;
+    let address = ledger.canonical(target, &core.slots)?.addr();
     Ok(Main { address, signature })
 }
 

@@ -73,7 +73,7 @@ impl Registrant {
             .find(library, HANDLE)
             .map(|id| &ledger.entry(id).state);
         match handle {
-            Some(State::Present(address)) => address.get() as *mut c_void,
+            Some(State::Present(address)) => address.addr().get() as *mut c_void,
             _ => ptr::null_mut(),
         }
     }

@@ -150,7 +150,7 @@ impl Core {
                 continue;
             };
             ledger.lead_past_engine(id, &self.slots);
-            for callee in ledger.callees(body) {
+            for callee in ledger.callees(body.addr()) {
                 if waiting.len() < most && seen.insert(callee) {
                     waiting.push(callee);
                 }
@@ -165,7 +165,7 @@ impl crate::ledger::Ledger {
         let Some((block, defined)) = self.definition_at(body) else {
             return Vec::new();
         };
-        let range = defined.start..defined.start + defined.size;
+        let range = defined.range();
         let uses = self.block(block).into_iter().flat_map(|block| &block.uses);
         uses.filter(|one| one.aspect == UseAspect::Slot && range.contains(&one.at))
             .map(|one| one.entry)

@@ -134,7 +134,7 @@ fn call(core: &Core, planned: Vec<PlannedStructor>, arguments: Arguments) -> Res
                 (_, Some(address)) | (StructorTarget::Address(address), None) => address,
                 (StructorTarget::Entry(entry), None) => {
                     let (entry, _) = ledger.target(entry);
-                    ledger.canonical(entry, &core.slots)?
+                    ledger.canonical(entry, &core.slots)?.addr()
                 }
             };
             (address, ledger.engine)

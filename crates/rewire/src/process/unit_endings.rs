@@ -113,7 +113,7 @@ fn body_of(core: &Core, unit: &Unit, id: EntryId) -> Option<ExecAddr> {
     }
     core.compile_closure(id, MOST);
     match core.ledger().entry(id).state {
-        State::Present(body) => Some(body),
+        State::Present(body) => Some(body.addr()),
         _ => None,
     }
 }
@@ -128,7 +128,7 @@ pub(crate) fn hand_over(core: &Core, unit: &Unit, bodies: &EndingBodies) {
         let heir = match variable_at(&bodies.variables, ending.argument) {
             Some(variable) => {
                 let state = &ledger.entry(variable.id).state;
-                let is_there = matches!(state, State::Present(at) if *at == variable.start);
+                let is_there = matches!(state, State::Present(at) if at.addr() == variable.start);
                 heir(&ledger, unit, variable.id).filter(|_| is_there)
             }
             // It is about nothing of the unit's: what the program does at its end.
@@ -171,7 +171,10 @@ fn variables(ledger: &Ledger, unit: &Unit) -> Vec<UnitVariable> {
         };
         let id = (*id).filter(|_| global.is_definition)?;
         match ledger.entry(id).state {
-            State::Present(start) => Some(UnitVariable { start, size, id }),
+            State::Present(start) => {
+                let start = start.addr();
+                Some(UnitVariable { start, size, id })
+            }
             _ => None,
         }
     });

@@ -108,11 +108,11 @@ impl Core {
             let (target, offset) = ledger.address_target(id);
             ledger.note_escaped(target);
             if ledger.entry(target).address_is_stub() {
-                return Ok(Some(ledger.canonical(target, &self.slots)?));
+                return Ok(Some(ledger.canonical(target, &self.slots)?.addr()));
             }
             match ledger.entry(target).state {
                 State::Present(address) => {
-                    return Ok(Some(address.checked_add_signed(offset).unwrap_or(address)));
+                    return Ok(Some(address.at_offset(offset)));
                 }
                 State::PerThread { .. } => {
                     return Err(Error::WrongType {
