@@ -7,6 +7,7 @@ use rewire_llvm::Ordinal;
 use rewire_memory::ExecAddr;
 
 use super::claim_whole;
+use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::events::{Wait, Why};
 use crate::base::resolver::LazyIr;
@@ -17,7 +18,7 @@ use crate::host::fork_lock;
 use crate::host::symbols::{self, HostSymbol};
 use crate::ledger::unit::Unit;
 use crate::ledger::{Awaited, Definition, EntryId, State, ThreadKey};
-use crate::link::enter_host;
+use crate::link::{Linked, enter_host};
 
 /// A function that another thread is compiling, and since when this one waits for it.
 pub(crate) type WaitedFor = (Arc<str>, Instant);
@@ -101,76 +102,112 @@ impl Core {
             is_owner,
             began_with,
         } = claimed?;
-        let result = match work {
-            MaterializeStep::Done(address) => return Ok(Some(address)),
+        match self.make(id, work, began_with, caller) {
+            Ok(Some(address)) => Ok(Some(address)),
+            Ok(None) => Ok(self.found_meanwhile(id)),
+            // Whoever claimed it will say what became of it.
+            Err(error) if !is_owner => Err(error),
+            Err(error) => self.settle_failure(id, error, began_with),
+        }
+    }
+
+    /// Does what there is to do. The answer is the address, if it is known and others have been
+    /// told; `None` if the ledger knows.
+    fn make(
+        &self,
+        id: EntryId,
+        work: MaterializeStep,
+        began_with: Definition,
+        caller: Option<ExecAddr>,
+    ) -> Result<Option<ExecAddr>, Error> {
+        let body = |linked: Linked| linked.body_of(id).map(BodyAddr::addr);
+        match work {
+            MaterializeStep::Done(address) => Ok(Some(address)),
             MaterializeStep::Compile(unit, ordinal) => {
-                let why = || Why::Called {
-                    by: caller.and_then(|caller| self.function_at(caller)),
-                };
-                self.observed(&unit, &[ordinal], why, || {
-                    self.compile_called(&unit, ordinal).map(|()| None)
-                })
+                let compile = || self.compile_called(&unit, ordinal);
+                let linked = self.observed(&unit, &[ordinal], || self.called_by(caller), compile);
+                linked.map(body)
             }
             MaterializeStep::CompileWhole(unit, roots) => {
-                let why = || Why::Called {
-                    by: caller.and_then(|caller| self.function_at(caller)),
-                };
-                self.observed(&unit, &roots, why, || {
-                    self.compile_whole(&unit, &roots).map(|()| None)
-                })
+                let compile = || self.compile_whole(&unit, &roots);
+                let linked = self.observed(&unit, &roots, || self.called_by(caller), compile);
+                linked.map(body)
             }
-            MaterializeStep::Ask => match self.ask_outside(id, None) {
-                Ok(OutsideAnswer::Symbol(HostSymbol::Address(address))) => Ok(Some(address)),
-                Ok(OutsideAnswer::Entered) => return Ok(self.leave_to_others(id)),
-                Ok(OutsideAnswer::Symbol(_) | OutsideAnswer::Nothing) => Err(self.missing(id)),
-                Err(error) => Err(error),
-            },
-            MaterializeStep::Import => return self.go_to_import(id).map(Some),
-            MaterializeStep::Generate(make) => match self.generate(id, &make) {
-                Ok(()) => return Ok(self.leave_to_others(id)),
-                Err(error) => Err(error),
-            },
-            MaterializeStep::Choose(resolver) => self.choose(resolver).map(Some),
-        };
-        let mut ledger = self.ledger();
-        match result {
-            // It was defined meanwhile, by whoever answered perhaps.
-            Ok(Some(_)) if ledger.entry(id).definition != began_with => {}
-            Ok(Some(address)) => {
-                enter_host(self, &mut ledger, id, HostSymbol::Address(address));
-            }
-            Ok(None) => {}
-            // Whoever claimed it will say what became of it.
-            Err(error) if !is_owner => return Err(error),
-            // It stands for something else by now.
-            Err(_) if ledger.entry(id).definition != began_with => {}
-            Err(error) if !ledger.is_pending_here(id) => return Err(error),
-            Err(error) => {
-                let error = Arc::new(error);
-                match &*error {
-                    // A name that nothing defines may be defined later.
-                    Error::MissingFunction { .. }
-                    | Error::Removed { .. }
-                    | Error::Panicked { .. } => {
-                        ledger.release_claim(id);
-                    }
-                    _ => ledger.fail_claim(id, &error),
+            MaterializeStep::Ask => match self.ask_outside(id, None)? {
+                OutsideAnswer::Symbol(HostSymbol::Address(address)) => {
+                    self.enter_address(id, address, began_with);
+                    Ok(None)
                 }
-                drop(ledger);
-                self.changed.notify_all();
-                return Err(Error::Again(error));
+                OutsideAnswer::Entered => Ok(None),
+                OutsideAnswer::Symbol(_) | OutsideAnswer::Nothing => Err(self.missing(id)),
+            },
+            MaterializeStep::Import => self.go_to_import(id).map(Some),
+            MaterializeStep::Generate(make) => self.generate(id, &make).map(|()| None),
+            MaterializeStep::Choose(resolver) => {
+                let address = self.choose(resolver)?;
+                self.enter_address(id, address, began_with);
+                Ok(None)
             }
         }
-        let address = match ledger.entry(id).state {
+    }
+
+    /// Why a function is compiled that code at `caller` calls.
+    fn called_by(&self, caller: Option<ExecAddr>) -> Why {
+        Why::Called {
+            by: caller.and_then(|caller| self.function_at(caller)),
+        }
+    }
+
+    /// Enters what the process has of a name, unless it was defined meanwhile, by whoever answered
+    /// perhaps.
+    fn enter_address(&self, id: EntryId, address: ExecAddr, began_with: Definition) {
+        let mut ledger = self.ledger();
+        if ledger.entry(id).definition == began_with {
+            enter_host(self, &mut ledger, id, HostSymbol::Address(address));
+        }
+    }
+
+    /// The address that the ledger has of a function; `None`, and the function is left to whoever
+    /// comes next, if it has none.
+    fn found_meanwhile(&self, id: EntryId) -> Option<ExecAddr> {
+        let address = match self.ledger().entry(id).state {
             State::Present(address) => Some(address.addr()),
             _ => None,
         };
-        drop(ledger);
         if address.is_none() {
-            return Ok(self.leave_to_others(id));
+            self.release_claims(&[id]);
         }
         self.changed.notify_all();
-        Ok(address)
+        address
+    }
+
+    /// A function that this thread has claimed could not be made: those who wait for it are told,
+    /// unless it stands for something else by now.
+    fn settle_failure(
+        &self,
+        id: EntryId,
+        error: Error,
+        began_with: Definition,
+    ) -> Result<Option<ExecAddr>, Error> {
+        let mut ledger = self.ledger();
+        if ledger.entry(id).definition != began_with {
+            drop(ledger);
+            return Ok(self.found_meanwhile(id));
+        }
+        if !ledger.is_pending_here(id) {
+            return Err(error);
+        }
+        let error = Arc::new(error);
+        match &*error {
+            // A name that nothing defines may be defined later.
+            Error::MissingFunction { .. } | Error::Removed { .. } | Error::Panicked { .. } => {
+                ledger.release_claim(id);
+            }
+            _ => ledger.fail_claim(id, &error),
+        }
+        drop(ledger);
+        self.changed.notify_all();
+        Err(Error::Again(error))
     }
 
     /// Marks a function as this thread's to compile, or waits for whoever does; `waiting` says
@@ -257,14 +294,6 @@ impl Core {
         } else {
             Error::MissingFunction { name }
         }
-    }
-
-    /// Leaves a function that this thread has claimed to whoever comes next, because the ledger
-    /// knows more of it by now.
-    fn leave_to_others(&self, id: EntryId) -> Option<ExecAddr> {
-        self.release_claims(&[id]);
-        self.changed.notify_all();
-        None
     }
 
     /// Has the slot of a name lead to the function that it stands for now: another library's.

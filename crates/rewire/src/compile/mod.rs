@@ -22,7 +22,7 @@ use crate::compile::uncompiled::{is_absent, wanted};
 use crate::core::Core;
 use crate::ledger::unit::{ExtractScope, ModuleLease, Unit};
 use crate::ledger::{Definition, EntryId, Ledger, State};
-use crate::link::{self, Emitted, Object, Purpose};
+use crate::link::{self, Emitted, Linked, Object, Purpose};
 
 impl Core {
     /// Compiles definitions of a unit and links them.
@@ -31,14 +31,18 @@ impl Core {
         unit: &Arc<Unit>,
         roots: &[Ordinal],
         purpose: Purpose<'_>,
-    ) -> Result<link::Linked, Error> {
+    ) -> Result<Linked, Error> {
         let object = Object::of_ir(unit, self.emit(unit, roots, ExtractScope::Values)?);
         link::link(self, &[object], purpose)
     }
 
     /// Compiles a function that is being called. Those that it surely calls are compiled by other
     /// threads meanwhile; without such threads, together with it.
-    pub(crate) fn compile_called(&self, unit: &Arc<Unit>, function: Ordinal) -> Result<(), Error> {
+    pub(crate) fn compile_called(
+        &self,
+        unit: &Arc<Unit>,
+        function: Ordinal,
+    ) -> Result<Linked, Error> {
         let guard = self.guard(unit, &[function]);
         let timer = self.timings.start(Phase::Extract);
         let mut copy = unit
@@ -51,7 +55,7 @@ impl Core {
             let emitted = self.emit_from(&mut copy, &[function], ExtractScope::Values)?;
             drop((copy, guard));
             let object = Object::of_ir(unit, emitted);
-            return link::link(self, &[object], Purpose::Call).map(|_| ());
+            return link::link(self, &[object], Purpose::Call);
         }
         let (roots, company) = self.company(unit, &mut copy, function);
         timer.stop();
@@ -63,10 +67,10 @@ impl Core {
         // Nobody may wait for what didn't come.
         self.release_claims(&company);
         if compiled.is_ok() || company.is_empty() {
-            return compiled.map(|_| ());
+            return compiled;
         }
         // One of the others may be the reason, and that is for its own call to say.
-        self.compile(unit, &[function], Purpose::Call).map(|_| ())
+        self.compile(unit, &[function], Purpose::Call)
     }
 
     /// The function, and those that it surely calls, transitively, as far as they are this
@@ -126,7 +130,7 @@ impl Core {
             || Why::Ahead,
             || {
                 if unit.is_frozen {
-                    self.compile_whole(&unit, &roots)
+                    self.compile_whole(&unit, &roots).map(drop)
                 } else {
                     self.compile_unclaimed(id, &unit, function)
                 }
@@ -174,13 +178,18 @@ impl Core {
 
     /// Compiles all of a frozen unit that has no body yet, in one object. Its functions were marked
     /// as this thread's to compile.
-    pub(crate) fn compile_whole(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<(), Error> {
+    pub(crate) fn compile_whole(
+        &self,
+        unit: &Arc<Unit>,
+        roots: &[Ordinal],
+    ) -> Result<Linked, Error> {
         let linked = self
             .emit(unit, roots, ExtractScope::Whole)
             .map(|emitted| Object::of_ir(unit, emitted))
             .and_then(|object| link::link(self, &[object], Purpose::Load));
-        let Err(error) = linked else {
-            return Ok(());
+        let error = match linked {
+            Ok(linked) => return Ok(linked),
+            Err(error) => error,
         };
         // What can't be compiled whole can't be compiled, whichever function is called.
         let error = Arc::new(error);

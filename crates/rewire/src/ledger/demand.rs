@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::{Global, GlobalKind};
+use rewire_llvm::{Global, GlobalKind, Ordinal};
 
-use super::{EntryId, Ledger, PlannedNames, Standing, State};
+use super::{EntryId, Ledger, Standing, State};
 use crate::base::error::Error;
+use crate::base::ids::UnitKey;
 use crate::host::thread_local;
 
 /// What all who define or declare a variable ask of its memory together: a linker keeps one of the
@@ -56,14 +57,13 @@ impl Demand {
 }
 
 impl Ledger {
-    /// What all who define or declare a variable ask of its memory, of which definition a change
-    /// makes the one of its name. Former definitions don't count any more.
-    pub(crate) fn demand(&self, id: EntryId, planned: Option<&PlannedNames>) -> Demand {
+    /// What all who define or declare a variable ask of its memory. A change may make this
+    /// definition, `elected`, the one of its name; former definitions don't count then.
+    pub(crate) fn demand(&self, id: EntryId, elected: Option<(UnitKey, Ordinal)>) -> Demand {
         let entry = self.entry(id);
-        let target = planned.and_then(|planned| planned.targets.get(&id));
-        let target = target.map(|target| (target.unit, target.ordinal));
+        let elected = elected.or(entry.elected);
         let is_former = |one| {
-            let is_other = target.map_or(entry.elected != Some(one), |target| target != one);
+            let is_other = elected != Some(one);
             is_other && !entry.alternatives.contains(&one)
         };
         let demands = entry.mentioned().filter_map(|(unit, ordinal)| {

@@ -66,6 +66,7 @@ use slotmap::SlotMap;
 
 pub(crate) use closed_names::Admission;
 pub(crate) use coroutines::{BLOCK_COUNTS, NOOP_FRAME};
+pub(crate) use demand::Demand;
 pub(crate) use demangled::Demangled;
 pub(crate) use entry::{Definition, Entry, State, ValueType};
 pub(crate) use former_meaning::{FormerMeaning, NonIrDefinition};

@@ -168,7 +168,7 @@ impl Ledger {
     ) -> impl Iterator<Item = EntryId> + 'a {
         let code = &block.memory.code;
         let inside = block.definitions.iter();
-        let inside = inside.filter(move |one| one.is_in(&code));
+        let inside = inside.filter(move |one| one.is_in(code));
         let inside = inside.map(|one| one.entry);
         inside.filter(|entry| self.entry(*entry).is_aside)
     }
@@ -183,7 +183,7 @@ impl Ledger {
         let beside = blocks.map(|block| {
             let code = &block.memory.code;
             let definitions = block.definitions.iter();
-            let dead = definitions.filter(|one| !one.is_live && one.is_in(&code));
+            let dead = definitions.filter(|one| !one.is_live && one.is_in(code));
             dead.count() as u64
         });
         beside.sum()

@@ -11,14 +11,14 @@ use smallvec::{SmallVec, smallvec};
 
 use super::definition::{DefinitionKind, LinkedDefinition};
 use super::gather::is_defined;
-use super::resolve::{Parsed, SymbolMeaning, is_owner};
+use super::resolve::{Parsed, SymbolMeaning};
 use super::staged::absolute;
-use super::{Object, Origin, Staged};
+use super::{Object, Origin, Staged, View};
 use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::core::Core;
 use crate::host::thread_local;
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, PlannedNames, State, UseAspect};
+use crate::ledger::{Definition, EntryId, EntryKind, State, UseAspect};
 
 /// What the named definitions in a section are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,7 +44,6 @@ type DefiningObjects = HashMap<EntryId, (usize, SymbolId), FxBuildHasher>;
 pub(crate) struct Binder<'c> {
     core: &'c Core,
     absent: &'c FxHashSet<EntryId>,
-    planned: Option<&'c PlannedNames>,
     /// Which object defines what, as which symbol; made when it is first asked for.
     owners: OnceCell<DefiningObjects>,
     pending: Vec<PendingReference>,
@@ -53,15 +52,10 @@ pub(crate) struct Binder<'c> {
 }
 
 impl<'c> Binder<'c> {
-    pub(crate) fn new(
-        core: &'c Core,
-        absent: &'c FxHashSet<EntryId>,
-        planned: Option<&'c PlannedNames>,
-    ) -> Self {
+    pub(crate) fn new(core: &'c Core, absent: &'c FxHashSet<EntryId>) -> Self {
         Self {
             core,
             absent,
-            planned,
             owners: OnceCell::new(),
             pending: Vec::new(),
             contents: SmallVec::new(),
@@ -70,33 +64,33 @@ impl<'c> Binder<'c> {
 
     /// Leaves only those definitions marked that will stand for their names: the first of each that
     /// has no memory yet.
-    pub(crate) fn find_owners(&self, ledger: &Ledger, batch: &mut [Parsed<'_>]) {
+    pub(crate) fn find_owners(&self, view: &View<'_, '_>, batch: &mut [Parsed<'_>]) {
         let mut seen: FxHashSet<EntryId> = FxHashSet::default();
         let is_alone = batch.len() == 1;
         for parsed in batch {
             let (object, is_ir) = (parsed.object, parsed.object.origin == Origin::Ir);
             for meaning in parsed.meanings.iter_mut().flatten() {
                 // What the name stands for may have changed since the object was read.
-                let owns = || is_owner(ledger, self.planned, &object.unit, meaning.entry);
+                let owns = || view.is_owner(&object.unit, meaning.entry);
                 meaning.is_owner = meaning.is_owner
                     && (!is_ir || owns())
-                    && self.is_wanted(ledger, meaning.entry)
+                    && view.needs_memory(meaning.entry)
                     && (is_alone || seen.insert(meaning.entry));
             }
         }
     }
 
     /// Gives each variable of the batch what all who define or declare it ask for.
-    pub(crate) fn make_room(&self, ledger: &Ledger, batch: &mut [Parsed<'_>]) {
+    pub(crate) fn make_room(&self, view: &View<'_, '_>, batch: &mut [Parsed<'_>]) {
         // The pieces of a named section lie side by side as their objects have them.
         let is_alone = |one: &Object| one.origin == Origin::Ir && one.section.is_none();
         for parsed in batch.iter_mut().filter(|one| is_alone(one.object)) {
             let owned: SmallVec<[(SymbolId, EntryId); 4]> = parsed.owned().collect();
             for (symbol, entry) in owned {
-                if ledger.entry(entry).kind == EntryKind::Function {
+                if view.entry(entry).kind == EntryKind::Function {
                     continue;
                 }
-                let demand = ledger.demand(entry, self.planned);
+                let demand = view.demand(entry);
                 parsed.graph.make_room(symbol, demand.size, demand.align);
             }
         }
@@ -112,22 +106,10 @@ impl<'c> Binder<'c> {
         owners.get(&entry).copied()
     }
 
-    fn is_wanted(&self, ledger: &Ledger, entry: EntryId) -> bool {
-        match self.planned.and_then(|planned| planned.targets.get(&entry)) {
-            Some(target) => !target.keeps_memory(),
-            None => {
-                !ledger.entry(entry).is_present()
-                    || self
-                        .planned
-                        .is_some_and(|planned| planned.assembly.contains_key(&entry))
-            }
-        }
-    }
-
     /// Binds the symbols of one object; what lies elsewhere in the batch is filled in later.
     pub(crate) fn bind(
         &mut self,
-        ledger: &mut Ledger,
+        view: &mut View<'_, '_>,
         batch: &[Parsed<'_>],
         place: usize,
     ) -> Result<Bindings, Error> {
@@ -143,22 +125,22 @@ impl<'c> Binder<'c> {
                 SymbolPlace::Defined { section, .. } => contents.get_mut(section.index()),
                 _ => None,
             };
-            let is_body = ledger.entry(meaning.entry).address_is_stub();
+            let is_body = view.entry(meaning.entry).address_is_stub();
             let binding = if is_body && let Some(section) = section {
                 // A body is laid out, whatever else its section has in it.
                 section.has_owned = true;
                 // Whoever names the function gets the address that it has for ever.
-                Binding::Canonical(ledger.canonical(meaning.entry, &self.core.slots)?.addr())
+                Binding::Canonical(view.canonical(meaning.entry, &self.core.slots)?.addr())
             } else if meaning.is_owner {
                 if let Some(section) = section {
                     section.has_owned = true;
                 }
-                self.own(ledger, id, meaning, place)
+                self.own(view, id, meaning, place)
             } else {
                 if let Some(section) = section {
                     section.has_copies = true;
                 }
-                self.reference(ledger, batch, place, id, meaning)?
+                self.reference(view, batch, place, id, meaning)?
             };
             bindings.set(id, binding);
         }
@@ -168,12 +150,12 @@ impl<'c> Binder<'c> {
 
     fn own(
         &mut self,
-        ledger: &Ledger,
+        view: &View<'_, '_>,
         id: SymbolId,
         meaning: SymbolMeaning,
         place: usize,
     ) -> Binding {
-        if ledger.entry(meaning.entry).kind != EntryKind::ThreadLocal {
+        if view.entry(meaning.entry).kind != EntryKind::ThreadLocal {
             return Binding::Own;
         }
         self.pending.push(PendingReference {
@@ -190,7 +172,7 @@ impl<'c> Binder<'c> {
 
     fn reference(
         &mut self,
-        ledger: &mut Ledger,
+        view: &mut View<'_, '_>,
         batch: &[Parsed<'_>],
         place: usize,
         id: SymbolId,
@@ -198,21 +180,17 @@ impl<'c> Binder<'c> {
     ) -> Result<Binding, Error> {
         let (slots, parsed) = (&self.core.slots, &batch[place]);
         if meaning.aspect == UseAspect::Slot {
-            let (target, offset) = match self.planned {
-                // An alias that the change gives a body is that from now on.
-                Some(planned) if planned.targets.contains_key(&meaning.entry) => (meaning.entry, 0),
-                _ => ledger.target(meaning.entry),
-            };
-            let slot = slots.slot(ledger.slot(target, slots)?);
+            let (target, offset) = view.call_target(meaning.entry);
+            let slot = slots.slot(view.slot(target, slots)?);
             if !parsed.object.unit.is_frozen || offset != 0 {
                 return Ok(Binding::Address(slot));
             }
-            return Ok(self.frozen_call(ledger, batch, (place, id), target, slot));
+            return Ok(self.frozen_call(view, batch, (place, id), target, slot));
         }
-        let (target, offset) = ledger.address_target(meaning.entry);
-        let entry = ledger.entry(target);
+        let (target, offset) = view.address_target(meaning.entry);
+        let entry = view.entry(target);
         // What gets other memory in this batch isn't where it was.
-        let moves = self.planned.is_some() && self.owner(batch, target).is_some();
+        let moves = view.is_change() && self.owner(batch, target).is_some();
         match entry.state {
             State::PerThread { module, offset: at } if !moves => {
                 return Ok(Binding::Thread {
@@ -225,7 +203,7 @@ impl<'c> Binder<'c> {
                 let is_foreign =
                     matches!(entry.definition, Definition::None | Definition::Absolute);
                 if is_foreign && entry.kind != EntryKind::Data {
-                    return self.foreign(ledger, target, address);
+                    return self.foreign(view, target, address);
                 }
                 return Ok(Binding::Address(address));
             }
@@ -255,24 +233,24 @@ impl<'c> Binder<'c> {
             });
         }
         if entry.address_is_stub() {
-            let canonical = ledger.canonical(target, slots)?;
+            let canonical = view.canonical(target, slots)?;
             return Ok(Binding::Address(canonical.at_offset(offset).addr()));
         }
-        self.missing(ledger, parsed, id, target)
+        self.missing(view, parsed, id, target)
     }
 
     /// How frozen code calls a function: directly, if that function is never replaced and its body
     /// is in memory or in this batch.
     fn frozen_call(
         &mut self,
-        ledger: &mut Ledger,
+        view: &mut View<'_, '_>,
         batch: &[Parsed<'_>],
         (from, symbol): (usize, SymbolId),
         target: EntryId,
         slot: ExecAddr,
     ) -> Binding {
-        let entry = ledger.entry(target);
-        let is_frozen = entry.kind == EntryKind::Function && ledger.frozen_unit(target).is_some();
+        let entry = view.entry(target);
+        let is_frozen = entry.kind == EntryKind::Function && view.frozen_unit(target).is_some();
         match (&entry.state, entry.definition) {
             (State::Present(function), _) if is_frozen => Binding::FixedSlot {
                 slot,
@@ -282,7 +260,7 @@ impl<'c> Binder<'c> {
                 if entry.kind == EntryKind::Function && self.is_near(function.addr()) =>
             {
                 let function = function.addr();
-                ledger.note_bound(target);
+                view.note_bound(target);
                 Binding::FixedSlot { slot, function }
             }
             _ if is_frozen && self.owner(batch, target).is_some() => {
@@ -312,14 +290,14 @@ impl<'c> Binder<'c> {
     /// A function of the host: its own address, and a way to it from nearby.
     fn foreign(
         &self,
-        ledger: &mut Ledger,
+        view: &mut View<'_, '_>,
         target: EntryId,
         address: ExecAddr,
     ) -> Result<Binding, Error> {
         if self.is_near(address) {
             return Ok(Binding::Address(address));
         }
-        let slot = ledger.slot(target, &self.core.slots)?;
+        let slot = view.slot(target, &self.core.slots)?;
         Ok(Binding::Foreign {
             address,
             call: self.core.slots.canonical(slot),
@@ -329,7 +307,7 @@ impl<'c> Binder<'c> {
     /// A name that nothing defines.
     fn missing(
         &self,
-        ledger: &mut Ledger,
+        view: &mut View<'_, '_>,
         parsed: &Parsed<'_>,
         id: SymbolId,
         target: EntryId,
@@ -341,11 +319,11 @@ impl<'c> Binder<'c> {
         if is_weak && !is_defined(parsed, id) {
             return Ok(Binding::Null);
         }
-        match ledger.entry(target).kind {
+        match view.entry(target).kind {
             // It fails when it is called, and not before.
             EntryKind::Function | EntryKind::Unknown => {
                 debug_assert!(self.absent.contains(&target) || is_defined(parsed, id));
-                let slot = ledger.slot(target, &self.core.slots)?;
+                let slot = view.slot(target, &self.core.slots)?;
                 Ok(Binding::Address(self.core.slots.canonical(slot)))
             }
             // If only a discarded copy of something refers to it, nobody minds.
@@ -354,7 +332,7 @@ impl<'c> Binder<'c> {
             }
             EntryKind::Data | EntryKind::ThreadLocal => Err(Error::MissingData {
                 unit: parsed.object.unit.name.clone(),
-                name: Arc::from(ledger.entry(target).label()),
+                name: Arc::from(view.entry(target).label()),
             }),
         }
     }

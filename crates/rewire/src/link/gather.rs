@@ -9,8 +9,8 @@ use rewire_llvm::Ordinal;
 use rewire_object::{SymbolId, SymbolPlace};
 use rustc_hash::FxHashSet;
 
-use super::Object;
 use super::resolve::Parsed;
+use super::{Object, View};
 use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::ids::UnitKey;
@@ -18,7 +18,7 @@ use crate::core::Core;
 use crate::core::outside_request::OutsideAnswer;
 use crate::host::symbols::HostSymbol;
 use crate::ledger::unit::{ExtractScope, Unit};
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, PlannedNames, State, UseAspect};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, UseAspect};
 
 /// What is missing.
 #[derive(Debug, Default)]
@@ -39,14 +39,13 @@ impl Needs {
     /// What the batch refers to and neither holds nor finds in memory. `absent` are the names
     /// that the host was asked for already and doesn't have.
     pub(crate) fn find(
-        ledger: &Ledger,
-        planned: Option<&PlannedNames>,
+        view: &View<'_, '_>,
         batch: &[Parsed<'_>],
         absent: &FxHashSet<EntryId>,
     ) -> Self {
         let mut needs = Self::default();
         // Most objects are bodies that name nothing but functions, which they call.
-        if !batch.iter().any(|one| one.foreign(ledger).next().is_some()) {
+        if !batch.iter().any(|one| one.foreign(view).next().is_some()) {
             return needs;
         }
         let owned = batch.iter().flat_map(|parsed| &parsed.meanings).flatten();
@@ -54,25 +53,22 @@ impl Needs {
         let mut seen: FxHashSet<EntryId> = owned.map(|meaning| meaning.entry).collect();
         for parsed in batch {
             let is_referenced = parsed.graph.referenced_symbols(|_| false);
-            for (symbol, target) in parsed.foreign(ledger) {
+            for (symbol, target) in parsed.foreign(view) {
                 if is_referenced[symbol.index()] && seen.insert(target) && !absent.contains(&target)
                 {
-                    needs.add(ledger, planned, target, parsed.object.unit.id);
+                    needs.add(view, target, parsed.object.unit.id);
                 }
             }
         }
         needs
     }
 
-    fn add(&mut self, ledger: &Ledger, planned: Option<&PlannedNames>, id: EntryId, by: UnitKey) {
-        let entry = ledger.entry(id);
-        let target = planned.and_then(|planned| planned.targets.get(&id));
-        if entry.is_present() && target.is_none_or(|target| target.keeps_memory()) {
+    fn add(&mut self, view: &View<'_, '_>, id: EntryId, by: UnitKey) {
+        if view.stays_present(id) {
             return;
         }
-        let definition = target.map(|target| Definition::Ir(target.unit, target.ordinal));
-        match definition.unwrap_or(entry.definition) {
-            Definition::Ir(unit, ordinal) if entry.kind != EntryKind::Function => {
+        match view.definition(id) {
+            Definition::Ir(unit, ordinal) if view.entry(id).kind != EntryKind::Function => {
                 self.data.push((unit, ordinal));
             }
             Definition::PrefixedStub(unit, ordinal) => self.fronts.push((unit, ordinal)),

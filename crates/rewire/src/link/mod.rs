@@ -16,6 +16,7 @@ mod observed;
 mod publish;
 mod resolve;
 mod staged;
+mod view;
 
 use std::collections::HashSet;
 
@@ -28,12 +29,13 @@ pub(crate) use gather::enter_host;
 pub(crate) use object::{ArrayPiece, Emitted, Linked, Object, Origin, Purpose, is_identifier};
 pub(crate) use resolve::Parsed;
 pub(crate) use staged::Staged;
+pub(crate) use view::View;
 
 use crate::base::error::Error;
 use crate::base::report::Phase;
 use crate::core::Core;
 use crate::core::timings::Timer;
-use crate::ledger::{EntryId, Ledger};
+use crate::ledger::EntryId;
 use bind::Binder;
 use gather::Needs;
 use staged::StagedUndo;
@@ -47,7 +49,8 @@ pub(crate) fn link(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Res
     complete(core, batch, purpose, &mut HashSet::default(), 0, timer)
 }
 
-/// How often more may be found to be missing: each time, what was missing names something new.
+/// How many rounds of gathering an object may take: what was missing in one round may name what is
+/// missing in the next.
 const MOST_ROUNDS: usize = 1000;
 
 fn parse_all(objects: &[Object]) -> Result<Vec<Parsed<'_>>, Error> {
@@ -66,17 +69,18 @@ fn complete(
     if round == MOST_ROUNDS {
         let unit = batch.first().map(|one| one.object.unit.name.clone());
         return Err(Error::Internal(format!(
-            "{}: what is missing never comes",
+            "{}: its names were still unresolved after {MOST_ROUNDS} rounds",
             unit.unwrap_or_default()
         )));
     }
     let mut ledger = core.ledger();
+    let mut view = View::new(&mut ledger, purpose.planned());
     for parsed in &mut batch {
-        parsed.resolve(&core.memory, &mut ledger, purpose.planned())?;
+        parsed.resolve(&core.memory, &mut view)?;
     }
-    let needs = Needs::find(&ledger, purpose.planned(), &batch, absent);
+    let needs = Needs::find(&view, &batch, absent);
     if needs.is_empty() {
-        let staged = stage(core, &mut ledger, &mut batch, purpose, absent)?;
+        let staged = stage(core, &mut view, &mut batch, absent)?;
         return Ok(publish::publish(
             core, ledger, &batch, staged, purpose, timer,
         ));
@@ -95,18 +99,17 @@ fn complete(
 /// Gives each object memory and fixes it up there. On an error, all memory is given back.
 fn stage<'m>(
     core: &'m Core,
-    ledger: &mut Ledger,
+    view: &mut View<'_, '_>,
     batch: &mut [Parsed<'_>],
-    purpose: Purpose<'_>,
     absent: &FxHashSet<EntryId>,
 ) -> Result<Vec<Staged<'m>>, Error> {
-    let mut binder = Binder::new(core, absent, purpose.planned());
-    binder.find_owners(ledger, batch);
-    binder.make_room(ledger, batch);
+    let mut binder = Binder::new(core, absent);
+    binder.find_owners(view, batch);
+    binder.make_room(view, batch);
     let batch = &*batch;
     let mut staged = StagedUndo(Vec::with_capacity(batch.len()));
     for (place, parsed) in batch.iter().enumerate() {
-        let bindings = binder.bind(ledger, batch, place)?;
+        let bindings = binder.bind(view, batch, place)?;
         let layout = Layout::new(
             &parsed.graph,
             &bindings,

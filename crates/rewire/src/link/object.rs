@@ -6,6 +6,7 @@ use rewire_llvm::Ordinal;
 use rewire_memory::ExecAddr;
 use rewire_object::{SectionRole, Segment};
 
+use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::ids::{EntryId, UnitKey};
 use crate::ledger::unit::Unit;
@@ -111,7 +112,7 @@ pub(crate) enum Origin {
 #[derive(Debug, Default)]
 pub(crate) struct Linked {
     /// The definitions that now stand for their names.
-    pub(crate) defined: Vec<(EntryId, ExecAddr)>,
+    pub(crate) defined: Vec<(EntryId, BodyAddr)>,
     /// The functions that are called, in the order of the calls, if it was linked to be there.
     pub(crate) calls: Vec<EntryId>,
     /// Where the pieces of named sections lie, in order.
@@ -121,6 +122,14 @@ pub(crate) struct Linked {
     pub(crate) arrays: Vec<ArrayPiece>,
     /// What the names stood for that moved over.
     pub(crate) former: Vec<FormerMeaning>,
+}
+
+impl Linked {
+    /// Where a definition was put, if it was among those that were linked and stands for its name.
+    pub(crate) fn body_of(&self, id: EntryId) -> Option<BodyAddr> {
+        let mut defined = self.defined.iter();
+        defined.find(|one| one.0 == id).map(|one| one.1)
+    }
 }
 
 /// A piece of a table that the C library walks, or the program.

@@ -168,9 +168,7 @@ impl Recorder<'_, '_> {
         note_labels(ledger, parsed, one, block);
         let mut place = 0;
         for definition in &one.definitions {
-            linked
-                .defined
-                .push((definition.entry, definition.start.addr()));
+            linked.defined.push((definition.entry, definition.start));
             let state = match definition.kind {
                 DefinitionKind::Thread { module, offset } => State::PerThread { module, offset },
                 _ => State::Present(definition.start),

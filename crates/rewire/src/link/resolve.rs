@@ -8,11 +8,11 @@ use rewire_memory::CodeMemory;
 use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolKind, SymbolPlace};
 use smallvec::SmallVec;
 
-use super::{Object, Origin};
+use super::{Object, Origin, View};
 use crate::base::error::Error;
 use crate::ledger::unit::Unit;
 use crate::ledger::{
-    AssemblySymbol, Definition, EntryId, EntryKind, Ledger, NOOP_FRAME, PlannedNames, UseAspect,
+    AssemblySymbol, Definition, EntryId, EntryKind, Ledger, NOOP_FRAME, UseAspect,
 };
 
 /// What a symbol means.
@@ -66,8 +66,7 @@ impl<'a> Parsed<'a> {
     pub(crate) fn resolve(
         &mut self,
         memory: &CodeMemory,
-        ledger: &mut Ledger,
-        planned: Option<&PlannedNames>,
+        view: &mut View<'_, '_>,
     ) -> Result<(), Error> {
         if !self.meanings.is_empty() {
             return Ok(());
@@ -75,7 +74,7 @@ impl<'a> Parsed<'a> {
         let mut meanings = SmallVec::with_capacity(self.graph.symbols.len());
         for (id, symbol) in self.graph.symbol_ids() {
             let is_common = self.graph.is_common(id);
-            let meaning = meaning_of(memory, ledger, planned, self.object, symbol, is_common)?;
+            let meaning = meaning_of(memory, view, self.object, symbol, is_common)?;
             meanings.push(meaning);
         }
         self.meanings = meanings;
@@ -85,8 +84,7 @@ impl<'a> Parsed<'a> {
 
 fn meaning_of(
     memory: &CodeMemory,
-    ledger: &mut Ledger,
-    planned: Option<&PlannedNames>,
+    view: &mut View<'_, '_>,
     object: &Object,
     symbol: &Symbol<'_>,
     is_common: bool,
@@ -97,8 +95,8 @@ fn meaning_of(
     let unit = &object.unit;
     if symbol.place != SymbolPlace::Undefined {
         return match object.origin {
-            Origin::Ir => Ok(own_meaning(ledger, planned, unit, symbol)),
-            Origin::Assembly => assembly_meaning(ledger, planned, unit, symbol, is_common),
+            Origin::Ir => Ok(own_meaning(view, unit, symbol)),
+            Origin::Assembly => assembly_meaning(view, unit, symbol, is_common),
         };
     }
     let meant = names::meaning(symbol.name);
@@ -109,15 +107,15 @@ fn meaning_of(
         },
         GlobalRef::Named(name) => match unit.local(name) {
             Some(local) => local,
-            None if name == NOOP_FRAME => ledger.noop_frame(memory)?,
-            None => named(ledger, unit, name),
+            None if name == NOOP_FRAME => view.noop_frame(memory)?,
+            None => named(view, unit, name),
         },
     };
     let entry = match meant.aspect {
-        Aspect::Frames => ledger.frame_counts_of(entry, unit, memory)?,
+        Aspect::Frames => view.frame_counts_of(entry, unit, memory)?,
         _ => entry,
     };
-    ledger.import(entry);
+    view.import(entry);
     let aspect = match meant.aspect {
         Aspect::Slot => UseAspect::Slot,
         Aspect::Itself | Aspect::FromItself | Aspect::Front | Aspect::Frames => UseAspect::Address,
@@ -150,12 +148,7 @@ pub(super) fn is_label(symbol: &Symbol<'_>) -> bool {
 }
 
 /// A symbol that an object made of IR defines.
-fn own_meaning(
-    ledger: &Ledger,
-    planned: Option<&PlannedNames>,
-    unit: &Unit,
-    symbol: &Symbol<'_>,
-) -> Option<SymbolMeaning> {
+fn own_meaning(view: &View<'_, '_>, unit: &Unit, symbol: &Symbol<'_>) -> Option<SymbolMeaning> {
     // Who isn't told of a label where it is needed asks for it.
     if symbol.binding == SymbolBinding::Local || is_label(symbol) && !unit.defines(symbol.name) {
         return None;
@@ -164,49 +157,34 @@ fn own_meaning(
     let entry = match meant.global {
         GlobalRef::Local(ordinal) => unit.entry(ordinal)?,
         // What code generation made up (`DW.ref.*`) is nobody else's.
-        GlobalRef::Named(name) => ledger.find(unit.library, name)?,
+        GlobalRef::Named(name) => view.find(unit.library, name)?,
     };
     let entry = match meant.aspect {
-        Aspect::Front => ledger.entry(entry).prefixed_stub?,
+        Aspect::Front => view.entry(entry).prefixed_stub?,
         _ => entry,
     };
     Some(SymbolMeaning {
         entry,
         aspect: UseAspect::Address,
-        is_owner: is_owner(ledger, planned, unit, entry),
+        is_owner: view.is_owner(unit, entry),
     })
-}
-
-/// Whether a unit's IR has the definition that a name stands for, or will.
-pub(super) fn is_owner(
-    ledger: &Ledger,
-    planned: Option<&PlannedNames>,
-    unit: &Unit,
-    entry: EntryId,
-) -> bool {
-    let definition = planned.and_then(|planned| planned.definition(entry));
-    match definition.unwrap_or(ledger.entry(entry).definition) {
-        Definition::Ir(owner, _) | Definition::PrefixedStub(owner, _) => owner == unit.id,
-        _ => false,
-    }
 }
 
 /// A symbol that module-level assembly defines: its name enters the ledger now.
 fn assembly_meaning(
-    ledger: &mut Ledger,
-    planned: Option<&PlannedNames>,
+    view: &mut View<'_, '_>,
     unit: &Unit,
     symbol: &Symbol<'_>,
     is_common: bool,
 ) -> Result<Option<SymbolMeaning>, Error> {
     let entry = if symbol.binding == SymbolBinding::Local {
         // Others see it only where the unit's IR declares the name.
-        match ledger.find(unit.library, symbol.name) {
+        match view.find(unit.library, symbol.name) {
             Some(entry) if unit.entries.contains(&Some(entry)) => entry,
             _ => return Ok(None),
         }
     } else {
-        named(ledger, unit, symbol.name)
+        named(view, unit, symbol.name)
     };
     let owned = SymbolMeaning {
         entry,
@@ -214,17 +192,14 @@ fn assembly_meaning(
         is_owner: true,
     };
     // A unit that has left, while its assembly was compiled, defines nothing any more.
-    if ledger
-        .record(unit.id)
-        .is_none_or(|record| record.has_left())
-    {
+    if view.record(unit.id).is_none_or(|record| record.has_left()) {
         return Err(Error::NoUnit);
     }
     // It is this unit's when the names move over.
-    if planned.is_some_and(|planned| planned.assembly.get(&entry) == Some(&unit.id)) {
+    if view.planned_assembly(entry) == Some(unit.id) {
         return Ok(Some(owned));
     }
-    let known = ledger.entry(entry);
+    let known = view.entry(entry);
     match known.definition {
         Definition::None if known.is_bound => {
             return Err(Error::Frozen {
@@ -236,9 +211,9 @@ fn assembly_meaning(
         Definition::Alias(..) if known.elected.is_none() => {}
         Definition::Assembly(owner) if owner == unit.id => {}
         _ if symbol.binding != SymbolBinding::Weak
-            && ledger.gives_way(entry, is_common.then_some(symbol.size)) =>
+            && view.gives_way(entry, is_common.then_some(symbol.size)) =>
         {
-            ledger.give_way(entry);
+            view.give_way(entry);
         }
         _ if symbol.binding == SymbolBinding::Weak || is_common => {
             return Ok(Some(SymbolMeaning {
@@ -250,7 +225,7 @@ fn assembly_meaning(
         _ => {
             return Err(Error::Duplicate {
                 name: known.name.clone(),
-                first: ledger.defining_unit(known).unwrap_or_default(),
+                first: view.defining_unit(known).unwrap_or_default(),
                 second: unit.name.clone(),
             });
         }
@@ -268,6 +243,6 @@ fn assembly_meaning(
         },
         size: symbol.size,
     };
-    ledger.define_by_assembly(entry, unit.id, symbol);
+    view.define_by_assembly(entry, unit.id, symbol);
     Ok(Some(owned))
 }

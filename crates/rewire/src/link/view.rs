@@ -1,0 +1,91 @@
+//! The names as they will stand when what is linked is there.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::base::ids::UnitKey;
+use crate::ledger::unit::Unit;
+use crate::ledger::{Definition, Demand, EntryId, Ledger, PlannedNames, PlannedTarget};
+
+/// The ledger, and what a change has planned for some of its names. What the plan decides is asked
+/// here; all else is the ledger's.
+#[derive(Debug)]
+pub(crate) struct View<'l, 'p> {
+    ledger: &'l mut Ledger,
+    planned: Option<&'p PlannedNames>,
+}
+
+impl<'l, 'p> View<'l, 'p> {
+    pub(crate) fn new(ledger: &'l mut Ledger, planned: Option<&'p PlannedNames>) -> Self {
+        Self { ledger, planned }
+    }
+
+    /// Where a name's definition will be.
+    pub(crate) fn definition(&self, id: EntryId) -> Definition {
+        let planned = self.planned.and_then(|planned| planned.definition(id));
+        planned.unwrap_or(self.entry(id).definition)
+    }
+
+    /// Whether a unit's IR has the definition that a name will stand for.
+    pub(crate) fn is_owner(&self, unit: &Unit, id: EntryId) -> bool {
+        match self.definition(id) {
+            Definition::Ir(owner, _) | Definition::PrefixedStub(owner, _) => owner == unit.id,
+            _ => false,
+        }
+    }
+
+    /// Whether a name's definition is in memory and will stay there.
+    pub(crate) fn stays_present(&self, id: EntryId) -> bool {
+        self.entry(id).is_present() && self.target(id).is_none_or(PlannedTarget::keeps_memory)
+    }
+
+    /// Whether a name's definition needs memory, or other memory than it has.
+    pub(crate) fn needs_memory(&self, id: EntryId) -> bool {
+        match self.target(id) {
+            Some(target) => !target.keeps_memory(),
+            None => !self.entry(id).is_present() || self.planned_assembly(id).is_some(),
+        }
+    }
+
+    /// The unit whose assembly will define a name that another unit's has defined.
+    pub(crate) fn planned_assembly(&self, id: EntryId) -> Option<UnitKey> {
+        self.planned?.assembly.get(&id).copied()
+    }
+
+    /// Whether names may get other memory than they have.
+    pub(crate) fn is_change(&self) -> bool {
+        self.planned.is_some()
+    }
+
+    /// The function that calls of a name will go to, and how far from it. An alias that the change
+    /// gives a body is that function itself.
+    pub(crate) fn call_target(&self, id: EntryId) -> (EntryId, i64) {
+        match self.target(id) {
+            Some(_) => (id, 0),
+            None => self.ledger.target(id),
+        }
+    }
+
+    /// What all who define or declare a variable ask of its memory.
+    pub(crate) fn demand(&self, id: EntryId) -> Demand {
+        let elected = self.target(id).map(|target| (target.unit, target.ordinal));
+        self.ledger.demand(id, elected)
+    }
+
+    fn target(&self, id: EntryId) -> Option<&'p PlannedTarget> {
+        self.planned?.targets.get(&id)
+    }
+}
+
+impl Deref for View<'_, '_> {
+    type Target = Ledger;
+
+    fn deref(&self) -> &Ledger {
+        self.ledger
+    }
+}
+
+impl DerefMut for View<'_, '_> {
+    fn deref_mut(&mut self) -> &mut Ledger {
+        self.ledger
+    }
+}
