@@ -85,6 +85,8 @@ impl Disk {
     /// The folder isn't used, or can't be read.
     pub fn explain(&self, origin: &Origin, recipe: &Recipe) -> Result<Explanation, Trouble> {
         self.usable()?;
+        // What others have kept counts as well.
+        self.index.forget_pages();
         let key = recipe.key();
         if let Some((entry, file)) = self.entry(&key)? {
             return Ok(Explanation::Found {

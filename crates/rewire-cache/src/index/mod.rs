@@ -15,23 +15,23 @@ mod check;
 mod lmdb;
 mod page;
 mod rows;
+mod snapshot;
 mod stamp;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{self, Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{self, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use page::{META_SIZE, Meta, NodeValue, TreePage};
 pub(crate) use rows::{
     KeepRow, Location, Row, newest_row_key, read_location_row, read_newest, rows_of_file,
 };
+use snapshot::{Found, Snapshot, note_write};
 
 use crate::folder::{Folder, check_file_size, file_size_limit, ignore_missing};
 use crate::trouble::Trouble;
@@ -45,14 +45,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// A file that is larger isn't what it should be: it would have rows for millions of functions.
 const LARGEST: u64 = 1 << 30;
-
-/// Pages that were read, of one state of the file.
-#[derive(Debug, Default)]
-struct Snapshot {
-    /// The file's device and number, and the newest meta page.
-    state: Option<((u64, u64), Meta)>,
-    pages: HashMap<u64, Arc<[u8]>>,
-}
 
 /// The index of a folder.
 #[derive(Debug, Default)]
@@ -98,15 +90,17 @@ impl Index {
     /// was read last.
     pub(crate) fn find(&self, folder: &Folder, key: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
         let mut snapshot = lock(&self.snapshot);
-        if let Some(value) = snapshot.find(key, None) {
-            return Ok(Some(value));
+        match snapshot.find(key, None) {
+            Found::Value(value) if snapshot.has_own_writes() => return Ok(Some(value)),
+            Found::Absent if snapshot.is_fresh() => return Ok(None),
+            _ => {}
         }
-        let Some((file, metadata)) = folder.open_file(&folder.index_file())? else {
-            *snapshot = Snapshot::default();
-            return Ok(None);
-        };
-        snapshot.refresh(&file, &metadata);
-        Ok(snapshot.find(key, Some(&file)))
+        let file = folder.open_file(&folder.index_file())?;
+        snapshot.refresh(file.as_ref().map(|(file, metadata)| (file, metadata)));
+        match snapshot.find(key, file.as_ref().map(|(file, _)| file)) {
+            Found::Value(value) => Ok(Some(value)),
+            Found::Absent | Found::Unread => Ok(None),
+        }
     }
 
     /// What was read is read again when it is next needed.
@@ -173,7 +167,7 @@ impl Index {
     /// Removes the file, for it to be made anew.
     pub(crate) fn remove(&self, folder: &Folder, _lock: &IndexLock) -> Result<(), Trouble> {
         let path = folder.index_file();
-        self.forget_pages();
+        note_write();
         let removed = fs::remove_file(&path).or_else(ignore_missing);
         removed.map_err(|e| Trouble::system("remove", &path, &e))
     }
@@ -195,7 +189,7 @@ impl Index {
         check_file_size(&path, size + (64 << 10))?;
         let map_size = usize::try_from(allowed >> 16 << 16).unwrap_or(usize::MAX);
         let written = lmdb::write(&folder.inside("index"), map_size, puts, keep);
-        self.forget_pages();
+        note_write();
         written.map_err(|e| match (e, file_size_limit()) {
             (heed::Error::Mdb(heed::MdbError::MapFull), Some(limit)) => Trouble::FileSize {
                 path: path.clone(),
@@ -210,51 +204,5 @@ impl Index {
         // If this can't be noted, the file is checked as a whole before it is next written.
         let _ = stamp::set(folder);
         Ok(())
-    }
-}
-
-impl Snapshot {
-    /// Drops what was read if the file has changed since.
-    fn refresh(&mut self, file: &File, metadata: &Metadata) {
-        let meta = Meta::newest(|at| {
-            let mut bytes = [0; META_SIZE];
-            file.read_exact_at(&mut bytes, at).ok()?;
-            Some(bytes)
-        });
-        let state = meta.map(|meta| ((metadata.dev(), metadata.ino()), meta));
-        if state != self.state {
-            *self = Self {
-                state,
-                pages: HashMap::new(),
-            };
-        }
-    }
-
-    /// Goes from the root to a key. Without a file, only as far as pages were read before.
-    fn find(&mut self, key: &[u8], file: Option<&File>) -> Option<Vec<u8>> {
-        let (_, meta) = self.state?;
-        let mut number = meta.main.root?;
-        for _ in 0..meta.main.depth {
-            let bytes = self.page(number, meta.page_size, file)?;
-            match TreePage::read(&bytes, number)?.find(key)? {
-                NodeValue::Child(child) => number = child,
-                NodeValue::Data(data) => return Some(data.to_vec()),
-                NodeValue::Overflow(..) => return None,
-            }
-        }
-        None
-    }
-
-    fn page(&mut self, number: u64, size: usize, file: Option<&File>) -> Option<Arc<[u8]>> {
-        if let Some(bytes) = self.pages.get(&number) {
-            return Some(Arc::clone(bytes));
-        }
-        let mut bytes = vec![0; size];
-        file?
-            .read_exact_at(&mut bytes, number.checked_mul(size as u64)?)
-            .ok()?;
-        let bytes: Arc<[u8]> = bytes.into();
-        self.pages.insert(number, Arc::clone(&bytes));
-        Some(bytes)
     }
 }

@@ -11,11 +11,11 @@
 
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::time::{Duration, SystemTime};
 
 use crate::bytes::Writer;
-use crate::folder::Folder;
+use crate::folder::{Folder, check_file_size};
 
 const BACK: Duration = Duration::from_secs(3600);
 
@@ -29,9 +29,17 @@ pub(super) fn set(folder: &Folder) -> io::Result<()> {
     let file = File::options().write(true).open(folder.index_file())?;
     file.set_times(FileTimes::new().set_modified(SystemTime::now() - BACK))?;
     let stamp = stamp(&file.metadata()?)?;
-    folder
-        .write(&folder.inside(NAME), &stamp)
-        .map_err(io::Error::other)
+    // In its place, because to write a file anew takes 50 us. Half a stamp is another one.
+    let path = folder.inside(NAME);
+    check_file_size(&path, stamp.len() as u64).map_err(io::Error::other)?;
+    let mut options = File::options();
+    let file = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all_at(&stamp, 0)
 }
 
 /// Whether the file is as it was when that was last noted.

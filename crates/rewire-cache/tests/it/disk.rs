@@ -83,6 +83,24 @@ fn what_another_cache_has_kept_elsewhere_since_is_found() {
 }
 
 #[test]
+fn the_newest_entry_of_an_origin_is_explained_by_whoever_kept_it() {
+    let (_temporary, path) = fresh();
+    let disk = disk(&path);
+    let cache = rewire_cache::Cache::new(disk.clone());
+    let version = |version: &str| {
+        Recipe::new(Kind::Function).with(PartKind::Version, "LLVM", Value::Text(version))
+    };
+    for (kept, looked_for) in [("1", "2"), ("2", "3"), ("3", "4")] {
+        cache.put(&[Entry::new(&version(kept), Some(&origin("f")), b"code")]);
+        let explained = disk
+            .explain(&origin("f"), &version(looked_for))
+            .expect("usable");
+        let told = format!("not found: version `LLVM` was `{kept}` and is `{looked_for}`");
+        assert_eq!(explained.to_string(), told);
+    }
+}
+
+#[test]
 fn an_image_is_found_whole_and_by_function() {
     let (_temporary, path) = fresh();
     let names = names(0..50);
