@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::c_int;
 use std::io::Write;
 
-use rewire::{Descriptor, Engine, EntryKind, Error, Library, Value};
+use rewire::{Descriptor, Engine, EntryKind, Error, ExecAddr, Library, Value};
 
 use super::aggregates::{self, Signature};
 use super::bridge::{Bridges, Callee};
@@ -46,19 +46,38 @@ impl Calls {
         // What was printed so far comes before what compiled code prints.
         let _ = std::io::stdout().flush();
         let catcher = self.bridges.catcher(&self.engine)?;
+        self.construct(catcher, name)?;
         let ended = catching(catcher, || self.enter(context, name, words));
         flush_stdio();
         match ended {
             Ended::Returned(shown) => shown,
-            Ended::Thrown(type_name, said) => {
-                let said = said.map_or_else(String::new, |said| format!(": {said}"));
-                let name = quote(name);
-                Err(Trouble::said(format!(
-                    "{type_name} came out of {name}{said}"
-                )))
-            }
-            Ended::Panicked => Err(Trouble::said(format!("a panic came out of {name}"))),
+            Ended::Thrown(thrown) => Err(Trouble::said(thrown.out_of(&quote(name)))),
+            Ended::Panicked => Err(Trouble::said(format!(
+                "a panic came out of {}",
+                quote(name)
+            ))),
         }
+    }
+
+    /// Runs the constructors of what was loaded, before a function is called. One that fails isn't
+    /// run again.
+    fn construct(&self, catcher: Option<ExecAddr>, name: &str) -> Result<(), Trouble> {
+        // SAFETY: the user loaded the code: what its constructors do is theirs to know.
+        let ended = catching(catcher, || unsafe { self.engine.run_constructors() });
+        flush_stdio();
+        let failed = match ended {
+            Ended::Returned(Ok(())) => return Ok(()),
+            Ended::Returned(Err(error)) => Trouble::of_call(error).what(),
+            Ended::Thrown(thrown) => thrown.out_of("it"),
+            Ended::Panicked => "a panic came out of it".to_owned(),
+        };
+        Err(Trouble::with_help(
+            format!("a constructor of what was loaded failed: {failed}"),
+            format!(
+                "{} was not called; call it again to go on without that constructor",
+                quote(name)
+            ),
+        ))
     }
 
     fn enter(&mut self, context: &Context, name: &str, words: &[Word]) -> Result<String, Trouble> {
@@ -107,7 +126,6 @@ impl Calls {
         // SAFETY: the user asked for it: what the function does is theirs to know. The types of
         // the arguments are checked.
         unsafe {
-            self.engine.run_constructors()?;
             let value = if is_defined && is_function && !is_variadic {
                 self.library
                     .call(name, &arguments)
@@ -174,7 +192,6 @@ impl Calls {
         // SAFETY: the user asked for it: what the function does is theirs to know. The types of
         // the arguments are checked.
         let result = unsafe {
-            self.engine.run_constructors()?;
             let (callee, how) = ((name, address), (&*lines, &signature));
             self.bridges
                 .call_with_words(&self.engine, context, callee, how, &numbers, size)?

@@ -62,10 +62,28 @@ tell_all:
 pub(crate) enum Ended<R> {
     /// Well.
     Returned(R),
-    /// With a C++ exception: its type, and what it says.
-    Thrown(String, Option<String>),
+    /// With a C++ exception.
+    Thrown(Thrown),
     /// With a panic.
     Panicked,
+}
+
+/// A C++ exception: its type, and what it says.
+pub(crate) struct Thrown {
+    type_name: String,
+    said: Option<String>,
+}
+
+impl Thrown {
+    /// As the user is told, with what it came out of.
+    pub(crate) fn out_of(&self, what: &str) -> String {
+        let said = self.said.iter().map(|said| format!(": {said}"));
+        format!(
+            "{} came out of {what}{}",
+            self.type_name,
+            said.collect::<String>()
+        )
+    }
 }
 
 /// Something to be run, and what came of it.
@@ -120,7 +138,10 @@ impl<R, F: FnOnce() -> R> Call<R, F> {
         let name = text(name).unwrap_or_default();
         // SAFETY: as above.
         let call = unsafe { &mut *data.cast::<Self>() };
-        call.ended = Some(Ended::Thrown(readable(&name), text(said)));
+        call.ended = Some(Ended::Thrown(Thrown {
+            type_name: readable(&name),
+            said: text(said),
+        }));
     }
 }
 

@@ -38,6 +38,13 @@ pub(super) fn unable(unable: Unable<'_>) {
             );
             message::warning(&what, "Ctrl-C once more ends the session");
         }
+        Unable::Destructor(stopped) => {
+            let what = format!("a destructor failed: {}", describe(stopped));
+            message::warning(
+                &what,
+                "what it would have destroyed after that is left as it was",
+            );
+        }
         Unable::NoCall => {
             let text = "\nbusy; Ctrl-C once more ends the session\n";
             // SAFETY: the text is that long.

@@ -40,6 +40,14 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
+    /// What is wrong, without a place and what to do.
+    pub(crate) fn what(self) -> String {
+        match self {
+            Self::Engine(error) => error.to_string(),
+            Self::Said { what, .. } | Self::Refused { what, .. } | Self::At { what, .. } => what,
+        }
+    }
+
     /// Something that is wrong, with nothing to do about it.
     pub(crate) fn said(what: impl Into<String>) -> Self {
         Self::Said {

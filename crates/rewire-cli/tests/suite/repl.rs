@@ -43,6 +43,7 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Result<Vec<Trial>, String> {
         bench.test("repl::many_names", many_names),
         bench.test("repl::report", report),
         bench.test("repl::names_of_values", names_of_values),
+        bench.test("repl::given_back", given_back),
     ]);
     Ok(all)
 }
@@ -323,4 +324,57 @@ fn names_of_values(folder: &Folder) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What `:ir` says of a function is typed in again: it is the same function, with the variables and
+/// functions of its module that nobody else can name.
+fn given_back(_: &Folder) -> Result<(), String> {
+    let counter = "@n = internal global i32 3 define internal i32 @step() { ret i32 1 } \
+                   define i32 @f() { %x = load i32, ptr @n %s = call i32 @step() \
+                   %y = add i32 %x, %s store i32 %y, ptr @n ret i32 %y }";
+    let point = "%point = type { i32, [2 x i16] } \
+                 @\"a point\" = private constant %point { i32 20, [2 x i16] [i16 1, i16 2] } \
+                 define fastcc i32 @\"of point\"(ptr %p) alwaysinline { \
+                 %q = getelementptr %point, ptr %p, i32 0, i32 1, i32 1 \
+                 %x = load i16, ptr %q %y = zext i16 %x to i32 ret i32 %y } \
+                 define i32 @f() { %x = call fastcc i32 @\"of point\"(ptr @\"a point\") ret i32 %x }";
+    let thread = "@t = internal thread_local global i64 40 \
+                  define <2 x i64> @f() #0 { %p = call ptr @llvm.threadlocal.address.p0(ptr @t) \
+                  %x = load i64, ptr %p %y = add i64 %x, 1 store i64 %y, ptr %p \
+                  %v = insertelement <2 x i64> zeroinitializer, i64 %y, i32 1 ret <2 x i64> %v } \
+                  declare ptr @llvm.threadlocal.address.p0(ptr) attributes #0 = { noinline }";
+    for (defined, results) in [
+        (counter, ["4", "5", "6"]),
+        (point, ["2", "2", "2"]),
+        (thread, ["<0, 41>", "<0, 42>", "<0, 43>"]),
+    ] {
+        let said = answers(&format!("{defined}\n:ir f\n"))?;
+        let start = said
+            .find("target ")
+            .ok_or_else(|| format!("no IR: {said}"))?;
+        let ir = &said[start..];
+        let said = answers(&format!("{defined}\n:call f\n{ir}:call f\n{ir}:call f\n"))?;
+        let is_result = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit() || c == '<');
+        let found: Vec<&str> = said.lines().filter(is_result).collect();
+        let replaced = said
+            .lines()
+            .filter(|line| line.starts_with("replaced f ("))
+            .count();
+        if found != results || replaced != 2 {
+            return Err(format!(
+                "{found:?}, and {replaced} times replaced, by {ir}\n{said}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What the REPL answers to an input without errors.
+fn answers(input: &str) -> Result<String, String> {
+    let outcome = process::run(process::rewire().arg("repl"), input.as_bytes())?;
+    expect_code(&outcome, &[0])?;
+    match outcome.stderr.is_empty() {
+        true => Ok(outcome.stdout_text()),
+        false => Err(format!("{input}\n{outcome}")),
+    }
 }

@@ -338,8 +338,40 @@ impl Drop for GivenUp {
     }
 }
 
-/// Runs instead of a function that can't, in its caller's place, after [`prepare`].
-pub extern "C-unwind" fn give_up() {
+/// Where to go instead of a function that can't run, in its caller's place, after [`prepare`].
+#[must_use]
+pub fn give_up() -> ExecAddr {
+    ExecAddr::new(rewire_give_up as *const () as u64)
+}
+
+// Functions are also called from prologues (`"probe-stack"`, `__fentry__`), where the stack isn't
+// aligned as the psABI has it at calls.
+global_asm!(
+    ".text",
+    ".p2align 4",
+    ".globl rewire_give_up",
+    ".hidden rewire_give_up",
+    ".type rewire_give_up, @function",
+    "rewire_give_up:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset rbp, -16",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "and rsp, -16",
+    "call {resume}",
+    "ud2",
+    ".cfi_endproc",
+    ".size rewire_give_up, . - rewire_give_up",
+    resume = sym resume,
+);
+
+unsafe extern "C" {
+    fn rewire_give_up();
+}
+
+extern "C-unwind" fn resume() {
     resume_unwind(Box::new(GivenUp(())));
 }
 

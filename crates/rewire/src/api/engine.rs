@@ -15,6 +15,7 @@ use crate::base::ir::Ir;
 use crate::base::options::Options;
 use crate::base::report::Report;
 use crate::change::{self, Changed};
+use crate::compile::failure;
 use crate::compile::first_call;
 use crate::core::lifetime::HeldEngine;
 use crate::core::registry;
@@ -448,7 +449,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The unit is gone, or another engine's; what can't be placed in memory.
+    /// The unit is gone, or another engine's; else as [`Engine::run_constructors`].
     ///
     /// # Safety
     ///
@@ -456,7 +457,7 @@ impl Engine {
     pub unsafe fn initialize(&self, unit: UnitId) -> Result<(), Error> {
         self.finish_loading()?;
         let unit = self.unit(unit)?;
-        process::initialise(&self.core, |one| one == unit.id)
+        failure::catch(|| process::initialise(&self.core, |one| one == unit.id))
     }
 
     /// Runs what one unit has registered for the process's exit, and its destructors, as when it is
@@ -504,15 +505,17 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// What can't be placed in memory.
+    /// What can't be placed in memory; as [`Library::call`], where a constructor calls what can't
+    /// be compiled or resolved, or, with a [`Recovery`](crate::Recovery), where it crashes. That
+    /// constructor isn't run again; those behind it are pending.
     ///
     /// # Safety
     ///
-    /// The loaded code does what it does.
+    /// The caller must ensure that the loaded code has no undefined behaviour.
     pub unsafe fn run_constructors(&self) -> Result<(), Error> {
         self.finish_loading()?;
         // SAFETY: as the caller promises.
-        unsafe { process::run_constructors(&self.core) }
+        failure::catch(|| unsafe { process::run_constructors(&self.core) })
     }
 
     /// What the engine did so far.

@@ -509,7 +509,8 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// The library was removed; what can't be placed in memory.
+    /// The library was removed; else as
+    /// [`Engine::run_constructors`](crate::Engine::run_constructors).
     ///
     /// # Safety
     ///
@@ -518,7 +519,7 @@ impl Library {
         let units = self.units()?;
         self.core.finish_loading()?;
         let own = |one| units.iter().any(|unit| unit.id == one);
-        process::initialise(&self.core, own)
+        failure::catch(|| process::initialise(&self.core, own))
     }
 
     /// Runs what the library's units have registered for the process's exit, and their destructors:

@@ -1,5 +1,7 @@
 //! The constructors and destructors that are still to be run, in their order.
 
+use std::collections::VecDeque;
+
 use rewire_llvm::Structor;
 use rewire_memory::ExecAddr;
 use rustc_hash::FxHashSet;
@@ -167,6 +169,12 @@ impl Structors {
         self.constructed
             .extend(units.filter(|unit| is_wanted(Some(*unit))));
         Self::in_order(taken, When::Before)
+    }
+
+    /// Has constructors that were taken run later, before those that have come since.
+    pub(crate) fn put_back(&mut self, taken: &mut VecDeque<PlannedStructor>) {
+        let later = std::mem::take(&mut self.constructors);
+        self.constructors = taken.drain(..).chain(later).collect();
     }
 
     /// Whether constructors of a unit haven't run.

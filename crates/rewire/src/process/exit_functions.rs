@@ -15,10 +15,12 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use rewire_memory::ExecAddr;
 use rewire_sync::{Mutex, OnceLock};
 
 use super::registrant::Registrant;
 use crate::base::ids::UnitKey;
+use crate::base::recovery;
 use crate::base::sync::lock;
 use crate::core::Core;
 use crate::core::exit_functions::{
@@ -75,7 +77,16 @@ impl Registration {
             // SAFETY: it is a body of the same function, which stays until this was called.
             function = unsafe { std::mem::transmute::<u64, ExitFunction>(body) };
         }
-        function(self.argument);
+        if caller == Caller::Engine && recovery::is_wanted() {
+            let address = ExecAddr::new(function as usize as u64);
+            // SAFETY: it is a function of one argument, which ignores the other two.
+            let left = unsafe { recovery::call(&*core, address, [self.argument as u64, 0, 0]) };
+            if let Err(stopped) = left {
+                recovery::tell_of(&stopped);
+            }
+        } else {
+            function(self.argument);
+        }
         let kept = lock(&self.keeps).take();
         if let Some(unit) = kept {
             let _no_fork = fork_lock::enter_engine();

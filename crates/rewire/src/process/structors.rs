@@ -1,10 +1,13 @@
 //! Constructors and destructors: what runs before and after the program's main function.
 
+use std::collections::VecDeque;
+
 use rewire_llvm::Ordinal;
 
 use super::exit_functions;
 use crate::base::error::Error;
 use crate::base::ids::UnitKey;
+use crate::base::recovery;
 use crate::base::sync::lock;
 use crate::core::Core;
 use crate::core::structors::{PlannedStructor, StructorTarget, USUAL, When};
@@ -63,7 +66,14 @@ pub(crate) fn initialise(
         let is_wanted = |unit: Option<UnitKey>| is_wanted(unit) && !unit.is_some_and(has_left);
         lock(&core.process.structors).take_pending(is_wanted)
     };
-    call(core, planned, arguments)
+    let mut pending = Pending {
+        core,
+        left: planned.into(),
+    };
+    while let Some(one) = pending.left.pop_front() {
+        call_one(core, one, arguments)?;
+    }
+    Ok(())
 }
 
 /// Runs functions of a unit that construct something, in order.
@@ -95,8 +105,12 @@ pub(super) fn destroy(core: &Core, unit: UnitKey) {
         });
         planned
     };
-    // A function without memory for its slot can't have been constructed either.
-    let _ = call(core, planned, Arguments::default());
+    for one in planned {
+        // A function without memory for its slot can't have been constructed either.
+        if let Err(Error::Stopped { stopped }) = call_one(core, one, Arguments::default()) {
+            recovery::tell_of(&stopped);
+        }
+    }
 }
 
 /// The engine is given up: the same for all of its units, in the order of a process's exit.
@@ -127,29 +141,57 @@ pub(crate) fn finalize_all(core: &Core, arguments: Arguments) -> Result<(), Erro
 
 fn call(core: &Core, planned: Vec<PlannedStructor>, arguments: Arguments) -> Result<(), Error> {
     for one in planned {
-        let (address, engine) = {
+        call_one(core, one, arguments)?;
+    }
+    Ok(())
+}
+
+/// Constructors that are being run. Those that are left when one of them throws, is given up or is
+/// left where it was are pending again; that one isn't.
+struct Pending<'c> {
+    core: &'c Core,
+    left: VecDeque<PlannedStructor>,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.left.is_empty() {
             let _no_fork = fork_lock::enter_engine();
-            let mut ledger = core.ledger();
-            let address = match (one.target, one.body) {
-                (_, Some(address)) | (StructorTarget::Address(address), None) => address,
-                (StructorTarget::Entry(entry), None) => {
-                    let (entry, _) = ledger.target(entry);
-                    ledger.canonical(entry, &core.slots)?.addr()
-                }
-            };
-            (address, ledger.engine)
-        };
-        let _running = Running::new(engine, one.unit);
-        // SAFETY: the unit named this address as a constructor or destructor; it is called as
-        // the C library calls them, with arguments that it may ignore.
-        unsafe {
-            let function: extern "C-unwind" fn(
-                i32,
-                *const *const libc::c_char,
-                *const *const libc::c_char,
-            ) = std::mem::transmute(address.get());
-            function(arguments.argc, arguments.argv, arguments.envp);
+            lock(&self.core.process.structors).put_back(&mut self.left);
         }
+    }
+}
+
+fn call_one(core: &Core, one: PlannedStructor, arguments: Arguments) -> Result<(), Error> {
+    let (address, engine) = {
+        let _no_fork = fork_lock::enter_engine();
+        let mut ledger = core.ledger();
+        let address = match (one.target, one.body) {
+            (_, Some(address)) | (StructorTarget::Address(address), None) => address,
+            (StructorTarget::Entry(entry), None) => {
+                let (entry, _) = ledger.target(entry);
+                ledger.canonical(entry, &core.slots)?.addr()
+            }
+        };
+        (address, ledger.engine)
+    };
+    let _running = Running::new(engine, one.unit);
+    let Arguments { argc, argv, envp } = arguments;
+    if recovery::is_wanted() {
+        let arguments = [argc as u64, argv as u64, envp as u64];
+        // SAFETY: as below.
+        return unsafe { recovery::call(core, address, arguments) }
+            .map_err(|stopped| Error::Stopped { stopped });
+    }
+    // SAFETY: the unit named this address as a constructor or destructor; it is called as the C
+    // library calls them, with arguments that it may ignore.
+    unsafe {
+        let function: extern "C-unwind" fn(
+            i32,
+            *const *const libc::c_char,
+            *const *const libc::c_char,
+        ) = std::mem::transmute(address.get());
+        function(argc, argv, envp);
     }
     Ok(())
 }

@@ -522,3 +522,65 @@ fn where_a_frame_cannot_be_unwound_the_process_ends() {
         }
     }
 }
+
+/// A prologue calls it before the stack is aligned.
+#[test]
+fn what_a_prologue_calls_may_be_missing() {
+    with_engines(|engine| {
+        add(
+            engine,
+            "define i32 @plain(i32 %x) \"probe-stack\"=\"missing_probe\" {
+               %a = alloca [100000 x i8]
+               call void asm sideeffect \"\", \"r,~{memory}\"(ptr %a)
+               ret i32 %x
+             }
+             define i32 @pushes(i32 %x) \"probe-stack\"=\"missing_probe\" {
+               %a = alloca [100000 x i8]
+               call void asm sideeffect \"\", \"~{rbx},~{r12}\"()
+               call void asm sideeffect \"\", \"r,~{memory}\"(ptr %a)
+               %y = call i32 @plain(i32 %x)
+               ret i32 %y
+             }
+             define i32 @outer(i32 %x) {
+               %y = call i32 @pushes(i32 %x)
+               ret i32 %y
+             }",
+        );
+        for name in ["plain", "pushes", "outer"] {
+            // SAFETY: it is a function of this type, which does nothing.
+            let error = unsafe { engine.main().call(name, &[Value::I32(1)]) }.unwrap_err();
+            let Error::Call { function, .. } = &error else {
+                panic!("{error}");
+            };
+            assert_eq!(function.as_deref(), Some("missing_probe"));
+        }
+    });
+}
+
+#[test]
+fn a_constructor_may_call_what_is_missing() {
+    with_engines(|engine| {
+        add(
+            engine,
+            "@llvm.global_ctors = appending global [2 x { i32, ptr, ptr }] [
+               { i32, ptr, ptr } { i32 1, ptr @calls, ptr null },
+               { i32, ptr, ptr } { i32 2, ptr @notes, ptr null }]
+             define internal void @calls() {
+               %x = call i32 @missing()
+               ret void
+             }
+             define internal void @notes() {
+               call void @note(i32 7)
+               ret void
+             }",
+        );
+        // SAFETY: the constructors do nothing.
+        let run = || unsafe { engine.run_constructors() };
+        let error = run().unwrap_err();
+        assert!(matches!(error, Error::Call { .. }), "{error}");
+        assert_eq!(NOTED.get(), 0);
+        run().unwrap();
+        run().unwrap();
+        assert_eq!(NOTED.get(), 7);
+    });
+}

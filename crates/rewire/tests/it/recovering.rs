@@ -163,3 +163,135 @@ fn a_crash_in_the_c_library_says_what_was_called() {
         }
     });
 }
+
+const STRUCTORS: &[u8] = b"@llvm.global_ctors = appending global [3 x { i32, ptr, ptr }] [
+       { i32, ptr, ptr } { i32 1, ptr @first, ptr null },
+       { i32, ptr, ptr } { i32 2, ptr @crashes, ptr null },
+       { i32, ptr, ptr } { i32 3, ptr @last, ptr null }]
+     @llvm.global_dtors = appending global [2 x { i32, ptr, ptr }] [
+       { i32, ptr, ptr } { i32 1, ptr @ends, ptr null },
+       { i32, ptr, ptr } { i32 2, ptr @crashes, ptr null }]
+     @count = global i32 0
+     declare void @note_end()
+     define internal void @add(i32 %x) {
+       %c = load i32, ptr @count
+       %d = add i32 %c, %x
+       store i32 %d, ptr @count
+       ret void
+     }
+     define internal void @first() {
+       call void @add(i32 1)
+       ret void
+     }
+     define internal void @crashes() {
+       store volatile i32 1, ptr inttoptr (i64 16 to ptr)
+       ret void
+     }
+     define internal void @last() {
+       call void @add(i32 10)
+       ret void
+     }
+     define internal void @ends() {
+       call void @note_end()
+       ret void
+     }
+     define i32 @get() {
+       %x = load i32, ptr @count
+       ret i32 %x
+     }";
+
+thread_local! {
+    static TOLD: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+    static ENDS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+extern "C" fn note_end() {
+    ENDS.set(ENDS.get() + 1);
+}
+
+fn note(unable: rewire::Unable<'_>) {
+    if let rewire::Unable::Destructor(stopped) = unable {
+        TOLD.with_borrow_mut(|told| told.push(stopped.places().join(", ")));
+    }
+}
+
+#[test]
+fn a_constructor_that_crashes_leaves_the_others_pending() {
+    for (threads, is_frozen) in [(0, false), (1, false), (3, false), (0, true)] {
+        let _recovery = Recovery::begin(note);
+        let engine = Engine::new(Options {
+            threads,
+            ..Options::default()
+        })
+        .unwrap();
+        let main = engine.main();
+        main.define("note_end", (note_end as *const ()).into())
+            .unwrap();
+        let unit = match is_frozen {
+            true => main.add_ir_frozen("structors", STRUCTORS),
+            false => main.add_ir("structors", STRUCTORS),
+        }
+        .unwrap();
+        // SAFETY: what crashes does so by writing nowhere.
+        let run = || unsafe { engine.run_constructors() };
+        let stopped = stopped(run().map(|()| None));
+        assert_eq!(&*stopped.frames[0].function, "crashes");
+        assert_eq!(call(&engine, "get", &[]).unwrap(), Some(Value::I32(1)));
+        assert_eq!(engine.pending_constructors(), [unit]);
+        run().unwrap();
+        run().unwrap();
+        assert_eq!(call(&engine, "get", &[]).unwrap(), Some(Value::I32(11)));
+        assert!(engine.pending_constructors().is_empty());
+
+        ENDS.set(0);
+        // SAFETY: as above.
+        unsafe { engine.deinitialize(unit) }.unwrap();
+        let told = TOLD.take();
+        assert!(
+            told.len() == 1 && told[0].starts_with("crashes"),
+            "{told:?}"
+        );
+        assert_eq!(ENDS.get(), 1, "the destructor behind it runs all the same");
+    }
+}
+
+#[test]
+fn a_constructor_of_a_new_version_that_crashes_is_an_error_of_the_change() {
+    let _recovery = Recovery::begin(note);
+    let engine = Engine::new(Options::default()).unwrap();
+    let main = engine.main();
+    let former = "@kept = global i32 5
+        define i32 @get() {
+          %x = load i32, ptr @kept
+          ret i32 %x
+        }";
+    let unit = main.add_ir("former", former).unwrap();
+    // SAFETY: nothing of it crashes.
+    unsafe { engine.run_constructors() }.unwrap();
+    let newer = "@kept = global i32 5
+        @made = global i32 0
+        @llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [
+          { i32, ptr, ptr } { i32 1, ptr @make, ptr null }]
+        define internal void @make() {
+          store volatile i32 1, ptr inttoptr (i64 16 to ptr)
+          store i32 1, ptr @made
+          ret void
+        }
+        define i32 @get() {
+          %x = load i32, ptr @kept
+          %y = add i32 %x, 1
+          ret i32 %y
+        }";
+    let mut change = main.change();
+    change.reload(unit, "newer", newer);
+    let result = change.commit();
+    // Whatever became of the constructor, everybody is let in, and names can change again.
+    let got = call(&engine, "get", &[]).unwrap();
+    assert!(
+        matches!(got, Some(Value::I32(5 | 6))),
+        "{got:?}: {result:?}"
+    );
+    main.replace("get", "define i32 @get() {\n ret i32 9\n}")
+        .unwrap();
+    assert_eq!(call(&engine, "get", &[]).unwrap(), Some(Value::I32(9)));
+}

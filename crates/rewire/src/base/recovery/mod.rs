@@ -15,9 +15,10 @@ use rewire_memory::leave::{self, Stop, Wanted, interrupts};
 pub(crate) use stopped::FrameNames;
 pub use stopped::{Stopped, StoppedFrame};
 
-/// While it stands on a thread, [`Library::call`](crate::Library::call) comes back there from what
-/// would end the process: compiled code that crashes (a signal that its own instructions raise, or
-/// `abort`), and Ctrl-C, if [`Recovery::watch_interrupts`] was called. The call's result is
+/// While it stands on a thread, [`Library::call`](crate::Library::call), and constructors and
+/// destructors that this thread runs, come back there from what would end the process: compiled
+/// code that crashes (a signal that its own instructions raise, or `abort`), and Ctrl-C, if
+/// [`Recovery::watch_interrupts`] was called. The call's result is
 /// [`Error::Stopped`](crate::Error::Stopped) then.
 ///
 /// The frames of the call are left as they are: nothing is cleaned up, because at an arbitrary
@@ -57,7 +58,7 @@ pub struct Recovery {
     _not_send: PhantomData<*const ()>,
 }
 
-/// Why there is no coming back from a call, or not yet.
+/// Why there is no coming back from a call, or not yet; or what was left beside it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unable<'a> {
@@ -66,6 +67,9 @@ pub enum Unable<'a> {
     /// The user wants it to end, and it is in a function that can't be left: when that has
     /// returned, the call ends.
     Waits(&'a Stopped),
+    /// A destructor of a unit that was removed has crashed, or the user has ended it: it was left
+    /// where it was, and the unit is removed all the same.
+    Destructor(&'a Stopped),
     /// The user pressed Ctrl-C, and no call is under way.
     NoCall,
 }
@@ -82,8 +86,8 @@ impl Drop for Recovery {
 }
 
 impl Recovery {
-    /// From now on. `told` is called, on this thread and within a signal's handler, when it can't
-    /// come back.
+    /// From now on. `told` is called, on this thread and, except for [`Unable::Destructor`], within
+    /// a signal's handler, when it can't come back.
     #[must_use]
     pub fn begin(told: fn(Unable<'_>)) -> Self {
         Self {
@@ -118,6 +122,11 @@ pub(crate) unsafe fn call(
     // SAFETY: as the caller promises.
     unsafe { leave::call(function, arguments, &judge) }
         .map_err(|stop| Box::new(Stopped::new(names, &stop)))
+}
+
+/// Tells the client of a destructor that was left.
+pub(crate) fn tell_of(destructor: &Stopped) {
+    TOLD.get()(Unable::Destructor(destructor));
 }
 
 /// Whether this thread's calls come back.
