@@ -25,7 +25,7 @@ pub(crate) struct Options {
 }
 
 /// The crates whose tests have a module `fuzz`.
-const CRATES: [&str; 3] = ["rewire-object", "rewire-check", "rewire"];
+const CRATES: [&str; 4] = ["rewire-object", "rewire-check", "rewire-cache", "rewire"];
 
 /// Runs the targets; whether nothing failed.
 pub(crate) fn run(options: &Options) -> Result<bool> {

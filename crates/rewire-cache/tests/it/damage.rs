@@ -17,7 +17,7 @@ fn profile_recipe() -> Recipe {
 }
 
 /// Functions in three files and by themselves, two images, a profile.
-fn fill(path: &Path) {
+pub(crate) fn fill(path: &Path) {
     let cache = cache(path);
     for start in [0, 10, 20] {
         cache.put(&entries(&names(start..start + 10)));
@@ -31,7 +31,7 @@ fn fill(path: &Path) {
 }
 
 /// What is found is right. Returns how much was found.
-fn check_what_is_found(path: &Path) -> usize {
+pub(crate) fn check_what_is_found(path: &Path) -> usize {
     let cache = cache(path);
     let mut found = 0;
     for name in names(0..40) {
@@ -61,7 +61,7 @@ fn check_what_is_found(path: &Path) -> usize {
 
 const ALL: usize = 43;
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     for path in files(from) {
         let target = to.join(path.strip_prefix(from).expect("below it"));
         fs::create_dir_all(target.parent().expect("a folder")).expect("writable");

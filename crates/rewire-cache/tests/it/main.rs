@@ -4,6 +4,7 @@ mod child;
 mod damage;
 mod disk;
 mod failures;
+mod fuzz;
 mod keys;
 mod killed;
 mod limits;
