@@ -15,7 +15,11 @@ const NOBODY: u32 = 65534;
 
 /// A process that runs `task` (a name in `tasks`) with a folder.
 fn command(task: &str, folder: &Path) -> Command {
-    let mut command = Command::new(env::current_exe().expect("a program"));
+    command_of(&env::current_exe().expect("a program"), task, folder)
+}
+
+fn command_of(program: &Path, task: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .args(["--exact", "child::task", "--nocapture"])
         .env(TASK, task)
@@ -29,13 +33,18 @@ pub(crate) fn run(task: &str, folder: &Path) -> Output {
     finish(&mut command(task, folder))
 }
 
-/// Runs a task as a user who isn't root. The folder, and all in it, is given to that user.
+/// Runs a task as a user who isn't root. The folder, and all beside it, is given to that user.
 pub(crate) fn run_as_user(task: &str, folder: &Path) -> Output {
-    let mut command = command(task, folder);
-    if is_root() {
-        give(folder.parent().expect("the temporary folder"));
-        command.uid(NOBODY).gid(NOBODY);
+    if !is_root() {
+        return run(task, folder);
     }
+    // The user may have no way to where the program is.
+    let temporary = folder.parent().expect("the temporary folder");
+    let program = temporary.join("program");
+    fs::copy(env::current_exe().expect("a program"), &program).expect("writable");
+    give(temporary);
+    let mut command = command_of(&program, task, folder);
+    command.uid(NOBODY).gid(NOBODY).current_dir(temporary);
     finish(&mut command)
 }
 
