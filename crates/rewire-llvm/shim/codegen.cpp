@@ -135,8 +135,16 @@ void rewire_set_layout(const RewireTarget *target, LLVMModuleRef module) {
   unwrap(module)->setDataLayout(target->layout);
 }
 
+// Every frame is passed by whoever walks the stack. Of what may throw, it is described anyway.
+static void describeFrames(Module &module) {
+  for (Function &function : module)
+    if (!function.isDeclaration() && !function.needsUnwindTableEntry())
+      function.setUWTableKind(UWTableKind::Default);
+}
+
 void rewire_emit(RewireCodegen *codegen, LLVMModuleRef module, const char **bytes,
                  size_t *length) {
+  describeFrames(*unwrap(module));
   codegen->emit(*unwrap(module));
   const ArrayRef<char> object = codegen->stream.bytes();
   *bytes = object.data();

@@ -617,8 +617,6 @@ void rewire_extract_in_place(RewireIndex *index, size_t root, const uint8_t *sta
   function->setDSOLocal(false);
   function->setComdat(nullptr);
   function->setSection("");
-  if (!function->hasUWTable())
-    function->setUWTableKind(UWTableKind::Default);
   for (Instruction &instruction : instructions(*function))
     if (instruction.hasMetadataOtherThanDebugLoc())
       instruction.setMetadata(LLVMContext::MD_callees, nullptr);

@@ -30,6 +30,10 @@ use crate::process::unit_endings;
 const MANY: usize = 1024;
 const MUCH: u64 = 4 << 20;
 
+/// How often these are halved for the next look after one that didn't see all threads; once less
+/// after each further one in a row.
+const SOON: u32 = 4;
+
 /// How often to look again because destructors have run.
 const MOST_LOOKS: usize = 8;
 
@@ -78,8 +82,14 @@ impl Core {
         let Some(mut last) = last else {
             return;
         };
-        // What was held the last time is likely to be held now.
-        if pieces >= last.pieces + MANY || bytes >= last.bytes + MUCH {
+        // What was held the last time is likely to be held now. A thread that didn't answer in time
+        // is likely to answer the next time.
+        let halvings = match last.unfinished {
+            0 => 0,
+            unfinished => (SOON + 1).saturating_sub(unfinished),
+        };
+        let (many, much) = (MANY >> halvings, MUCH >> halvings);
+        if pieces >= last.pieces + many || bytes >= last.bytes + much {
             let mut ending = Vec::new();
             let reclaimed = self.reclaim_now(caller, &mut last, &mut ending);
             drop(last);
@@ -231,7 +241,15 @@ impl Core {
         reclaimed.bytes = self.release_memory(freed);
         *last = {
             let (pieces, bytes) = self.ledger().waiting_to_leave();
-            LastLook { pieces, bytes }
+            let unfinished = match may_free && !found.in_flight {
+                true => 0,
+                false => last.unfinished.saturating_add(1),
+            };
+            LastLook {
+                pieces,
+                bytes,
+                unfinished,
+            }
         };
         reclaimed
     }
@@ -283,7 +301,8 @@ impl Core {
         unit.filter(|unit| unit_endings::has_endings(self, unit))
     }
 
-    fn release_memory(&self, freed: Freed) -> u64 {
+    /// Gives back what the ledger took out; how many bytes of code that was.
+    pub(crate) fn release_memory(&self, freed: Freed) -> u64 {
         // The unwinder forgets them first.
         let mut bytes = 0;
         drop(freed.unwind);

@@ -9,7 +9,8 @@ using namespace rewire;
 
 // Each group is headed by what its passes work on, and by what keeps that out of plain functions.
 static constexpr StringLiteral kUnneeded[] = {
-    // Intrinsics; vectors; wide integers; `frem`; atomics; `indirectbr`; `callbr`.
+    // Intrinsics, of which those that copy or fill memory are no concern of theirs where the C
+    // library has such functions; vectors; wide integers; `frem`; atomics; `indirectbr`; `callbr`.
     "Pre-ISel Intrinsic Lowering", "Expand IR instructions", "Expand Atomic instructions",
     "Scalarize Masked Memory Intrinsics", "Expand reduction intrinsics",
     "Expand indirectbr instructions", "Prepare callbr",

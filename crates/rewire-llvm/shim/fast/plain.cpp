@@ -7,6 +7,7 @@
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
+#include "llvm/IR/IntrinsicInst.h"
 
 using namespace llvm;
 using namespace rewire;
@@ -112,13 +113,25 @@ bool isPlain(const AttributeList &attributes) {
   return true;
 }
 
+// What becomes moves, or a call of the C library's function, when instructions are selected.
+bool isCopyOrFill(const Function &intrinsic) {
+  switch (intrinsic.getIntrinsicID()) {
+  case Intrinsic::memcpy:
+  case Intrinsic::memmove:
+  case Intrinsic::memset:
+    return true;
+  default:
+    return false;
+  }
+}
+
 bool isPlain(const CallInst &call) {
   const Value *called = call.getCalledOperand();
   if (isa<InlineAsm>(called) || call.isMustTailCall() || call.hasOperandBundles() ||
       call.getCallingConv() != CallingConv::C)
     return false;
   if (auto *function = dyn_cast<Function>(called); function && function->isIntrinsic())
-    return false;
+    return isCopyOrFill(*function) && isPlain(call.getAttributes());
   return isPlain(call.getAttributes());
 }
 
@@ -135,9 +148,9 @@ bool isPlain(const Instruction &instruction) {
            isPlain(slot.getAllocatedType());
   }
   case Instruction::Load:
-    return cast<LoadInst>(instruction).isSimple();
+    return !cast<LoadInst>(instruction).isAtomic();
   case Instruction::Store:
-    return cast<StoreInst>(instruction).isSimple();
+    return !cast<StoreInst>(instruction).isAtomic();
   case Instruction::Call:
     return isPlain(cast<CallInst>(instruction));
   case Instruction::FRem:
@@ -165,7 +178,8 @@ bool needsConstants(const Instruction &instruction) {
   const auto isOther = [](const Type *type) {
     return type->isFloatingPointTy() || type->isAggregateType();
   };
-  if (isa<SwitchInst>(instruction) || isOther(instruction.getType()))
+  // What copies or fills may do so with a vector from memory.
+  if (isa<SwitchInst, MemIntrinsic>(instruction) || isOther(instruction.getType()))
     return true;
   return llvm::any_of(instruction.operand_values(),
                       [&](const Value *operand) { return isOther(operand->getType()); });

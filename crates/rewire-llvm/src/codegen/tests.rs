@@ -45,6 +45,25 @@ const PLAIN: &[&str] = &[
      call void @take(ptr byval([40 x i8]) %out)\n  call void @fill(ptr sret({ i64, [3 x i64] }) %out)\n  %t = trunc i64 %x to i32\n  \
      %a = insertvalue { i64, i32 } undef, i64 %x, 0\n  %r = insertvalue { i64, i32 } %a, i32 %t, 1\n  \
      ret { i64, i32 } %r\n}\n",
+    // Copying and filling: by moves, by calls, with bytes that are known.
+    "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n\
+     declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n\
+     define void @f(ptr %to, ptr %from, i8 %byte, i64 %size) ATTRIBUTES {\n  \
+     call void @llvm.memcpy.p0.p0.i64(ptr align 8 %to, ptr align 8 %from, i64 24, i1 false)\n  \
+     call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %from, i64 100, i1 false)\n  \
+     call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %from, i64 5000, i1 false)\n  \
+     call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %from, i64 %size, i1 true)\n  \
+     call void @llvm.memset.p0.i64(ptr align 16 %to, i8 0, i64 48, i1 false)\n  \
+     call void @llvm.memset.p0.i64(ptr align 16 %to, i8 7, i64 48, i1 false)\n  \
+     call void @llvm.memset.p0.i64(ptr %to, i8 %byte, i64 33, i1 false)\n  \
+     call void @llvm.memset.p0.i64(ptr %to, i8 1, i64 %size, i1 false)\n  ret void\n}\n",
+    "declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)\n\
+     define i32 @f(ptr %to, i64 %size) ATTRIBUTES {\n  \
+     %from = getelementptr i8, ptr %to, i64 1\n  \
+     call void @llvm.memmove.p0.p0.i64(ptr %to, ptr %from, i64 20, i1 false)\n  \
+     call void @llvm.memmove.p0.p0.i64(ptr %to, ptr %from, i64 %size, i1 false)\n  \
+     %x = load volatile i32, ptr %to\n  %y = load volatile i32, ptr %to\n  \
+     %r = add i32 %x, %y\n  store volatile i32 %r, ptr %to\n  ret i32 %r\n}\n",
     "declare void @abort()\ndefine void @f(i1 %x) ATTRIBUTES {\n  br i1 %x, label %a, label %b\n\
      a:\n  call void @abort()\n  unreachable\nb:\n  ret void\n}\n",
 ];
@@ -57,6 +76,11 @@ const OTHERS: &[&str] = &[
     "define <4 x i32> @f(<4 x i32> %x) {\n  %r = add <4 x i32> %x, %x\n  ret <4 x i32> %r\n}\n",
     "define i32 @f(i32 %n) {\n  %p = alloca i32, i32 %n\n  store i32 1, ptr %p\n  \
      %r = load i32, ptr %p\n  ret i32 %r\n}\n",
+    "declare void @llvm.memcpy.inline.p0.p0.i64(ptr, ptr, i64, i1)\n\
+     define void @f(ptr %to, ptr %from) {\n  \
+     call void @llvm.memcpy.inline.p0.p0.i64(ptr %to, ptr %from, i64 3000, i1 false)\n  \
+     ret void\n}\n",
+    "define i32 @f(ptr %p) {\n  %r = load atomic i32, ptr %p monotonic, align 4\n  ret i32 %r\n}\n",
     "define double @f(double %x) {\n  %r = frem double %x, 3.0\n  ret double %r\n}\n",
     "declare i32 @personality(...)\ndeclare void @g()\n\
      define void @f() personality ptr @personality {\n  invoke void @g() to label %ok unwind label %no\n\

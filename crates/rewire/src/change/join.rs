@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rewire_llvm::{Contract, GlobalKind, Module, ModuleIndex, Ordinal, Source};
 use rewire_object::{SymbolBinding, SymbolPlace};
-use rustc_hash::FxHashMap;
 
 use crate::base::error::Error;
 use crate::core::Core;
@@ -60,14 +59,14 @@ impl ReadModule {
         let guard = core.guard_reading(&source.name);
         let mut module = Module::read(&source)?;
         let index = module.index()?;
-        let mut contracts = FxHashMap::default();
+        let mut contracts = Vec::new();
         if replaces {
             module.verify_all()?;
             for (ordinal, global) in index.numbered() {
                 let is_function = global.kind == GlobalKind::Function && global.is_definition;
                 if is_function && !global.is_local() {
                     let kept = module.kept_contract(ordinal, &global.contract);
-                    contracts.insert(ordinal, kept);
+                    contracts.push((ordinal, kept));
                 }
             }
         }
@@ -111,12 +110,15 @@ impl ReadModule {
     }
 }
 
-/// The contracts of a module's functions, once the module is a unit's.
-pub(super) struct Contracts(FxHashMap<Ordinal, Contract>);
+/// The contracts of a module's functions, in its order, once the module is a unit's.
+pub(super) struct Contracts(Vec<(Ordinal, Contract)>);
 
 impl Contracts {
     pub(super) fn of(&self, function: Ordinal) -> Option<&Contract> {
-        self.0.get(&function)
+        let found = self
+            .0
+            .binary_search_by_key(&function, |(ordinal, _)| *ordinal);
+        found.ok().map(|place| &self.0[place].1)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use rewire_llvm::{GlobalKind, Ordinal};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::finishing::{FailedChange, Finishing};
 use super::pending::PendingChange;
@@ -175,7 +175,7 @@ impl<'c> PendingChange<'c> {
     /// new of them is there before the names move. All others are compiled when they are called.
     fn roots(&self) -> Vec<(Arc<Unit>, Vec<Ordinal>)> {
         let ledger = self.core.ledger();
-        let mut roots: FxHashMap<UnitKey, Vec<Ordinal>> = FxHashMap::default();
+        let mut roots: Vec<(UnitKey, Ordinal)> = Vec::new();
         for id in &self.planned.order {
             let target = self.planned.targets[id];
             let entry = ledger.entry(*id);
@@ -187,14 +187,14 @@ impl<'c> PendingChange<'c> {
             let is_body = is_function && was_called && entry.kind == EntryKind::Function;
             // A value is moved when the names are.
             if is_body || target.memory == InheritedMemory::Value {
-                roots.entry(target.unit).or_default().push(target.ordinal);
+                roots.push((target.unit, target.ordinal));
             }
         }
-        let mut roots: Vec<_> = roots.into_iter().collect();
-        roots.sort_unstable_by_key(|(unit, _)| *unit);
-        let units = roots.into_iter().filter_map(|(unit, mut roots)| {
-            roots.sort_unstable();
-            Some((ledger.unit(unit)?.clone(), roots))
+        roots.sort_unstable();
+        let units = roots.chunk_by(|one, next| one.0 == next.0);
+        let units = units.filter_map(|of_one| {
+            let unit = ledger.unit(of_one.first()?.0)?.clone();
+            Some((unit, of_one.iter().map(|(_, ordinal)| *ordinal).collect()))
         });
         units.collect()
     }
@@ -220,12 +220,12 @@ impl<'c> PendingChange<'c> {
                 ledger.retract(*id, &core.slots);
             }
             self.disassemble(&mut ledger);
-            for (unit, _) in &joined {
-                ledger.leave(unit.id);
-            }
+            let units: Vec<UnitKey> = joined.iter().map(|(unit, _)| unit.id).collect();
+            let freed = ledger.free_refused(&units, &core.slots, &core.memory);
             ledger.forget_unused(&self.claimed);
             drop(ledger);
             core.changed.notify_all();
+            core.release_memory(freed);
             return Err(FailedChange { error, moved: None });
         }
         for (unit, standing) in &joined {

@@ -1,9 +1,5 @@
 //! Who uses a name.
 
-use std::collections::HashSet;
-
-use rustc_hash::FxHashSet;
-
 use crate::ledger::{EntryId, Ledger, UseAspect};
 
 /// The definitions that use a name, each once.
@@ -17,12 +13,12 @@ pub(super) fn placed_users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
 }
 
 fn some_users_of(ledger: &Ledger, id: EntryId, counts: impl Fn(UseAspect) -> bool) -> Vec<EntryId> {
-    let mut seen: FxHashSet<EntryId> = HashSet::default();
     let uses = ledger.users(id).filter(|(_, one)| counts(one.aspect));
     let users = uses.filter_map(|(within, _)| within);
+    let mut users: Vec<EntryId> = users.filter(|user| *user != id).collect();
+    users.sort_unstable();
+    users.dedup();
     users
-        .filter(|user| *user != id && seen.insert(*user))
-        .collect()
 }
 
 /// What people call entries.

@@ -290,6 +290,9 @@ pub(crate) struct LastLook {
     /// Pieces that were left.
     pub(crate) pieces: usize,
     pub(crate) bytes: u64,
+    /// How many looks, this one the last, didn't see all threads: that much was left because of
+    /// these, not because anybody holds it.
+    pub(crate) unfinished: u32,
 }
 
 /// Lets one thread look at a time.

@@ -72,6 +72,31 @@ impl Ledger {
         freed
     }
 
+    /// Takes out units of a change that came to nothing. Nothing of them was in force, so no thread
+    /// is in what of them was never linked.
+    pub(crate) fn free_refused(
+        &mut self,
+        units: &[UnitKey],
+        slots: &Slots,
+        memory: &CodeMemory,
+    ) -> Freed {
+        let before = self.leaving.units.len();
+        for id in units {
+            self.leave(*id);
+        }
+        let is_unlinked = |id: &UnitKey| self.record(*id).is_some_and(|it| it.blocks.is_empty());
+        let unlinked = units.iter().copied().filter(is_unlinked).collect();
+        let mut freed = Freed::default();
+        for id in self.unneeded(&unlinked, memory) {
+            self.leaving.bytes = self.leaving.bytes.saturating_sub(self.held_by_unit(id));
+            self.free_unit(id, slots, &mut freed);
+        }
+        let left = self.leaving.units.split_off(before);
+        let stay = left.into_iter().filter(|id| self.units.contains_key(*id));
+        self.leaving.units.extend(stay);
+        freed
+    }
+
     /// Who keeps a retired block that no thread is in.
     pub(crate) fn namer_of_block(&self, id: BlockId) -> Option<String> {
         Some(self.describe_namer(self.namer_of_code(id)?))

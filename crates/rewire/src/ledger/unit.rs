@@ -135,6 +135,9 @@ impl Unit {
     /// Its own copies of such definitions, in the order of the module.
     pub(crate) fn own_copies(&self) -> Vec<(Ordinal, EntryId)> {
         let copies = lock(&self.own_copies);
+        if copies.is_empty() {
+            return Vec::new();
+        }
         let mut copies: Vec<_> = copies.iter().map(|(ordinal, id)| (*ordinal, *id)).collect();
         copies.sort_unstable();
         copies

@@ -1,9 +1,14 @@
 //! What was replaced or removed comes back, all of it, and not before nobody needs it.
 
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rewire::{Engine, Error, Level, TypeChange};
 
 use crate::changes::{at_each_level, engine};
-use crate::changing::{CALLER, Plain, add, function, instead, reclaim_all, returns};
+use crate::changing::{
+    CALLER, Plain, add, function, instead, reclaim_all, returns, said_in_process, say,
+};
 
 #[test]
 fn memory_comes_back() {
@@ -229,4 +234,50 @@ fn what_retires_is_called_after_its_function() {
         assert!(!retired.is_empty());
         assert!(retired.iter().all(|one| &*one.name == "f"), "{retired:?}");
     });
+}
+
+/// Runs, and can't be asked where it is.
+fn deaf(begins: &Barrier, ends: &AtomicBool) {
+    // SAFETY: changes this thread's own mask.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+    }
+    begins.wait();
+    while !ends.load(Ordering::Relaxed) {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn a_look_that_misses_a_thread_is_soon_repeated() {
+    let name = "retiring::a_look_that_misses_a_thread_is_soon_repeated";
+    let said = said_in_process(name, "once", || {
+        let engine = engine(Level::O0, 0);
+        add(&engine, &returns("f", 0));
+        add(&engine, CALLER);
+        let g: Plain = function(&engine, "g");
+        let replace = |rounds: std::ops::Range<i32>| {
+            for round in rounds {
+                assert_eq!(g(), round);
+                engine
+                    .replace("f", returns("f", round + 1).as_bytes())
+                    .unwrap();
+            }
+        };
+        let (begins, ends) = (Barrier::new(2), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| deaf(&begins, &ends));
+            begins.wait();
+            // Enough for one look, which sees that it can't see all.
+            replace(0..520);
+            assert!(engine.retired().len() > 500, "the thread was seen");
+            ends.store(true, Ordering::Relaxed);
+        });
+        replace(520..570);
+        // Of those that were there before, none is left.
+        say(i32::try_from(engine.retired().len()).unwrap() / 50);
+    });
+    assert!(said.is_empty() || said == [0], "{said:?}");
 }
