@@ -196,7 +196,7 @@ fn truncated(folder: &Folder) -> Result<(), String> {
 
 /// Random bytes, with and without the magic numbers of the formats.
 fn random(folder: &Folder) -> Result<(), String> {
-    let mut numbers = Numbers::new(7);
+    let mut numbers = fastrand::Rng::with_seed(7);
     let starts: [(&str, &[u8]); 6] = [
         ("a.bc", b""),
         ("b.bc", b"BC\xc0\xde"),
@@ -208,7 +208,7 @@ fn random(folder: &Folder) -> Result<(), String> {
     for (name, start) in starts {
         for size in [1_usize, 16, 400, 5000] {
             let mut content = start.to_vec();
-            content.extend((0..size).map(|_| numbers.next() as u8));
+            content.extend((0..size).map(|_| numbers.u8(..)));
             let path = folder.file(name, content)?;
             let outcome = run(folder, &[&path], false)?;
             expect_error(&outcome, BAD, &[name])
@@ -280,26 +280,10 @@ fn flipped_main(folder: &Folder, seed: u64) -> Result<(), String> {
 }
 
 pub(crate) fn flip(mut bytes: Vec<u8>, seed: u64) -> Vec<u8> {
-    let mut numbers = Numbers::new(seed);
-    for _ in 0..1 + numbers.next() % 8 {
-        let bit = numbers.next() as usize % (bytes.len() * 8);
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..random.usize(1..=8) {
+        let bit = random.usize(..bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);
     }
     bytes
-}
-
-/// A xorshift generator: the same numbers for a seed everywhere.
-struct Numbers(u64);
-
-impl Numbers {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-    }
 }

@@ -246,7 +246,7 @@ impl<'c> PendingChange<'c> {
             } else if matches!(how, ModuleRole::Add { .. }) && !self.going.contains(&id) {
                 if ledger.adds(&unit, ordinal, id) {
                     self.planned.overridden.insert(id);
-                    self.define(&mut ledger, &unit, ordinal, id);
+                    self.define(&mut ledger, &unit, ordinal, id)?;
                 }
             } else {
                 self.define_or_replace(&mut ledger, &unit, ordinal, &contracts, former.as_deref())?;

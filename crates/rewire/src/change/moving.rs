@@ -57,6 +57,7 @@ impl<'c> PendingChange<'c> {
         if let Some((name, since)) = self.waited.take() {
             core.tell_wait(name, since);
         }
+        self.plan_stale_constants();
         let roots = self.roots();
         let assemblies = self.ready_assemblies();
         self.prepare_endings();

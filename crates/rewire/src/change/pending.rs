@@ -13,7 +13,8 @@ use crate::base::ids::UnitKey;
 use crate::core::Core;
 use crate::ledger::unit::Unit;
 use crate::ledger::{
-    EntryId, InheritedMemory, Ledger, LibraryId, PlannedNames, PlannedTarget, Standing,
+    EntryId, InheritedMemory, Ledger, LibraryId, OrderedNames, PlannedNames, PlannedTarget,
+    Standing,
 };
 use crate::link::Object;
 use crate::process::unit_endings;
@@ -47,6 +48,8 @@ pub(super) struct PendingChange<'c> {
     /// That assembly, until it is linked.
     pub(super) assemblies: Vec<Object>,
     pub(super) changed: Changed,
+    /// Constants that hold a place which is another's now.
+    pub(super) stale_constants: OrderedNames,
     /// Functions that modules of this change take for something else than others do.
     pub(super) retyped: FxHashSet<EntryId>,
     pub(super) waited: Option<(Arc<str>, Instant)>,
@@ -77,6 +80,7 @@ impl<'c> PendingChange<'c> {
             assembled: FxHashMap::default(),
             assemblies: Vec::new(),
             changed: Changed::default(),
+            stale_constants: OrderedNames::default(),
             retyped: FxHashSet::default(),
             waited: None,
             number: None,

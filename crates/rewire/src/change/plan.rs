@@ -23,13 +23,14 @@ impl PendingChange<'_> {
         unit: &Arc<Unit>,
         ordinal: Ordinal,
         id: EntryId,
-    ) {
+    ) -> Result<(), Error> {
         self.changed.added.push(ledger.entry(id).name.clone());
         if ledger.define_new(unit, ordinal, id) {
             self.new.push(id);
-        } else {
-            self.plan(ledger, unit, ordinal, id, InheritedMemory::Nothing);
+            return Ok(());
         }
+        self.plan(ledger, unit, ordinal, id, InheritedMemory::Nothing);
+        self.drop_copies(ledger, id)
     }
 
     pub(super) fn define_or_replace(
@@ -62,13 +63,9 @@ impl PendingChange<'_> {
             Definition::None if entry.is_present() && entry.kind != EntryKind::Function => {
                 refuse("it is a variable of the host's, which others use where it is")
             }
-            Definition::None => {
-                self.define(ledger, unit, ordinal, id);
-                Ok(())
-            }
+            Definition::None => self.define(ledger, unit, ordinal, id),
             Definition::Alias(..) if entry.elected.is_none() => {
-                self.define(ledger, unit, ordinal, id);
-                Ok(())
+                self.define(ledger, unit, ordinal, id)
             }
             Definition::Assembly(_) | Definition::Engine => refuse("it is not defined by IR"),
             Definition::Absolute if self.is_given(id) => Err(Error::AlreadyDefined {

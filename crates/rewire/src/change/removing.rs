@@ -141,6 +141,7 @@ impl PendingChange<'_> {
     /// Checks, once all is planned, that nobody who stays uses a name that goes.
     pub(super) fn check_withdrawn(&self) -> Result<(), Error> {
         let mut mentioned = FxHashSet::default();
+        let mut bound = FxHashSet::default();
         {
             let ledger = self.core.ledger();
             for id in self.planned.withdrawn.iter() {
@@ -162,6 +163,10 @@ impl PendingChange<'_> {
                 let goes_alone = entry
                     .elected
                     .is_none_or(|(unit, _)| !self.planned.leaving.contains(&unit));
+                // The functions of its unit may have it inlined, and are never made again.
+                if goes_alone && entry.is_present() && ledger.frozen_unit(*id).is_some() {
+                    bound.insert(*id);
+                }
                 // Of a unit that goes, only others may need the name.
                 if !has_heir && (goes_alone || entry.mentions.len() > 1) {
                     mentioned.insert(*id);
@@ -171,10 +176,11 @@ impl PendingChange<'_> {
                 }
             }
         }
-        if self.is_forced || mentioned.is_empty() {
+        self.check_unread(&bound, |unit| unit.is_frozen)?;
+        if self.is_forced {
             return Ok(());
         }
-        self.check_unread(&mentioned)
+        self.check_unread(&mentioned, |_| true)
     }
 
     /// Whether the code of a definition leaves in this change.
@@ -185,11 +191,19 @@ impl PendingChange<'_> {
             || self.planned.withdrawn.contains(user)
     }
 
-    /// Looks for users among functions that aren't compiled: those whose IR names one of these.
-    /// Reads the bodies of the units that mention them.
-    fn check_unread(&self, ids: &FxHashSet<EntryId>) -> Result<(), Error> {
+    /// Looks for users in these units whose IR names one of these: they may not be compiled, or
+    /// may be compiled into others. Reads the bodies of the units that mention them.
+    fn check_unread(
+        &self,
+        ids: &FxHashSet<EntryId>,
+        among: impl Fn(&Unit) -> bool,
+    ) -> Result<(), Error> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         let mut units = self.core.ledger().units_that_mention(ids);
         units.extend(self.joined.iter().map(|(unit, _)| unit.clone()));
+        units.retain(|unit| among(unit));
         let mut used: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
         for unit in units {
             if self.planned.leaving.contains(&unit.id) {

@@ -20,6 +20,12 @@ impl PendingChange<'_> {
             if target != id {
                 self.drop_code(ledger, ledger.inliners(target))?;
                 self.drop_code(ledger, [target])?;
+                // Of frozen code it has to be certain, for it can't be made again.
+                let name = &ledger.entry(id).name;
+                users.retain(|user| {
+                    let frozen = ledger.frozen_unit(*user);
+                    frozen.is_none_or(|frozen| frozen.says(name))
+                });
             } else if !has_own_place(ledger.entry(id)) {
                 continue;
             } else {
@@ -39,14 +45,29 @@ impl PendingChange<'_> {
                 };
                 let kind = &unit.index.globals[ordinal.index()].kind;
                 let is_constant = matches!(kind, GlobalKind::Variable { constant: true, .. });
-                if is_constant && !self.planned.targets.contains_key(&user) {
-                    let unit = unit.clone();
-                    self.plan(ledger, &unit, ordinal, user, InheritedMemory::Nothing);
+                if is_constant && self.stale_constants.insert(user) {
                     waiting.push(user);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Plans that constants which hold a former place are made again, once it is known which of
+    /// them the change itself defines or takes away.
+    pub(super) fn plan_stale_constants(&mut self) {
+        let core = self.core;
+        let ledger = core.ledger();
+        for id in std::mem::take(&mut self.stale_constants).iter() {
+            let is_settled =
+                self.planned.targets.contains_key(id) || self.planned.withdrawn.contains(*id);
+            if let Definition::Ir(unit, ordinal) = ledger.entry(*id).definition
+                && let Some(unit) = ledger.unit(unit)
+                && !is_settled
+            {
+                self.plan(&ledger, unit, ordinal, *id, InheritedMemory::Nothing);
+            }
+        }
     }
 
     /// Has functions compiled again when they are next called.

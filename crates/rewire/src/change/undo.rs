@@ -10,6 +10,7 @@ use super::pending::PendingChange;
 use super::removing::names_of;
 use super::undoable::AffectedNames;
 use crate::base::error::Error;
+use crate::base::ids::UnitKey;
 use crate::core::Core;
 use crate::ledger::{
     Definition, EntryId, FormerMeaning, InheritedMemory, Ledger, RememberedChange, Standing,
@@ -88,7 +89,7 @@ impl PendingChange<'_> {
                 ledger.stand_again(*unit);
             }
             for former in &record.former {
-                self.restore(&mut ledger, former)?;
+                self.restore(&mut ledger, former, &record.joined)?;
             }
             let mut gone = Vec::new();
             for unit in &record.joined {
@@ -122,7 +123,13 @@ impl PendingChange<'_> {
         Ok(())
     }
 
-    fn restore(&mut self, ledger: &mut Ledger, former: &FormerMeaning) -> Result<(), Error> {
+    /// Plans that a name stands for what it did; `joined` are the units that the change brought.
+    fn restore(
+        &mut self,
+        ledger: &mut Ledger,
+        former: &FormerMeaning,
+        joined: &[UnitKey],
+    ) -> Result<(), Error> {
         let entry = ledger.entry(former.entry);
         let Some((unit, ordinal)) = former.elected else {
             if let Some(given) = &former.given {
@@ -141,6 +148,13 @@ impl PendingChange<'_> {
         };
         if entry.elected == Some((unit, ordinal)) {
             return Ok(());
+        }
+        // A copy that took over is next in line again.
+        if entry
+            .elected
+            .is_some_and(|(heir, _)| !joined.contains(&heir))
+        {
+            self.planned.overridden.insert(former.entry);
         }
         if !former.kept_memory {
             self.drop_copies(ledger, former.entry)?;

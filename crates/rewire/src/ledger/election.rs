@@ -18,6 +18,16 @@ use super::unit::{Inherited, Unit, UnitPlace};
 use crate::base::error::Error;
 use crate::base::ids::UnitKey;
 
+/// What becomes of a definition that is in memory when one comes that weighs more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weighing {
+    /// It stays.
+    InMemoryStays,
+    /// A function gives way, for its callers can be led elsewhere: whether it was called yet, or
+    /// compiled ahead, makes no difference to what its name stands for.
+    FunctionsGiveWay,
+}
+
 /// A definition that won.
 struct Elected {
     ordinal: Ordinal,
@@ -41,7 +51,7 @@ impl Ledger {
             &index,
             &none,
             |ledger, ordinal, global, id| {
-                if ledger.has_won(place.library, global, id) {
+                if ledger.has_won(place.library, global, id, Weighing::InMemoryStays) {
                     elected.push(Elected { ordinal, entry: id });
                 }
             },
@@ -97,12 +107,20 @@ impl Ledger {
 
     /// Whether a global of a unit that is being added becomes the one of its name; if not, it says
     /// what the name is, as long as nothing better does.
-    pub(super) fn has_won(&mut self, library: LibraryId, global: &Global, id: EntryId) -> bool {
+    pub(super) fn has_won(
+        &mut self,
+        library: LibraryId,
+        global: &Global,
+        id: EntryId,
+        weighing: Weighing,
+    ) -> bool {
         if is_local(global) {
             return true;
         }
-        let wins =
-            global.is_definition && !self.is_left_out(library, global) && self.wins(id, global);
+        // The group that counts may not define the name, or not any more.
+        let is_left_out =
+            self.is_left_out(library, global) && self.entry(id).definition != Definition::None;
+        let wins = global.is_definition && !is_left_out && self.wins(id, global, weighing);
         if !wins {
             self.describe(id, global);
         }
@@ -225,8 +243,12 @@ impl Ledger {
         }
     }
 
-    fn wins(&self, entry: EntryId, global: &Global) -> bool {
+    fn wins(&self, entry: EntryId, global: &Global, weighing: Weighing) -> bool {
         let known = self.entry(entry);
+        let may_give_way = weighing == Weighing::FunctionsGiveWay
+            && matches!(known.definition, Definition::Ir(..))
+            && known.address_is_stub()
+            && self.frozen_unit(entry).is_none();
         match known.definition {
             _ if known.is_bound => false,
             // Those who were linked with another library's definition stay with it.
@@ -235,7 +257,7 @@ impl Ledger {
                 // The host's data stays where it is: others use it already.
                 known.kind == EntryKind::Function || !known.is_present()
             }
-            _ if !matches!(known.state, State::Absent) => false,
+            _ if !matches!(known.state, State::Absent) && !may_give_way => false,
             _ if global.linkage == Linkage::Common && known.linkage == Linkage::Common => {
                 size_of(global) > known.size
             }
@@ -297,7 +319,10 @@ impl Ledger {
         id: EntryId,
         now: Option<(UnitKey, Ordinal)>,
     ) -> Option<(UnitKey, Ordinal)> {
-        let before = std::mem::replace(&mut self.entry_mut(id).elected, now);
+        let entry = self.entry_mut(id);
+        let before = std::mem::replace(&mut entry.elected, now);
+        // What is in force isn't next in line, however it came back.
+        entry.alternatives.retain(|one| Some(*one) != now);
         if let Some((loser, ordinal)) = before
             && let Some(record) = self.record_mut(loser)
         {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rewire_llvm::{GlobalKind, Module, ModuleIndex, Ordinal, Source};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::election::Weighing;
 use super::globals::is_local;
 use super::unit::{Inherited, Unit, UnitPlace};
 use super::{Definition, EntryId, Ledger, LibraryId, Standing};
@@ -79,7 +80,8 @@ impl Ledger {
 
     /// Whether a definition of a unit that only adds wins its name.
     pub(crate) fn adds(&mut self, unit: &Unit, ordinal: Ordinal, id: EntryId) -> bool {
-        self.has_won(unit.library, &unit.index.globals[ordinal.index()], id)
+        let global = &unit.index.globals[ordinal.index()];
+        self.has_won(unit.library, global, id, Weighing::FunctionsGiveWay)
     }
 
     /// Checks that a unit that only adds defines nothing that is defined, and stays so.

@@ -73,7 +73,7 @@ pub(crate) use former_meaning::{FormerMeaning, NonIrDefinition};
 use lazy_closure::Lazy;
 pub(crate) use linked_block::{BlockMemory, FrameCounts, LinkedBlock, PlacedDefinition};
 pub(crate) use outside_definitions::AssemblySymbol;
-pub(crate) use planned_names::{InheritedMemory, PlannedNames, PlannedTarget};
+pub(crate) use planned_names::{InheritedMemory, OrderedNames, PlannedNames, PlannedTarget};
 pub(crate) use retired::{Freed, Retired, RetiredItem};
 pub(crate) use standing::Standing;
 pub(crate) use undoable_changes::{History, RememberedChange};

@@ -77,8 +77,13 @@ impl Ledger {
         slots: &Slots,
     ) -> Vec<FormerMeaning> {
         let mut former = Vec::new();
+        let mut imported = Vec::new();
         for id in planned.changed() {
             former.push(self.note_former(*id, planned));
+            // Calls from other libraries lead past an alias, to what it stands for.
+            if matches!(self.entry(*id).definition, Definition::Alias(..)) {
+                imported.extend(self.importers(*id));
+            }
         }
         for id in &planned.order {
             let loser = self.entry(*id).elected;
@@ -101,6 +106,11 @@ impl Ledger {
         }
         for id in planned.only_stale() {
             self.set_stale(*id, slots);
+        }
+        for id in imported {
+            if let Some(slot) = self.entry(id).slot {
+                store(slots, slot, SlotStore::Engine);
+            }
         }
         for unit in &planned.leaving {
             self.remove_unit(*unit, planned.is_remembered);

@@ -80,6 +80,7 @@ impl Ledger {
     /// Takes an entry out that nobody names. An address that was given out stays the function's:
     /// its slot is never another's.
     pub(super) fn free_entry(&mut self, id: EntryId, slots: &Slots, freed: &mut Freed) {
+        self.forget_imports(id, slots);
         let entry = self.entry(id);
         let (slot, front) = (entry.slot, entry.prefixed_stub);
         if let Some(slot) = slot {
@@ -101,5 +102,22 @@ impl Ledger {
             self.entries.remove(front);
         }
         self.forget_name(id);
+    }
+
+    /// Names of other libraries that stand for one that is taken out stand for nothing: if it is
+    /// defined again, they find it anew.
+    fn forget_imports(&mut self, id: EntryId, slots: &Slots) {
+        for importer in self.importers(id) {
+            let entry = self.entry_mut(importer);
+            if entry.elected.is_some()
+                || !matches!(entry.definition, Definition::Alias(to, _) if to == id)
+            {
+                continue;
+            }
+            entry.definition = Definition::None;
+            if let Some(slot) = entry.slot {
+                store(slots, slot, SlotStore::Engine);
+            }
+        }
     }
 }

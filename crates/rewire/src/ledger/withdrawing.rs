@@ -1,5 +1,7 @@
 //! Definitions that leave, and memory that stays for who was linked with it.
 
+use std::cmp::Reverse;
+
 use rewire_llvm::{GlobalState, Ordinal};
 use rewire_memory::Slots;
 
@@ -90,14 +92,16 @@ impl Ledger {
         }
     }
 
-    /// The copy that takes over: the weightiest; of equals, the first.
+    /// The copy that takes over: the weightiest; of equals, that of the unit which came first,
+    /// whatever was in force meanwhile.
     fn next_in_line(&self, id: EntryId) -> Option<(UnitKey, Ordinal)> {
         let alternatives = self.entry(id).alternatives.iter().copied();
         let weight = |one: &(UnitKey, Ordinal)| {
-            let unit = self.unit(one.0);
-            unit.map_or(0, |unit| rank(unit.index.globals[one.1.index()].linkage))
+            let record = self.record(one.0)?;
+            let linkage = record.unit.index.globals[one.1.index()].linkage;
+            Some((rank(linkage), Reverse(record.order)))
         };
-        alternatives.rev().max_by_key(weight)
+        alternatives.max_by_key(weight)
     }
 
     /// Who uses a variable, or a function of assembly, that gets other memory keeps the memory that

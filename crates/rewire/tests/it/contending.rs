@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use fastrand::Rng;
 use rewire::{Engine, Error, Failure, Level};
 use rewire_sync::Mutex;
 
 use crate::changing::{Case, Plain, add, clear_stack, is_all_freed, on_fresh_thread};
-use crate::model::Random;
 use crate::stress::duration;
 
 const FUNCTIONS: usize = 6;
@@ -22,14 +22,22 @@ extern "C-unwind" fn absent() -> i32 {
     -1000
 }
 
+fn one_in(random: &mut Rng, many: usize) -> bool {
+    random.usize(..many) == 0
+}
+
 /// A function that calls one before it and reads a constant, or the first one, which does neither.
-fn body(random: &mut Random, index: usize) -> String {
-    let inlined = if random.one_in(4) { "alwaysinline" } else { "" };
+fn body(random: &mut Rng, index: usize) -> String {
+    let inlined = if one_in(random, 4) {
+        "alwaysinline"
+    } else {
+        ""
+    };
     if index == 0 {
-        let value = random.below(100);
+        let value = random.usize(..100);
         return format!("define i32 @f0() {inlined} {{\n ret i32 {value}\n}}");
     }
-    let callee = random.below(index);
+    let callee = random.usize(..index);
     format!(
         "declare i32 @f{callee}()
          @c = external constant i32
@@ -53,16 +61,16 @@ fn define(engine: &Engine, ir: &str) -> Result<(), Error> {
 }
 
 /// One of the things that can be done with a name.
-fn act(engine: &Engine, random: &mut Random, addresses: &mut Vec<Plain>) -> Result<(), Error> {
+fn act(engine: &Engine, random: &mut Rng, addresses: &mut Vec<Plain>) -> Result<(), Error> {
     let main = engine.main();
-    let index = random.below(FUNCTIONS);
+    let index = random.usize(..FUNCTIONS);
     let name = format!("f{index}");
-    let value = random.below(100);
-    let unit = |random: &mut Random| {
+    let value = random.usize(..100);
+    let unit = |random: &mut Rng| {
         let units = engine.units();
-        (!units.is_empty()).then(|| units[random.below(units.len())].id)
+        (!units.is_empty()).then(|| units[random.usize(..units.len())].id)
     };
-    match random.below(12) {
+    match random.usize(..12) {
         0 | 1 => define(engine, &body(random, index)),
         2 => define(engine, &format!("@c = constant i32 {value}")),
         3 => define(
@@ -74,11 +82,11 @@ fn act(engine: &Engine, random: &mut Random, addresses: &mut Vec<Plain>) -> Resu
         ),
         4 | 5 => {
             let mut change = main.change();
-            match unit(random).filter(|_| random.one_in(2)) {
+            match unit(random).filter(|_| one_in(random, 2)) {
                 Some(unit) => change.remove_unit(unit),
                 None => change.remove(&name),
             };
-            if random.one_in(2) {
+            if one_in(random, 2) {
                 change.force();
             }
             change.commit().map(drop)
@@ -90,7 +98,7 @@ fn act(engine: &Engine, random: &mut Random, addresses: &mut Vec<Plain>) -> Resu
         }),
         9 => {
             let mut change = main.change();
-            match unit(random).filter(|_| random.one_in(2)) {
+            match unit(random).filter(|_| one_in(random, 2)) {
                 Some(unit) => change.reload(unit, "assembly", assembly(value).as_bytes()),
                 None => change.add("assembly", assembly(value).as_bytes()),
             };
@@ -103,7 +111,7 @@ fn act(engine: &Engine, random: &mut Random, addresses: &mut Vec<Plain>) -> Resu
         _ => {
             // The address of assembly is good only as long as the assembly is there: it is called
             // by compiled code alone.
-            let name = if random.one_in(3) { "call_a" } else { &name };
+            let name = if one_in(random, 3) { "call_a" } else { &name };
             // SAFETY: both are of this type.
             let found = unsafe { main.function::<Plain>(name) };
             if let Ok(function) = &found {
@@ -113,7 +121,7 @@ fn act(engine: &Engine, random: &mut Random, addresses: &mut Vec<Plain>) -> Resu
                 }
             }
             if !addresses.is_empty() {
-                addresses[random.below(addresses.len())]();
+                addresses[random.usize(..addresses.len())]();
             }
             found.map(drop)
         }
@@ -176,7 +184,7 @@ fn run(level: Level, threads: usize) {
         let (engine, note) = (engine.clone(), note.clone());
         std::thread::spawn(move || {
             clear_stack();
-            let mut random = Random(seed * 7919 + 13);
+            let mut random = Rng::with_seed(seed);
             let mut addresses = Vec::new();
             let mut done = 0;
             while began.elapsed() < duration() {

@@ -127,10 +127,9 @@ fn users_stay_exact_through_many_replacements() {
         assert_eq!(checked.engine.state("leaf").unwrap().users.len(), expected);
     }
     let mut counts: Vec<usize> = (0..20).map(|i| i % 4 + 1).collect();
-    let mut random = 12345_u32;
+    let mut random = fastrand::Rng::with_seed(1);
     for _ in 0..100 {
-        random = random.wrapping_mul(1_103_515_245).wrapping_add(12345);
-        let (which, count) = ((random >> 8) as usize % 20, (random >> 20) as usize % 5);
+        let (which, count) = (random.usize(..20), random.usize(..5));
         let calls = "  call void @leaf()\n".repeat(count);
         let body =
             format!("declare void @leaf()\ndefine void @f{which}() {{\n{calls}  ret void\n}}\n");

@@ -254,16 +254,10 @@ fn resolvers_that_wait_for_one_another_are_not_for_ever() {
     }
 }
 
-/// A cheap way to shuffle that gives the same order each time.
+/// The numbers below `count`, in an order that is the same for a seed.
 fn shuffled(count: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    for place in (1..count).rev() {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        order.swap(place, (state % (place as u64 + 1)) as usize);
-    }
+    fastrand::Rng::with_seed(seed).shuffle(&mut order);
     order
 }
 
