@@ -125,6 +125,7 @@ fn task() {
         "fill until killed" => crate::killed::fill_until_killed(folder),
         "use a folder that can only be read" => crate::failures::use_read_only(folder),
         "use a folder without permission" => crate::failures::use_without_permission(folder),
+        "leave nothing open" => crate::failures::leave_nothing_open(folder),
         "write with a limit" => crate::failures::write_with_limit(folder),
         other => panic!("no task {other}"),
     }

@@ -4,7 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 
-use rewire_cache::{Cache, Disk, DiskOptions, Entry, Kind, PartKind, Recipe, Trouble, Value};
+use rewire_cache::{
+    Cache, Disk, DiskOptions, Entry, Image, Kind, PartKind, Recipe, Trouble, Value,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::child::{is_root, run, run_as_user};
@@ -314,4 +316,43 @@ fn a_file_of_another_user_ends_the_use() {
         matches!(trouble, Some(Trouble::Owner { owner: 4711, .. })),
         "{trouble:?}"
     );
+}
+
+/// Reads, writes, evicts, verifies; then nothing of the folder is open or mapped.
+pub(crate) fn leave_nothing_open(folder: &Path) {
+    let open = || {
+        let descriptors = fs::read_dir("/proc/self/fd").expect("Linux");
+        let targets = descriptors.filter_map(|fd| fs::read_link(fd.expect("an entry").path()).ok());
+        targets
+            .filter(|target| target.starts_with(folder))
+            .collect::<Vec<_>>()
+    };
+    let disk = disk(folder);
+    let cache = Cache::new(disk.clone());
+    for start in [0, 10, 20] {
+        cache.put(&entries(&names(start..start + 10)));
+        assert!(cache.get(&key("function1")).is_some());
+        assert!(cache.get(&key("another")).is_none());
+        let image = Image::new(
+            Entry::new(&image_recipe("program"), None, b""),
+            &[entry("f")],
+        );
+        cache.put_image(&image);
+        assert!(cache.image(image.head().key()).is_some());
+        disk.note_counts(cache.counts());
+        assert_eq!(open(), Vec::<PathBuf>::new());
+    }
+    assert!(disk.verify(true).expect("usable").is_clean());
+    assert_eq!(open(), Vec::<PathBuf>::new());
+    let maps = fs::read_to_string("/proc/self/maps").expect("Linux");
+    assert!(
+        !maps.contains(folder.to_str().expect("a plain name")),
+        "{maps}"
+    );
+}
+
+#[test]
+fn between_two_calls_nothing_is_open_or_mapped() {
+    let (_temporary, path) = fresh();
+    run("leave nothing open", &path);
 }
