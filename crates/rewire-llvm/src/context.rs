@@ -5,12 +5,10 @@
 //! bounded amount of text. A few wait here for the next small module of any engine, with what was
 //! found out about their types and attributes.
 
-use std::cell::RefCell;
-use std::sync::TryLockError;
-
 use llvm_sys::core::{LLVMContextCreate, LLVMContextDispose};
 use llvm_sys::prelude::LLVMContextRef;
-use rewire_sync::Mutex;
+use rewire_sync::{Mutex, try_lock};
+use std::cell::RefCell;
 
 use crate::diagnostics::Diagnostics;
 use crate::known_types::KnownTypes;
@@ -72,7 +70,7 @@ impl Context {
     pub(crate) fn of(source: &Source, shares: bool) -> Self {
         let free = if shares {
             // The lock is never waited for: a child of fork may find it locked for ever.
-            FREE.try_lock().ok().and_then(|mut free| free.pop())
+            try_lock(&FREE).and_then(|mut free| free.pop())
         } else {
             None
         };
@@ -83,15 +81,13 @@ impl Context {
     }
 
     /// Leaves it to others, as far as it may `share`: nothing lives in it any more.
-    pub(crate) fn give_back(self, shares: bool) {
+    pub(crate) fn release(self, shares: bool) {
         if !shares || self.uses >= MOST_USES || self.text >= MOST_TEXT {
             return;
         }
         self.diagnostics.take();
-        let mut free = match FREE.try_lock() {
-            Ok(free) => free,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
+        let Some(mut free) = try_lock(&FREE) else {
+            return;
         };
         if free.len() < MOST_FREE {
             free.push(self);
@@ -148,7 +144,7 @@ mod tests {
         let mut context = Context::of(&text, true);
         while context.uses < MOST_USES {
             let before = context.raw;
-            context.give_back(true);
+            context.release(true);
             let mut free = FREE.lock().unwrap();
             let place = free.iter().position(|one| one.raw == before);
             let Some(place) = place else {
@@ -159,7 +155,7 @@ mod tests {
             context.uses += 1;
         }
         let last = context.raw;
-        context.give_back(true);
+        context.release(true);
         assert!(FREE.lock().unwrap().iter().all(|one| one.raw != last));
     }
 }

@@ -78,7 +78,7 @@ impl Drop for Module {
         // What was never read may have left anything behind.
         let is_read = !self.index.is_null();
         if let Some(context) = self.context.take() {
-            context.give_back(self.shares_context && is_read);
+            context.release(self.shares_context && is_read);
         }
     }
 }

@@ -5,6 +5,8 @@ use std::ptr::NonNull;
 
 use crate::error::MemoryError;
 
+use crate::page::PAGE;
+
 /// A byte that the kernel clears in a child process (`MADV_WIPEONFORK`, madvise(2)); it tells of
 /// every kind of fork, those that run no handlers included.
 #[derive(Debug)]
@@ -17,7 +19,8 @@ unsafe impl Send for ForkMark {}
 // SAFETY: as above.
 unsafe impl Sync for ForkMark {}
 
-const PAGE: usize = 4096;
+/// Bytes of the page that the mark is in.
+const SIZE: usize = PAGE as usize;
 
 impl ForkMark {
     /// One that is set.
@@ -30,7 +33,7 @@ impl ForkMark {
         let page = unsafe {
             let page = libc::mmap(
                 std::ptr::null_mut(),
-                PAGE,
+                SIZE,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                 -1,
@@ -38,15 +41,15 @@ impl ForkMark {
             );
             if page == libc::MAP_FAILED {
                 return Err(MemoryError::Reserve {
-                    size: PAGE,
+                    size: SIZE,
                     source: io::Error::last_os_error(),
                 });
             }
-            libc::madvise(page, PAGE, libc::MADV_WIPEONFORK);
+            libc::madvise(page, SIZE, libc::MADV_WIPEONFORK);
             page
         };
         let page = NonNull::new(page.cast::<u8>()).ok_or(MemoryError::Reserve {
-            size: PAGE,
+            size: SIZE,
             source: io::ErrorKind::OutOfMemory.into(),
         })?;
         let mark = Self { page };
@@ -70,6 +73,6 @@ impl ForkMark {
 impl Drop for ForkMark {
     fn drop(&mut self) {
         // SAFETY: ours, and nobody uses it any more.
-        unsafe { libc::munmap(self.page.as_ptr().cast(), PAGE) };
+        unsafe { libc::munmap(self.page.as_ptr().cast(), SIZE) };
     }
 }

@@ -29,6 +29,7 @@ mod memory;
 mod mirror;
 #[cfg(all(test, loom))]
 mod models;
+mod page;
 mod readers;
 mod region;
 mod region_kind;

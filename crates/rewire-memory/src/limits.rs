@@ -19,7 +19,7 @@ pub(crate) fn addresses_left() -> u64 {
 fn mapped() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = pages.split(' ').next().and_then(|pages| pages.parse().ok());
-    pages.unwrap_or(0_u64).saturating_mul(4096)
+    pages.unwrap_or(0_u64).saturating_mul(crate::page::PAGE)
 }
 
 fn limit(which: libc::__rlimit_resource_t) -> u64 {

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rewire_object::ExecAddr;
-use rewire_sync::{Mutex, MutexGuard};
+use rewire_sync::{Mutex, MutexGuard, lock};
 
 use crate::barrier::Barrier;
 use crate::error::MemoryError;
 use crate::limits;
 use crate::maps::{MapCount, count_maps, gap_near_libc};
 use crate::mirror::Mirror;
+use crate::page::PAGE;
 use crate::region::{self, BlockPlacement, Region};
 use crate::region_kind::RegionKind;
 use crate::valgrind;
@@ -66,7 +67,7 @@ pub struct CodeMemory {
 }
 
 /// Bytes at the start of the range that are never given out.
-const UNUSED: u64 = 4096;
+const UNUSED: u64 = PAGE;
 
 impl CodeMemory {
     /// Reserves the range; commits no memory.
@@ -142,10 +143,7 @@ impl CodeMemory {
     }
 
     fn lock(&self, kind: RegionKind) -> MutexGuard<'_, Region> {
-        let region = &self.regions[kind as usize];
-        region
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.regions[kind as usize])
     }
 
     /// Takes `size` bytes of a region, wherever they fit best. Memory of variables and slots is
@@ -395,7 +393,7 @@ impl Drop for Reserved<'_> {
             return;
         }
         let range = self.start.get()..self.start.get() + self.size;
-        self.memory.lock(self.kind).space_mut().undo(range);
+        self.memory.lock(self.kind).space_mut().free_unused(range);
     }
 }
 

@@ -27,8 +27,7 @@ use rewire_object::ExecAddr;
 
 use crate::fork_mark::ForkMark;
 use crate::limits;
-
-const PAGE: u64 = 4096;
+use crate::page::PAGE;
 
 /// So many bytes get memory at once when the first of them is written: a sixteenth of the faults,
 /// and what the kernel makes visible with one fault of the executable view.

@@ -8,14 +8,13 @@ use rewire_object::ExecAddr;
 
 use crate::error::MemoryError;
 use crate::mirror::Mirror;
+use crate::page::PAGE;
 use crate::region_kind::RegionKind;
 use crate::space::{FreeBlock, Space, Taken};
 
 /// Pages are made accessible in steps, so that it happens rarely; neighbouring steps have the
 /// same protection, so the kernel keeps them as one mapping.
 const STEP: u64 = 1 << 20;
-
-const PAGE: u64 = 4096;
 
 /// The least bytes of a free block for which the kernel is called to take pages back.
 const WORTH_A_CALL: u64 = 64 << 10;

@@ -129,7 +129,7 @@ impl Space {
     }
 
     /// Makes a range that nobody has seen yet free again.
-    pub(crate) fn undo(&mut self, range: Range<u64>) {
+    pub(crate) fn free_unused(&mut self, range: Range<u64>) {
         debug_assert!(range.is_empty() || self.is_used(&range));
         self.free.insert(range.clone(), range.end - range.start);
     }
@@ -419,13 +419,13 @@ mod tests {
         let mut space = Space::new(0..1000);
         let first = take(&mut space, 100, 1).unwrap();
         let last = take(&mut space, 100, 1).unwrap();
-        space.undo(last..last + 100);
+        space.free_unused(last..last + 100);
         let block = space.at_end(150, 1).unwrap();
         let taken = space.take_at_end(block);
         assert_eq!((taken.start, taken.recycled), (last, 100));
         assert_eq!((space.used(), space.top()), (250, 250));
         // In order, whatever is free below.
-        space.undo(first..first + 100);
+        space.free_unused(first..first + 100);
         let block = space.at_end(10, 1).unwrap();
         assert_eq!(space.take_at_end(block).start, 250);
         assert_eq!(take(&mut space, 0, 16), Some(272));

@@ -12,11 +12,13 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, compiler_fence};
 
-use rewire_sync::Mutex;
+use rewire_sync::{Mutex, lock};
+
+use crate::page::PAGE;
 
 /// Address space of a stack; pages are committed as they are touched.
 const SIZE: usize = 8 << 20;
-const GUARD: usize = 4096;
+const GUARD: usize = PAGE as usize;
 
 #[derive(Clone, Copy)]
 struct CurrentStack {
@@ -82,10 +84,7 @@ pub(crate) fn thread_pointer() -> u64 {
 static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 fn take() -> Option<usize> {
-    let free = FREE
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
-        .pop();
+    let free = lock(&FREE).pop();
     free.or_else(map)
 }
 
@@ -174,13 +173,13 @@ pub(crate) extern "C" fn leave() {
     CURRENT.set(head.before.get());
     compiler_fence(Ordering::SeqCst);
     head.owner.store(0, Ordering::Release);
-    let mut free = FREE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut free = lock(&FREE);
     free.push(current.low);
 }
 
 /// Makes sure that nobody else holds the list of stacks, for the time of a fork.
 pub(crate) fn lock_for_fork() -> rewire_sync::MutexGuard<'static, Vec<usize>> {
-    FREE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    lock(&FREE)
 }
 
 /// A stack of the engine's that a thread works on, and where it left the one before.

@@ -9,9 +9,8 @@
 use std::io;
 use std::ptr;
 
+use crate::page::PAGE;
 use libc::{c_int, c_void};
-
-const PAGE: u64 = 4096;
 
 /// Fresh pages that go away unless they are moved.
 struct FreshPages {
@@ -36,7 +35,7 @@ impl FreshPages {
     /// # Safety
     ///
     /// The pages at `to` are the caller's, and what is here is to be there.
-    unsafe fn move_over(self, to: u64, protection: c_int) -> io::Result<()> {
+    unsafe fn replace_pages(self, to: u64, protection: c_int) -> io::Result<()> {
         // SAFETY: the pages are ours alone until they are moved.
         if unsafe { libc::mprotect(self.start, self.size, protection) } != 0 {
             return Err(io::Error::last_os_error());
@@ -77,6 +76,6 @@ pub(crate) unsafe fn write(to: u64, bytes: &[u8], protection: c_int) -> io::Resu
         ptr::copy_nonoverlapping(start as *const u8, fresh, pages.size);
         let place = fresh.add((to - start) as usize);
         ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
-        pages.move_over(start, protection)
+        pages.replace_pages(start, protection)
     }
 }

@@ -18,10 +18,10 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use rewire_object::ExecAddr;
-use rewire_sync::{Mutex, RwLock};
+use rewire_sync::{Mutex, RwLock, lock, read, write};
 
 use crate::error::MemoryError;
 use crate::fork_mark::ForkMark;
@@ -76,7 +76,7 @@ impl Writer {
             return Ok(());
         }
         if let Some(mirror) = &self.mirror {
-            let _no_swap = self.swapping.read().unwrap_or_else(PoisonError::into_inner);
+            let _no_swap = read(&self.swapping);
             // SAFETY: as the caller promises; the mirror knows what it covers.
             if unsafe { mirror.write(to, bytes) } {
                 return Ok(());
@@ -97,7 +97,7 @@ impl Writer {
         bytes: &[u8],
         protection: c_int,
     ) -> Result<(), MemoryError> {
-        let mut mem = self.mem.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mem = lock(&self.mem);
         // After fork the old file still means the parent's memory.
         let is_of_use = |mem: &MemFile| self.same_process.is_set() && mem.is_intact();
         if !mem.as_ref().is_some_and(is_of_use) {
@@ -113,10 +113,7 @@ impl Writer {
         if forced.is_some_and(|written| written.is_ok()) {
             return Ok(());
         }
-        let _swapping = self
-            .swapping
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _swapping = write(&self.swapping);
         // SAFETY: as the caller promises. Whoever writes to these pages by force waits for `mem`,
         // and whoever does by the mirror for `swapping`.
         unsafe { swap::write(to.get(), bytes, protection) }.map_err(|source| MemoryError::Write {

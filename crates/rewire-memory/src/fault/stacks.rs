@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{mem, ptr};
 
-use rewire_sync::Mutex;
+use rewire_sync::{Mutex, lock};
 
 use crate::stack;
 
@@ -60,10 +60,7 @@ impl AlternateStack {
     }
 
     fn instead_of(before: libc::stack_t) -> Self {
-        let free = FREE
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .pop();
+        let free = lock(&FREE).pop();
         let mut memory = free.unwrap_or_else(|| vec![0; SIZE]);
         let stack = libc::stack_t {
             ss_sp: memory.as_mut_ptr().cast(),
@@ -93,8 +90,6 @@ impl Drop for AlternateStack {
             unsafe { libc::sigaltstack(&raw const self.before, ptr::null_mut()) };
         }
         let memory = mem::take(&mut self.memory);
-        FREE.lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .push(memory);
+        lock(&FREE).push(memory);
     }
 }

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use rewire_object::ExecAddr;
 
+use super::interrupt_request::{self, IS_ASKED, LOOKS, SIGNAL, make_timer, set_timer};
 use super::redirect::redirect;
 use super::return_point::{current, leave, register};
-use super::wish::{IS_ASKED, LOOKS, SIGNAL, heeded, make_timer, set_timer};
 use super::{Stop, Trace, Way, examine};
 use crate::fault;
 
@@ -106,7 +106,7 @@ fn arrived(info: &libc::siginfo_t, context: &mut libc::ucontext_t) {
     };
     match examine(point, judge, stop, context) {
         (Way::Now, stop) => {
-            heeded();
+            interrupt_request::clear();
             leave(point, stop, context);
         }
         (way, stop) => {

@@ -12,11 +12,11 @@
 
 mod entry;
 mod image;
+mod interrupt_request;
 pub mod interrupts;
 mod redirect;
 mod return_point;
 mod walk;
-mod wish;
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_int;
@@ -33,33 +33,33 @@ use return_point::{RETURN_POINT, ReturnPoint, current, leave, register};
 
 thread_local! {
     // No destructor: compiled code runs until the very end of a thread.
-    static WANTED: Cell<usize> = const { Cell::new(0) };
+    static LEAVABLE_CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// While it stands on a thread, calls of the client's are made by [`call`].
 #[derive(Debug)]
-pub struct Wanted(std::marker::PhantomData<*const ()>);
+pub struct LeavableCalls(std::marker::PhantomData<*const ()>);
 
-impl Wanted {
+impl LeavableCalls {
     /// From now on.
     #[must_use]
     pub fn begin() -> Self {
         fault::on_faults_of_program(crashed);
-        WANTED.set(WANTED.get() + 1);
+        LEAVABLE_CALLS.set(LEAVABLE_CALLS.get() + 1);
         Self(std::marker::PhantomData)
     }
 }
 
-impl Drop for Wanted {
+impl Drop for LeavableCalls {
     fn drop(&mut self) {
-        WANTED.set(WANTED.get() - 1);
+        LEAVABLE_CALLS.set(LEAVABLE_CALLS.get() - 1);
     }
 }
 
 /// Whether this thread's calls can be left.
 #[must_use]
-pub fn is_wanted() -> bool {
-    WANTED.get() > 0
+pub fn are_calls_leavable() -> bool {
+    LEAVABLE_CALLS.get() > 0
 }
 
 /// Calls a function of compiled code with up to three arguments.
@@ -185,7 +185,7 @@ fn examine(
     mut stop: Stop,
     context: &mut libc::ucontext_t,
 ) -> (Way, Stop) {
-    redirect::undo(point);
+    redirect::restore(point);
     if !has_room(context) {
         return (Way::Never, stop);
     }

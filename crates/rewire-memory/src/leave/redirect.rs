@@ -2,7 +2,7 @@
 //!
 //! The function's return address, on this thread's own stack, is replaced for the time. Whoever
 //! looks at the frames meanwhile finds the stack's end there, so each look of ours begins with
-//! taking it back ([`undo`]).
+//! taking it back ([`restore`]).
 
 use std::arch::global_asm;
 use std::cell::Cell;
@@ -10,7 +10,7 @@ use std::cell::Cell;
 use rewire_object::ExecAddr;
 
 use super::return_point::{RETURN_POINT, ReturnPoint, Stop};
-use super::{entry, wish};
+use super::{entry, interrupt_request};
 
 // The function's caller is never returned to, so no register matters.
 global_asm!(
@@ -60,7 +60,7 @@ pub(super) fn redirect(point: &ReturnPoint<'_>, stop: Stop, at: usize, caller: E
 
 /// Has the function return to its caller again, if it hasn't returned. Safe in a signal handler of
 /// the thread that it is about.
-pub(super) fn undo(point: &ReturnPoint<'_>) {
+pub(super) fn restore(point: &ReturnPoint<'_>) {
     let Some((at, caller)) = REPLACED.take() else {
         return;
     };
@@ -83,7 +83,7 @@ pub(super) fn forget() {
 /// The function has returned; the answer is the stack pointer of the place to go to.
 extern "C" fn returned() -> usize {
     REPLACED.set(None);
-    wish::heeded();
+    interrupt_request::clear();
     // SAFETY: the place is further up on this thread's stack: the function that has returned was
     // called below it.
     unsafe { (*RETURN_POINT.get()).stack }

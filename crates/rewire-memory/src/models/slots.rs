@@ -36,8 +36,8 @@ impl Function {
             }),
             removed: AtomicU64::new(0),
         });
-        function.words().renew();
-        assert!(function.lead(body, true));
+        function.words().store_new();
+        assert!(function.replace(body, true));
         function
     }
 
@@ -57,23 +57,23 @@ impl Function {
             }
             let engine = self.engine.lock().unwrap();
             if leads_to_engine(self.words().target(), STUB) {
-                self.words().retarget(engine.current);
+                self.words().store_target(engine.current);
             }
         }
     }
 
     /// A new body, made ahead of the first call or not.
-    fn lead(&self, body: u64, is_ahead: bool) -> bool {
+    fn replace(&self, body: u64, is_ahead: bool) -> bool {
         let mut engine = self.engine.lock().unwrap();
         engine.current = body;
-        self.words().lead(&mut engine.given, body, is_ahead)
+        self.words().store_body(&mut engine.given, body, is_ahead)
     }
 
     /// Removes all bodies before `next`, which is what later calls find.
     fn remove(&self, next: u64) {
         let mut engine = self.engine.lock().unwrap();
         engine.current = next;
-        self.words().reset();
+        self.words().store_engine();
         drop(engine);
         self.removed.store(next - 1, Ordering::Release);
     }
@@ -114,14 +114,14 @@ fn a_ready_body_is_found_by_one_and_used_by_all() {
 #[test]
 fn replaced_while_it_is_called_for_the_first_time() {
     with_two_callers(3, 2, |function| {
-        function.lead(2, false);
+        function.replace(2, false);
     });
 }
 
 #[test]
 fn replaced_by_a_body_made_ahead() {
     with_two_callers(3, 2, |function| {
-        function.lead(2, true);
+        function.replace(2, true);
     });
 }
 
@@ -133,9 +133,9 @@ fn removed_while_it_is_called_for_the_first_time() {
 #[test]
 fn replaced_removed_and_made_again() {
     with_two_callers(2, 4, |function| {
-        function.lead(2, true);
+        function.replace(2, true);
         function.remove(3);
-        function.lead(4, true);
+        function.replace(4, true);
     });
 }
 
@@ -148,9 +148,9 @@ fn given_back_and_given_out_again() {
         function.remove(2);
         caller.join().unwrap();
         // Nobody is in the first call's path any more.
-        function.words().renew();
+        function.words().store_new();
         function.engine.lock().unwrap().given = false;
-        assert!(function.lead(3, true));
+        assert!(function.replace(3, true));
         assert_eq!(function.call(), 3);
     });
 }

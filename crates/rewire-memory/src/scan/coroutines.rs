@@ -6,7 +6,6 @@
 
 use std::arch::global_asm;
 use std::ops::Range;
-use std::sync::PoisonError;
 
 use rewire_object::ExecAddr;
 use rewire_sync::{Mutex, MutexGuard};
@@ -36,7 +35,7 @@ static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
 /// Locks the registry. No thread may be parked before the scanning thread has it: another may
 /// hold it.
 pub(super) fn lock() -> MutexGuard<'static, Registry> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+    rewire_sync::lock(&REGISTRY)
 }
 
 impl Registry {

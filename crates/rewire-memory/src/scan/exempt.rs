@@ -1,7 +1,6 @@
 //! Threads that never run compiled code.
 
 use std::marker::PhantomData;
-use std::sync::PoisonError;
 
 use rewire_sync::{Mutex, MutexGuard};
 
@@ -11,7 +10,7 @@ use super::procfs::Tasks;
 static EXEMPT: Mutex<Vec<(i32, u64)>> = Mutex::new(Vec::new());
 
 pub(super) fn lock() -> MutexGuard<'static, Vec<(i32, u64)>> {
-    EXEMPT.lock().unwrap_or_else(PoisonError::into_inner)
+    rewire_sync::lock(&EXEMPT)
 }
 
 /// While it stands, [`scan`](super::scan) doesn't look at the thread that made it.

@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rewire_sync::Mutex;
+use rewire_sync::{Mutex, lock};
 
 use super::queued_signal;
 use super::stacks::Look;
@@ -177,7 +177,7 @@ impl Drop for Asking {
         ASKING.store(ptr::null_mut(), Ordering::SeqCst);
         // Threads come in by counting first and looking after, so whoever isn't counted now finds
         // no request. The allocator is only touched once all threads go on.
-        let mut kept = KEPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut kept = lock(&KEPT);
         kept.1.push(Kept(self.request));
         drop(kept);
         free_kept();
@@ -186,7 +186,7 @@ impl Drop for Asking {
 
 /// Frees the requests that no thread can be looking at any more.
 fn free_kept() {
-    let mut kept = KEPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut kept = lock(&KEPT);
     // SAFETY: no preconditions.
     let pid = unsafe { libc::getpid() };
     if kept.0 != pid {

@@ -4,8 +4,8 @@ use std::ffi::c_void;
 use std::ops::Range;
 
 use super::procfs::Fd;
+use crate::page::PAGE;
 
-const PAGE: u64 = 4096;
 const CHUNK: usize = 64 << 10;
 
 /// Reads through the kernel (process_vm_readv(2) of the process itself), so that what isn't

@@ -34,10 +34,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::PoisonError;
 
 use rewire_object::ExecAddr;
-use rewire_sync::{Mutex, MutexGuard};
+use rewire_sync::{Mutex, MutexGuard, lock};
 
 mod coroutines;
 mod exceptions;
@@ -174,7 +173,7 @@ impl Scan {
 static SCANNING: Mutex<()> = Mutex::new(());
 
 fn scanning() -> MutexGuard<'static, ()> {
-    SCANNING.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&SCANNING)
 }
 
 /// Looks at all stacks and registers for words that lie in the suspects: sorted, disjoint ranges
@@ -280,7 +279,7 @@ fn scan_from(ranges: &[Range<ExecAddr>], sp: u64, registers: &[u64]) -> Scan {
         if let Err(strange) = look.examine(&registered, &mut memory, &mut suspects) {
             troubles.push((own, Trouble::Strange(strange)));
         }
-        suspects.keep(HolderId::Thread(own));
+        suspects.keep_hits(HolderId::Thread(own));
         in_flight |= exceptions.in_flight(look.thread_pointer(), &mut memory);
     }
     let mut threads = Threads::new(&tasks, &registered, exceptions, signal, exempt);

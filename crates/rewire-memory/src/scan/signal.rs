@@ -7,10 +7,9 @@
 
 use std::ffi::c_int;
 use std::ptr;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use rewire_sync::{Mutex, MutexGuard};
+use rewire_sync::{Mutex, MutexGuard, lock};
 
 use crate::signals::SignalsBlocked;
 use crate::signals::sigaction::{__sigaction, current, default_action, full_mask};
@@ -42,7 +41,7 @@ static CHOSEN: Mutex<Chosen> = Mutex::new(Chosen {
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 fn chosen() -> MutexGuard<'static, Chosen> {
-    CHOSEN.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&CHOSEN)
 }
 
 #[cfg(not(rewire_tsan))]

@@ -99,7 +99,7 @@ impl<'s> Suspects<'s> {
 
     /// Ends a look that counts: what it found is held by `holder`, unless somebody was found to
     /// hold it before.
-    pub(super) fn keep(&mut self, holder: HolderId) {
+    pub(super) fn keep_hits(&mut self, holder: HolderId) {
         for index in self.hits.drain(..) {
             self.held[index as usize].get_or_insert(holder);
         }
@@ -124,7 +124,7 @@ mod tests {
         let mut suspects = Suspects::new(&ranges);
         suspects.begin();
         suspects.check(&[0, word, u64::MAX]);
-        suspects.keep(HOLDER);
+        suspects.keep_hits(HOLDER);
         let held = suspects.into_held();
         (0..held.len()).filter(|i| held[*i].is_some()).collect()
     }
@@ -158,7 +158,7 @@ mod tests {
         suspects.begin();
         suspects.check(&[5]);
         suspects.begin();
-        suspects.keep(HOLDER);
+        suspects.keep_hits(HOLDER);
         assert!(suspects.into_held()[0].is_none());
     }
 }

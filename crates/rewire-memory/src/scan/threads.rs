@@ -286,7 +286,7 @@ impl<'a> Threads<'a> {
             return self.busy(index);
         }
         self.in_flight |= in_flight;
-        suspects.keep(HolderId::Thread(tid));
+        suspects.keep_hits(HolderId::Thread(tid));
         match result {
             Ok(()) => Stage::Slept(call, runs),
             Err(Strange::NoOwnStack) => {
@@ -352,7 +352,7 @@ impl<'a> Threads<'a> {
         suspects.begin();
         let result = look.examine(self.registered, memory, suspects);
         let in_flight = self.in_flight_on(look, memory);
-        suspects.keep(HolderId::Thread(tid));
+        suspects.keep_hits(HolderId::Thread(tid));
         self.in_flight |= in_flight;
         if !self.holds() {
             self.asking.release(place);
@@ -373,7 +373,7 @@ impl<'a> Threads<'a> {
         for range in self.registered {
             suspects.begin();
             examine_registered(range, memory, suspects);
-            suspects.keep(HolderId::Stack(range.start, range.end));
+            suspects.keep_hits(HolderId::Stack(range.start, range.end));
         }
         let mut same = true;
         for thread in &mut self.threads {

@@ -17,7 +17,7 @@
 //!
 //! A function may have a body before anybody calls it, because it was compiled ahead. Its slot
 //! stays fresh, so that the first call is counted, and the body waits in a word beside
-//! ([`Slots::make_ready`]), which the entry finds through the head of the stub's page:
+//! ([`Slots::store_ready`]), which the entry finds through the head of the stub's page:
 //!
 //! ```text
 //! page + 0:  jmp *2(%rip), 2 bytes, the engine's entry
@@ -37,10 +37,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rewire_object::ExecAddr;
-use rewire_sync::{Mutex, MutexGuard};
+use rewire_sync::{Mutex, MutexGuard, lock};
 
 use crate::error::MemoryError;
 use crate::memory::CodeMemory;
+use crate::page::PAGE;
 use crate::region_kind::RegionKind;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use ready::ReadyWords;
@@ -58,7 +59,6 @@ impl SlotId {
     }
 }
 
-const PAGE: u64 = 4096;
 const STUB: u64 = 16;
 /// What stands before the stubs of a page.
 const HEAD: u64 = 32;
@@ -84,28 +84,29 @@ pub struct Slots {
 #[derive(Debug, Default)]
 struct SlotTable {
     /// Of each slot that was ever given out.
-    known: Vec<Known>,
+    known: Vec<SlotStatus>,
     /// Those that aren't in use. The longest unused is taken first, so that a call of a function
     /// that is gone finds a slot of nobody's for as long as possible, and is told so.
     free: VecDeque<SlotId>,
     ready: ReadyWords,
-    /// How many slots were buried of those whose ready words share a page.
-    buried: Vec<u16>,
+    /// For each page of ready words, how many of them aren't used any more.
+    unused_ready: Vec<u16>,
 }
 
-const NEW_SLOT: Known = Known {
+const NEW_SLOT: SlotStatus = SlotStatus {
     in_use: true,
     given: false,
-    is_buried: false,
+    ready_is_unused: false,
 };
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct SlotStatus {
     in_use: bool,
     /// Whether a first call may have got a body, see `words.rs`.
     given: bool,
-    /// It was [buried](Slots::bury) once: its ready word isn't used any more.
-    is_buried: bool,
+    /// The function has left for good ([`Slots::store_engine_for_ever`]): the ready word isn't used
+    /// any more.
+    ready_is_unused: bool,
 }
 
 impl SlotTable {
@@ -143,7 +144,7 @@ impl Slots {
         let mut table = self.table();
         if let Some(id) = table.free.pop_front() {
             table.known[id.index()] = NEW_SLOT;
-            self.words(&table.ready, id).renew();
+            self.words(&table.ready, id).store_new();
             return Ok(id);
         }
         let next = table.known.len() as u64;
@@ -153,7 +154,7 @@ impl Slots {
         }
         let id = SlotId(next as u32);
         table.known.push(NEW_SLOT);
-        self.words(&table.ready, id).renew();
+        self.words(&table.ready, id).store_new();
         Ok(id)
     }
 
@@ -166,7 +167,7 @@ impl Slots {
         let mut table = self.table();
         let was_in_use = table.is_in_use(id);
         if was_in_use {
-            self.words(&table.ready, id).reset();
+            self.words(&table.ready, id).store_engine();
             table.known[id.index()].in_use = false;
             table.free.push_back(id);
         }
@@ -176,19 +177,19 @@ impl Slots {
     /// The function of a slot has left, and its address may still be known to somebody: the slot
     /// leads to the engine, and is never [freed](Slots::free). If the function comes back, its
     /// first call goes through the engine.
-    pub fn bury(&self, id: SlotId) {
+    pub fn store_engine_for_ever(&self, id: SlotId) {
         let table = &mut *self.table();
-        self.words(&table.ready, id).reset();
+        self.words(&table.ready, id).store_engine();
         let known = &mut table.known[id.index()];
-        if std::mem::replace(&mut known.is_buried, true) {
+        if std::mem::replace(&mut known.ready_is_unused, true) {
             return;
         }
         let place = SlotTable::sharing(id);
-        if table.buried.len() <= place {
-            table.buried.resize(place + 1, 0);
+        if table.unused_ready.len() <= place {
+            table.unused_ready.resize(place + 1, 0);
         }
-        table.buried[place] += 1;
-        if u64::from(table.buried[place]) == STUBS_PER_PAGE * ready::SHARING as u64 {
+        table.unused_ready[place] += 1;
+        if u64::from(table.unused_ready[place]) == STUBS_PER_PAGE * ready::SHARING as u64 {
             table.ready.release(place * ready::SHARING);
         }
     }
@@ -201,9 +202,7 @@ impl Slots {
     }
 
     fn table(&self) -> MutexGuard<'_, SlotTable> {
-        self.table
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.table)
     }
 
     /// Writes a page of stubs, whose ready words are there.
@@ -308,7 +307,7 @@ impl Slots {
     ///
     /// What `target` leads to must be visible to other threads as code before: `Release` orders
     /// the bytes, and memory that is given out needs no more ([`CodeMemory::end_quarantine`]).
-    pub fn retarget(&self, id: SlotId, target: ExecAddr) {
+    pub fn store_target(&self, id: SlotId, target: ExecAddr) {
         self.slot_word(id).store(target.get(), Ordering::Release);
     }
 
@@ -316,10 +315,12 @@ impl Slots {
     /// Whether the first call will go there, and be counted, without the engine's doing.
     ///
     /// The slot of a function that was removed and made again leads to the engine
-    /// ([`Slots::reset`]); with a body made ahead it stays so, and the engine retargets it when
-    /// the function is called.
-    pub fn lead(&self, id: SlotId, body: ExecAddr, is_ahead: bool) -> bool {
-        self.with_words(id, |words, given| words.lead(given, body.get(), is_ahead))
+    /// ([`Slots::store_engine`]); with a body made ahead it stays so, and the engine retargets it
+    /// when the function is called.
+    pub fn store_body(&self, id: SlotId, body: ExecAddr, is_ahead: bool) -> bool {
+        self.with_words(id, |words, given| {
+            words.store_body(given, body.get(), is_ahead)
+        })
     }
 
     /// Gives the first call of a function that nobody has called yet a body to go to: without the
@@ -327,14 +328,14 @@ impl Slots {
     ///
     /// The answer is `false`, and nothing is done, unless the slot is new, as
     /// [`Slots::allocate`] gives it, and no first call has got a body that was given before. A
-    /// slot that has led somewhere, or that was [reset](Slots::reset), can't be stored without
-    /// the engine. The caller then retargets the slot; only one that was reset may be left as it
-    /// is, so that the next call enters the engine. [`Slots::lead`] does it so.
-    pub fn make_ready(&self, id: SlotId, body: ExecAddr) -> bool {
-        self.with_words(id, |words, given| words.make_ready(given, body.get()))
+    /// slot that has led somewhere, or that was [reset](Slots::store_engine), can't be stored
+    /// without the engine. The caller then retargets the slot; only one that was reset may be left
+    /// as it is, so that the next call enters the engine. [`Slots::store_body`] does it so.
+    pub fn store_ready(&self, id: SlotId, body: ExecAddr) -> bool {
+        self.with_words(id, |words, given| words.store_ready(given, body.get()))
     }
 
-    /// Takes back what [`Slots::make_ready`] gave, unless a first call has got it.
+    /// Takes back what [`Slots::store_ready`] gave, unless a first call has got it.
     pub fn take_ready(&self, id: SlotId) -> Option<ExecAddr> {
         let taken = self.with_words(id, |words, given| words.take_ready(given));
         taken.map(ExecAddr::new)
@@ -349,8 +350,8 @@ impl Slots {
     /// Makes calls go to the engine again, and takes back a body that waited for the first call.
     /// A first call that has got it already, and hasn't stored the slot yet, goes to the engine
     /// too.
-    pub fn reset(&self, id: SlotId) {
-        self.with_words(id, |words, _| words.reset());
+    pub fn store_engine(&self, id: SlotId) {
+        self.with_words(id, |words, _| words.store_engine());
     }
 
     fn with_words<R>(&self, id: SlotId, work: impl FnOnce(Words<'_>, &mut bool) -> R) -> R {

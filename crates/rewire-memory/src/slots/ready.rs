@@ -9,13 +9,14 @@ use std::io;
 use rewire_object::ExecAddr;
 
 use crate::error::MemoryError;
+use crate::page::PAGE;
 use crate::sync::atomic::AtomicU64;
 
 /// Words for each page of stubs: one for each 16 bytes.
 pub(super) const PER_PAGE: usize = 256;
 
 /// How many pages of stubs share a page of words.
-pub(super) const SHARING: usize = 4096 / (PER_PAGE * size_of::<u64>());
+pub(super) const SHARING: usize = PAGE as usize / (PER_PAGE * size_of::<u64>());
 
 /// How many bytes are mapped at once: for 512 pages of stubs.
 const CHUNK: usize = 1 << 20;
@@ -57,7 +58,13 @@ impl ReadyWords {
     pub(super) fn release(&self, page: usize) {
         let start = self.start(page / SHARING * SHARING);
         // SAFETY: the page is ours, and all that is in it is zero, as it will be.
-        unsafe { libc::madvise(start as *mut libc::c_void, 4096, libc::MADV_DONTNEED) };
+        unsafe {
+            libc::madvise(
+                start as *mut libc::c_void,
+                PAGE as usize,
+                libc::MADV_DONTNEED,
+            )
+        };
     }
 }
 

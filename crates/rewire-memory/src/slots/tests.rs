@@ -38,7 +38,7 @@ fn handler(call: FirstCall) -> Option<ExecAddr> {
         let body = current
             .get(&slot)
             .map_or(engine.lost, |one| engine.body(*one));
-        engine.slots.retarget(slot, body);
+        engine.slots.store_target(slot, body);
     }
     None
 }
@@ -89,15 +89,15 @@ fn a_ready_body_is_called_without_the_engine() {
     let engine = Engine::new();
     let slot = engine.slots.allocate().unwrap();
     assert!(engine.slots.is_fresh(slot));
-    assert!(engine.slots.make_ready(slot, engine.body(1)));
+    assert!(engine.slots.store_ready(slot, engine.body(1)));
     assert!(
-        engine.slots.make_ready(slot, engine.body(2)),
+        engine.slots.store_ready(slot, engine.body(2)),
         "nobody has it"
     );
     assert_eq!(engine.call(slot), 2);
     assert_eq!((engine.entered(), engine.slots.found_ready()), (0, 1));
     assert_eq!(engine.slots.target(slot), engine.body(2));
-    assert!(!engine.slots.make_ready(slot, engine.body(3)));
+    assert!(!engine.slots.store_ready(slot, engine.body(3)));
     assert_eq!(engine.call(slot), 2);
 }
 
@@ -105,16 +105,16 @@ fn a_ready_body_is_called_without_the_engine() {
 fn a_slot_that_was_reset_enters_the_engine() {
     let engine = Engine::new();
     let slot = engine.slots.allocate().unwrap();
-    assert!(engine.slots.make_ready(slot, engine.body(1)));
-    engine.slots.reset(slot);
+    assert!(engine.slots.store_ready(slot, engine.body(1)));
+    engine.slots.store_engine(slot);
     assert!(engine.slots.is_fresh(slot));
     assert_ne!(
         engine.slots.target(slot),
         engine.slots.canonical(slot) + NEW
     );
     assert_eq!(engine.slots.take_ready(slot), None);
-    assert!(!engine.slots.make_ready(slot, engine.body(2)));
-    assert!(!engine.slots.lead(slot, engine.body(2), true));
+    assert!(!engine.slots.store_ready(slot, engine.body(2)));
+    assert!(!engine.slots.store_body(slot, engine.body(2), true));
     engine.current.lock().unwrap().insert(slot, 3);
     assert_eq!(engine.call(slot), 3);
     assert_eq!((engine.entered(), engine.slots.found_ready()), (1, 0));
@@ -125,7 +125,7 @@ fn a_first_call_with_a_removed_body_goes_to_the_engine() {
     let engine = Engine::new();
     let slot = engine.slots.allocate().unwrap();
     engine.current.lock().unwrap().insert(slot, 9);
-    engine.slots.reset(slot);
+    engine.slots.store_engine(slot);
     // As if the body had been taken just before: a real first call takes it, and can't store it.
     let table = engine.slots.table();
     let ready = table.ready.word(0, (HEAD / STUB) as usize + slot.index());
@@ -140,13 +140,13 @@ fn a_first_call_with_a_removed_body_goes_to_the_engine() {
 fn a_body_is_not_left_when_a_first_call_has_got_the_former() {
     let engine = Engine::new();
     let slot = engine.slots.allocate().unwrap();
-    assert!(engine.slots.lead(slot, engine.body(1), true));
+    assert!(engine.slots.store_body(slot, engine.body(1), true));
     // A first call takes it, and is interrupted there.
     let table = engine.slots.table();
     let ready = table.ready.word(0, (HEAD / STUB) as usize + slot.index());
     assert_eq!(ready.swap(0, Ordering::AcqRel), engine.body(1).get());
     drop(table);
-    assert!(!engine.slots.lead(slot, engine.body(2), true));
+    assert!(!engine.slots.store_body(slot, engine.body(2), true));
     assert_eq!(engine.slots.target(slot), engine.body(2));
 }
 
@@ -157,7 +157,7 @@ fn slots_are_given_back() {
     let many: Vec<SlotId> = (0..600).map(|_| slots.allocate().unwrap()).collect();
     assert_eq!(slots.in_use(), 600);
     let (first, second) = (many[3], many[500]);
-    slots.retarget(first, engine.body(1));
+    slots.store_target(first, engine.body(1));
     assert!(slots.free(first) && slots.free(second));
     assert!(!slots.free(first), "twice");
     assert!(!slots.free(SlotId(100_000)), "never given out");
@@ -171,7 +171,7 @@ fn slots_are_given_back() {
     assert_eq!(slots.allocate().unwrap(), first);
     assert_eq!(slots.at_canonical(stub), Some(first));
     assert_eq!(slots.target(first), stub + NEW);
-    assert!(slots.make_ready(first, engine.body(2)));
+    assert!(slots.store_ready(first, engine.body(2)));
     assert_eq!(engine.call(first), 2);
     assert_eq!(slots.allocate().unwrap(), second);
     for _ in 0..1_000_000 {
@@ -218,7 +218,7 @@ fn callers_never_go_back_to_an_older_or_a_removed_body() {
             removed.store(0, Ordering::Relaxed);
             engine.current.lock().unwrap().insert(new, 1);
             if round % 2 == 0 {
-                engine.slots.lead(new, engine.body(1), true);
+                engine.slots.store_body(new, engine.body(1), true);
             }
             meet.wait();
             for number in 2..8 {
@@ -226,13 +226,13 @@ fn callers_never_go_back_to_an_older_or_a_removed_body() {
                 current.insert(new, number);
                 match (round + number as usize) % 3 {
                     0 => {
-                        engine.slots.reset(new);
+                        engine.slots.store_engine(new);
                         removed.store(u64::from(number) - 1, Ordering::Release);
                     }
                     1 => {
-                        engine.slots.lead(new, engine.body(number), true);
+                        engine.slots.store_body(new, engine.body(number), true);
                     }
-                    _ => engine.slots.retarget(new, engine.body(number)),
+                    _ => engine.slots.store_target(new, engine.body(number)),
                 }
                 drop(current);
                 thread::yield_now();
@@ -247,7 +247,7 @@ fn callers_never_go_back_to_an_older_or_a_removed_body() {
 }
 
 #[test]
-fn buried_slots_lead_to_the_engine_until_they_lead_somewhere() {
+fn slots_of_functions_that_left_lead_to_the_engine_until_they_lead_somewhere() {
     let engine = Engine::new();
     let slots = &engine.slots;
     let all: Vec<SlotId> = (0..3 * STUBS_PER_PAGE)
@@ -255,22 +255,22 @@ fn buried_slots_lead_to_the_engine_until_they_lead_somewhere() {
         .collect();
     for (number, slot) in all.iter().enumerate() {
         if number % 2 == 0 {
-            assert!(slots.make_ready(*slot, engine.body(1)));
+            assert!(slots.store_ready(*slot, engine.body(1)));
         } else {
-            slots.retarget(*slot, engine.body(2));
+            slots.store_target(*slot, engine.body(2));
         }
     }
     // Two pages of stubs have a page of words together.
     for slot in &all {
-        slots.bury(*slot);
+        slots.store_engine_for_ever(*slot);
         assert!(slots.is_fresh(*slot));
         assert_eq!(slots.at_canonical(slots.canonical(*slot)), Some(*slot));
         assert_eq!(slots.take_ready(*slot), None);
     }
     for slot in &all {
-        slots.lead(*slot, engine.body(3), false);
+        slots.store_body(*slot, engine.body(3), false);
         assert_eq!(slots.target(*slot), engine.body(3));
-        slots.bury(*slot);
+        slots.store_engine_for_ever(*slot);
     }
     assert_eq!(slots.in_use(), all.len());
 }

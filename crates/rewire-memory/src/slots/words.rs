@@ -45,13 +45,13 @@ impl<'w> Words<'w> {
     }
 
     /// Makes the slot new. No thread may be between the two steps of a first call.
-    pub(crate) fn renew(self) {
+    pub(crate) fn store_new(self) {
         store_release(self.ready, 0);
         store_release(self.slot, self.stub + NEW);
     }
 
     /// Makes calls go to the engine again.
-    pub(crate) fn reset(self) {
+    pub(crate) fn store_engine(self) {
         store_release(self.ready, 0);
         store_release(self.slot, self.stub + AGAIN);
     }
@@ -61,20 +61,20 @@ impl<'w> Words<'w> {
     }
 
     /// Makes calls go to a body from now on. Release orders the body's bytes before.
-    pub(crate) fn retarget(self, body: u64) {
+    pub(crate) fn store_target(self, body: u64) {
         store_release(self.slot, body);
     }
 
     /// Makes calls go to a body: at once, or, if it was made ahead, by the first call. Whether a
     /// first call will go there without the engine.
-    pub(crate) fn lead(self, given: &mut bool, body: u64, is_ahead: bool) -> bool {
-        if is_ahead && self.make_ready(given, body) {
+    pub(crate) fn store_body(self, given: &mut bool, body: u64, is_ahead: bool) -> bool {
+        if is_ahead && self.store_ready(given, body) {
             return true;
         }
         // What was made ahead for a slot that leads to the engine again is found by the engine. A
         // slot that is still new must not stay so: a first call has got the former body.
         if !is_ahead || self.target() != self.stub + AGAIN {
-            self.retarget(body);
+            self.store_target(body);
         }
         false
     }
@@ -82,7 +82,7 @@ impl<'w> Words<'w> {
     /// Leaves a body for the first call; `false`, and nothing done, unless the slot is new and no
     /// first call has got a body that was left before. `given` tells whether one was left since
     /// the slot was made new, and not taken back.
-    pub(crate) fn make_ready(self, given: &mut bool, body: u64) -> bool {
+    pub(crate) fn store_ready(self, given: &mut bool, body: u64) -> bool {
         if self.target() != self.stub + NEW {
             return false;
         }

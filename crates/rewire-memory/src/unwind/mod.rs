@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use rewire_object::{ExecAddr, Frame};
-use rewire_sync::{Mutex, MutexGuard};
+use rewire_sync::{Mutex, lock};
 use smallvec::SmallVec;
 
 pub use backtrace::backtrace;
@@ -156,12 +156,6 @@ impl Drop for Entered {
         // SAFETY: made by a box right here; nothing leads to the index any more.
         unsafe { lock(&DEAD).retire(&READERS, NonNull::from(Box::leak(dead))) };
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl UnwindTable {

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
 use rewire_memory::scan::Caller;
@@ -436,11 +436,7 @@ impl Engine {
         &self,
         handler: impl Fn(&Failure<'_>) -> Option<ExecAddr> + Send + Sync + 'static,
     ) {
-        let mut known = self
-            .core
-            .failure_handler
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = rewire_sync::write(&self.core.failure_handler);
         *known = Some(Arc::new(handler));
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use rewire_llvm::Source;
 use rewire_memory::ExecAddr;
@@ -224,11 +224,7 @@ impl Library {
     /// # Ok::<(), rewire::Error>(())
     /// ```
     pub fn resolve_with(&self, resolver: impl Resolver + 'static) {
-        let mut resolvers = self
-            .core
-            .resolvers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut resolvers = rewire_sync::write(&self.core.resolvers);
         resolvers
             .entry(self.id)
             .or_default()
@@ -607,11 +603,7 @@ impl Library {
         let _no_fork = fork_lock::enter_engine();
         self.core.history.clear(&self.core);
         self.core.forget_library(self.id);
-        let mut resolvers = self
-            .core
-            .resolvers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut resolvers = rewire_sync::write(&self.core.resolvers);
         resolvers.remove(&self.id);
         Ok(changed)
     }

@@ -1,7 +1,6 @@
 //! Locks that no panic poisons, and the order in which a thread may take them.
 //!
-//! A panic of ours is caught where compiled code enters the engine, and the engine goes on. What a
-//! lock guards is consistent between its operations: each checks first and changes then.
+//! Why none is poisoned: [`rewire_sync::unpoisoned`].
 //!
 //! A thread takes the engine's locks in this order, and may leave out any of them:
 //!
@@ -20,7 +19,6 @@
 //! Builds with debug assertions check all this; other builds pay nothing.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
 
 use rewire_sync::{Mutex, MutexGuard};
 
@@ -44,7 +42,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
 pub(crate) fn lock_ranked<T>(mutex: &Mutex<T>, rank: LockRank) -> Guard<'_, T> {
     let held = Held::begin(rank);
     Guard {
-        guard: mutex.lock().unwrap_or_else(PoisonError::into_inner),
+        guard: rewire_sync::lock(mutex),
         _held: held,
     }
 }

@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
 use rewire_memory::unwind::give_up;
@@ -59,10 +59,7 @@ pub(crate) fn fail(
         error: error.cause(),
         callers: &callers,
     };
-    let handler = {
-        let known = core.failure_handler.read();
-        known.unwrap_or_else(PoisonError::into_inner).clone()
-    };
+    let handler = rewire_sync::read(&core.failure_handler).clone();
     if let Some(instead) = handler.and_then(|handler| handler(&failure)) {
         return instead;
     }

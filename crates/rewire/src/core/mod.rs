@@ -305,11 +305,7 @@ impl Reclaimer {
     }
 
     pub(crate) fn lock_if_free(&self) -> Option<Guard<'_, LastLook>> {
-        let guard = match self.0.try_lock() {
-            Ok(guard) => guard,
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(std::sync::TryLockError::WouldBlock) => return None,
-        };
+        let guard = rewire_sync::try_lock(&self.0)?;
         Some(Guard::of_free(guard, LockRank::Reclaim))
     }
 }

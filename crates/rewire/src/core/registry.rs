@@ -1,6 +1,6 @@
 //! The engines of the process, for those who have only an address, or come from the C library.
 
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use rewire_memory::ExecAddr;
 use rewire_sync::RwLock;
@@ -15,7 +15,7 @@ static ENGINES: RwLock<Vec<Weak<Core>>> = RwLock::new(Vec::new());
 /// Makes an engine known.
 pub(crate) fn register(core: &Arc<Core>) {
     let _held = Held::begin(LockRank::Engines);
-    let mut engines = ENGINES.write().unwrap_or_else(PoisonError::into_inner);
+    let mut engines = rewire_sync::write(&ENGINES);
     engines.retain(|engine| engine.strong_count() > 0);
     engines.push(Arc::downgrade(core));
 }
@@ -23,7 +23,7 @@ pub(crate) fn register(core: &Arc<Core>) {
 /// The engines that there are.
 pub(crate) fn engines() -> Vec<Arc<Core>> {
     let _held = Held::begin(LockRank::Engines);
-    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
+    let engines = rewire_sync::read(&ENGINES);
     engines.iter().filter_map(Weak::upgrade).collect()
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn engine_numbered(number: EngineNumber) -> Option<Arc<Core>> {
 
 fn find(is_it: impl Fn(&Core) -> bool) -> Option<Arc<Core>> {
     let _held = Held::begin(LockRank::Engines);
-    let engines = ENGINES.read().unwrap_or_else(PoisonError::into_inner);
+    let engines = rewire_sync::read(&ENGINES);
     let mut live = engines.iter().filter_map(Weak::upgrade);
     live.find(|core| is_it(core))
 }

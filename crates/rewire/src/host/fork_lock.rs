@@ -12,7 +12,6 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rewire_sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -66,7 +65,7 @@ impl Drop for NoFork {
 
 fn take_share() {
     let held = Held::begin(LockRank::Fork);
-    let share = FORK_LOCK.read().unwrap_or_else(PoisonError::into_inner);
+    let share = rewire_sync::read(&FORK_LOCK);
     SHARE.set(Some(ManuallyDrop::new((share, held))));
 }
 
@@ -136,7 +135,7 @@ pub(crate) type ForkingAlone = RwLockWriteGuard<'static, ()>;
 /// Waits until all others have left the engine. `None` if this thread is in it itself: a fork from
 /// within the engine (in an indirect function's resolver) can't wait for itself.
 pub(crate) fn alone() -> Option<ForkingAlone> {
-    (DEPTH.get() == 0).then(|| FORK_LOCK.write().unwrap_or_else(PoisonError::into_inner))
+    (DEPTH.get() == 0).then(|| rewire_sync::write(&FORK_LOCK))
 }
 
 /// In a forked child: whether threads of the parent's had begun something and were outside. They

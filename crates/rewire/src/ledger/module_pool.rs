@@ -12,7 +12,6 @@
 //! read, which keeps them; of a large module, one such copy stays as long as the others.
 
 use std::collections::VecDeque;
-use std::sync::TryLockError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rewire_llvm::{LlvmError, Module, Ordinal, Source, Verified};
@@ -40,11 +39,7 @@ struct Idle {
 
 /// The lock is never waited for: a child of fork may find it locked for ever.
 fn idle() -> Option<MutexGuard<'static, VecDeque<Idle>>> {
-    match IDLE.try_lock() {
-        Ok(idle) => Some(idle),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
+    rewire_sync::try_lock(&IDLE)
 }
 
 fn may_have_assembly(source: &Source) -> bool {

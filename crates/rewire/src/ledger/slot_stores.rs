@@ -27,7 +27,7 @@ pub(super) enum SlotStore {
     /// To nobody: no code knows the slot any more.
     Free,
     /// To the engine for ever, unless the name is defined again: somebody may know the address.
-    Bury,
+    EngineForEver,
 }
 
 /// Stores a slot; whether a body waits for the first call, or waited for it. The only caller of the
@@ -35,13 +35,15 @@ pub(super) enum SlotStore {
 pub(super) fn store(slots: &Slots, slot: SlotId, store: SlotStore) -> bool {
     tracing::trace!(slot = slot.index(), ?store);
     match store {
-        SlotStore::Body { start, is_ahead } => return slots.lead(slot, start.addr(), is_ahead),
-        SlotStore::Present(to) | SlotStore::Given(to) => slots.retarget(slot, to.addr()),
-        SlotStore::Import(to) => slots.retarget(slot, to.addr()),
-        SlotStore::Engine => slots.reset(slot),
+        SlotStore::Body { start, is_ahead } => {
+            return slots.store_body(slot, start.addr(), is_ahead);
+        }
+        SlotStore::Present(to) | SlotStore::Given(to) => slots.store_target(slot, to.addr()),
+        SlotStore::Import(to) => slots.store_target(slot, to.addr()),
+        SlotStore::Engine => slots.store_engine(slot),
         SlotStore::TakeReady => return slots.take_ready(slot).is_some(),
         SlotStore::Free => return slots.free(slot),
-        SlotStore::Bury => slots.bury(slot),
+        SlotStore::EngineForEver => slots.store_engine_for_ever(slot),
     }
     false
 }

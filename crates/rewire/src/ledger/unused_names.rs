@@ -89,7 +89,7 @@ impl Ledger {
                 let library = (known == Some(id)).then_some(entry.library);
                 let (name, generation) = (entry.label().into(), entry.generation);
                 self.tombstones.add(slot, library, name, generation);
-                store(slots, slot, SlotStore::Bury);
+                store(slots, slot, SlotStore::EngineForEver);
             } else {
                 store(slots, slot, SlotStore::Free);
             }

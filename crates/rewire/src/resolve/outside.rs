@@ -4,7 +4,7 @@
 //! A name is asked for when it is needed: a function when it is called, a variable when code that
 //! names it is linked. No lock is held meanwhile.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use rewire_llvm::Source;
 
@@ -57,8 +57,7 @@ impl Core {
     pub(crate) fn ask_resolvers(&self, wanted: &OutsideRequest) -> Result<OutsideAnswer, Error> {
         let OutsideRequest { library, name, .. } = wanted;
         let resolvers = {
-            let all = self.resolvers.read();
-            let all = all.unwrap_or_else(PoisonError::into_inner);
+            let all = rewire_sync::read(&self.resolvers);
             all.get(library).cloned().unwrap_or_default()
         };
         if resolvers.is_empty() {

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 
 use rewire_memory::ExecAddr;
-use rewire_memory::leave::{self, Stop, Wanted, interrupts};
+use rewire_memory::leave::{self, LeavableCalls, Stop, interrupts};
 
 pub(crate) use stopped::FrameNames;
 pub use stopped::{Stopped, StoppedFrame};
@@ -53,7 +53,7 @@ pub use stopped::{Stopped, StoppedFrame};
 /// ```
 #[derive(Debug)]
 pub struct Recovery {
-    _wanted: Wanted,
+    _leavable: LeavableCalls,
     told_before: fn(Unable<'_>),
     _not_send: PhantomData<*const ()>,
 }
@@ -91,7 +91,7 @@ impl Recovery {
     #[must_use]
     pub fn begin(told: fn(Unable<'_>)) -> Self {
         Self {
-            _wanted: Wanted::begin(),
+            _leavable: LeavableCalls::begin(),
             told_before: TOLD.replace(told),
             _not_send: PhantomData,
         }
@@ -131,7 +131,7 @@ pub(crate) fn tell_of(destructor: &Stopped) {
 
 /// Whether this thread's calls come back.
 pub(crate) fn is_wanted() -> bool {
-    leave::is_wanted()
+    leave::are_calls_leavable()
 }
 
 struct LeaveJudge<'c> {

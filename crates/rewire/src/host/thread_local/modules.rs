@@ -4,10 +4,9 @@
 //! is what makes this possible: nobody can be asking for it then.
 
 use std::ptr;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use rewire_sync::Mutex;
+use rewire_sync::{Mutex, lock};
 
 /// Marks a module of the engine's. The loader counts its own up from 1.
 pub(super) const OURS: u64 = 1 << 63;
@@ -104,7 +103,7 @@ fn new_place(given: &mut ModulePlaces) -> u32 {
 
 /// A number for a module whose image will follow.
 pub(super) fn new_module() -> u64 {
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut given = lock(&GIVEN);
     let number = new_place(&mut given);
     let round = place(number).map_or(0, |place| place.round.load(Ordering::Relaxed));
     ModuleNumber {
@@ -118,7 +117,7 @@ pub(super) fn new_module() -> u64 {
 /// back when they end, or when another module has its place.
 pub(crate) fn forget_module(module: u64) {
     let number = ModuleNumber::of(module);
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut given = lock(&GIVEN);
     let Some(place) = place(number.place) else {
         return;
     };

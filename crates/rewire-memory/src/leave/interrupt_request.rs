@@ -58,7 +58,7 @@ pub(super) fn set_timer(period: i64) {
 }
 
 /// The call has ended, as the user wanted.
-pub(super) fn heeded() {
+pub(super) fn clear() {
     IS_ASKED.store(false, Ordering::Relaxed);
     set_timer(0);
 }
