@@ -243,11 +243,12 @@ NAME may have an @, and stands in quotes if it has blanks in it.
 
 At a terminal, Enter ends an input when its braces balance, Tab completes names, Ctrl-C drops what
 was typed, Ctrl-D leaves; the history is in the user's state directory ($XDG_STATE_HOME/rewire). While
-compiled code runs, Ctrl-C ends the process.
+compiled code runs, Ctrl-C comes back to the prompt.
 
 From a pipe there is no prompt; results are on standard output, errors with their lines on standard
 error. The exit code is 0 at the end of the input, 1 with --strict at the first error, 65 if a FILE
-is bad. A crash of compiled code ends the process as it would natively."
+is bad. A crash of compiled code is an error of the call, where the call can be left; else it ends
+the process as it would natively."
 )]
 pub(crate) struct ReplOptions {
     /// What to load first.

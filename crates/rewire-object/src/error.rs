@@ -22,7 +22,7 @@ pub enum ObjectError {
         reason: String,
     },
     /// A section is malformed, or of a type that isn't supported.
-    #[error("{object}: section {section} (index {index}): {reason}")]
+    #[error("{object}: {}: {reason}", section_place(section, *index))]
     Section {
         /// The object's name.
         object: Arc<str>,
@@ -61,6 +61,24 @@ pub enum ObjectError {
         /// What is wrong, in words.
         reason: String,
     },
+}
+
+/// A section as people know it: by the function or variable that it is for, where compilers give
+/// each one of its own (`-ffunction-sections`, `-fdata-sections`).
+fn section_place(section: &str, index: usize) -> String {
+    let kinds = [
+        ".text.",
+        ".data.rel.ro.",
+        ".data.",
+        ".bss.",
+        ".rodata.",
+        ".tdata.",
+        ".tbss.",
+    ];
+    match kinds.iter().find_map(|kind| section.strip_prefix(kind)) {
+        Some(symbol) if !symbol.is_empty() => format!("{symbol} (section {section})"),
+        _ => format!("section {section} (index {index})"),
+    }
 }
 
 fn against(symbol: &str) -> String {

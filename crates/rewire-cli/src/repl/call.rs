@@ -131,7 +131,8 @@ impl Calls {
                     .call(name, &arguments)
                     .map_err(Trouble::of_call)
             } else {
-                self.bridges.call(&self.engine, context, callee, &arguments)
+                let called = self.bridges.call(&self.engine, context, callee, &arguments);
+                called.map_err(|trouble| trouble.about(name))
             };
             value.map(values::show)
         }
@@ -194,7 +195,8 @@ impl Calls {
         let result = unsafe {
             let (callee, how) = ((name, address), (&*lines, &signature));
             self.bridges
-                .call_with_words(&self.engine, context, callee, how, &numbers, size)?
+                .call_with_words(&self.engine, context, callee, how, &numbers, size)
+                .map_err(|trouble| trouble.about(name))?
         };
         Ok(match &signature.result {
             Some(of) => aggregates::show(of, &result).0,
@@ -210,7 +212,10 @@ impl Calls {
         of: &Type,
         numbers: &mut Vec<u64>,
     ) -> Result<(), Trouble> {
-        let unfit = || Trouble::said(format!("{} is no {}", word.shown(), of.text()));
+        let unfit = || {
+            let help = values::how_to_give(&of.text());
+            Trouble::with_help(format!("{} is no {}", word.shown(), of.text()), help)
+        };
         if let Some((parts, open, close)) = of.parts() {
             let zero = Word::Plain("0".to_owned());
             let given = match word {
@@ -263,7 +268,10 @@ impl Calls {
             };
             return Ok(Value::Pointer(address));
         }
-        let unfit = || Trouble::said(format!("{} is no {wanted}", word.shown()));
+        let unfit = || {
+            let help = values::how_to_give(wanted);
+            Trouble::with_help(format!("{} is no {wanted}", word.shown()), help)
+        };
         values::parse(word, wanted, &mut self.kept).ok_or_else(unfit)
     }
 }
@@ -289,7 +297,8 @@ fn types<'t>(name: &str, parameters: &[&'t str], words: &[Word]) -> Result<Vec<&
         }
     };
     let guessed = more.iter().map(|word| {
-        let unknown = || Trouble::said(format!("{} is no value", word.shown()));
+        let help = "give numbers, null, @name for an address, or a text in quotes";
+        let unknown = || Trouble::with_help(format!("{} is no value", word.shown()), help);
         values::guess(word).ok_or_else(unknown)
     });
     fixed.iter().copied().map(Ok).chain(guessed).collect()

@@ -85,10 +85,11 @@ impl Command {
         let line = line.trim();
         let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let Some(known) = COMMANDS.iter().find(|one| one.name == name) else {
-            return Err(Trouble::with_help(
-                format!("{name} is no command"),
-                ":help lists the commands",
-            ));
+            let help = match meant(&name[1..]) {
+                Some(meant) => format!("perhaps {meant}; :help lists the commands"),
+                None => ":help lists the commands".to_owned(),
+            };
+            return Err(Trouble::with_help(format!("{name} is no command"), help));
         };
         let usage = || {
             let usage = format!("usage: {} {}", known.name, known.takes);
@@ -128,6 +129,19 @@ impl Command {
         match words.next() {
             None => Ok(command),
             Some(_) => Err(usage()),
+        }
+    }
+}
+
+/// The command that a word probably stands for: what another program calls it, or how it begins.
+pub(crate) fn meant(word: &str) -> Option<&'static str> {
+    match word {
+        "" => None,
+        "?" | "h" => Some(":help"),
+        "exit" | "bye" | "q" => Some(":quit"),
+        _ => {
+            let begins = |one: &&Described| one.name[1..].starts_with(word);
+            COMMANDS.iter().find(begins).map(|one| one.name)
         }
     }
 }

@@ -48,6 +48,18 @@ pub(crate) struct Prepared {
     pub(crate) undeclarable: Vec<(String, Arc<str>)>,
 }
 
+impl Prepared {
+    /// The input's own part of the module.
+    pub(crate) fn input(&self) -> &str {
+        let mut before = self.text.match_indices('\n').map(|it| it.0 + 1);
+        let start = match self.lines_before {
+            0 => 0,
+            lines => before.nth(lines - 1).unwrap_or(0),
+        };
+        &self.text[start..]
+    }
+}
+
 impl Context {
     /// Makes a module of an input: what it names and doesn't say itself stands before it.
     pub(crate) fn prepare(&self, library: &Library, input: &str) -> Prepared {

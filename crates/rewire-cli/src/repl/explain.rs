@@ -2,6 +2,7 @@
 
 use rewire::Error;
 
+use super::command;
 use super::context::Prepared;
 use super::lexer::Tokens;
 use super::trouble::Trouble;
@@ -54,6 +55,9 @@ impl<'t> Said<'t> {
 
 fn help(what: &str, prepared: &Prepared) -> Option<String> {
     if what.starts_with("expected top-level entity") {
+        if let Some(meant) = command::meant(prepared.input().split_whitespace().next()?) {
+            return Some(format!("commands begin with a colon: {meant}"));
+        }
         return Some(
             "give a definition or a declaration, or a command, which begins with a colon; :help \
              lists them"

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rewire::Error;
 
+use super::lexer::quote;
 use super::stop;
 use crate::problem::Problem;
 
@@ -40,6 +41,28 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
+    /// The same as what is wrong with the function that a bridge calls, if it is the bridge that
+    /// LLVM doesn't accept: the user knows of none.
+    pub(crate) fn about(self, name: &str) -> Self {
+        let text = match &self {
+            Self::Engine(error) => error.to_string(),
+            Self::Said { what, .. } => what.clone(),
+            _ => return self,
+        };
+        let Some((_, rest)) = text.rsplit_once(stop::PREFIX) else {
+            return self;
+        };
+        let reason = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        let Some(reason) = reason.strip_prefix(": ") else {
+            return self;
+        };
+        let reason = reason.lines().next().unwrap_or_default();
+        Self::with_help(
+            format!("{} can't be called here: {reason}", quote(name)),
+            "define a function of plain parameters that calls it",
+        )
+    }
+
     /// What is wrong, without a place and what to do.
     pub(crate) fn what(self) -> String {
         match self {

@@ -33,6 +33,20 @@ pub(crate) fn split_type(type_name: &str) -> Option<(&str, Vec<&str>)> {
     })
 }
 
+/// What an argument of the type looks like.
+pub(crate) fn how_to_give(type_name: &str) -> String {
+    let bits = type_name.strip_prefix('i').map(str::parse::<u32>);
+    match (type_name, bits) {
+        ("i1", _) => "give true or false".to_owned(),
+        (_, Some(Ok(bits))) => format!("give a number of {bits} bits: 42, -1, 0x2a"),
+        ("ptr", _) => "give null, an address (0x7f00), @name, or a text in quotes".to_owned(),
+        _ if type_name.starts_with(['<', '[', '{']) => {
+            "give its parts in brackets, as IR does: <1, 2>, [1, 2], {1, 2.5}".to_owned()
+        }
+        _ => "give a number: 1.5, -2e10, inf".to_owned(),
+    }
+}
+
 /// Whether a value of the type can be given or shown.
 pub(crate) fn is_plain(type_name: &str) -> bool {
     bits(type_name).is_some() || matches!(type_name, "float" | "double" | "ptr")

@@ -31,6 +31,11 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
             ctrl_c_where_none_is_heeded,
         ),
         bench.test("repl::terminal::ctrl_c_handled", ctrl_c_handled),
+        bench.test(
+            "repl::terminal::ctrl_c_in_a_constructor",
+            ctrl_c_in_a_constructor,
+        ),
+        bench.test("repl::terminal::end_in_a_body", end_in_a_body),
         bench.test("repl::terminal::quit", quit),
         bench.test("repl::terminal::strict", strict),
         bench.test("repl::terminal::ctrl_c_in_a_body", ctrl_c_in_a_body),
@@ -253,6 +258,39 @@ fn ctrl_c_where_none_is_heeded(folder: &Folder) -> Result<(), String> {
     pty.until("which can't be left until it returns")?;
     pty.type_in(CTRL_C)?;
     expect_end(pty, Ending::Signal(libc::SIGINT))
+}
+
+/// Of what was loaded, before the call for which it runs; the next call is made without it.
+fn ctrl_c_in_a_constructor(folder: &Folder) -> Result<(), String> {
+    folder.file(
+        "endless.c",
+        "int puts(const char *);\n\
+         __attribute__((constructor)) static void endless(void) {\n  \
+         puts(\"constructing\");\n  for (volatile int i = 0;; i++) {}\n}\n\
+         int answer(void) { return 42; }\n",
+    )?;
+    let mut pty = start(folder, &[])?;
+    enter(&mut pty, ":load endless.c", "loaded endless.c (1 defined)")?;
+    pty.type_in(":call answer\r")?;
+    pty.until("\nconstructing\r\n")?;
+    pty.type_in(CTRL_C)?;
+    pty.until("a constructor of what was loaded failed: interrupted at 0x")?;
+    pty.until("in endless (generation 1)")?;
+    pty.until(PROMPT)?;
+    enter(&mut pty, ":call answer", "42")?;
+    leave(pty)
+}
+
+/// The terminal's end within a definition says so; at the next prompt it leaves.
+fn end_in_a_body(folder: &Folder) -> Result<(), String> {
+    let mut pty = start(folder, &[])?;
+    pty.type_in("define i32 @g() {\r")?;
+    pty.until(GOES_ON)?;
+    pty.type_in(CTRL_D)?;
+    pty.until("what begins here has no end")?;
+    pty.until(PROMPT)?;
+    enter(&mut pty, F, "defined function_f")?;
+    leave(pty)
 }
 
 /// A handler of the program's own is called instead.

@@ -180,11 +180,38 @@ pub(crate) fn open(
     Ok(CallAdapter {
         name: name.into(),
         function,
-        adapter: core.call_adapter(text)?,
+        adapter: core
+            .call_adapter(text)
+            .map_err(|it| without_adapter(name, it))?,
         result: result.to_owned(),
         parameters: parameters.into_iter().map(str::to_owned).collect(),
         core: core.clone(),
     })
+}
+
+/// What adapters are called, before their number.
+const PREFIX: &str = "call_adapter.";
+
+/// The error as one of the function that the client named, if it is one of the adapter, which
+/// nobody has heard of.
+pub(super) fn without_adapter(name: &str, error: Error) -> Error {
+    let is_own = match error.cause() {
+        Error::Compile { function, .. } => function.starts_with(PREFIX),
+        Error::Llvm(_) => true,
+        _ => false,
+    };
+    if !is_own {
+        return error;
+    }
+    let text = error.cause().to_string();
+    // The adapter's name stands before what LLVM says of it.
+    let rest = text.rsplit_once(PREFIX).map_or(&*text, |(_, rest)| rest);
+    let reason = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let reason = reason.strip_prefix(": ").unwrap_or(reason);
+    Error::Uncallable {
+        name: name.into(),
+        reason: reason.lines().next().unwrap_or_default().to_owned(),
+    }
 }
 
 /// Has the client make the IR of a function whose type nobody knows before.
@@ -227,7 +254,7 @@ impl Core {
         let library = library.ok_or_else(missing)?;
         // Two threads may make the same adapter, under two names; one of them stays unused.
         let number = self.call_adapters.next.fetch_add(1, Ordering::Relaxed);
-        let name = format!("call_adapter.{number}");
+        let name = format!("{PREFIX}{number}");
         let text_of_name = text.replacen("@call_adapter(", &format!("@{name}("), 1);
         let source = Source::new(name.as_str(), text_of_name.into_bytes());
         let place = UnitPlace {

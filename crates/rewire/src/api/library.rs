@@ -479,8 +479,8 @@ impl Library {
     /// # Errors
     ///
     /// As [`Library::lookup`]; the name is no function, its type isn't known or has something in
-    /// it that no [`Value`](crate::Value) is, or the arguments don't fit it; [`Error::Call`], see
-    /// above.
+    /// it that no [`Value`](crate::Value) is, or the arguments don't fit it; its calling convention
+    /// is one that only compiled code calls; [`Error::Call`], see above.
     ///
     /// # Safety
     ///
@@ -498,6 +498,7 @@ impl Library {
         };
         // SAFETY: as the caller promises.
         failure::catch(|| unsafe { gate.call(arguments) })
+            .map_err(|error| dynamic_call::without_adapter(name, error))
     }
 
     /// Runs the constructors of the library's units that haven't run, in the order of their

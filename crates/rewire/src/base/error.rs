@@ -220,6 +220,14 @@ pub enum Error {
         /// The types of the arguments.
         given: String,
     },
+    /// A function that can be called by compiled code alone, if by anybody.
+    #[error("{name} can't be called from outside of compiled code: {reason}")]
+    Uncallable {
+        /// The function.
+        name: Arc<str>,
+        /// What LLVM said.
+        reason: String,
+    },
     /// Several names read the same to people.
     #[error("{name} may be {}", .candidates.join(", "))]
     Ambiguous {
@@ -376,6 +384,9 @@ impl Error {
                 ));
             }
             Self::WrongArguments { .. } => "give one value for each parameter, of its type",
+            Self::Uncallable { .. } => {
+                "define a function that calls it, if its calling convention lets compiled code do that"
+            }
             Self::Ambiguous { .. } => "ask for one of these names (Library::lookup)",
             Self::NotGenerated { name, .. } => {
                 return Some(format!("have the closure return IR that defines {name}"));

@@ -584,3 +584,41 @@ fn a_constructor_may_call_what_is_missing() {
         assert_eq!(NOTED.get(), 7);
     });
 }
+
+/// The client named a function, and never heard of what leads to it.
+#[test]
+fn a_function_that_nobody_can_call_is_told_by_its_name() {
+    with_engines(|engine| {
+        add(
+            engine,
+            "define amdgpu_kernel void @kernel() {
+               ret void
+             }
+             define x86_intrcc void @interrupt(ptr byval(i64) %p) {
+               ret void
+             }
+             define i32 @other() {
+               ret i32 3
+             }",
+        );
+        let main = engine.main();
+        // The second time it is known already.
+        for name in ["kernel", "interrupt", "kernel", "interrupt"] {
+            let arguments = [Value::Pointer(rewire::ExecAddr::NULL)];
+            let arguments = &arguments[..usize::from(name == "interrupt")];
+            // SAFETY: it isn't called.
+            let error = unsafe { main.call(name, arguments) }.unwrap_err();
+            let Error::Uncallable { name: told, reason } = &error else {
+                panic!("{error}");
+            };
+            assert_eq!(&**told, name);
+            assert!(
+                !reason.contains("adapter") && !reason.is_empty(),
+                "{reason}"
+            );
+        }
+        // SAFETY: it is a function of this type.
+        let three = unsafe { main.call("other", &[]) }.unwrap();
+        assert_eq!(three, Some(Value::I32(3)));
+    });
+}

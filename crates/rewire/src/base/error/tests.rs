@@ -102,6 +102,7 @@ examples! { errors: Error,
     OtherEngine {}
     WrongType { name: name(), found: name(), wanted: String::new() }
     WrongArguments { name: name(), wanted: String::new(), given: String::new() }
+    Uncallable { name: name(), reason: String::new() }
     Ambiguous { name: name(), candidates: Vec::new() }
     NotGenerated { name: name(), reason: String::new() }
     Alias { unit: name(), name: name() }
