@@ -4,7 +4,7 @@
 
 namespace rewire {
 
-// While it stands, bodies that this thread reads get one source position for all. Only for bodies
+// While it lives, bodies that this thread reads get one source position for all. Only for bodies
 // whose debug information is stripped right after.
 struct NoLocations {
   NoLocations();

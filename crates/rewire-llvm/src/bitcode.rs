@@ -21,8 +21,8 @@ use crate::ffi;
 ///
 /// # Safety
 ///
-/// `module` is an `LLVMModuleRef` of the LLVM that this crate is linked with, and no other thread
-/// uses its context meanwhile.
+/// The caller must ensure that `module` is an `LLVMModuleRef` of the LLVM that this crate is linked
+/// with, and that no other thread uses its context during the call.
 pub unsafe fn verified_bitcode(module: *mut c_void) -> Result<Arc<[u8]>, String> {
     let module: LLVMModuleRef = module.cast();
     let mut message = ptr::null_mut();
@@ -38,9 +38,11 @@ pub unsafe fn verified_bitcode(module: *mut c_void) -> Result<Arc<[u8]>, String>
     Ok(unsafe { written(module) })
 }
 
+/// Writes a module as bitcode.
+///
 /// # Safety
 ///
-/// The module is valid, and keeps the rules of the language.
+/// The caller must ensure that the module is valid, and that LLVM's verifier accepts it.
 pub(crate) unsafe fn written(module: LLVMModuleRef) -> Arc<[u8]> {
     // SAFETY: as the caller promises; the buffer is ours.
     unsafe {

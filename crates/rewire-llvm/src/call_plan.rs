@@ -1,4 +1,4 @@
-//! Which calls a function makes for certain.
+//! Which calls a function makes each time it is called.
 
 use std::ffi::c_void;
 
@@ -9,7 +9,8 @@ use crate::ordinal::Ordinal;
 /// The direct calls of a function, by blocks, with the order that every way through the function
 /// keeps to.
 ///
-/// What it says holds as far as calls return: `exit`, `longjmp` or an exception may come between.
+/// It assumes that calls return: after `exit`, `longjmp` or an exception, none of the calls that it
+/// names is made.
 ///
 /// ```
 /// # use rewire_llvm::{Module, Ordinal, Source};

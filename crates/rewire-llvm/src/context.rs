@@ -52,7 +52,7 @@ impl Drop for Context {
 }
 
 impl Context {
-    /// A fresh one.
+    /// Makes a context.
     pub(crate) fn new() -> Self {
         // SAFETY: it belongs to the value that is returned.
         let raw = unsafe { LLVMContextCreate() };
@@ -65,8 +65,8 @@ impl Context {
         }
     }
 
-    /// One for a module from this source; with `shares`, one that may have served others before
-    /// (see [`can_be_shared`]).
+    /// A context for a module from this source. With `shares`, it may have served other modules
+    /// before (see [`can_be_shared`]).
     pub(crate) fn of(source: &Source, shares: bool) -> Self {
         let free = if shares {
             // The lock is never waited for: a child of fork may find it locked for ever.

@@ -72,7 +72,7 @@ const UNUSUAL: &[&str] = &[
     "swiftself",
 ];
 
-/// The promise that a body may keep without saying so.
+/// The promise that a body may keep without being declared with it.
 const NO_UNWIND: &str = "nounwind";
 
 impl Contract {
@@ -90,8 +90,8 @@ impl Contract {
         contract
     }
 
-    /// What a caller that passes each value as C passes one of its type gets wrong, if anything:
-    /// `argument 1 byval(%pair)`.
+    /// The first value that isn't passed as C passes one of its type, such as
+    /// `argument 1 byval(%pair)`; `None` if all are passed as in C.
     #[must_use]
     pub fn unusual_passing(&self) -> Option<&str> {
         let mut texts = self.abi.iter().map(|one| &*one.text);

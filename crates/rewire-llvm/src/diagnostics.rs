@@ -20,7 +20,8 @@ use crate::ffi;
 ///
 /// # Safety
 ///
-/// `message` is null or comes from `LLVMCreateMessage` and is not used afterwards.
+/// The caller must ensure that `message` is null, or comes from `LLVMCreateMessage` and isn't used
+/// afterwards.
 pub(crate) unsafe fn take_message(message: *mut c_char) -> String {
     if message.is_null() {
         return String::new();

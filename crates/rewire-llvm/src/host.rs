@@ -16,7 +16,7 @@ use crate::raw_codegen;
 pub(crate) struct Host {
     pub(crate) triple: CString,
     pub(crate) data_layout: CString,
-    /// Both as LLVM has them, never freed.
+    /// Triple and layout as the shim takes them; never freed.
     target: *const ffi::RewireTarget,
 }
 
@@ -50,7 +50,7 @@ impl Host {
         .map_err(Clone::clone)
     }
 
-    /// Both, for the shim.
+    /// Triple and layout as the shim takes them.
     pub(crate) fn target(&self) -> *const ffi::RewireTarget {
         self.target
     }
@@ -59,7 +59,7 @@ impl Host {
     ///
     /// # Safety
     ///
-    /// The module is valid, and the caller's alone.
+    /// The caller must ensure that the module is valid, and that no other thread uses it.
     pub(crate) unsafe fn set_triple(&self, module: LLVMModuleRef) {
         // SAFETY: the target stands for ever; the rest as the caller promises.
         unsafe { ffi::rewire_set_triple(self.target, module) }

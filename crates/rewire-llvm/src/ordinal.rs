@@ -22,14 +22,14 @@ impl Ordinal {
         self.0 as usize
     }
 
-    /// Stands for the same definition, when it has lost its name to another module's and something
-    /// in its own module stands for it all the same: an alias.
+    /// Another number for the same definition. It is used when the definition has lost its name to
+    /// another module's, and an alias in its own module still refers to it.
     #[must_use]
     pub const fn own_copy(self) -> Self {
         Self(self.0 | OWN_COPY)
     }
 
-    /// Whether it is such a number.
+    /// Whether the number was made by [`Ordinal::own_copy`].
     #[must_use]
     pub const fn is_own_copy(self) -> bool {
         self.0 & OWN_COPY != 0

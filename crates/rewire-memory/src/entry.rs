@@ -400,7 +400,7 @@ unsafe extern "C-unwind" {
 ///
 /// # Safety
 ///
-/// The work takes `data`.
+/// The caller must ensure that `data` is what `work` expects.
 pub unsafe fn uncancelled(data: *mut c_void, work: extern "C" fn(*mut c_void)) {
     // SAFETY: as the caller promises.
     unsafe { rewire_uncancelled(data, work) };

@@ -107,8 +107,9 @@ impl CodeMemory {
         })
     }
 
-    /// To be called before a fork, by a thread that keeps all others from changing code until it
-    /// has happened: what there is by then stays the child's as it is.
+    /// Prepares for a fork: the code that there is stays as it is in the child, whatever this
+    /// process writes later. The caller must keep all other threads from changing code until the
+    /// fork has happened.
     pub fn leave_to_child(&self) {
         if let Some(mirror) = &self.mirror {
             mirror.leave_to_child(self.lock(RegionKind::Code).space().top());
@@ -216,8 +217,8 @@ impl CodeMemory {
     ///
     /// # Safety
     ///
-    /// Nobody can reach the bytes any more: no thread runs them or may return into them, no slot
-    /// leads there, and no unwind table or other code refers to them.
+    /// The caller must ensure that nobody can reach the bytes any more: no thread runs them or may
+    /// return into them, no slot leads there, and no unwind table or other code refers to them.
     pub unsafe fn free(&self, kind: RegionKind, range: Range<ExecAddr>) -> Result<(), MemoryError> {
         let bytes = range.start.get()..range.end.get();
         let not_in_use = MemoryError::NotInUse {
@@ -397,8 +398,7 @@ impl Drop for Reserved<'_> {
     }
 }
 
-/// 1 GiB, or as much of it as the process's limits allow.
-/// The least that is of use.
+/// The smallest range that is of use.
 const LEAST: u64 = 16 << 20;
 
 /// Reserves 1 GiB; less where the process may not map so much, so that what compiles and what runs

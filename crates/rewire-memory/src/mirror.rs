@@ -54,7 +54,8 @@ impl Mirror {
     ///
     /// # Safety
     ///
-    /// The range is the caller's, whole pages, and nobody has used it.
+    /// The caller must own the range, which consists of whole pages, and must ensure that nobody
+    /// has used it.
     pub(crate) unsafe fn map(code: Range<u64>) -> Option<Self> {
         let size = code.end - code.start;
         let same_process = ForkMark::new().ok()?;
@@ -120,8 +121,8 @@ impl Mirror {
     ///
     /// # Safety
     ///
-    /// The bytes lie in an open part, nobody reads or runs them meanwhile, and they belong to the
-    /// caller.
+    /// The caller must own the bytes, which lie in an open part, and must ensure that nobody reads
+    /// or runs them during the call.
     pub(crate) unsafe fn write(&self, to: ExecAddr, bytes: &[u8]) -> bool {
         let end = to.get() + bytes.len() as u64;
         if to.get() < self.shared_below.load(Ordering::Acquire)
@@ -224,7 +225,7 @@ fn memory_file(size: u64) -> io::Result<OwnedFd> {
 ///
 /// # Safety
 ///
-/// With `MAP_FIXED`, what is at the address is the caller's to replace.
+/// With `MAP_FIXED`, the caller must own the memory that is at the address.
 unsafe fn map(file: &OwnedFd, at: u64, size: u64, flags: libc::c_int) -> io::Result<u64> {
     let (at, size) = (at as *mut libc::c_void, size as usize);
     // SAFETY: as the caller promises.

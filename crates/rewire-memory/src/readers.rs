@@ -149,7 +149,8 @@ impl<T> Limbo<T> {
     ///
     /// # Safety
     ///
-    /// It was made by `Box::into_raw`, nothing leads to it any more, and nobody else frees it.
+    /// The caller must ensure that `what` was made by `Box::into_raw`, that new readers can't find
+    /// it, and that nobody else frees it.
     pub(crate) unsafe fn retire(&mut self, readers: &Readers, what: NonNull<T>) {
         self.0.push(Retired { what, pending: ALL });
         if self.0.len().is_multiple_of(WORTH_A_LOOK) {

@@ -118,8 +118,8 @@ impl Region {
 ///
 /// # Safety
 ///
-/// The block is free, and it lies in private anonymous memory that is no code: pages of zeros
-/// would run as instructions.
+/// The caller must ensure that the block is free, and that it lies in private anonymous memory that
+/// isn't code: pages of zeros would run as instructions.
 pub(crate) unsafe fn release_pages(block: &mut FreeBlock) {
     let pages = whole_pages(&block.range);
     if pages.end - pages.start < WORTH_A_CALL || block.dirty < WORTH_A_CALL {
@@ -135,7 +135,8 @@ pub(crate) unsafe fn release_pages(block: &mut FreeBlock) {
 ///
 /// # Safety
 ///
-/// The range is mapped, writable, private and anonymous, and the caller's alone.
+/// The caller must ensure that the range is mapped, writable, private and anonymous, and that
+/// nobody else uses it.
 pub(crate) unsafe fn clear(range: Range<u64>) {
     let pages = whole_pages(&range);
     // SAFETY: as the caller promises.
@@ -163,7 +164,8 @@ fn whole_pages(range: &Range<u64>) -> Range<u64> {
 ///
 /// # Safety
 ///
-/// The pages are mapped, private and anonymous, and nobody needs what is in them.
+/// The caller must ensure that the pages are mapped, private and anonymous, and that nobody needs
+/// what is in them.
 unsafe fn discard(pages: &Range<u64>) -> bool {
     let size = (pages.end - pages.start) as usize;
     // SAFETY: as the caller promises.

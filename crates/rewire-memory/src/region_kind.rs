@@ -36,7 +36,7 @@ impl RegionKind {
         }
     }
 
-    /// Of how many 32nds of the range it gets.
+    /// The region's share of the range, in 32nds.
     pub(crate) const fn share(self) -> u64 {
         match self {
             Self::Code => 11,

@@ -58,9 +58,11 @@ const _: () = assert!(size_of::<Head>() <= HEAD_SIZE);
 /// Where the last stack that was mapped ends.
 static LAST: AtomicUsize = AtomicUsize::new(0);
 
+/// What the stack that ends at `high` says of itself.
+///
 /// # Safety
 ///
-/// A stack of ours ends at `high`.
+/// The caller must ensure that a stack of the engine's ends at `high`.
 unsafe fn head<'a>(high: usize) -> &'a Head {
     // SAFETY: as the caller promises; zeroed bytes are a valid head.
     unsafe { &*((high - HEAD_SIZE) as *const Head) }
@@ -198,7 +200,7 @@ pub(crate) struct InUse {
 impl InUse {
     /// # Safety
     ///
-    /// A stack of ours ends at `high`.
+    /// The caller must ensure that a stack of the engine's ends at `high`.
     unsafe fn of(high: usize) -> Self {
         // SAFETY: as the caller promises.
         let head = unsafe { head(high) };

@@ -34,7 +34,8 @@ impl FreshPages {
     ///
     /// # Safety
     ///
-    /// The pages at `to` are the caller's, and what is here is to be there.
+    /// The caller must own the pages at `to`, and must ensure that these pages hold all that is to
+    /// be there.
     unsafe fn replace_pages(self, to: u64, protection: c_int) -> io::Result<()> {
         // SAFETY: the pages are ours alone until they are moved.
         if unsafe { libc::mprotect(self.start, self.size, protection) } != 0 {
@@ -63,8 +64,8 @@ impl Drop for FreshPages {
 ///
 /// # Safety
 ///
-/// Nobody else writes to these pages meanwhile. Nobody reads or runs the bytes, which are the
-/// caller's.
+/// The caller must own the bytes, and must ensure that nobody reads or runs them during the call,
+/// and that nobody writes to any byte of their pages.
 pub(crate) unsafe fn write(to: u64, bytes: &[u8], protection: c_int) -> io::Result<()> {
     let start = to / PAGE * PAGE;
     let end = (to + bytes.len() as u64).next_multiple_of(PAGE);

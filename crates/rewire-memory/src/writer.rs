@@ -65,7 +65,8 @@ impl Writer {
     ///
     /// # Safety
     ///
-    /// Nobody reads or runs the bytes meanwhile, and they belong to the caller.
+    /// The caller must own the bytes, and must ensure that nobody reads or runs them during the
+    /// call.
     pub(crate) unsafe fn write(
         &self,
         to: ExecAddr,

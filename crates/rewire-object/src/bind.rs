@@ -1,4 +1,4 @@
-//! What the caller answers for each symbol of a graph.
+//! What each symbol of a graph is bound to: the caller says so.
 
 use std::ops::Index;
 
@@ -52,7 +52,7 @@ pub enum Binding {
     /// A thread-local variable at this offset, in bytes, from the thread pointer (initial-exec
     /// and local-exec access: `GOTTPOFF`, `TPOFF32`, `TPOFF64`).
     ThreadOffset(i64),
-    /// Not known. An error as soon as a kept relocation refers to it.
+    /// Not bound. It is an error if a kept relocation refers to it.
     Unbound,
 }
 
@@ -72,7 +72,7 @@ impl Bindings {
             .unwrap_or(Binding::Unbound)
     }
 
-    /// Binds the symbol; says whether there is such a symbol.
+    /// Binds the symbol; returns whether there is such a symbol.
     pub fn set(&mut self, symbol: SymbolId, binding: Binding) -> bool {
         match self.0.get_mut(symbol.index()) {
             Some(place) => {

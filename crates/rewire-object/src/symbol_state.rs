@@ -16,7 +16,7 @@ pub(crate) enum SymbolState {
     Null,
     /// It has no address, for its section is discarded.
     Discarded,
-    /// Nobody knows.
+    /// The caller didn't bind it.
     Unbound,
     /// It has a module and an offset.
     Thread,

@@ -107,10 +107,11 @@ fn decide_keeping_nothing(
     }
 }
 
-/// Looks after a fault of the program's, by what the handler returns to; whether it did.
+/// Asked about a fault of the program's. It may change where the handler returns to; it returns
+/// whether it dealt with the fault.
 pub(crate) type LookAfter = fn(c_int, &libc::siginfo_t, &mut libc::ucontext_t) -> bool;
 
-/// Who looks after faults of the program's.
+/// The function that is asked about faults of the program's; null if none is.
 static LOOK_AFTER: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
 pub(super) fn set_look_after(function: LookAfter) {

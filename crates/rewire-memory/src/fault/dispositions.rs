@@ -22,11 +22,11 @@ use crate::signals::sigaction::{__sigaction, current, default_action};
 /// was made by vfork shares the memory, but not the dispositions.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
-/// Whoever changes a disposition: a process, because the child of a fork has no other thread to
-/// wait for.
+/// The process in which a thread is changing a disposition; 0 if none is. It is the process that is
+/// noted, because the child of a fork has no other thread to wait for.
 static CHANGING: AtomicI32 = AtomicI32::new(0);
 
-/// While it stands, no other thread changes a disposition, and no handler does on this thread.
+/// While it lives, no other thread changes a disposition, and no handler does on this thread.
 struct Change {
     _blocked: SignalsBlocked,
 }
@@ -96,7 +96,8 @@ pub fn is_installed() -> bool {
 ///
 /// # Safety
 ///
-/// As of the C library's.
+/// The caller must ensure that `action` and `former` are each null or valid for a
+/// `struct sigaction`, and that the handler that `action` names may be called for the signal.
 pub unsafe fn sigaction(
     signal: c_int,
     action: *const libc::sigaction,

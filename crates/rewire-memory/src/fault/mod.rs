@@ -29,15 +29,15 @@ pub use stacks::AlternateStack;
 pub(crate) use thread_state::EngineWork;
 pub use thread_state::own_this_thread;
 
-/// From now on, a fault of the program's is first looked after by `look_after`, unless the program
-/// sets a handler for it after this.
+/// From now on, `look_after` is asked first about a fault of the program's, unless the program sets
+/// a handler for it after this.
 pub(crate) fn on_faults_of_program(look_after: arrival::LookAfter) {
     install();
     program_handlers::note_hosts();
     arrival::set_look_after(look_after);
 }
 
-/// While it stands, a crash of this thread is reported as `message` and ends the process.
+/// While it lives, a crash of this thread is reported as `message` and ends the process.
 #[derive(Debug)]
 pub struct CrashGuard {
     before: *const Crash,

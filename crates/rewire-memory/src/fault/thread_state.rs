@@ -31,7 +31,8 @@ impl EngineWork {
     }
 }
 
-/// The calling thread is the engine's own, so that what it blocks isn't the program's wish.
+/// Notes that the calling thread is the engine's own: the signals that it blocks weren't chosen by
+/// the program.
 pub fn own_this_thread() {
     IS_OURS.set(true);
 }

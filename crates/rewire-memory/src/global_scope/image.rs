@@ -57,7 +57,7 @@ struct Readable<'m> {
 impl<'m> Readable<'m> {
     /// # Safety
     ///
-    /// The object stays where it is for `'m`.
+    /// The caller must ensure that the object stays loaded for `'m`.
     unsafe fn new(base: u64, headers: &[libc::Elf64_Phdr]) -> Self {
         let of_file = |header: &libc::Elf64_Phdr| {
             let is_constant = header.p_flags & (libc::PF_R | libc::PF_W) == libc::PF_R;
@@ -105,7 +105,8 @@ impl<'m> Image<'m> {
     ///
     /// # Safety
     ///
-    /// The loader says this, and the object stays where it is for `'m`.
+    /// The caller must ensure that `info` came from the loader, and that the object stays loaded
+    /// for `'m`.
     pub(super) unsafe fn read(info: &libc::dl_phdr_info) -> Option<Self> {
         let base = info.dlpi_addr;
         // SAFETY: the loader says how many headers there are.
@@ -230,7 +231,8 @@ fn segments(
 
 /// # Safety
 ///
-/// A dynamic section of at most this size is there, and nobody writes it.
+/// The caller must ensure that a dynamic section of at most this size is at this address, and that
+/// nobody writes to it.
 unsafe fn read_dynamic(at: u64, size: u64, base: u64) -> Dynamic {
     type Entry = elf::Dyn64<object::LittleEndian>;
     let count = size as usize / size_of::<Entry>();

@@ -298,8 +298,8 @@ pub fn before_opening() -> BeforeOpening {
 ///
 /// # Safety
 ///
-/// The handle is what `dlopen` returned for it, with `RTLD_GLOBAL` and `RTLD_NODELETE`, after
-/// [`before_opening`] returned `before`.
+/// The caller must ensure that `handle` is what `dlopen` returned, with `RTLD_GLOBAL` and
+/// `RTLD_NODELETE`, after [`before_opening`] returned `before`.
 pub unsafe fn opened(handle: *mut c_void, before: BeforeOpening) {
     /// What glibc shows of an object (`link.h`).
     #[repr(C)]
@@ -349,7 +349,7 @@ struct List {
 
 /// # Safety
 ///
-/// Of the answer only those are kept that stay loaded.
+/// The caller must drop those images of the answer that may be unloaded.
 unsafe fn list() -> List {
     let mut list = List {
         images: Vec::new(),

@@ -85,7 +85,7 @@ pub(super) fn landing() -> u64 {
 ///
 /// # Safety
 ///
-/// As of [`super::call`]; `stack` stays where it is meanwhile.
+/// As of [`super::call`]; the caller must also ensure that `stack` may be written during the call.
 pub(super) unsafe fn rewire_leavable(
     arguments: [u64; 3],
     function: u64,

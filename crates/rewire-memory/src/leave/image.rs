@@ -1,4 +1,4 @@
-//! Which code is the engine's and its client's.
+//! The address range of the executable or library that the engine is linked into.
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;

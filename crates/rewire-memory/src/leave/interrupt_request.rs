@@ -1,4 +1,4 @@
-//! What the user has asked for, and the timer that reminds of it.
+//! A Ctrl-C that hasn't taken effect yet, and the timer that has the thread look again.
 
 use std::ffi::c_int;
 use std::mem;
@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 /// The signal of Ctrl-C.
 pub(super) const SIGNAL: c_int = libc::SIGINT;
 
-/// The user wants the call to end, and it hasn't yet.
+/// The user has pressed Ctrl-C, and the call hasn't ended yet.
 pub(super) static IS_ASKED: AtomicBool = AtomicBool::new(false);
 /// How often the thread has looked again.
 pub(super) static LOOKS: AtomicU32 = AtomicU32::new(0);
-/// The timer, and one more; 0 if there is none.
+/// The timer's number plus one; 0 if there is no timer.
 static TIMER: AtomicUsize = AtomicUsize::new(0);
 
-/// A timer that sends the signal to this thread.
+/// Makes the timer, which sends the signal to this thread.
 pub(super) fn make_timer() {
     if TIMER.load(Ordering::Relaxed) != 0 {
         return;
@@ -33,7 +33,8 @@ pub(super) fn make_timer() {
     }
 }
 
-/// Safe in a signal handler.
+/// Has the timer send the signal each `period` nanoseconds, or not at all if that is 0. Safe in a
+/// signal handler.
 pub(super) fn set_timer(period: i64) {
     let Some(timer) = TIMER.load(Ordering::Relaxed).checked_sub(1) else {
         return;
@@ -57,7 +58,7 @@ pub(super) fn set_timer(period: i64) {
     };
 }
 
-/// The call has ended, as the user wanted.
+/// Forgets the request: the call has ended.
 pub(super) fn clear() {
     IS_ASKED.store(false, Ordering::Relaxed);
     set_timer(0);

@@ -36,7 +36,7 @@ thread_local! {
     static LEAVABLE_CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// While it stands on a thread, calls of the client's are made by [`call`].
+/// While it lives on a thread, calls of the client's are made by [`call`].
 #[derive(Debug)]
 pub struct LeavableCalls(std::marker::PhantomData<*const ()>);
 
@@ -70,7 +70,8 @@ pub fn are_calls_leavable() -> bool {
 ///
 /// # Safety
 ///
-/// The function takes these arguments and returns nothing; what it does is for the caller to know.
+/// The caller must ensure that `function` is a function of compiled code that takes these arguments
+/// and returns nothing, and that its behaviour is defined for them.
 pub unsafe fn call(
     function: ExecAddr,
     arguments: [u64; 3],

@@ -33,7 +33,8 @@ pub enum Access {
     Execute,
 }
 
-/// Knows what the host's functions hold.
+/// Decides which calls of the host's functions may be left: a function that holds a lock would hold
+/// it for ever.
 pub trait Judge {
     /// Whether the functions that were called from these places (each a return address in compiled
     /// code) may be left at any instruction. Called in a signal handler that interrupted one of

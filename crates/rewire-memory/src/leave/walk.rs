@@ -10,7 +10,7 @@ use crate::unwind::library::{_Unwind_Backtrace, _Unwind_GetCFA, _Unwind_GetIPInf
 
 /// How many frames are kept, from the innermost.
 const FRAMES: usize = 16;
-/// How many there may be: a stack in disorder may lead in circles.
+/// The most frames that a walk looks at: on a damaged stack, frames may form a cycle.
 const DEEPEST: usize = 1 << 24;
 /// How many functions of the host's may have been called one below the other.
 const CALLS: usize = 4;

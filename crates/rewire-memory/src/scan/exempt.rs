@@ -13,7 +13,7 @@ pub(super) fn lock() -> MutexGuard<'static, Vec<(i32, u64)>> {
     rewire_sync::lock(&EXEMPT)
 }
 
-/// While it stands, [`scan`](super::scan) doesn't look at the thread that made it.
+/// While it lives, [`scan`](super::scan) doesn't look at the thread that made it.
 #[derive(Debug)]
 #[must_use]
 pub struct Exemption {

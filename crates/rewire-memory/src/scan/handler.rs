@@ -19,7 +19,7 @@ use super::stacks::Look;
 /// Nobody asks.
 const IDLE: u32 = 0;
 const ASKED: u32 = 1;
-/// The handler is at it.
+/// The handler is filling in the look.
 const FILLING: u32 = 2;
 /// The look can be read; the thread waits.
 const ANSWERED: u32 = 3;

@@ -79,7 +79,7 @@ pub(super) fn ready() -> Option<c_int> {
 ///
 /// # Safety
 ///
-/// As of the C library's.
+/// As of [`crate::fault::sigaction`].
 pub(crate) unsafe fn sigaction_of_program(
     signal: c_int,
     action: *const libc::sigaction,

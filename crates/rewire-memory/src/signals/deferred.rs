@@ -22,7 +22,8 @@ thread_local! {
     static OF_PROGRAM: Cell<SignalSet> = const { Cell::new(0) };
 }
 
-/// From here on all signals wait, until [`end`].
+/// Has all signals wait until [`end`], and notes the state of before. Called by the entry of a
+/// first call, on the program's stack.
 pub(crate) extern "C" fn begin(before: &mut SavedState) {
     // SAFETY: the thread's own.
     before.errno = unsafe { *libc::__errno_location() };
@@ -40,9 +41,10 @@ pub(crate) extern "C" fn end(before: &SavedState) {
     unsafe { *libc::__errno_location() = before.errno };
 }
 
-/// While it stands, on a stack of the engine's, the signals come through by which instructions of
-/// the engine's, or of what it calls, tell of their faults, unless the program blocks them: it may
-/// wait for them elsewhere.
+/// While it lives, the signals that faults raise may arrive, although [`SignalsDeferred`] has all
+/// signals wait: a fault of the engine's, or of what it calls, has to be reported. Signals that the
+/// program blocks stay blocked, for the program may wait for them elsewhere. For use on a stack of
+/// the engine's.
 #[derive(Debug)]
 pub struct FaultSignalsUnblocked {
     stack: Option<AlternateStack>,
@@ -92,7 +94,7 @@ pub(crate) fn unblock_fault_signals() -> SignalSet {
     set_mask(former & !fault_signals())
 }
 
-/// While it stands on a thread, no signal arrives there but for [`FaultSignalsUnblocked`]. When it
+/// While it lives on a thread, no signal arrives there but for [`FaultSignalsUnblocked`]. When it
 /// is dropped, the mask is as before, and so is `errno`. A first call has the same done by its
 /// entry.
 #[derive(Debug)]
@@ -120,8 +122,9 @@ impl Drop for SignalsDeferred {
     }
 }
 
-/// While it stands on a thread, no signal arrives there, and threads that it starts begin so. A
-/// fault is the host's to handle where the engine has no handlers.
+/// While it lives, no signal arrives on this thread, and the threads that it starts begin with all
+/// signals blocked. Where the engine's handlers aren't installed, the signals of faults still
+/// arrive: the host handles them.
 #[derive(Debug)]
 pub struct ThreadStartMask {
     mask: SignalSet,

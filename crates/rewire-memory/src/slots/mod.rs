@@ -303,10 +303,11 @@ impl Slots {
         words::leads_to_engine(self.target(id).get(), self.canonical(id).get())
     }
 
-    /// Retargets every call: the one store that replaces a function.
+    /// Has every call go to `target` from now on: the one store that replaces a function.
     ///
-    /// What `target` leads to must be visible to other threads as code before: `Release` orders
-    /// the bytes, and memory that is given out needs no more ([`CodeMemory::end_quarantine`]).
+    /// The code at `target` must have been written before. Other threads then see it: the store has
+    /// `Release` order, and memory that is given out needs no more
+    /// ([`CodeMemory::end_quarantine`]).
     pub fn store_target(&self, id: SlotId, target: ExecAddr) {
         self.slot_word(id).store(target.get(), Ordering::Release);
     }
@@ -347,7 +348,7 @@ impl Slots {
         self.found_ready.load(Ordering::Relaxed)
     }
 
-    /// Makes calls go to the engine again, and takes back a body that waited for the first call.
+    /// Has calls go to the engine again, and takes back a body that waits for the first call.
     /// A first call that has got it already, and hasn't stored the slot yet, goes to the engine
     /// too.
     pub fn store_engine(&self, id: SlotId) {

@@ -1,4 +1,4 @@
-//! Who called whom.
+//! The calls that a thread is in.
 
 use std::ffi::{c_int, c_void};
 

@@ -37,7 +37,7 @@ impl Description {
     ///
     /// # Safety
     ///
-    /// `at` is a frame description entry that the unwinder uses.
+    /// The caller must ensure that `at` points to a frame description entry of code that is loaded.
     pub(super) unsafe fn read(at: *const u8) -> Option<Self> {
         // SAFETY: as the caller promises; what it refers to is well-formed as well.
         let mut own = unsafe { Reader::new(at) };

@@ -21,7 +21,8 @@ pub(super) mod pointer {
 impl Reader {
     /// # Safety
     ///
-    /// What is read through it is well-formed, and stays in memory meanwhile.
+    /// The caller must ensure that what is read is well-formed, and that it stays in memory as long
+    /// as the reader is used.
     pub(super) unsafe fn new(at: *const u8) -> Self {
         Self { at }
     }

@@ -18,7 +18,8 @@ pub(super) enum Reaction {
 ///
 /// # Safety
 ///
-/// The table is one of the common format, and stays in memory meanwhile.
+/// The caller must ensure that `table` points to a table of the common format (Itanium C++ ABI,
+/// "Exception Handling"), and that it stays in memory during the call.
 pub(super) unsafe fn reaction(table: *const u8, start: u64, pc: u64) -> Option<Reaction> {
     // SAFETY: as the caller promises.
     let mut reader = unsafe { Reader::new(table) };

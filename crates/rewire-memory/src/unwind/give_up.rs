@@ -253,7 +253,8 @@ impl WayToCatch {
     ///
     /// # Safety
     ///
-    /// `context` is the unwinder's.
+    /// The caller must ensure that `context` is one that the unwinder has just passed to a
+    /// callback.
     unsafe fn look(&mut self, context: *mut c_void) -> Option<()> {
         let mut is_interrupted = 0;
         // SAFETY: as the caller promises.

@@ -297,7 +297,8 @@ pub(crate) fn is_compiled(address: u64) -> bool {
 ///
 /// # Safety
 ///
-/// `bases` points to a `struct dwarf_eh_bases`, as libgcc passes it.
+/// The caller must ensure that `bases` points to a `struct dwarf_eh_bases` that may be written, as
+/// libgcc does.
 pub unsafe fn answer(pc: *mut c_void, bases: *mut Bases) -> *const c_void {
     if let Some(found) = find(pc as u64) {
         let given_up = handlerless::find(pc as u64);

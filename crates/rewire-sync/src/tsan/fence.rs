@@ -34,7 +34,7 @@ unsafe extern "C" {
 
 /// # Safety
 ///
-/// `word` is one that may be subtracted from.
+/// The caller must ensure that `word` may be read and written atomically.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap___tsan_atomic64_fetch_sub(
     word: *mut u64,
