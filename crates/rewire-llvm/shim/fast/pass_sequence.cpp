@@ -1,10 +1,17 @@
 // See pass_sequence.h.
 
 #include "pass_sequence.h"
+#include "llvm/CodeGen/MachineFunction.h"
+#include "llvm/CodeGen/MachineModuleInfo.h"
 #include "llvm/IR/Module.h"
 
 using namespace llvm;
 using namespace rewire;
+
+// What these look for lies between blocks: values that meet, frames that differ.
+static constexpr StringLiteral kBetweenBlocks[] = {
+    "Eliminate PHI nodes for register allocation",
+    "Check CFA info and insert CFI instructions if needed"};
 
 // As FunctionPass::assignPassManager does with a manager of LLVM's.
 void PassSequence::assignPassManager(PMStack &stack, PassManagerType preferred) {
@@ -18,9 +25,13 @@ bool PassSequence::runOnModule(Module &module) {
   const bool has_body =
       llvm::any_of(module, [](const Function &function) { return !function.isDeclaration(); });
   const bool is_alone = getResolver()->getPMDataManager().getNumContainedPasses() == 1;
-  if (has_body && is_alone && steps.empty()) {
+  auto *machine_code = static_cast<MachineModuleInfoWrapperPass *>(
+      getTopLevelManager()->findAnalysisPass(&MachineModuleInfoWrapperPass::ID));
+  if (has_body && is_alone && machine_code && steps.empty()) {
+    machine_functions = &machine_code->getMMI();
     for (unsigned place = 0; place < getNumContainedPasses(); ++place) {
-      Step step{getContainedPass(place), {}};
+      FunctionPass *pass = getContainedPass(place);
+      Step step{pass, is_contained(kBetweenBlocks, pass->getPassName()), {}};
       getTopLevelManager()->collectLastUses(step.spent, step.pass);
       steps.push_back(std::move(step));
     }
@@ -37,7 +48,9 @@ void PassSequence::run(Module &module) {
     if (function.isDeclaration())
       continue;
     for (const Step &step : steps) {
-      step.pass->runOnFunction(function);
+      if (!step.is_between_blocks ||
+          machine_functions->getMachineFunction(function)->size() > 1)
+        step.pass->runOnFunction(function);
       for (Pass *spent : step.spent)
         spent->releaseMemory();
     }

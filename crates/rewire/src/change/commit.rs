@@ -1,6 +1,5 @@
 //! From steps to names that have moved over: what is planned on the way is in `plan.rs`.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -105,7 +104,7 @@ fn names_of(
     ledger: &mut Ledger,
     begun: &[ReadStep],
 ) -> Result<Vec<EntryId>, Error> {
-    let mut names: FxHashSet<EntryId> = HashSet::default();
+    let mut names: Vec<EntryId> = Vec::new();
     for step in begun {
         match step {
             ReadStep::Module { read, how } => {
@@ -121,13 +120,15 @@ fn names_of(
                 }
             }
             ReadStep::Address { name, .. } => {
-                names.insert(ledger.find_or_enter(library, name));
+                names.push(ledger.find_or_enter(library, name));
             }
             ReadStep::Remove(name) => names.extend(ledger.find(library, name)),
             ReadStep::RemoveUnit(unit) => names.extend(removing::names_of(ledger, *unit)?),
         }
     }
-    Ok(names.into_iter().collect())
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
 }
 
 fn is_alias(global: &Global) -> bool {
