@@ -20,9 +20,10 @@ impl Module {
     /// module. Of most functions the body is moved: it can be extracted once
     /// ([`Module::is_taken`]).
     ///
-    /// `states` has a byte for each global ([`GlobalState::to_byte`]), which others may change
-    /// meanwhile: each is read at most once or twice, and the linker copes with either answer.
-    /// With `fold`, values of constants that have memory already are shown to the optimiser.
+    /// `states` has a byte for each global ([`GlobalState::to_byte`](crate::GlobalState::to_byte)),
+    /// which others may change meanwhile: each is read at most once or twice, and the linker copes
+    /// with either answer. With `fold`, values of constants that have memory already are shown to
+    /// the optimiser.
     ///
     /// # Errors
     ///

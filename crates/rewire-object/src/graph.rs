@@ -116,7 +116,7 @@ impl SectionRole {
     }
 
     /// Whether the section describes the very body of a function, so that a symbol bound to a
-    /// canonical address means the body here ([`Binding::Canonical`]).
+    /// canonical address means the body here ([`Binding::Canonical`](crate::Binding::Canonical)).
     #[must_use]
     pub const fn describes_bodies(self) -> bool {
         matches!(

@@ -388,7 +388,7 @@ impl ModuleLease<'_> {
         }
     }
 
-    /// IR of a gate to functions of this one's type.
+    /// IR text of an adapter that calls functions of this one's type.
     pub(crate) fn gate(&mut self, function: Ordinal) -> Option<String> {
         self.module().ok()?.call_adapter_text(function)
     }
