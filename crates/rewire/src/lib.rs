@@ -1,20 +1,22 @@
 //! An execution engine for LLVM IR that acts as a linker.
 //!
-//! An [`Engine`] takes IR, and compiles and links each function when it is first called, at a
-//! cost that doesn't grow with what is loaded. It keeps, for each name, who defines it, who uses
-//! it and where it is now, so that a function can be replaced while the program runs and every
-//! caller follows.
+//! An [`Engine`] takes IR, and compiles and links each function when the function is first called,
+//! at a cost that doesn't grow with the amount of loaded code. For each name, the engine keeps the
+//! definition, its users and its addresses, so that a function can be replaced while the program
+//! runs, and every caller follows.
 //!
-//! Names live in libraries ([`Library`]), which search one another, the host process, and ask the
-//! client's resolvers ([`Resolver`]). Functions are looked up with their types
-//! ([`Library::function`]), or called by types that only the engine knows ([`Library::call`]).
-//! [`Library::state`] shows what the ledger knows, [`CompileObserver`] what is compiled and why.
+//! Names live in libraries ([`Library`]). A library searches itself, the libraries of its search
+//! order and the host process, and then asks the client's resolvers ([`Resolver`]). A function is
+//! looked up with its Rust type ([`Library::function`]), or called by the type that the engine
+//! knows from the IR ([`Library::call`]). [`Library::state`] shows what the engine records for a
+//! name; a [`CompileObserver`] is told what is compiled, when and why.
 //!
-//! With the feature `inkwell`, modules that were built with that crate are taken wherever IR is
-//! ([`Ir`]); `examples/inkwell.rs` shows it.
+//! With the feature `inkwell`, every method that takes IR ([`Ir`]) also takes a module that was
+//! built with that crate; `examples/inkwell.rs` shows how.
 //!
-//! The way of a function: `unit` (IR that was added) → `ledger` (its name) → `first_call` →
-//! `compile` → `link` → `ledger` again, and a store to its slot.
+//! The path of a function through the source: `ledger/unit.rs` (the IR that was added) → `ledger`
+//! (its name) → `compile/first_call.rs` → `compile` → `link` → `ledger` again, and a store to the
+//! function's slot.
 
 mod api;
 mod base;
@@ -65,7 +67,7 @@ pub use rewire_memory::scan::{StackRegistration, register_stack};
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
 pub use rewire_object::{Binding, RelocKind};
 
-// The examples are tests as well.
+// The examples are also run as documentation tests.
 #[cfg(all(doctest, feature = "inkwell"))]
 #[doc = concat!("```\n", include_str!("../examples/inkwell.rs"), "\n```")]
 pub struct InkwellExample;
@@ -74,5 +76,6 @@ pub struct InkwellExample;
 #[doc = concat!("```\n", include_str!("../examples/repl.rs"), "\n```")]
 pub struct ReplExample;
 
-// Any program that uses the engine answers the unwinder for compiled code.
+// Every program that links this crate exports the hook through which the unwinder finds the frames
+// of compiled code.
 rewire_memory::answer_unwinder!();
