@@ -14,9 +14,17 @@
 //! With the feature `inkwell`, every method that takes IR ([`Ir`]) also takes a module that was
 //! built with that crate; `examples/inkwell.rs` shows how.
 //!
-//! The path of a function through the source: `ledger/unit.rs` (the IR that was added) → `ledger`
-//! (its name) → `compile/first_call.rs` → `compile` → `link` → `ledger` again, and a store to the
-//! function's slot.
+//! # From a call to code
+//!
+//! 1. Adding IR ([`Library::add_ir`]) enters its names, and compiles nothing.
+//! 2. Each function has a *slot*, a word that holds the address to which calls go. At first it
+//!    leads into the engine.
+//! 3. So the first call enters the engine, which extracts the function from its module, has LLVM
+//!    compile it, and links the object.
+//! 4. The engine stores the address of the code in the slot, and later calls go there directly.
+//! 5. Replacing the function ([`Library::replace`]) compiles the new body, and ends with the same
+//!    store. A [`Change`] does so for several functions at once, and [`Engine::undo`] takes the
+//!    latest change back.
 
 mod api;
 mod base;
