@@ -136,6 +136,27 @@ extern "C" fn out_of_memory(reason: *const c_char) {
     // SAFETY: LLVM passes a C string.
     let reason = unsafe { CStr::from_ptr(reason) };
     if let Some(hook) = FATAL.get() {
-        hook(&reason.to_string_lossy());
+        let mut text = reason.to_string_lossy().into_owned();
+        let limits = [
+            ("ulimit -v", libc::RLIMIT_AS),
+            ("ulimit -d", libc::RLIMIT_DATA),
+        ];
+        for (name, which) in limits {
+            if let Some(bytes) = limit(which) {
+                text.push_str(&format!("; {name} is {} KiB", bytes / 1024));
+            }
+        }
+        hook(&text);
     }
+}
+
+/// A limit of resources that is in force, unless it is infinite.
+fn limit(which: libc::__rlimit_resource_t) -> Option<u64> {
+    let mut limits = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the call fills in plain data.
+    unsafe { libc::getrlimit(which, &raw mut limits) };
+    (limits.rlim_cur != libc::RLIM_INFINITY).then_some(limits.rlim_cur)
 }
