@@ -1,5 +1,5 @@
-//! The code of functions: their IR, handed out and dropped; their machine code, shown, held where
-//! it is, and dropped.
+//! Access to the code of a function: its IR (read, dropped, regenerated) and its machine code
+//! (read, pinned, dropped).
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,18 +12,19 @@ use crate::core::Core;
 use crate::core::lifetime::HeldEngine;
 use crate::ledger::{BlockId, Definition, EntryId, EntryKind, Ledger, LibraryId, State};
 
-/// A function's machine code, as it was when it was asked for.
+/// A copy of a function's machine code, taken when it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MachineCode {
-    /// Where it begins.
+    /// The address of its first byte.
     pub address: ExecAddr,
-    /// Its bytes.
+    /// The bytes, as they are in memory.
     pub bytes: Vec<u8>,
 }
 
-/// Holds a function's body where it is: replaced or removed, it stays in memory until this is
-/// dropped. For clients that go to a body by its own address rather than by the function's.
+/// Keeps a function's current body in memory until the pin is dropped, even if the function is
+/// replaced or removed. For clients that jump to a body by the body's own address rather than by
+/// the function's canonical address.
 ///
 /// ```
 /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -44,7 +45,7 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// Where the body begins.
+    /// Returns the address of the body's first byte.
     #[must_use]
     pub fn address(&self) -> ExecAddr {
         self.address
@@ -65,13 +66,13 @@ impl Drop for Pin {
     }
 }
 
-/// Holds a variable's memory where it is, with its value, whatever becomes of the name.
+/// Keeps a variable's memory, with its value, whatever happens to the variable's name.
 #[derive(Clone)]
 pub(crate) struct HeldMemory(Arc<MemoryHold>);
 
 struct MemoryHold {
     core: HeldEngine,
-    /// None if the memory is no unit's.
+    /// `None` if the memory doesn't belong to a unit.
     block: Option<BlockId>,
 }
 
@@ -99,7 +100,8 @@ impl Drop for MemoryHold {
     }
 }
 
-/// See [`Library::data`](crate::Library::data): where a variable is, and what keeps it there.
+/// Implements [`Library::data`](crate::Library::data): returns a variable's address, and what keeps
+/// its memory alive.
 pub(crate) fn hold(
     core: &HeldEngine,
     library: LibraryId,
@@ -117,7 +119,7 @@ pub(crate) fn hold(
         let Some((block, place)) = known.placed.filter(|_| is_variable) else {
             let is_ir = matches!(known.definition, Definition::Ir(..));
             if is_variable && is_ir && matches!(known.state, State::Absent) {
-                // It was removed since.
+                // The variable was removed after the lookup: look it up again.
                 continue;
             }
             return Ok((address, HeldMemory::new(core, None)));
@@ -126,7 +128,7 @@ pub(crate) fn hold(
             continue;
         };
         let start = known.definitions.get(place as usize).map(|one| one.start);
-        // It may have other memory by now.
+        // The variable may have got other memory after the lookup; then look it up again.
         if start.is_some_and(|start| start.at_offset(offset) == address) {
             known.handles += 1;
             return Ok((address, HeldMemory::new(core, Some(block))));
@@ -134,14 +136,14 @@ pub(crate) fn hold(
     }
 }
 
-/// What a name stands for, past aliases and imports.
+/// The entry that a name leads to, through aliases and imports.
 fn entry(ledger: &mut Ledger, library: LibraryId, name: &str) -> Result<EntryId, Error> {
     let unknown = || Error::Unknown { name: name.into() };
     let id = ledger.found_by_code(library, name).ok_or_else(unknown)?;
     Ok(ledger.target(id).0)
 }
 
-/// The same, if it is a function.
+/// As [`entry`], but an error if the name is not a defined function.
 fn function(ledger: &mut Ledger, library: LibraryId, name: &str) -> Result<EntryId, Error> {
     let unknown = || Error::Unknown { name: name.into() };
     let id = entry(ledger, library, name)?;
@@ -152,7 +154,7 @@ fn function(ledger: &mut Ledger, library: LibraryId, name: &str) -> Result<Entry
     Ok(id)
 }
 
-/// See [`Library::ir`](crate::Library::ir).
+/// Implements [`Library::ir`](crate::Library::ir).
 pub(crate) fn ir(core: &Core, library: LibraryId, name: &str) -> Result<String, Error> {
     let (unit, ordinal) = {
         let mut ledger = core.ledger();
@@ -167,7 +169,7 @@ pub(crate) fn ir(core: &Core, library: LibraryId, name: &str) -> Result<String, 
     Ok(unit.text(ordinal)?)
 }
 
-/// See [`Library::machine_code`](crate::Library::machine_code).
+/// Implements [`Library::machine_code`](crate::Library::machine_code).
 pub(crate) fn machine_code(core: &Core, library: LibraryId, name: &str) -> Option<MachineCode> {
     let mut ledger = core.ledger();
     let id = function(&mut ledger, library, name).ok()?;
@@ -181,16 +183,16 @@ pub(crate) fn machine_code(core: &Core, library: LibraryId, name: &str) -> Optio
     })
 }
 
-/// See [`Library::pin`](crate::Library::pin).
+/// Implements [`Library::pin`](crate::Library::pin).
 pub(crate) fn pin(core: &HeldEngine, library: LibraryId, name: &str) -> Result<Pin, Error> {
-    // It may be a resolver's to bring.
+    // The lookup asks the resolvers, one of which may have to supply the function.
     core.lookup(library, name, EntryKind::Function, None)?;
     let id = function(&mut core.ledger(), library, name)?;
     loop {
         core.materialize(id, None)?;
         let mut ledger = core.ledger();
         let entry = ledger.entry(id);
-        // It may have been replaced since.
+        // The function may have been replaced after it was compiled; then compile it again.
         if let (State::Present(address), Some((block, _))) = (&entry.state, entry.placed) {
             let address = address.addr();
             if let Some(known) = ledger.block_mut(block) {
@@ -208,7 +210,8 @@ pub(crate) fn pin(core: &HeldEngine, library: LibraryId, name: &str) -> Result<P
     }
 }
 
-/// A function whose code may be dropped: no frozen unit's.
+/// The entry of a function whose code may be dropped; an error if a frozen unit defines the
+/// function.
 fn droppable(ledger: &mut Ledger, library: LibraryId, name: &str) -> Result<EntryId, Error> {
     let id = function(ledger, library, name)?;
     match ledger.frozen_unit(id) {
@@ -220,7 +223,7 @@ fn droppable(ledger: &mut Ledger, library: LibraryId, name: &str) -> Result<Entr
     }
 }
 
-/// See [`Library::unload`](crate::Library::unload).
+/// Implements [`Library::unload`](crate::Library::unload).
 pub(crate) fn unload(core: &Core, library: LibraryId, name: &str) -> Result<bool, Error> {
     let mut ledger = core.ledger();
     let id = droppable(&mut ledger, library, name)?;
@@ -229,7 +232,7 @@ pub(crate) fn unload(core: &Core, library: LibraryId, name: &str) -> Result<bool
     Ok(was_there)
 }
 
-/// See [`Library::refresh`](crate::Library::refresh).
+/// Implements [`Library::refresh`](crate::Library::refresh).
 pub(crate) fn refresh(
     core: &Core,
     library: LibraryId,

@@ -1,7 +1,9 @@
-//! Calling functions whose type is known only at run time.
+//! Calls of functions whose type is known only at run time
+//! ([`Library::call`](crate::Library::call)).
 //!
-//! For each type, calling convention and attributes included, an adapter is compiled once: a
-//! function that reads the arguments from memory, calls, and writes the result to memory.
+//! The engine compiles one call adapter for each function type (calling convention and attributes
+//! included). An adapter is a function that reads the arguments from memory, calls the function,
+//! and writes the result to memory.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use crate::core::{CALL_ADAPTERS, Core, is_call_adapter};
 use crate::ledger::unit::UnitPlace;
 use crate::ledger::{Definition, EntryKind, LibraryId, Standing};
 
-/// A value that goes into a function, or comes out of it.
+/// An argument or a result of [`Library::call`](crate::Library::call).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -46,7 +48,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The type as IR writes it.
+    /// Returns the IR type of the value, as IR writes it.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
@@ -79,7 +81,7 @@ impl Value {
         cell
     }
 
-    /// A value of a type as IR writes it; `None` if there is no such value.
+    /// Reads a value of the IR type `type_name`; `None` if no [`Value`] has that type.
     fn of_cell(type_name: &str, cell: &ValueCell) -> Option<Self> {
         fn first<const N: usize>(cell: &ValueCell) -> [u8; N] {
             let mut bytes = [0; N];
@@ -117,11 +119,11 @@ impl fmt::Display for Value {
     }
 }
 
-/// Memory for one value.
+/// Memory for one argument or result, as an adapter reads and writes it.
 #[repr(C, align(16))]
 struct ValueCell([u8; 16]);
 
-/// A function, and the adapter that leads to it.
+/// A function, and the call adapter through which it is called.
 #[derive(Debug)]
 pub(crate) struct CallAdapter {
     name: Arc<str>,
@@ -129,11 +131,11 @@ pub(crate) struct CallAdapter {
     adapter: ExecAddr,
     result: String,
     parameters: Vec<String>,
-    /// The engine must outlive the call.
+    /// Keeps the engine alive during the call.
     core: HeldEngine,
 }
 
-/// Finds a function and makes an adapter to it.
+/// Finds a function, and compiles a call adapter for its type if there is none yet.
 pub(crate) fn open(
     core: &HeldEngine,
     library: LibraryId,
@@ -149,7 +151,8 @@ pub(crate) fn open(
     let (type_name, unit, ordinal) = {
         let ledger = core.ledger();
         let id = ledger.seen_by_code(library, name);
-        // What only the host has, and no code has named, has no type.
+        // A function that only the host defines, and that no loaded code has declared, has no known
+        // type.
         let id = id.ok_or_else(|| unfit("unknown"))?;
         let entry = ledger.entry(ledger.target(id).0);
         let type_name = entry
@@ -189,11 +192,11 @@ pub(crate) fn open(
     })
 }
 
-/// What adapters are called, before their number.
+/// The prefix of adapters' names; a number follows.
 const PREFIX: &str = "call_adapter.";
 
-/// The error as one of the function that the client named, if it is one of the adapter, which
-/// nobody has heard of.
+/// Rewrites an error about the adapter, which the client doesn't know, as one about the function
+/// that the client named. Leaves other errors unchanged.
 pub(super) fn without_adapter(name: &str, error: Error) -> Error {
     let is_own = match error.cause() {
         Error::Compile { function, .. } => function.starts_with(PREFIX),
@@ -204,7 +207,7 @@ pub(super) fn without_adapter(name: &str, error: Error) -> Error {
         return error;
     }
     let text = error.cause().to_string();
-    // The adapter's name stands before what LLVM says of it.
+    // LLVM's message follows the adapter's name.
     let rest = text.rsplit_once(PREFIX).map_or(&*text, |(_, rest)| rest);
     let reason = rest.trim_start_matches(|c: char| c.is_ascii_digit());
     let reason = reason.strip_prefix(": ").unwrap_or(reason);
@@ -214,7 +217,8 @@ pub(super) fn without_adapter(name: &str, error: Error) -> Error {
     }
 }
 
-/// Has the client make the IR of a function whose type nobody knows before.
+/// If a function was defined lazily, has the client's closure make its IR now, because its type is
+/// unknown until then.
 fn make_lazy(core: &Core, library: LibraryId, name: &str) -> Result<(), Error> {
     let id = {
         let ledger = core.ledger();
@@ -228,7 +232,7 @@ fn make_lazy(core: &Core, library: LibraryId, name: &str) -> Result<(), Error> {
     }
 }
 
-/// Result and parameters of a function type as IR writes it.
+/// Splits a function type, as IR writes it, into result and parameters.
 fn split(type_name: &str) -> Option<(&str, Vec<&str>)> {
     let (result, rest) = type_name.split_once(" (")?;
     let parameters = rest.strip_suffix(')')?;
@@ -240,7 +244,7 @@ fn split(type_name: &str) -> Option<(&str, Vec<&str>)> {
 }
 
 impl Core {
-    /// The address of the adapter with this IR.
+    /// Returns the address of the adapter with this IR; compiles the adapter if it is new.
     fn call_adapter(&self, text: String) -> Result<ExecAddr, Error> {
         if let Some(known) = lock(&self.call_adapters.made).get(&text) {
             return Ok(*known);
@@ -252,7 +256,7 @@ impl Core {
         };
         let missing = || Error::Internal("there is no library for call adapters".to_owned());
         let library = library.ok_or_else(missing)?;
-        // Two threads may make the same adapter, under two names; one of them stays unused.
+        // Two threads may compile the same adapter under two names; one of the two stays unused.
         let number = self.call_adapters.next.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{number}");
         let text_of_name = text.replacen("@call_adapter(", &format!("@{name}("), 1);
@@ -276,7 +280,7 @@ impl FrameNames for Core {
         let ledger = self.ledger();
         let (_, defined) = ledger.definition_at(address)?;
         let entry = ledger.entry(defined.entry);
-        // Below an adapter is the client that called.
+        // The frame below an adapter is the client's, which made the call.
         if matches!(entry.definition, Definition::PrefixedStub(..))
             || is_call_adapter(&ledger, defined.entry)
         {
@@ -288,7 +292,8 @@ impl FrameNames for Core {
     }
 
     fn called_at(&self, address: ExecAddr) -> Option<Arc<str>> {
-        /// The field of a call is its end, or nearly.
+        /// The relocated field is at or near the end of the call instruction: at most this many
+        /// bytes before the return address.
         const LONGEST: i64 = 8;
         let start = address.checked_add_signed(-LONGEST)?;
         let ledger = self.ledger();
@@ -301,11 +306,12 @@ impl FrameNames for Core {
 }
 
 impl CallAdapter {
-    /// Calls the function.
+    /// Calls the function with `arguments`. Returns `None` if it returns nothing.
     ///
     /// # Safety
     ///
-    /// The function does what it does.
+    /// The caller must ensure that the function has no undefined behaviour when called with
+    /// `arguments`, and that each pointer among them is valid for what the function does with it.
     pub(crate) unsafe fn call(&self, arguments: &[Value]) -> Result<Option<Value>, Error> {
         let fits = arguments.len() == self.parameters.len()
             && arguments
@@ -331,8 +337,8 @@ impl CallAdapter {
                 .map_err(|stopped| Error::Stopped { stopped })?;
             return Ok(Value::of_cell(&self.result, &result));
         }
-        // SAFETY: the adapter was made for the function's type, and reads and writes no more than
-        // the values have; the rest is as the caller promises.
+        // SAFETY: the adapter was compiled for the function's type, and accesses only as many bytes
+        // of each cell as the value has; the caller vouches for the rest.
         unsafe {
             type AdapterFn = extern "C-unwind" fn(u64, *const *const ValueCell, *mut ValueCell);
             let adapter = std::mem::transmute::<u64, AdapterFn>(self.adapter.get());

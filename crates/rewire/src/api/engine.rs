@@ -1,4 +1,4 @@
-//! The engine, as its clients see it.
+//! [`Engine`]: the handle through which clients add, run, change and inspect code.
 
 use std::ffi::c_char;
 use std::path::Path;
@@ -28,11 +28,13 @@ use crate::ledger::{Generation, LibraryId};
 use crate::process;
 use crate::reclaim::{Reclaimed, RetiredCode};
 
-/// An execution engine: it takes IR, and compiles and links each function when it is first
-/// called.
+/// An execution engine: it takes LLVM IR, and compiles and links each function when the function is
+/// first called.
 ///
-/// `Send + Sync`; clones are handles to one engine. When the last handle is dropped, its memory
-/// is unmapped: no thread may run its code any more, and no pointer into it may be used.
+/// `Send + Sync`. A clone is another handle to the same engine; [`Function`](crate::Function),
+/// [`Data`](crate::Data) and [`Pin`](crate::Pin) keep the engine alive too. Dropping the last
+/// handle unmaps the engine's memory. By then, no thread may be running its code, and no pointer
+/// into its memory may be used afterwards.
 ///
 /// ```
 /// use rewire::{Engine, Options};
@@ -55,7 +57,7 @@ pub struct Engine {
     core: HeldEngine,
 }
 
-/// Who does what the lower rooms ask for.
+/// The functions of higher modules that lower modules call: see [`Above`].
 const ABOVE: Above = Above {
     first_call: first_call::handle,
     compile_ahead: Core::compile_ahead,
@@ -66,13 +68,17 @@ const ABOVE: Above = Above {
 };
 
 impl Engine {
-    /// Makes an engine: reserves its address range, and prepares the process for first calls.
+    /// Creates an engine: reserves its address range, and prepares the process for first calls.
     ///
     /// # Errors
     ///
-    /// No address space, or 64 engines in the process already ([`Error::TooManyEngines`]). LLVM's
-    /// handler of fatal errors, of which a process has one, becomes the engine's, so that such an
-    /// error of compiling a function is that function's alone.
+    /// The address range can't be reserved ([`Error::Memory`]), or the process has 64 engines
+    /// already ([`Error::TooManyEngines`]).
+    ///
+    /// # Process-wide effect
+    ///
+    /// A process has one handler for LLVM's fatal errors. The engine installs its own, so that a
+    /// fatal error while one function is compiled fails only that function.
     pub fn new(options: Options) -> Result<Self, Error> {
         let _no_fork = fork_lock::enter_engine();
         let core = Core::new(options, ABOVE)?;
@@ -82,18 +88,18 @@ impl Engine {
         })
     }
 
-    /// The library that every engine has. The methods of the engine that take or look up names
-    /// are short for its.
+    /// The main library, which every engine has. The engine's own methods that add or look up names
+    /// are shorthand for the main library's.
     #[must_use]
     pub fn main(&self) -> Library {
         self.handle(LibraryId::MAIN)
     }
 
-    /// Makes another library.
+    /// Creates another library.
     ///
     /// # Errors
     ///
-    /// There is one of this name.
+    /// A library of this name exists ([`Error::LibraryExists`]).
     pub fn new_library(&self, name: &str) -> Result<Library, Error> {
         let _no_fork = fork_lock::enter_engine();
         let made = self.core.ledger().add_library(name);
@@ -102,7 +108,7 @@ impl Engine {
         Ok(self.handle(id))
     }
 
-    /// The libraries there are, in the order of their making.
+    /// All libraries of the engine, in the order in which they were created.
     #[must_use]
     pub fn libraries(&self) -> Vec<Library> {
         let _no_fork = fork_lock::enter_engine();
@@ -117,7 +123,7 @@ impl Engine {
         }
     }
 
-    /// What was added, in order.
+    /// All units that are loaded, in the order in which they were added.
     #[must_use]
     pub fn units(&self) -> Vec<UnitInfo> {
         let _no_fork = fork_lock::enter_engine();
@@ -125,21 +131,22 @@ impl Engine {
         ledger.units().iter().map(|unit| unit.info()).collect()
     }
 
-    /// Adds a module of IR: bitcode, text, or a module of inkwell's (see [`Ir`]); `name` is for
-    /// messages. Nothing is compiled, and of bitcode no function body is read.
+    /// Adds a module of IR: bitcode, text, or an inkwell module (see [`Ir`]). Error messages call
+    /// the unit `name`. Nothing is compiled yet. Of bitcode, no function body is read yet either: a
+    /// body that is malformed is an error when the function is first needed.
     ///
     /// # Errors
     ///
-    /// Bytes that are no IR, IR that the verifier rejects or that is for another machine, names
-    /// that are defined already. Nothing has been added then.
+    /// The bytes aren't IR, the verifier rejects the IR, the IR is for another target, or it
+    /// defines a name that is defined already. On an error, nothing has been added.
     pub fn add_ir<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<UnitId, Error> {
         self.main().add_ir(name, ir)
     }
 
-    /// As [`Engine::add_ir`], for code that will never be replaced. When one of its functions is
-    /// first called, all of the unit is compiled; its functions are inlined into one another at
-    /// levels above 0, and what it calls in frozen units that are in memory, and of the host,
-    /// it calls directly rather than through slots.
+    /// As [`Engine::add_ir`], for code that will never be replaced. The first call of any of the
+    /// unit's functions compiles the whole unit. At levels above 0, its functions are inlined into
+    /// one another. Its calls of functions in frozen units that are in memory, and of functions of
+    /// the host, are direct calls rather than calls through slots.
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -155,11 +162,11 @@ impl Engine {
         self.main().add_ir_frozen(name, ir)
     }
 
-    /// Adds a file of IR. It is read, not mapped: compilers rewrite files in place.
+    /// Adds a file of IR. The file is read, not mapped, because compilers rewrite files in place.
     ///
     /// # Errors
     ///
-    /// As [`Engine::add_ir`], or the file can't be read.
+    /// As [`Engine::add_ir`], or the file can't be read ([`Error::Read`]).
     pub fn add_file(&self, path: &Path) -> Result<UnitId, Error> {
         self.main().add_file(path)
     }
@@ -173,11 +180,12 @@ impl Engine {
         self.main().add_file_frozen(path)
     }
 
-    /// Loads a shared library, so that its names are found.
+    /// Loads a shared library into the process (`dlopen`), so that lookups in the host process find
+    /// its symbols.
     ///
     /// # Errors
     ///
-    /// What the loader says.
+    /// The dynamic loader can't load it ([`Error::Library`] holds the loader's message).
     pub fn load_library(&self, path: &str) -> Result<(), Error> {
         symbols::load_library(path).map_err(|reason| Error::Library {
             name: path.to_owned(),
@@ -185,32 +193,32 @@ impl Engine {
         })
     }
 
-    /// Puts in memory what must be there before anything runs: variables in sections that are
-    /// walked as a whole, variables marked as used, assembly; and libstdc++, if units are C++ and
-    /// the process has no C++ library. Done by itself when a name is
-    /// looked up or the program is run.
+    /// Places in memory whatever has to be there before any code runs: variables in sections that
+    /// are walked as a whole, variables marked as used, and module-level assembly. It also loads
+    /// libstdc++ if units are C++ and the process has no C++ library. The engine calls this itself
+    /// when a name is looked up or the program is run.
     ///
     /// # Errors
     ///
-    /// What can't be compiled or linked.
+    /// Something that has to be in memory can't be compiled or linked.
     pub fn finish_loading(&self) -> Result<(), Error> {
         let _no_fork = fork_lock::enter_engine();
         self.core.finish_loading()
     }
 
-    /// Compiles all functions that aren't compiled yet. What they call and nothing defines may
-    /// still be missing: that is an error when it is called.
+    /// Compiles all functions that aren't compiled yet. A called function that nothing defines is
+    /// not an error here; it becomes one when it is called.
     ///
     /// # Errors
     ///
-    /// The first function that can't be compiled or linked.
+    /// The error of the first function that can't be compiled or linked.
     pub fn compile_all(&self) -> Result<(), Error> {
         self.finish_loading()?;
         let _no_fork = fork_lock::enter_engine();
         self.core.compile_all()
     }
 
-    /// The address that a name has for its whole life, see [`Library::lookup`].
+    /// Returns the address that a name has for its whole life: see [`Library::lookup`].
     ///
     /// # Errors
     ///
@@ -219,11 +227,12 @@ impl Engine {
         self.main().lookup(name)
     }
 
-    /// Gives a function a new body: `ir` is a module that defines `name`, and may declare and
-    /// define whatever the body needs. The new body is compiled and linked, then one store makes
-    /// every caller go to it; calls that are under way finish in the former body, which stays.
+    /// Gives a function a new body. `ir` is a module that defines `name`; it may also declare and
+    /// define whatever the body needs. The engine compiles and links the new body first. Then one
+    /// store redirects every caller to it. Calls that are under way finish in the former body,
+    /// which stays in memory until no thread is in it.
     ///
-    /// Names that the module defines besides `name` have to be its own (`internal`, `private`).
+    /// Any other name that the module defines has to be local to it (`internal` or `private`).
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -239,13 +248,13 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The function doesn't exist, its type differs, or the module can't be compiled or linked.
-    /// The former body stays in force then.
+    /// The function doesn't exist, its type differs from the new body's, or the module can't be
+    /// compiled or linked. On an error, the former body stays in force.
     pub fn replace<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<Generation, Error> {
         self.main().replace(name, ir)
     }
 
-    /// Removes a unit with all that it defines; see
+    /// Removes a unit with everything that it defines; see
     /// [`Change::remove_unit`](crate::Change::remove_unit).
     ///
     /// ```
@@ -259,16 +268,17 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The unit is gone already or another engine's, or others use what it defines.
+    /// The unit was removed already ([`Error::NoUnit`]), belongs to another engine
+    /// ([`Error::OtherEngine`]), or defines something that other units use ([`Error::InUse`]).
     pub fn remove_unit(&self, unit: UnitId) -> Result<Changed, Error> {
         let mut change = self.main().change();
         change.remove_unit(unit);
         change.commit()
     }
 
-    /// Undoes the latest change that wasn't undone: names stand for what they stood for before, of
-    /// variables with the values that they have now. How many changes can be undone is for
-    /// [`Options::undo_depth`] to say.
+    /// Undoes the latest change that wasn't undone yet. Every name that it changed gets its former
+    /// definition back; variables keep the values that they have now. [`Options::undo_depth`] says
+    /// how many changes can be undone.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -285,7 +295,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// There is no change to undo, or what was replaced can't be compiled.
+    /// There is no change to undo ([`Error::NothingToUndo`]), or a former definition can't be
+    /// compiled.
     pub fn undo(&self) -> Result<Changed, Error> {
         let caller = Caller::here();
         let no_fork = fork_lock::enter_engine();
@@ -295,48 +306,50 @@ impl Engine {
         changed
     }
 
-    /// What was replaced or removed and is still in memory, because threads may be in it, or
-    /// because nobody has looked yet.
+    /// Returns the code that was replaced or removed and is still in memory, because a thread may
+    /// be in it or because its memory wasn't reclaimed yet.
     #[must_use]
     pub fn retired(&self) -> Vec<RetiredCode> {
         let _no_fork = fork_lock::enter_engine();
         self.core.retired()
     }
 
-    /// Looks at the stacks of all threads, and gives the memory back of what was replaced or
-    /// removed and that no thread can return into. The engine does this by itself when much has
-    /// gathered.
+    /// Scans the stacks of all threads, and frees the memory of replaced or removed code that no
+    /// thread can return into. The engine does this by itself whenever enough such code has
+    /// accumulated.
     ///
-    /// Threads that sleep are read as they are; those that run get a signal, whose handler looks
-    /// at their stacks.
+    /// The stacks of sleeping threads are read as they are. A running thread is sent a signal,
+    /// whose handler scans that thread's stack.
     pub fn reclaim(&self) -> Reclaimed {
         self.core.reclaim(&Caller::here())
     }
 
-    /// What the ledger knows of a name; `None` if it doesn't know it.
+    /// Returns what the engine knows about a name in the main library, or `None` if it doesn't know
+    /// the name.
     #[must_use]
     pub fn state(&self, name: &str) -> Option<crate::FunctionState> {
         self.main().state(name)
     }
 
-    /// What is loaded: units, names, sizes of functions and variables, who names whom. All
-    /// function bodies are read and verified; nothing is compiled, and nothing that was loaded is
-    /// run.
+    /// Returns what is loaded: units, names, sizes of functions and variables, and which names
+    /// refer to which. Reads and verifies all function bodies; compiles nothing, and runs none of
+    /// the loaded code.
     ///
     /// # Errors
     ///
-    /// A body that can't be read, or that the verifier rejects.
+    /// A body can't be read, or the verifier rejects it.
     pub fn inspect(&self) -> Result<Inspection, Error> {
         let _no_fork = fork_lock::enter_engine();
         inspect::inspect(&self.core)
     }
 
-    /// Tells what an address of compiled code belongs to: for backtraces, profilers, and whoever
-    /// meets a return address. `None` for addresses of the host and of data, and for the parts of
-    /// functions that only LLVM knows of (the resuming part of a coroutine that it split).
+    /// Returns the function that an address of compiled code belongs to: for backtraces, profilers,
+    /// and clients that come across a return address. Returns `None` for addresses of the host and
+    /// of data, and for parts of functions that only LLVM knows (the resume part of a coroutine
+    /// that LLVM split).
     ///
-    /// A return address may be the first byte behind its function, if the call never returns: ask
-    /// for the byte before.
+    /// If a call never returns, its return address may be the first byte after its function. To
+    /// find the function of a return address, ask for the byte before it.
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -360,17 +373,21 @@ impl Engine {
         crate::introspect::state::at(&self.core, address)
     }
 
-    /// Runs the program: constructors, then the function `entry`. Returns what that returns.
-    /// Destructors run when the process exits.
+    /// Runs the program: all constructors, then the function `entry` of the main library. Returns
+    /// what `entry` returns, or 0 if `entry` returns nothing. Destructors run when the process
+    /// exits.
     ///
     /// # Errors
     ///
-    /// There is no such function, or it isn't of a main function's type.
+    /// Nothing defines `entry` ([`Error::Unknown`]), its type is not that of a main function
+    /// ([`Error::Signature`]), or something that has to be in memory before the start can't be
+    /// compiled or linked.
     ///
     /// # Safety
     ///
-    /// `argv` and `envp` are arrays of C strings that end with a null pointer and live as long as
-    /// the process. The loaded code does what it does.
+    /// The caller must ensure that `argv` and `envp` are arrays of valid C strings that end with a
+    /// null pointer and live as long as the process, and that the loaded code has no undefined
+    /// behaviour.
     pub unsafe fn run_main(
         &self,
         entry: &str,
@@ -379,35 +396,38 @@ impl Engine {
         envp: *const *const c_char,
     ) -> Result<i32, Error> {
         let main = process::find_main(&self.core, entry)?;
-        // Constructors are known then.
+        // This also finds the constructors.
         self.finish_loading()?;
         // SAFETY: as the caller promises.
         unsafe { process::run_main(&self.core, main, argc, argv, envp) }
     }
 
-    /// Checks that the program can be run, without running any of it.
+    /// Checks that [`Engine::run_main`] would find a function `entry` of a fitting type. Runs and
+    /// compiles nothing.
     ///
     /// # Errors
     ///
-    /// As [`Engine::run_main`].
+    /// Nothing defines `entry` ([`Error::Unknown`]), or its type is not that of a main function
+    /// ([`Error::Signature`]).
     pub fn check_main(&self, entry: &str) -> Result<(), Error> {
         process::find_main(&self.core, entry).map(|_| ())
     }
 
-    /// Has `hook` called before the process ends because a function could not be compiled or
-    /// resolved when it was called, after the hooks that were given before.
+    /// Registers a hook that the engine calls before it ends the process because a called function
+    /// could not be compiled or resolved. Hooks run in the order in which they were registered.
     pub fn at_failure(&self, hook: impl FnMut() + Send + 'static) {
         self.core.process.add_at_failure(Box::new(hook));
     }
 
-    /// Has `handler` asked what to do when a function could not be compiled or resolved as it was
-    /// called. It may answer with the address of a function of the same type to run instead: one
-    /// that throws, say. With no handler, or no answer, a call that the client began with
-    /// [`Library::call`] is given up and returns the error; else the process ends with the error,
-    /// who called whom, and exit code 70.
+    /// Sets the handler that decides what happens when a called function could not be compiled or
+    /// resolved. The handler may return the address of a function of the same type, which then runs
+    /// instead; that function may throw an exception, for example. If there is no handler, or if it
+    /// returns `None`, a call that the client began with [`Library::call`] is abandoned and returns
+    /// the error. Any other call ends the process: the engine prints the error and the chain of
+    /// callers, and exits with code 70 ([`EXIT_COMPILE`](crate::EXIT_COMPILE)).
     ///
-    /// The handler is called on the thread that makes the call, on a stack of the engine's, with no
-    /// lock held. A new handler takes the place of the former one.
+    /// The handler runs on the thread that makes the call, on a stack of the engine's, with no lock
+    /// held. An engine has one handler: setting another one replaces it.
     ///
     /// ```
     /// use rewire::{Engine, Options};
@@ -440,32 +460,36 @@ impl Engine {
         *known = Some(Arc::new(handler));
     }
 
-    /// Runs the constructors of one unit that haven't run (ORC's `initialize`, for a unit). Those
-    /// of a unit that takes the place of one whose objects live run when the change is committed.
+    /// Runs those constructors of one unit that haven't run yet (as ORC's `initialize` does, for
+    /// one unit). The constructors of a unit that replaces another whose objects are alive don't
+    /// wait for this method: they run when the change is committed.
     ///
     /// # Errors
     ///
-    /// The unit is gone, or another engine's; else as [`Engine::run_constructors`].
+    /// The unit was removed ([`Error::NoUnit`]) or belongs to another engine
+    /// ([`Error::OtherEngine`]); otherwise as [`Engine::run_constructors`].
     ///
     /// # Safety
     ///
-    /// The loaded code has no undefined behaviour.
+    /// The caller must ensure that the loaded code has no undefined behaviour.
     pub unsafe fn initialize(&self, unit: UnitId) -> Result<(), Error> {
         self.finish_loading()?;
         let unit = self.unit(unit)?;
         failure::catch(|| process::initialise(&self.core, |one| one == unit.id))
     }
 
-    /// Runs what one unit has registered for the process's exit, and its destructors, as when it is
-    /// removed (ORC's `deinitialize`). The unit stays; its constructors are pending again.
+    /// Ends one unit as if it were removed: runs the exit functions that its code registered, then
+    /// its destructors (as ORC's `deinitialize` does). The unit stays loaded, and its constructors
+    /// are pending again.
     ///
     /// # Errors
     ///
-    /// The unit is gone, or another engine's.
+    /// The unit was removed ([`Error::NoUnit`]) or belongs to another engine
+    /// ([`Error::OtherEngine`]).
     ///
     /// # Safety
     ///
-    /// No thread uses the unit's objects any more.
+    /// The caller must ensure that no thread uses the unit's static objects any more.
     pub unsafe fn deinitialize(&self, unit: UnitId) -> Result<(), Error> {
         let unit = self.unit(unit)?;
         process::unit_endings::run(&self.core, &unit);
@@ -473,8 +497,9 @@ impl Engine {
         Ok(())
     }
 
-    /// The units that have constructors which haven't run: calling their functions may meet objects
-    /// that aren't there yet. In the order of adding.
+    /// Returns the units that have constructors which haven't run yet, in the order in which the
+    /// units were added. A function of such a unit may use a static object that isn't constructed
+    /// yet.
     #[must_use]
     pub fn pending_constructors(&self) -> Vec<UnitId> {
         let _no_fork = fork_lock::enter_engine();
@@ -495,15 +520,16 @@ impl Engine {
         Ok(record.unit.clone())
     }
 
-    /// Runs the constructors of what was added since the last time, as [`Engine::run_main`] does
-    /// before the program: for clients that call functions by themselves. [`Engine::initialize`]
-    /// and [`Library::initialize`] do so for one unit and one library.
+    /// Runs all constructors that haven't run yet, as [`Engine::run_main`] does before it calls the
+    /// main function. For clients that call functions without running a main function.
+    /// [`Engine::initialize`] does the same for one unit, [`Library::initialize`] for one library.
     ///
     /// # Errors
     ///
-    /// What can't be placed in memory; as [`Library::call`], where a constructor calls what can't
-    /// be compiled or resolved, or, with a [`Recovery`](crate::Recovery), where it crashes. That
-    /// constructor isn't run again; those behind it are pending.
+    /// Something that has to be in memory before the constructors run can't be compiled or linked.
+    /// If a constructor calls a function that can't be compiled or resolved, or crashes while a
+    /// [`Recovery`](crate::Recovery) is alive, the error is the one that [`Library::call`] returns.
+    /// That constructor isn't run again; the constructors after it are still pending.
     ///
     /// # Safety
     ///
@@ -514,7 +540,7 @@ impl Engine {
         failure::catch(|| unsafe { process::run_constructors(&self.core) })
     }
 
-    /// What the engine did so far.
+    /// Returns counts and times of what the engine has done so far.
     #[must_use]
     pub fn report(&self) -> Report {
         let _no_fork = fork_lock::enter_engine();

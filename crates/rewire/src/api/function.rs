@@ -1,4 +1,4 @@
-//! Functions and variables of compiled code, with their types.
+//! Typed handles to functions and variables of compiled code.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -11,33 +11,36 @@ use crate::core::lifetime::HeldEngine;
 use crate::introspect::state::FunctionState;
 use crate::ledger::EntryKind;
 
-/// A function pointer type whose parameters and result have a meaning in IR. Implemented for
-/// `extern "C" fn`, `extern "C-unwind" fn` and their unsafe forms, of up to twelve parameters.
+/// A function pointer type that has a counterpart in IR. Implemented for `extern "C" fn` and
+/// `extern "C-unwind" fn`, safe and unsafe, with up to twelve parameters.
 ///
 /// # Safety
 ///
-/// The type is a function pointer.
+/// Implementors must be function pointer types, and [`FunctionPointer::fits`] must return `true`
+/// only for IR types that can be called through a pointer of this type.
 pub unsafe trait FunctionPointer: Copy + 'static {
-    /// Whether a function whose IR has this type can be called as this one: `i32 (ptr, i64)`.
+    /// Returns whether a function of this IR type (`i32 (ptr, i64)`) can be called through this
+    /// type.
     fn fits(type_name: &str) -> bool;
-    /// As IR would write the type.
+    /// Returns the IR type that corresponds to this type.
     fn type_name() -> String;
 }
 
-/// A type that compiled code passes as one value.
+/// A type that compiled code passes and returns as one value.
 ///
 /// # Safety
 ///
-/// Values are passed and returned as those of one of the IR types named (psABI, section 3.2.3).
+/// The C ABI must pass and return a value of this type exactly as a value of each of the IR types
+/// in [`Passed::IR`] (psABI, section 3.2.3).
 pub unsafe trait Passed {
-    /// The types that IR may have for it; the first is the usual one.
+    /// The IR types that a value of this type may have; the first is the usual one.
     const IR: &'static [&'static str];
 }
 
 macro_rules! passed {
     ($($type:ty = $($ir:literal),+;)*) => {
         $(
-            // SAFETY: it is what clang makes of the corresponding type of C.
+            // SAFETY: clang gives the corresponding C type these IR types.
             unsafe impl Passed for $type {
                 const IR: &'static [&'static str] = &[$($ir),+];
             }
@@ -67,7 +70,8 @@ unsafe impl<T> Passed for *mut T {
     const IR: &'static [&'static str] = &["ptr"];
 }
 
-// SAFETY: as above; whoever looks the function up vouches for the reference.
+// SAFETY: as above; the unsafe lookup ([`Library::function`](crate::Library::function)) vouches
+// that the reference is valid.
 unsafe impl<T> Passed for &T {
     const IR: &'static [&'static str] = &["ptr"];
 }
@@ -77,7 +81,7 @@ unsafe impl<T> Passed for &mut T {
     const IR: &'static [&'static str] = &["ptr"];
 }
 
-/// Whether IR's list of types is this one.
+/// Whether an IR function type has this result and these parameters.
 fn matches(type_name: &str, result: &[&str], parameters: &[&[&str]]) -> bool {
     let Some((found, rest)) = type_name.split_once(" (") else {
         return false;
@@ -99,8 +103,8 @@ fn matches(type_name: &str, result: &[&str], parameters: &[&[&str]]) -> bool {
             .all(|(one, wanted)| fits(one, wanted))
 }
 
-/// Pointers of all address spaces are passed alike, but for those of 32 bits (LLVM, "X86 address
-/// spaces": 270 and 271).
+/// The type as which a value is passed. Pointers of all address spaces are passed alike, except
+/// those of 32 bits (LLVM's X86 address spaces 270 and 271).
 pub(crate) fn plain_pointer(type_name: &str) -> &str {
     let space = type_name.strip_prefix("ptr addrspace(");
     let space = space.and_then(|space| space.strip_suffix(')')?.parse().ok());
@@ -152,9 +156,10 @@ pointers! {
     (A B C D E F G H I J K L)
 }
 
-/// A function of compiled code that can be called like a function pointer; it keeps its engine
-/// alive. Calls go to the current body: a replacement is seen by the next one. The first call
-/// compiles it, unless that was done before ([`Library::pin`](crate::Library::pin)).
+/// A function of compiled code that can be called like a function pointer. It keeps its engine
+/// alive. Each call goes to the body in force: after a replacement, the next call runs the new
+/// body. The first call compiles the function, unless [`Library::pin`](crate::Library::pin) did so
+/// before.
 #[derive(Clone, Debug)]
 pub struct Function<F> {
     pointer: F,
@@ -164,7 +169,8 @@ pub struct Function<F> {
 impl<F: FunctionPointer> Function<F> {
     /// # Safety
     ///
-    /// What the function does is of the type `F`, as far as IR's type doesn't tell.
+    /// The caller must ensure that the function at `address` has the type `F`, also as far as its
+    /// IR type doesn't say so (what its pointers point to, say).
     pub(crate) unsafe fn new(
         core: HeldEngine,
         name: &str,
@@ -200,8 +206,8 @@ impl<F: FunctionPointer> Function<F> {
         })
     }
 
-    /// The pointer itself, which is the function's canonical address. It must not be called once
-    /// the engine is gone.
+    /// Returns the function pointer, which is the function's canonical address. It must not be
+    /// called after the engine was dropped.
     #[must_use]
     pub fn pointer(&self) -> F {
         self.pointer
@@ -216,9 +222,9 @@ impl<F> Deref for Function<F> {
     }
 }
 
-/// A variable of compiled code; it keeps its engine alive, and the memory that the variable had
-/// when it was asked for: if the variable is removed, or gets other memory, what is read here is
-/// its last value there.
+/// A variable of compiled code. It keeps alive the engine, and also the memory that the variable
+/// had when this handle was created. If the variable is removed or gets other memory, this handle
+/// still reads the former memory, which keeps its last value.
 #[derive(Clone, Debug)]
 pub struct Data<T> {
     address: ExecAddr,
@@ -226,8 +232,9 @@ pub struct Data<T> {
     _type: PhantomData<*mut T>,
 }
 
-// SAFETY: it is an address and a handle of the engine, both of which may be used anywhere; what
-// is done with the address is for whoever does it to vouch for.
+// SAFETY: it consists of an address and an engine handle, both of which may be used on any thread.
+// Whoever accesses memory through the address has to vouch for that access (the accessors are
+// unsafe).
 unsafe impl<T> Send for Data<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Data<T> {}
@@ -266,17 +273,18 @@ impl<T> Data<T> {
         })
     }
 
-    /// Where the variable is. Compiled code may read and write it at any time.
+    /// Returns the variable's address. Compiled code may read and write the variable at any time.
     #[must_use]
     pub fn pointer(&self) -> *mut T {
         self.address.get() as *mut T
     }
 
-    /// Reads it.
+    /// Reads the variable.
     ///
     /// # Safety
     ///
-    /// It holds a value of this type, and nobody writes it meanwhile.
+    /// The caller must ensure that the variable holds a valid value of type `T`, and that no other
+    /// thread writes it at the same time.
     #[must_use]
     pub unsafe fn read(&self) -> T
     where
@@ -286,11 +294,12 @@ impl<T> Data<T> {
         unsafe { self.pointer().read() }
     }
 
-    /// Writes it.
+    /// Writes the variable.
     ///
     /// # Safety
     ///
-    /// It is of this type and not constant, and nobody reads or writes it meanwhile.
+    /// The caller must ensure that the variable has type `T` and is not constant, and that no other
+    /// thread reads or writes it at the same time.
     pub unsafe fn write(&self, value: T) {
         // SAFETY: as the caller promises.
         unsafe { self.pointer().write(value) };

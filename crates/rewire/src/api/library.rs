@@ -1,4 +1,4 @@
-//! Libraries, as clients see them.
+//! [`Library`]: the handle through which clients add and find names in one namespace.
 
 use std::fmt;
 use std::path::Path;
@@ -28,17 +28,18 @@ use crate::ledger::unit::{Unit, UnitPlace};
 use crate::ledger::{Definition, EntryKind, Generation, LibraryId, Standing};
 use crate::process;
 
-/// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A handle; clones
-/// are handles to the same library.
+/// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A clone is another
+/// handle to the same library.
 ///
-/// A name that the library's code uses is searched for in the library itself, then in the
-/// libraries of its search order, then in the host process, then its resolvers are asked. What is
-/// found stays: a function that was linked against another library's definition keeps to it. A
-/// client finds names likewise: [`Library::lookup`], [`Library::function`], [`Library::data`],
-/// [`Library::call`].
+/// When the library's code uses a name, the engine looks for a definition in the library itself,
+/// then in the libraries of its search order, then in the host process, and finally asks the
+/// library's resolvers. What it finds stays bound: a function that was linked against another
+/// library's definition keeps using that definition. Lookups by the client ([`Library::lookup`],
+/// [`Library::function`], [`Library::data`], [`Library::call`]) search the same way.
 ///
-/// A function is compiled when it is called. To compile before calling, and be told of errors then:
-/// [`Library::pin`] for one function, [`Engine::compile_all`](crate::Engine::compile_all) for all.
+/// A function is compiled when it is first called. To compile before the call, and get errors then,
+/// use [`Library::pin`] for one function or [`Engine::compile_all`](crate::Engine::compile_all) for
+/// all.
 ///
 /// ```
 /// use rewire::{Engine, Options};
@@ -87,26 +88,26 @@ impl fmt::Debug for Library {
 }
 
 impl Library {
-    /// Its number.
+    /// Returns the library's number, which is unique in its engine.
     #[must_use]
     pub fn id(&self) -> LibraryId {
         self.id
     }
 
-    /// Its name.
+    /// Returns the library's name.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
         self.core.ledger().library_name(self.id).clone()
     }
 
-    /// Adds a module of IR: bitcode, text, or a module of inkwell's (see [`Ir`]); `name` is for
-    /// messages. Nothing is compiled, and of bitcode no function body is read: one that the
-    /// verifier rejects is an error of whatever wants it first.
+    /// Adds a module of IR: bitcode, text, or an inkwell module (see [`Ir`]). Error messages call
+    /// the unit `name`. Nothing is compiled yet. Of bitcode, no function body is read yet either:
+    /// if the verifier rejects a body, whichever operation first needs that body returns the error.
     ///
     /// # Errors
     ///
-    /// Bytes that are no IR, IR that the verifier rejects or that is for another machine, names
-    /// that the library defines already. Nothing has been added then.
+    /// The bytes aren't IR, the verifier rejects the IR, the IR is for another target, or it
+    /// defines a name that the library defines already. On an error, nothing has been added.
     pub fn add_ir<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<UnitId, Error> {
         let source = ir.into().source(name)?;
         self.add(|_| Ok(source), false)
@@ -123,11 +124,11 @@ impl Library {
         self.add(|_| Ok(source), true)
     }
 
-    /// Adds a file of IR. It is read, not mapped: compilers rewrite files in place.
+    /// Adds a file of IR. The file is read, not mapped, because compilers rewrite files in place.
     ///
     /// # Errors
     ///
-    /// As [`Library::add_ir`], or the file can't be read.
+    /// As [`Library::add_ir`], or the file can't be read ([`Error::Read`]).
     pub fn add_file(&self, path: &Path) -> Result<UnitId, Error> {
         self.add(|core| read_file(core, path), false)
     }
@@ -141,8 +142,8 @@ impl Library {
         self.add(|core| read_file(core, path), true)
     }
 
-    /// Adds a copy of a module that was built with `inkwell`, under the module's own name. All else
-    /// that takes IR takes such a module as well (see [`Ir`]).
+    /// Adds a copy of an inkwell module, under the module's own name. All other methods that take
+    /// IR accept inkwell modules as well (see [`Ir`]).
     ///
     /// # Errors
     ///
@@ -171,11 +172,12 @@ impl Library {
         Ok(self.core.add(read(&self.core)?, place, loading)?.number())
     }
 
-    /// Sets where names are searched for that the library doesn't define: in these, in order.
+    /// Sets the library's search order: the libraries in which names that the library doesn't
+    /// define are looked up, first to last.
     ///
     /// # Errors
     ///
-    /// A library of another engine.
+    /// One of the libraries belongs to another engine ([`Error::OtherEngine`]).
     pub fn search(&self, libraries: &[&Library]) -> Result<(), Error> {
         let _no_fork = fork_lock::enter_engine();
         let are_ours = libraries
@@ -189,14 +191,15 @@ impl Library {
         Ok(())
     }
 
-    /// Says whether the host process is asked for names that nothing else defines. It is, unless
-    /// this says no.
+    /// Sets whether names that no library defines are looked up in the host process. The default is
+    /// `true`.
     pub fn ask_host(&self, ask: bool) {
         let _no_fork = fork_lock::enter_engine();
         self.core.ledger().set_asks_host(self.id, ask);
     }
 
-    /// Has `resolver` asked for names that nothing defines, after those that were given before.
+    /// Adds a resolver, which is asked for names that nothing defines. A library's resolvers are
+    /// asked in the order in which they were added.
     ///
     /// ```
     /// use rewire::{Answer, Engine, Options, Request};
@@ -231,13 +234,13 @@ impl Library {
             .push(Arc::new(resolver));
     }
 
-    /// Gives a name to an address of the host's: a function, or a variable. If the client gave the
-    /// name to another address before, all who use it follow in one step, which
-    /// [`Engine::undo`](crate::Engine::undo) undoes; [`Change::define_address`] does it together
-    /// with other changes.
+    /// Defines a name as an address of a function or variable of the host. If the client defined
+    /// the name as another address before, all users of the name switch to the new address in one
+    /// step, which [`Engine::undo`](crate::Engine::undo) can undo. [`Change::define_address`] does
+    /// the same together with other changes.
     ///
-    /// The thing must stay there as long as the engine lives, and be what the code that names it
-    /// takes it for.
+    /// The function or variable must stay at this address as long as the engine lives, and must
+    /// have the type with which the code that uses the name declares it.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -265,8 +268,8 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// The name is defined by other than an address, or frozen code calls what it stands for
-    /// directly.
+    /// The name is defined, but not as an address; or frozen code calls the address that the name
+    /// stands for directly.
     pub fn define(&self, name: &str, address: ExecAddr) -> Result<(), Error> {
         {
             let _no_fork = fork_lock::enter_engine();
@@ -284,9 +287,9 @@ impl Library {
         change.commit().map(|_| ())
     }
 
-    /// Gives a name to a function whose IR `make` returns when the function is first called: a
-    /// module, bitcode or text, that defines the name. Until then the function has an address,
-    /// and costs no more than its name.
+    /// Defines a function whose IR `make` returns when the function is first called: a module that
+    /// defines the name, as bitcode or text. Until then, the function has an address and costs no
+    /// more than its name.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -301,7 +304,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// The library has that name already.
+    /// The library defines the name already ([`Error::AlreadyDefined`]).
     pub fn define_lazily(
         &self,
         name: &str,
@@ -321,10 +324,11 @@ impl Library {
         Ok(())
     }
 
-    /// The address that a name has for its whole life: of a function, its canonical address,
-    /// which may be called at once and compiles it then; of a variable, its place. It is found
-    /// where code of this library finds it: here, along the search order, in the host process, by
-    /// the resolvers.
+    /// Returns the address that a name has for its whole life. For a function that is its canonical
+    /// address, which may be called at once; the first call compiles the function. For a variable
+    /// it is the address of the variable's memory. The name is searched for as this library's code
+    /// would find it: in the library, along its search order, in the host process, and by the
+    /// resolvers.
     ///
     /// ```
     /// # use rewire::{Answer, Engine, Options, Request};
@@ -344,8 +348,8 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// Nothing defines the name, a variable's value can't be linked, or the variable is each
-    /// thread's own and has no one address.
+    /// Nothing defines the name ([`Error::Unknown`]), the variable's initial value can't be linked,
+    /// or the variable is thread-local and so has no single address.
     pub fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
         self.lookup_as(name, EntryKind::Unknown, None)
     }
@@ -361,12 +365,13 @@ impl Library {
         self.core.lookup(self.id, name, kind, type_name)
     }
 
-    /// As [`Library::lookup`], by the name that the source had before a compiler mangled it:
+    /// As [`Library::lookup`], but by the demangled name, as the source writes it:
     /// `geometry::area(double)`, `shapes::area`.
     ///
     /// # Errors
     ///
-    /// No name, or more than one, reads so; else as [`Library::lookup`].
+    /// No name demangles to `name` ([`Error::Unknown`]), or several do ([`Error::Ambiguous`]);
+    /// otherwise as [`Library::lookup`].
     pub fn lookup_demangled(&self, name: &str) -> Result<ExecAddr, Error> {
         let mangled = {
             let _no_fork = fork_lock::enter_engine();
@@ -382,13 +387,14 @@ impl Library {
         }
     }
 
-    /// A function of the type `F`: `extern "C" fn(i32, *const u8) -> f64` and the like, of up to
-    /// twelve parameters. What the IR says of the type is compared with `F`. It is found as by
-    /// [`Library::lookup`].
+    /// Returns a function of the type `F`: `extern "C" fn(i32, *const u8) -> f64` and the like,
+    /// with up to twelve parameters. The name is searched for as by [`Library::lookup`]. `F` is
+    /// compared with the function's IR type.
     ///
-    /// It is compiled when it is called. If it can't be, or if something that it calls is missing,
-    /// the process ends ([`Engine::on_failure`](crate::Engine::on_failure)). Compile before calling
-    /// to be told instead ([`Library::pin`]); or call by [`Library::call`].
+    /// The function is compiled when it is first called. If it can't be compiled, or if something
+    /// that it calls is missing, the process ends, unless
+    /// [`Engine::on_failure`](crate::Engine::on_failure) says otherwise. To get an error instead,
+    /// compile the function before calling it ([`Library::pin`]), or call it by [`Library::call`].
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -407,12 +413,13 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// As [`Library::lookup`]; the name is no function, or one of another type.
+    /// As [`Library::lookup`]; or the name is not a function of type `F` ([`Error::WrongType`]).
     ///
     /// # Safety
     ///
-    /// The function takes and returns what `F` says (pointers to what `F`'s point to, say), and
-    /// may be called as often and from whichever threads the caller will call it.
+    /// The caller must ensure that the function takes and returns what `F` says, also where its IR
+    /// type doesn't tell (what its pointers point to, say), and that the function may be called as
+    /// often and on whichever threads the caller calls it.
     pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
         let address = self.lookup_as(name, EntryKind::Function, Some(&F::type_name()))?;
         {
@@ -424,11 +431,12 @@ impl Library {
         unsafe { Function::new(self.core.clone(), name, address, state.as_ref()) }
     }
 
-    /// A variable of the type `T`, found as by [`Library::lookup`].
+    /// Returns a variable of the type `T`. The name is searched for as by [`Library::lookup`].
     ///
     /// # Errors
     ///
-    /// As [`Library::lookup`]; the name is no variable, or one of another size.
+    /// As [`Library::lookup`]; or the name is not a variable, or the variable is smaller than `T`
+    /// or not aligned for it ([`Error::WrongType`]).
     pub fn data<T>(&self, name: &str) -> Result<Data<T>, Error> {
         let no_fork = fork_lock::enter_engine();
         self.core.finish_loading()?;
@@ -438,17 +446,20 @@ impl Library {
         Data::new(held, name, address, state.as_ref())
     }
 
-    /// Calls a function whose type is known only at run time; `None` if it returns nothing.
+    /// Calls a function whose type is known only at run time. Returns `None` if the function
+    /// returns nothing.
     ///
-    /// A function that can't be compiled or resolved as it is called, this one or any that it calls
-    /// in turn, is an error ([`Error::Call`]), and the call is given up: all frames that it has
-    /// made are unwound. Cleanups of compiled code run, as do destructors of Rust functions in
-    /// between (which have to be `extern "C-unwind"`); there, it looks like a panic. Handlers of
-    /// compiled code (`catch (...)`) don't see it: the function that such a handler, or `noexcept`,
-    /// stands in is left without more ado. Where frames can't be unwound, C++'s of the host with
-    /// such handlers, or `extern "C"` functions of Rust, the process ends as
-    /// [`Engine::on_failure`](crate::Engine::on_failure) says, whose handler is asked first in any
-    /// case. To know beforehand, compile before calling: [`Library::pin`],
+    /// If this function, or any that it calls in turn, can't be compiled or resolved when it is
+    /// called, the result is [`Error::Call`]. The engine then abandons the call: it unwinds all
+    /// frames that the call has made. The unwinding runs the cleanups of compiled code and the
+    /// destructors of Rust functions in between (which have to be `extern "C-unwind"`); to them, it
+    /// looks like a panic. Exception handlers of compiled code (`catch (...)`) don't see it: a
+    /// function with such a handler, or with `noexcept`, is left without running its own cleanups.
+    ///
+    /// The process ends instead if a frame can't be unwound: a C++ frame of the host with such a
+    /// handler, or an `extern "C"` function of Rust. In all cases, the handler of
+    /// [`Engine::on_failure`](crate::Engine::on_failure) is asked first. To find such errors
+    /// beforehand, compile before calling: [`Library::pin`],
     /// [`Engine::compile_all`](crate::Engine::compile_all).
     ///
     /// ```
@@ -478,13 +489,15 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// As [`Library::lookup`]; the name is no function, its type isn't known or has something in
-    /// it that no [`Value`](crate::Value) is, or the arguments don't fit it; its calling convention
-    /// is one that only compiled code calls; [`Error::Call`], see above.
+    /// As [`Library::lookup`]; the name is not a function, its type is unknown or contains
+    /// something that no [`Value`](crate::Value) can hold ([`Error::WrongType`]), the arguments
+    /// don't fit its type ([`Error::WrongArguments`]), only compiled code can call its calling
+    /// convention ([`Error::Uncallable`]), or the call was abandoned ([`Error::Call`], see above).
     ///
     /// # Safety
     ///
-    /// The function does what it does; pointers among the arguments are what it takes them for.
+    /// The caller must ensure that the function has no undefined behaviour when called with
+    /// `arguments`, and that each pointer among them is valid for what the function does with it.
     pub unsafe fn call(
         &self,
         name: &str,
@@ -501,17 +514,17 @@ impl Library {
             .map_err(|error| dynamic_call::without_adapter(name, error))
     }
 
-    /// Runs the constructors of the library's units that haven't run, in the order of their
-    /// priorities (ORC's `initialize`).
+    /// Runs the constructors of the library's units that haven't run yet, in the order of their
+    /// priorities (as ORC's `initialize` does).
     ///
     /// # Errors
     ///
-    /// The library was removed; else as
+    /// The library was removed ([`Error::NoLibrary`]); otherwise as
     /// [`Engine::run_constructors`](crate::Engine::run_constructors).
     ///
     /// # Safety
     ///
-    /// The loaded code has no undefined behaviour.
+    /// The caller must ensure that the loaded code has no undefined behaviour.
     pub unsafe fn initialize(&self) -> Result<(), Error> {
         let units = self.units()?;
         self.core.finish_loading()?;
@@ -519,17 +532,17 @@ impl Library {
         failure::catch(|| process::initialise(&self.core, own))
     }
 
-    /// Runs what the library's units have registered for the process's exit, and their destructors:
-    /// those of the latest unit first (ORC's `deinitialize`). The units stay; their constructors
-    /// are pending again.
+    /// Ends all units of the library, the latest first: runs the exit functions that each unit's
+    /// code registered, then its destructors (as ORC's `deinitialize` does). The units stay loaded,
+    /// and their constructors are pending again.
     ///
     /// # Errors
     ///
-    /// The library was removed.
+    /// The library was removed ([`Error::NoLibrary`]).
     ///
     /// # Safety
     ///
-    /// No thread uses the library's objects any more.
+    /// The caller must ensure that no thread uses static objects of the library any more.
     pub unsafe fn deinitialize(&self) -> Result<(), Error> {
         for unit in self.units()?.iter().rev() {
             process::unit_endings::run(&self.core, unit);
@@ -549,7 +562,7 @@ impl Library {
         Ok(units)
     }
 
-    /// Gives a function a new body, see [`Engine::replace`](crate::Engine::replace).
+    /// Gives a function a new body: see [`Engine::replace`](crate::Engine::replace).
     ///
     /// # Errors
     ///
@@ -559,21 +572,22 @@ impl Library {
         change.replace(name, ir);
         let changed = change.commit()?;
         let first = changed.replaced.first();
-        // What only the host defined has its first definition here.
+        // If only the host defined the function so far, this is its first definition in the engine.
         let known = || Some(self.state(name)?.generation);
         let generation = first.map(|one| one.generation).or_else(known);
         Ok(generation.unwrap_or_default())
     }
 
-    /// Removes the library with all its units and names. With `force`, also if others use what it
-    /// defines, those of other libraries that find it there among them: a caller gets an error
-    /// then. Handles to it find nothing any more. This can't be undone, nor can what was changed
-    /// before it.
+    /// Removes the library with all its units and names; handles to it find nothing afterwards.
+    /// Fails if code outside this library still uses its definitions, unless `force` is set. With
+    /// `force`, a later call of a removed function fails with [`Error::Removed`]. Neither the
+    /// removal nor any change before it can be undone.
     ///
     /// # Errors
     ///
-    /// It is the main library, or was removed already, or others use what it defines; then nothing
-    /// has changed.
+    /// It is the main library ([`Error::MainLibrary`]), it was removed already
+    /// ([`Error::NoLibrary`]), or other code uses what it defines ([`Error::InUse`]). On an error,
+    /// nothing has changed.
     pub fn remove(&self, force: bool) -> Result<Changed, Error> {
         if self.id == LibraryId::MAIN {
             return Err(Error::MainLibrary);
@@ -589,7 +603,7 @@ impl Library {
             for unit in units.filter(|unit| unit.library == self.id) {
                 change.remove_unit(unit.number());
             }
-            // What the client gave by its address, or as a closure, is no unit's.
+            // Names that the client defined as addresses or lazily belong to no unit.
             for (name, id) in ledger.names(self.id) {
                 let definition = ledger.entry(id).definition;
                 if matches!(definition, Definition::Absolute | Definition::Lazy) {
@@ -609,15 +623,15 @@ impl Library {
         Ok(changed)
     }
 
-    /// The IR of a function or variable, as a module of its own that declares what it names.
-    /// Changed, it can be handed back to [`Library::replace`]: names that are local to its unit
-    /// lead there again.
+    /// Returns the IR of a function or variable, as text of a module that declares everything that
+    /// it refers to. The text can be edited and passed to [`Library::replace`]: names that are
+    /// local to the original unit refer to that unit's again.
     ///
-    /// Arguments, blocks and instructions have the names that they had in what was added: compilers
-    /// leave them out of bitcode, mostly (clang writes them with `-fno-discard-value-names`).
-    /// Debug information is gone, and metadata, attributes and comments are as LLVM writes them.
-    /// Asking reads another copy of the unit's module, with these names; of a large unit, one such
-    /// copy stays in memory for the next time.
+    /// Arguments, blocks and instructions have the names that they had in the IR that was added.
+    /// Most compilers leave these names out of bitcode (clang writes them with
+    /// `-fno-discard-value-names`). Debug information is missing; metadata, attributes and comments
+    /// are as LLVM prints them. Each request parses another copy of the unit's module, with these
+    /// names. For a large unit, one such copy stays in memory for the next request.
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -633,21 +647,21 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// The name isn't defined by IR, or its body can't be read.
+    /// The name isn't defined by IR ([`Error::Unknown`]), or its body can't be read.
     pub fn ir(&self, name: &str) -> Result<String, Error> {
         let _no_fork = fork_lock::enter_engine();
         code::ir(&self.core, self.id, name)
     }
 
-    /// The machine code of a function; `None` if it has none yet.
+    /// Returns the machine code of a function, or `None` if it isn't compiled.
     #[must_use]
     pub fn machine_code(&self, name: &str) -> Option<MachineCode> {
         let _no_fork = fork_lock::enter_engine();
         code::machine_code(&self.core, self.id, name)
     }
 
-    /// Compiles a function before it is called, and holds its body where it is: see [`Pin`]. What
-    /// it calls is compiled when it is called.
+    /// Compiles a function now, and keeps the compiled body in memory as long as the returned
+    /// [`Pin`] lives. The functions that it calls are compiled when they are called.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -665,19 +679,21 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// The name is no function of IR, or can't be compiled.
+    /// The name is not a function that IR defines ([`Error::Unknown`]), or it can't be compiled
+    /// ([`Error::Compile`]).
     pub fn pin(&self, name: &str) -> Result<Pin, Error> {
         let _no_fork = fork_lock::enter_engine();
         self.core.finish_loading()?;
         code::pin(&self.core, self.id, name)
     }
 
-    /// Drops the machine code of a function; it is compiled again when it is next called. Whether
-    /// there was any.
+    /// Drops the machine code of a function; its next call compiles it again. Returns whether there
+    /// was any machine code.
     ///
     /// # Errors
     ///
-    /// The name is no function, or one of a frozen unit.
+    /// The name is not a function ([`Error::Unknown`]), or a frozen unit defines it
+    /// ([`Error::Replace`]).
     pub fn unload(&self, name: &str) -> Result<bool, Error> {
         let caller = Caller::here();
         let no_fork = fork_lock::enter_engine();
@@ -687,8 +703,8 @@ impl Library {
         Ok(was_there)
     }
 
-    /// Marks a function as stale: when it is next called, `make` is asked for a module that defines
-    /// it anew, as with [`Library::replace`].
+    /// Marks a function as stale: its next call asks `make` for a module that defines it anew, as
+    /// for [`Library::replace`].
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -704,7 +720,8 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// The name is no function, or one of a frozen unit, or is being changed.
+    /// The name is not a function ([`Error::Unknown`]), a frozen unit defines it
+    /// ([`Error::Replace`]), or another change is about to change it ([`Error::Changing`]).
     pub fn refresh(
         &self,
         name: &str,
@@ -718,19 +735,21 @@ impl Library {
         Ok(())
     }
 
-    /// Begins a change: any number of adds, replaces and removes that become visible together.
+    /// Begins a change: any number of additions, replacements and removals that become visible
+    /// together.
     pub fn change(&self) -> Change {
         Change::new(self.core.clone(), self.id)
     }
 
-    /// What the ledger knows of a name; `None` if it doesn't know it.
+    /// Returns what the engine knows about a name, or `None` if it doesn't know the name.
     #[must_use]
     pub fn state(&self, name: &str) -> Option<FunctionState> {
         let _no_fork = fork_lock::enter_engine();
         state::of(&self.core, self.id, name)
     }
 
-    /// What a name is; `None` if the ledger doesn't know it. Costs the same whatever is loaded.
+    /// Returns what a name is, without its users, or `None` if the engine doesn't know the name.
+    /// Takes the same time however much is loaded.
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -752,7 +771,7 @@ impl Library {
         state::descriptor(&self.core, self.id, name)
     }
 
-    /// The global names that the library defines, with what each is, sorted.
+    /// Returns the global names that the library defines, sorted, and the kind of each.
     #[must_use]
     pub fn names(&self) -> Vec<(Arc<str>, EntryKind)> {
         let _no_fork = fork_lock::enter_engine();

@@ -1,4 +1,5 @@
-//! What clients hold: engines, libraries, functions, values of types known only at run time.
+//! The types that clients hold: engines, libraries, typed functions and variables, pins, and values
+//! whose types are known only at run time.
 
 pub(crate) mod code;
 pub(crate) mod dynamic_call;

@@ -1,8 +1,9 @@
-//! The names that assembly defines, as far as its text tells.
+//! Finds the names that assembly defines, as far as its text tells.
 
 use std::sync::Arc;
 
-/// The names that a piece of assembly defines: its labels, and what directives give a value.
+/// Returns the names that an assembly text defines: its labels, and the names to which directives
+/// give a value.
 pub(crate) fn defined_in(assembly: &str) -> Vec<Arc<str>> {
     let statements = assembly.split(['\n', ';']);
     let mut names = Vec::new();
@@ -27,10 +28,10 @@ pub(crate) fn defined_in(assembly: &str) -> Vec<Arc<str>> {
     names
 }
 
-/// Directives that define the name behind them.
+/// Directives that define the name that follows them.
 const VALUED: [&str; 5] = [".set", ".equ", ".equiv", ".comm", ".lcomm"];
 
-/// The name that a text begins with, without quotes, and what follows.
+/// Splits a text into the name that it begins with, without quotes, and the rest.
 fn leading_name(text: &str) -> Option<(&str, &str)> {
     if let Some(quoted) = text.strip_prefix('"') {
         return quoted.split_once('"');

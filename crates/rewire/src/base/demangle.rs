@@ -1,8 +1,7 @@
-//! Names as their source had them.
+//! Demangling of C++ and Rust symbol names.
 
-/// The name that a source had for what a compiler calls `name`: of C++ by the Itanium ABI (chapter
-/// 5.1), of Rust by both of its schemes; any other name as it is. Hashes that Rust appends are
-/// left out.
+/// Demangles a symbol name: C++ names by the Itanium ABI (chapter 5.1), Rust names by both of
+/// rustc's schemes (without the hash). Returns any other name unchanged.
 ///
 /// ```
 /// assert_eq!(rewire::demangle("_ZN5shape4areaEd"), "shape::area(double)");
@@ -20,8 +19,8 @@ pub fn demangle(name: &str) -> String {
     text.unwrap_or_else(|| name.to_owned())
 }
 
-/// Whether rustc mangled the name: in its older scheme they begin as those of C++ do, and end with
-/// a hash (`17h`, 16 digits, `E`); in the newer one, with `_R`.
+/// Whether rustc mangled the name. In rustc's older scheme, names begin like those of C++ and end
+/// with a hash (`17h`, 16 digits, `E`); in the newer scheme they begin with `_R`.
 pub(crate) fn is_of_rust(name: &str) -> bool {
     let hash = name
         .strip_suffix('E')

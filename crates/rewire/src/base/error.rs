@@ -1,4 +1,5 @@
-//! What can go wrong, as a caller of the engine sees it.
+//! [`Error`]: every error that the engine returns to its clients, with a message and a hint what to
+//! do.
 
 use std::fmt;
 use std::io;
@@ -13,7 +14,8 @@ use super::demangle::{demangle, is_of_rust};
 use super::escape::escape_path;
 use super::recovery::Stopped;
 
-/// An error of the engine. Each says what is wrong and where; [`Error::help`] says what to do.
+/// An error of the engine. Its message says what is wrong and where; [`Error::help`] says what to
+/// do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,10 +24,10 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// LLVM refused a module, or could not compile a function.
+    /// LLVM rejected a module.
     #[error("{0}")]
     Llvm(#[from] LlvmError),
     /// One function could not be compiled.
@@ -42,7 +44,7 @@ pub enum Error {
     /// An object could not be linked.
     #[error("{0}")]
     Link(#[from] LinkError),
-    /// No memory for code or data.
+    /// Memory for code or data could not be reserved, mapped or written.
     #[error("{0}")]
     Memory(#[from] MemoryError),
     /// Two units define one name.
@@ -50,118 +52,121 @@ pub enum Error {
     Duplicate {
         /// The name.
         name: Arc<str>,
-        /// The unit that was first.
+        /// The unit that was added first.
         first: Arc<str>,
-        /// The other one.
+        /// The unit that was added second.
         second: Arc<str>,
     },
-    /// Nothing defines a variable that code refers to.
+    /// Code refers to a variable that nothing defines.
     #[error("{unit}: {name} is used and nothing defines it")]
     MissingData {
-        /// The unit that refers to it.
+        /// The unit whose code refers to the variable.
         unit: Arc<str>,
         /// The variable.
         name: Arc<str>,
     },
-    /// A function was called, or asked for, that nothing defines.
+    /// A function that nothing defines was called, or was asked for.
     #[error("{name} is called and nothing defines it")]
     MissingFunction {
         /// The function.
         name: Arc<str>,
     },
-    /// A function was called that was removed.
+    /// A function was called after it was removed.
     #[error("{name} is called and was removed")]
     Removed {
         /// The function.
         name: Arc<str>,
     },
-    /// The library that every engine has was to be removed.
+    /// The main library was to be removed; it lives as long as its engine.
     #[error("the main library stays as long as its engine")]
     MainLibrary,
-    /// A library was removed.
+    /// The library was removed.
     #[error("the library was removed")]
     NoLibrary,
-    /// A unit was removed.
+    /// The unit was removed.
     #[error("the unit was removed")]
     NoUnit,
-    /// A new version of a unit was given to another library than the unit's.
+    /// A reload was requested in another library than the unit's own.
     #[error("{unit} is a unit of the library {library}: its new version goes there")]
     OtherLibrary {
         /// The unit.
         unit: Arc<str>,
-        /// Its library.
+        /// The library that the unit belongs to.
         library: Arc<str>,
     },
-    /// What others use was to be removed.
+    /// A name that other code uses was to be removed.
     #[error("{name} is used by {}", list(users))]
     InUse {
         /// The name.
         name: Arc<str>,
-        /// Who uses it.
+        /// The functions and variables that use the name.
         users: Vec<String>,
     },
-    /// A new definition doesn't fit those who use the name.
+    /// A new definition breaks what the users of the name rely on: its type, or its contract (the
+    /// attributes of the function and its parameters).
     #[error("{name} cannot be replaced: {reason}; it is used by {}", list(users))]
     Contract {
         /// The name.
         name: Arc<str>,
-        /// What differs.
+        /// What differs from the definition in force.
         reason: String,
-        /// Who uses it.
+        /// The functions and variables that use the name.
         users: Vec<String>,
     },
-    /// Another unit's copy of a variable is in memory already, and doesn't do for this unit's.
+    /// Two units define the same variable, and the copy that is in memory can't serve as the later
+    /// unit's: it is too small, or not aligned as the later unit's code relies on.
     #[error("{unit} defines {name} as well: {reason}")]
     Room {
         /// The name.
         name: Arc<str>,
-        /// The unit that comes later.
+        /// The unit that was loaded later.
         unit: Arc<str>,
-        /// What the memory lacks.
+        /// How the memory falls short.
         reason: String,
     },
-    /// A change that isn't finished concerns the name.
+    /// Another change of this name is under way.
     #[error("{name} is being changed by a change that is not finished")]
     Changing {
         /// The name.
         name: Arc<str>,
     },
-    /// There is nothing to undo.
+    /// No change is left that can be undone.
     #[error("there is nothing to undo")]
     NothingToUndo,
-    /// A client's closure panicked while a function was resolved for a call; the panic goes on in
-    /// the caller.
+    /// A closure of the client panicked while a function was resolved for a call. The panic resumes
+    /// in the code that made the call.
     #[error("a resolver panicked as it was asked for {name}")]
     Panicked {
         /// The name.
         name: Arc<str>,
     },
-    /// A function that the client called, or one that this called in turn, couldn't be compiled or
-    /// resolved. The call was given up: the frames between were unwound.
+    /// A function could not be compiled or resolved during a call that the client made
+    /// ([`Library::call`](crate::Library::call)). The engine abandoned the call: it unwound the
+    /// frames in between.
     #[error("{error}{}", led_there(callers))]
     Call {
-        /// The function that can't run; `None` if not even that is known.
+        /// The function that can't run; `None` if the engine doesn't know which it is.
         function: Option<Arc<str>>,
-        /// Why it can't.
+        /// Why it can't run.
         #[source]
         error: Arc<Error>,
-        /// The functions that led to the call of it, innermost first.
+        /// The chain of callers that led to the function, innermost first.
         callers: Vec<Arc<str>>,
     },
-    /// A call of compiled code crashed, or the user ended it, and it was left where it was (see
-    /// [`Recovery`](crate::Recovery)).
+    /// A call of compiled code crashed, or the user interrupted it, and the engine returned to the
+    /// client without unwinding the call (see [`Recovery`](crate::Recovery)).
     #[error("{stopped}")]
     Stopped {
-        /// Where it was, and why.
+        /// Where the call was stopped, and why.
         stopped: Box<Stopped>,
     },
-    /// A name was asked for that the engine doesn't know.
+    /// A lookup asked for a name that nothing defines.
     #[error("nothing defines {name}")]
     Unknown {
         /// The name.
         name: Arc<str>,
     },
-    /// The function to start with doesn't look like one.
+    /// The function to start with doesn't have the type of a main function.
     #[error("{name} has the type {found}, which is not that of a main function")]
     Signature {
         /// The function.
@@ -169,7 +174,7 @@ pub enum Error {
         /// Its type.
         found: Arc<str>,
     },
-    /// What was given to replace a function doesn't fit it.
+    /// A replacement doesn't fit the function that it is meant to replace.
     #[error("{name} cannot be replaced: {reason}")]
     Replace {
         /// The function.
@@ -177,40 +182,40 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A unit defines a function of the host's that frozen code calls directly.
+    /// A new unit defines a function that frozen code already calls directly in the host.
     #[error("{unit}: {name} cannot be defined any more: frozen code calls the host's directly")]
     Frozen {
         /// The function.
         name: Arc<str>,
-        /// The unit that defines it.
+        /// The unit that defines the name.
         unit: Arc<str>,
     },
-    /// A library has a name already.
+    /// The library defines the name already.
     #[error("{name} is defined already")]
     AlreadyDefined {
         /// The name.
         name: Arc<str>,
     },
-    /// A library of this name exists.
+    /// A library of this name exists already.
     #[error("there is a library {name} already")]
     LibraryExists {
         /// Its name.
         name: Arc<str>,
     },
-    /// Something of one engine was given to another.
+    /// A library or unit of one engine was passed to another engine.
     #[error("a library or unit of another engine")]
     OtherEngine,
-    /// A name is not of the type that it was asked for as.
+    /// A name has another type than the one it was asked for as.
     #[error("{name} has the type {found}, and {wanted} was asked for")]
     WrongType {
         /// The name.
         name: Arc<str>,
         /// Its type as IR writes it.
         found: Arc<str>,
-        /// What it was asked for as.
+        /// The type that was asked for.
         wanted: String,
     },
-    /// A function was called with arguments that it doesn't take.
+    /// A function was called with arguments that don't fit its parameters.
     #[error("{name} takes ({wanted}), and ({given}) was given")]
     WrongArguments {
         /// The function.
@@ -220,34 +225,36 @@ pub enum Error {
         /// The types of the arguments.
         given: String,
     },
-    /// A function that can be called by compiled code alone, if by anybody.
+    /// A function that only compiled code can call, because LLVM can't compile a call adapter for
+    /// its type or calling convention.
     #[error("{name} can't be called from outside of compiled code: {reason}")]
     Uncallable {
         /// The function.
         name: Arc<str>,
-        /// What LLVM said.
+        /// LLVM's message.
         reason: String,
     },
-    /// Several names read the same to people.
+    /// Several symbols have the same demangled name.
     #[error("{name} may be {}", .candidates.join(", "))]
     Ambiguous {
-        /// What was asked for.
+        /// The demangled name that was asked for.
         name: Arc<str>,
-        /// The names as the linker sees them.
+        /// The mangled names that it may stand for.
         candidates: Vec<Arc<str>>,
     },
-    /// The client could not make a function's IR.
+    /// A client's closure could not make the IR of a function.
     #[error("{name} has no IR: {reason}")]
     NotGenerated {
         /// The function.
         name: Arc<str>,
-        /// What the client said.
+        /// The reason that the closure gave.
         reason: String,
     },
-    /// An alias, or an indirect function, that doesn't lead to a place in one object.
+    /// An alias or an indirect function (`ifunc`) doesn't resolve to one definition plus a constant
+    /// offset.
     #[error("{unit}: {name} is no constant offset from one definition")]
     Alias {
-        /// The unit that defines it.
+        /// The unit that defines the name.
         unit: Arc<str>,
         /// Its name.
         name: Arc<str>,
@@ -255,26 +262,27 @@ pub enum Error {
     /// A shared library could not be loaded.
     #[error("cannot load the library {name}: {reason}")]
     Library {
-        /// What was asked for.
+        /// The library's name, as it was asked for.
         name: String,
-        /// What the loader said.
+        /// The dynamic loader's message.
         reason: String,
     },
     /// The process has as many engines as it can have.
     #[error("there are {limit} engines in this process already, which is the most")]
     TooManyEngines {
-        /// How many there can be.
+        /// The maximum number of engines.
         limit: usize,
     },
-    /// The engine itself failed at something; it goes on.
+    /// An invariant of the engine was violated. This is a bug of the engine; it continues to run.
     #[error("internal error: {0}")]
     Internal(String),
-    /// The same error again: the definition failed before.
+    /// A repetition of an earlier error: compiling this definition failed before, and it isn't
+    /// tried again.
     #[error("{0}")]
     Again(Arc<Error>),
 }
 
-/// Who called a function that can't run.
+/// The part of a message that lists the callers of a function that can't run.
 fn led_there(callers: &[Arc<str>]) -> String {
     let callers: Vec<String> = callers.iter().map(|it| demangle(it)).collect();
     match callers.as_slice() {
@@ -283,7 +291,7 @@ fn led_there(callers: &[Arc<str>]) -> String {
     }
 }
 
-/// Some of a list of functions, and how many more there are.
+/// The first few names of a list, and how many more there are.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|it| demangle(it)).collect();
@@ -295,7 +303,7 @@ fn list(names: &[String]) -> String {
 }
 
 impl Error {
-    /// The error itself, where this is a repeated one.
+    /// The original error, if this one repeats or wraps it.
     pub(crate) fn cause(&self) -> &Self {
         match self {
             Self::Again(error) | Self::Call { error, .. } => error.cause(),
@@ -303,8 +311,8 @@ impl Error {
         }
     }
 
-    /// What to do about it, in one sentence. `Some` for every error that there is; that it is an
-    /// `Option` leaves room for one about which nothing can be done.
+    /// Returns one sentence that says what to do about the error. Every error has one today; the
+    /// `Option` leaves room for errors about which nothing can be done.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let fixed = match self {
@@ -465,19 +473,20 @@ fn of_missing(name: &str) -> String {
     format!("load the file, or the library (-l), that defines {name}")
 }
 
-/// What failed.
+/// Describes a function that could not be compiled or resolved when it was called; passed to the
+/// handler of [`Engine::on_failure`](crate::Engine::on_failure).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Failure<'a> {
-    /// The function that was called; `None` if not even that is known.
+    /// The function that was called; `None` if the engine doesn't know which it is.
     pub function: Option<&'a str>,
     /// Why it can't run.
     pub error: &'a Error,
-    /// The functions that led to the call, innermost first.
+    /// The chain of callers that led to the call, innermost first.
     pub callers: &'a [String],
 }
 
-/// As people read it: functions are called by the names that their sources have.
+/// Several lines for people to read; functions appear under their demangled names.
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error: {}", self.error)?;
@@ -494,7 +503,7 @@ impl fmt::Display for Failure<'_> {
     }
 }
 
-/// Says where to go instead of a function that failed; see
+/// Returns the address of a function to run instead of one that failed; see
 /// [`Engine::on_failure`](crate::Engine::on_failure).
 pub(crate) type FailureHandler = dyn Fn(&Failure<'_>) -> Option<ExecAddr> + Send + Sync;
 

@@ -1,13 +1,13 @@
-//! Text that comes from outside, made fit for people to read: names of files and symbols may hold
-//! any bytes, and a terminal obeys some of them.
+//! Makes text from outside safe to print. Names of files and symbols may contain any bytes, and a
+//! terminal obeys some of them.
 
 use std::fmt::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A text without control characters, to be written to a terminal. Line ends and tabs stay; any
-/// other control character, and those that change the direction of what follows, are written as
-/// Rust escapes them.
+/// Returns a text without control characters, to be written to a terminal. Line ends and tabs stay.
+/// Other control characters, and those that change the direction of the text after them, are
+/// written as Rust's escapes.
 ///
 /// ```
 /// let name = "a\u{1b}[31mb\tc";
@@ -32,13 +32,13 @@ impl fmt::Display for Escaped<'_> {
 }
 
 fn is_control(c: char) -> bool {
-    // Marks of direction: Unicode, Annex 9, section 2.
+    // Directional formatting characters: Unicode, Annex 9, section 2.
     let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || c.is_control() && !matches!(c, '\n' | '\t')
 }
 
-/// A file's name as text. Bytes that are no UTF-8 are written as `\xNN`. What is left may still
-/// hold control characters, see [`escape_control`].
+/// Converts a file name to text. Bytes that aren't UTF-8 become `\xNN`. The result may still
+/// contain control characters: see [`escape_control`].
 ///
 /// ```
 /// use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,5 @@
-//! For clients that want to see what the engine does: what is compiled when, and why.
+//! [`CompileObserver`] and the events that it is told: what is loaded, compiled, replaced and
+//! freed, when and why.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,15 +11,15 @@ use super::ids::Generation;
 use super::ids::UnitId;
 use super::report::Phase;
 
-/// Is told of what the engine loads, compiles, waits for and replaces; given to the engine in
-/// [`Options::compile_observer`](crate::Options::compile_observer). All methods do nothing unless
-/// they are overridden.
+/// Is told what the engine loads, compiles, waits for, replaces and frees; passed to the engine in
+/// [`Options::compile_observer`](crate::Options::compile_observer). Every method does nothing
+/// unless it is overridden.
 ///
-/// Each is called when the thing is done, by the thread that did it, with no lock of the engine's
-/// held: it may ask the engine what it likes. On a first call it runs, as the compiling does, on
-/// a stack of the engine's with the program's signals held back, and a `fork` of another thread
-/// waits for it; so it should note what it wants to know and return soon. It must not panic.
-/// Without an observer nothing is noted and nothing is paid.
+/// Each method is called after the event, on the thread that caused it, with no lock of the
+/// engine's held, so it may call the engine. During a first call it runs, as the compilation does,
+/// on a stack of the engine's with the program's signals blocked, and a `fork` by another thread
+/// waits for it. A method should therefore record what it wants to know and return soon. It must
+/// not panic. Without an observer, the engine records no events.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -74,37 +75,38 @@ pub trait CompileObserver: Send + Sync {
         let _ = loaded;
     }
 
-    /// Something was compiled and linked, or failed to be.
+    /// Definitions were compiled and linked, or failed to be.
     fn compiled(&self, compilation: &Compilation) {
         let _ = compilation;
     }
 
-    /// A thread needed a function that another one was compiling, and has it now.
+    /// A thread has waited for a function that another thread was compiling, and has it now.
     fn waited(&self, wait: &Wait) {
         let _ = wait;
     }
 
-    /// A function got a new body. Its compilation was told of before.
+    /// A function got a new body. The observer was told of the body's compilation before.
     fn replaced(&self, replacement: &Replacement) {
         let _ = replacement;
     }
 
-    /// A change, or its undoing, took definitions away. Their code may still run.
+    /// A change, or the undoing of one, removed definitions. Threads may still be running their
+    /// code.
     fn removed(&self, removal: &Removal) {
         let _ = removal;
     }
 
-    /// Memory of code that was replaced or removed was given back: from now on its addresses may be
-    /// other code's.
+    /// The memory of replaced or removed code was freed. From now on, other code may be placed at
+    /// its addresses.
     fn reclaimed(&self, given_back: &ReclaimedCode) {
         let _ = given_back;
     }
 }
 
-/// A stretch of one thread's time.
+/// A span of time on one thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeSpan {
-    /// The kernel's number of the thread (`gettid`).
+    /// The kernel's thread ID (`gettid`).
     pub thread: u32,
     /// When it began.
     pub start: Instant,
@@ -112,11 +114,11 @@ pub struct TimeSpan {
     pub duration: Duration,
 }
 
-/// One of the steps that something consisted of.
+/// One of the steps that an event consisted of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhaseSpan {
-    /// Which step. One may occur several times: what an object needs of other units' data is
-    /// extracted, compiled and linked along with it.
+    /// The kind of step. A kind may occur several times: data of other units that an object needs
+    /// is extracted, compiled and linked along with it.
     pub phase: Phase,
     /// When it began.
     pub start: Instant,
@@ -127,51 +129,52 @@ pub struct PhaseSpan {
 /// A unit was added.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// Which.
+    /// The unit's ID.
     pub id: UnitId,
-    /// Its name: a path mostly.
+    /// The unit's name: usually a path.
     pub unit: Arc<str>,
-    /// Functions, variables and other names that it defines or declares.
+    /// The number of functions, variables and other names that the unit defines or declares.
     pub globals: usize,
-    /// When, and how long it took.
+    /// The thread on which it happened, when it began, and how long it took.
     pub span: TimeSpan,
-    /// Its steps, in order.
+    /// The steps, in order.
     pub phases: Vec<PhaseSpan>,
 }
 
-/// Definitions of one unit were compiled and linked in one go.
+/// Definitions of one unit were compiled and linked in one step.
 #[derive(Clone, Debug)]
 pub struct Compilation {
     /// The unit's name.
     pub unit: Arc<str>,
-    /// Why it was done.
+    /// Why they were compiled.
     pub why: Why,
-    /// What was asked for: functions, or variables.
+    /// The functions or variables that were asked for.
     pub asked: Vec<Arc<str>>,
-    /// The functions that have bodies in memory now: none if only data was linked,
-    /// or if another thread's copy was there first.
+    /// The functions that got bodies in memory. Empty if only data was linked, or if another thread
+    /// had linked the same functions first.
     pub functions: Vec<CompiledFunction>,
-    /// How many variables got memory along with them, of whatever unit; what assembly defines
-    /// counts here.
+    /// The number of variables of any unit that got memory in this step, including what assembly
+    /// defines.
     pub variables: usize,
-    /// It failed. What of it had been published by then is listed all the same.
+    /// Whether the step failed. Definitions that had been published before the failure are listed
+    /// nevertheless.
     pub failed: bool,
-    /// When, and how long it took.
+    /// The thread on which it happened, when it began, and how long it took.
     pub span: TimeSpan,
-    /// Its steps, in order. They don't overlap; a step that failed isn't listed.
+    /// The steps, in order. Steps don't overlap; a step that failed isn't listed.
     pub phases: Vec<PhaseSpan>,
 }
 
 /// A function that was compiled.
 #[derive(Clone, Debug)]
 pub struct CompiledFunction {
-    /// Its name; `(unnamed)` for those without.
+    /// The function's name; `(unnamed)` if it has none.
     pub name: Arc<str>,
     /// Why it was compiled.
     pub why: Why,
-    /// Where its body is.
+    /// The address of its body.
     pub address: ExecAddr,
-    /// Bytes of code.
+    /// The size of its code in bytes.
     pub size: u64,
 }
 
@@ -179,22 +182,23 @@ pub struct CompiledFunction {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why {
-    /// It was called for the first time.
+    /// The function was called for the first time.
     Called {
-        /// The function that the call returns to, the host's included, if it is known. After a
-        /// jump in place of a call that is the jumping function's own caller.
+        /// The function that the call returns to, also one of the host, if it is known. After a
+        /// tail call (a jump), that is the caller of the function that jumped.
         by: Option<Arc<str>>,
     },
-    /// It came along with another: one that surely calls it, or whose tables of labels it shares.
+    /// The function was compiled together with another function: one that certainly calls it, or
+    /// one with which it shares tables of labels.
     Company {
-        /// The other.
+        /// The other function.
         of: Arc<str>,
     },
-    /// It will surely be called soon; by a compile thread.
+    /// A compile thread compiled the function because it is certain to be called soon.
     Ahead,
-    /// Everything was to be compiled.
+    /// Everything was to be compiled ([`Engine::compile_all`](crate::Engine::compile_all)).
     Eager,
-    /// It is a new body of a function that has one.
+    /// It is a new body of a function that had one.
     Replacement,
     /// A variable was asked for.
     Data,
@@ -217,12 +221,12 @@ impl std::fmt::Display for Why {
     }
 }
 
-/// A thread waited for another one.
+/// A thread waited for another thread.
 #[derive(Clone, Debug)]
 pub struct Wait {
-    /// The function that the other one was compiling, or replacing.
+    /// The function that the other thread was compiling or replacing.
     pub function: Arc<str>,
-    /// When, and how long it took.
+    /// The thread on which it happened, when it began, and how long it took.
     pub span: TimeSpan,
 }
 
@@ -231,26 +235,26 @@ pub struct Wait {
 pub struct Replacement {
     /// The function.
     pub function: Arc<str>,
-    /// The new body's number.
+    /// The generation of the new body.
     pub generation: Generation,
-    /// When, and how long it took, compiling included.
+    /// The thread on which it happened, when it began, and how long it took, compiling included.
     pub span: TimeSpan,
 }
 
-/// A change took definitions away.
+/// A change removed definitions.
 #[derive(Clone, Debug)]
 pub struct Removal {
     /// The names that nothing defines any more.
     pub names: Vec<Arc<str>>,
-    /// When, and how long the change took.
+    /// The thread that made the change, when it began, and how long it took.
     pub span: TimeSpan,
 }
 
-/// Memory of code that was given back.
+/// Memory of code that was freed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReclaimedCode {
-    /// The function, or the unit, that the code was of.
+    /// The function or unit that the code belonged to.
     pub name: Arc<str>,
-    /// Where the code was.
+    /// The address ranges that the code occupied.
     pub code: Vec<Range<ExecAddr>>,
 }

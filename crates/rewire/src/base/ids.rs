@@ -1,4 +1,4 @@
-//! What engines, libraries, units, names, threads and definitions are known by.
+//! Identifiers of engines, libraries, units, ledger entries, threads and generations.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,40 +9,40 @@ use slotmap::new_key_type;
 use super::error::Error;
 
 new_key_type! {
-    /// The number of an entry.
+    /// Identifies an entry of the ledger.
     pub(crate) struct EntryId;
 }
 
-/// The number of a library: a namespace of symbols with a search order (LLVM's ORC calls it a
-/// JITDylib). Unique in its engine; nothing is reached by it but through a
-/// [`Library`](crate::Library), which knows its engine.
+/// Identifies a library: a namespace of symbols with a search order (LLVM's ORC calls it a
+/// JITDylib). Unique in its engine only; all access goes through a [`Library`](crate::Library),
+/// which knows its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LibraryId(pub(crate) u32);
 
 impl LibraryId {
-    /// The library that every engine has.
+    /// The main library, which every engine has.
     pub(crate) const MAIN: Self = Self(0);
 }
 
 new_key_type! {
-    /// What an engine knows a unit by. That of a unit that was removed is never another's.
+    /// Identifies a unit within its engine. The key of a removed unit is never reused.
     pub(crate) struct UnitKey;
 }
 
-/// Tells the engines of a process apart.
+/// Identifies an engine within the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct EngineNumber(u32);
 
 impl EngineNumber {
-    /// One that no other engine has.
+    /// Returns a number that no other engine of the process has.
     pub(crate) fn next() -> Self {
         static LATEST: AtomicU32 = AtomicU32::new(0);
         Self(LATEST.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-/// The number of a unit, unique in the process: that of a unit that was removed is never another's,
-/// and another engine refuses it ([`Error::OtherEngine`]).
+/// Identifies a unit, uniquely in the process. The ID of a removed unit is never reused, and
+/// another engine rejects it ([`Error::OtherEngine`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitId {
     pub(crate) engine: EngineNumber,
@@ -54,7 +54,7 @@ impl UnitId {
         Self { engine, key }
     }
 
-    /// What this engine knows the unit by, if it is one of its units.
+    /// Returns the unit's key, or an error if `engine` is not the unit's engine.
     pub(crate) fn key(self, engine: EngineNumber) -> Result<UnitKey, Error> {
         if self.engine == engine {
             Ok(self.key)
@@ -64,19 +64,19 @@ impl UnitId {
     }
 }
 
-/// Which definition of a name is in force: 0 before there is one, then counted up by one for each
-/// definition that takes the place of another.
+/// Counts the definitions of a name: 0 before the name has one, then one more for each definition
+/// that replaces another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub(crate) u32);
 
 impl Generation {
-    /// As a number.
+    /// Returns the generation as a number.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
     }
 
-    /// That of the definition which takes this one's place.
+    /// Returns the generation of the definition that replaces this one.
     pub(crate) const fn next(self) -> Self {
         Self(self.0 + 1)
     }
@@ -88,25 +88,25 @@ impl fmt::Display for Generation {
     }
 }
 
-/// What kind of thing a name stands for.
+/// The kind of definition that a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EntryKind {
-    /// Something that can be called.
+    /// A function.
     Function,
-    /// Something that has an address and bytes.
+    /// A variable or constant, at one address for all threads.
     Data,
-    /// A variable that each thread has its own of.
+    /// A thread-local variable.
     ThreadLocal,
-    /// Only an object's symbol table or assembly has named it so far.
+    /// Not known yet: so far, only an object's symbol table or assembly has named it.
     Unknown,
 }
 
-/// The number of a thread, for its whole life.
+/// Identifies a thread for its whole life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ThreadKey(u32);
 
 impl ThreadKey {
-    /// That of the calling thread.
+    /// Returns the key of the calling thread.
     pub(crate) fn mine() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         thread_local! {

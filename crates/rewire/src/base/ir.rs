@@ -1,4 +1,4 @@
-//! IR as clients give it.
+//! [`Ir`]: a module of IR in any of the forms in which clients have it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use rewire_llvm::{LlvmError, Source};
 
 use super::error::Error;
 
-/// IR of a module, in whichever form a client has it: bytes of bitcode or text, text in a string,
-/// or, with the feature `inkwell`, a module that was built with that crate. Whatever takes IR takes
-/// each of these.
+/// A module of IR: bytes of bitcode or text, text in a string, or, with the feature `inkwell`, a
+/// module that was built with that crate. Every method that takes IR accepts each of these.
 ///
-/// A module is verified and copied at once, so it may be changed or dropped afterwards. Where the
-/// verifier rejects it, the method that was given it returns that error.
+/// An inkwell module is verified and copied when it is converted to `Ir`, so it may be changed or
+/// dropped afterwards. If the verifier rejects it, the method that takes the `Ir` returns that
+/// error.
 ///
 /// ```
 /// # use rewire::{Engine, Options};
@@ -25,22 +25,22 @@ use super::error::Error;
 #[derive(Clone, Debug)]
 pub struct Ir<'a> {
     bytes: Result<Cow<'a, [u8]>, String>,
-    /// They are of a module that was verified.
+    /// Whether the bytes come from a module that was verified already.
     is_verified: bool,
 }
 
 impl Ir<'_> {
-    /// The bytes, or what LLVM's verifier says against the module. Closures that make IR
-    /// ([`LazyIr`](crate::LazyIr)) return just this.
+    /// Returns the bytes, or the verifier's message if the module is invalid. A closure that makes
+    /// IR ([`LazyIr`](crate::LazyIr)) can return this result as it is.
     ///
     /// # Errors
     ///
-    /// The module breaks a rule of the language.
+    /// LLVM's verifier rejected the module.
     pub fn into_bytes(self) -> Result<Vec<u8>, String> {
         self.bytes.map(Cow::into_owned)
     }
 
-    /// What the engine reads, under the name that messages call it.
+    /// Converts the IR to what the LLVM layer reads; messages call it `name`.
     pub(crate) fn source(self, name: &str) -> Result<Source, Error> {
         let name: Arc<str> = name.into();
         match self.bytes {

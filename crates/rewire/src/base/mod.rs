@@ -1,5 +1,5 @@
-//! What every room above uses: errors, options, plain data of events and reports, names as their
-//! source had them, locks.
+//! What all higher modules use: errors, options, plain data of events and reports, kinds of
+//! addresses, demangled names, lock ranks.
 
 pub(crate) mod addresses;
 pub(crate) mod assembly_names;

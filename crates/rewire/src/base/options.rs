@@ -1,4 +1,4 @@
-//! What a client chooses when it makes an engine.
+//! [`Options`]: what a client chooses when it creates an engine.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ pub use rewire_memory::CodeMapping;
 use super::events::CompileObserver;
 use super::link_observer::LinkObserver;
 
-/// How hard LLVM works on each function.
+/// The optimisation level of LLVM's IR passes and code generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OptLevel {
-    /// The engine's choice. For now that is level 0: it starts soonest.
+    /// The engine chooses. At present it chooses level 0, which starts programs soonest.
     #[default]
     Auto,
-    /// One level for all, IR passes included.
+    /// The same level for all functions, IR passes included.
     Fixed(Level),
 }
 
@@ -27,29 +27,32 @@ impl OptLevel {
     }
 }
 
-/// The choices. [`Options::default`] suits a program; all fields can be set.
+/// The options of an engine. [`Options::default`] suits most programs; every field may be set.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// How hard LLVM works.
+    /// The optimisation level at which functions are compiled.
     pub level: OptLevel,
-    /// How many threads may compile while the program runs, besides its own. They compile what
-    /// will surely be called soon, and share the work where everything is compiled.
+    /// The number of compile threads, besides the program's own threads. While the program runs,
+    /// they compile functions that are certain to be called soon; when everything is compiled at
+    /// once ([`Engine::compile_all`](crate::Engine::compile_all)), they share the work.
     pub threads: usize,
-    /// How many changes can be undone, the latest first ([`Engine::undo`](crate::Engine::undo)).
-    /// What they took away is kept for so long; with 0, the default, nothing is. Of changes that
-    /// took away more than 64 MiB together, fewer can be undone.
+    /// The number of changes that can be undone, the latest first
+    /// ([`Engine::undo`](crate::Engine::undo)). The engine keeps the former definitions for as
+    /// long; with 0, the default, it keeps none. If the kept definitions exceed 64 MiB together,
+    /// fewer changes can be undone.
     pub undo_depth: usize,
-    /// How code is mapped: for whoever has perf look up names of compiled code in a map of the
-    /// process, [`CodeMapping::Anonymous`].
+    /// How code memory is mapped. Use [`CodeMapping::Anonymous`] if `perf` is to find names of
+    /// compiled code in a map file of the process (`/tmp/perf-PID.map`).
     pub code_mapping: CodeMapping,
-    /// A crash of LLVM while it compiles a function ends the process with code 70 and a message,
-    /// rather than by a signal. It sets signal handlers that stay, so it is for programs, not for
-    /// libraries: whatever else handles the signals of faults in the process has to set that
-    /// through [`sigaction`](crate::sigaction), and finds it done as if by the C library's.
+    /// Whether a crash of LLVM while it compiles a function ends the process with a message and
+    /// exit code 70 rather than by a signal. This installs handlers for fault signals that stay
+    /// until the process ends, so it suits programs rather than libraries. Other code in the
+    /// process that handles fault signals has to install its handlers through
+    /// [`sigaction`](crate::sigaction), which behaves as the C library's does.
     pub guard_crashes: bool,
-    /// Told of everything that was linked; for checks.
+    /// An observer of everything that is linked; for tests of the linker.
     pub observer: Option<Arc<dyn LinkObserver>>,
-    /// Told of what is loaded and compiled, when and why.
+    /// An observer that is told what is loaded and compiled, when and why.
     pub compile_observer: Option<Arc<dyn CompileObserver>>,
 }
 

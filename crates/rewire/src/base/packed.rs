@@ -1,9 +1,9 @@
-//! IR as it was given, in as few bytes as it takes.
+//! Keeps the IR of units in compressed form.
 //!
-//! Two thirds of a small module's bitcode say what all modules of its producer say: the
-//! abbreviations of blocks, the names of kinds of metadata. So small bitcode is packed with the
-//! first of the process as the dictionary, in a microsecond or two, which is little beside reading
-//! it.
+//! Two thirds of a small module's bitcode are the same in all modules of its producer: the
+//! abbreviations of blocks, the names of metadata kinds. So small bitcode is compressed, with the
+//! first small bitcode of the process as the dictionary. Compressing takes a microsecond or two,
+//! which is little compared to reading the module.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use lz4_flex::block::{compress_with_dict, decompress_with_dict};
 use rewire_llvm::{LlvmError, Source};
 use rewire_sync::OnceLock;
 
-/// Bitcode of more bytes is kept as it is.
+/// Bitcode of more bytes than this is kept uncompressed.
 const MOST: usize = 4 << 10;
 
-/// The first small bitcode of the process.
+/// The dictionary: the first small bitcode of the process.
 static DICTIONARY: OnceLock<Arc<[u8]>> = OnceLock::new();
 
-/// Bitcode or text that a unit was made of.
+/// The bitcode or text from which a unit was made.
 #[derive(Debug)]
 pub(crate) enum Packed {
     Whole(Source),
     Bitcode {
-        /// All but the bytes.
+        /// The source without its bytes.
         source: Source,
-        /// What it takes when it is unpacked.
+        /// The size of the uncompressed bytes.
         size: usize,
         bytes: Box<[u8]>,
     },
@@ -49,7 +49,7 @@ impl Packed {
         }
     }
 
-    /// The IR as it was given.
+    /// Returns the IR as it was added.
     pub(crate) fn source(&self) -> Result<Source, LlvmError> {
         match self {
             Self::Whole(source) => Ok(source.clone()),
@@ -71,7 +71,7 @@ impl Packed {
         }
     }
 
-    /// How many bytes are kept.
+    /// The number of bytes that are kept.
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Whole(source) => source.bytes.len(),

@@ -1,16 +1,16 @@
-//! What the engine did, in numbers.
+//! [`Report`]: counts and times of what an engine has done.
 
 use std::time::Duration;
 
-/// A step of the way from IR to running code. Phases are disjoint.
+/// A step on the way from IR to running code. Phases don't overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
     /// Reading a file.
     Load,
-    /// Reading a module and entering its names.
+    /// Reading a module and entering its names into the ledger.
     Index,
-    /// Cutting functions out of their module.
+    /// Extracting functions from their module.
     Extract,
     /// LLVM's IR passes.
     Optimise,
@@ -18,14 +18,14 @@ pub enum Phase {
     Codegen,
     /// Parsing objects, layout, fix-up and copying.
     Link,
-    /// Registering and making visible.
+    /// Registering unwind tables, and storing to slots: making definitions visible.
     Publish,
-    /// Noting in the ledger what was linked, where it lies and what it uses.
+    /// Recording in the ledger what was linked, where it lies and what it uses.
     Record,
 }
 
 impl Phase {
-    /// Its name, as reports have it.
+    /// Returns the phase's name, as reports print it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,33 +41,34 @@ impl Phase {
     }
 }
 
-/// What the engine did so far.
+/// What an engine has done so far.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Functions that were loaded with a body.
+    /// Functions with a body that were loaded.
     pub functions_defined: u64,
-    /// Functions entered at least once through the first-call path.
+    /// Functions that were called at least once through their first-call entry.
     pub functions_called: u64,
-    /// Bodies that were compiled and linked.
+    /// Function bodies that were compiled and linked.
     pub functions_compiled: u64,
-    /// Of these, those that were compiled before they were called, because they surely would be.
+    /// Of the compiled bodies, those that were compiled before they were called, because they were
+    /// certain to be called.
     pub compiled_ahead: u64,
-    /// How often a function got a new body.
+    /// The number of replacements of function bodies.
     pub functions_replaced: u64,
-    /// Bodies that nobody enters any more.
+    /// Bodies that are retired: no new call enters them.
     pub definitions_retired: u64,
-    /// Retired bodies whose memory was given back.
+    /// Retired bodies whose memory was freed.
     pub definitions_freed: u64,
-    /// Retired bodies that were compiled together with others, of which some are in force: their
-    /// memory is given back together.
+    /// Retired bodies that were compiled together with bodies still in force. The memory of such
+    /// bodies is freed together, once all of them are retired.
     pub definitions_beside: u64,
-    /// Coroutines that are suspended in bodies which nobody enters any more: each keeps its body,
-    /// for ever if it is never destroyed.
+    /// Coroutines that are suspended in retired bodies. Each keeps its body in memory until the
+    /// coroutine is destroyed.
     pub suspended_coroutines: u64,
-    /// Addresses of functions that left and that somebody may still know: each keeps its stub.
+    /// Removed functions whose canonical address was given out. Each keeps its stub (a tombstone).
     pub tombstones: u64,
-    /// Bytes of variables and constants of former bodies, which stay because somebody may have been
-    /// given a pointer to them.
+    /// Bytes of variables and constants that belong to former bodies. They stay because a pointer
+    /// to them may have been given out.
     pub bytes_kept: u64,
     /// Relocations that were applied.
     pub relocations_applied: u64,
@@ -75,26 +76,26 @@ pub struct Report {
     pub code_bytes: u64,
     /// Bytes of constants, variables and slots.
     pub data_bytes: u64,
-    /// Mappings of the kernel that the engine's memory takes.
+    /// Kernel mappings (VMAs) that the engine's memory takes.
     pub memory_maps: u64,
-    /// Functions, and the stubs, whose frames the unwinder can pass through.
+    /// Functions and stubs whose frames the unwinder knows.
     pub unwind_entries: u64,
-    /// The level that functions are compiled at.
+    /// The optimisation level at which functions are compiled.
     pub level: char,
-    /// Reading files.
+    /// Time spent reading files.
     pub load: Duration,
-    /// Reading modules and entering their names.
+    /// Time spent reading modules and entering their names into the ledger.
     pub index: Duration,
-    /// Cutting functions out of their modules.
+    /// Time spent extracting functions from their modules.
     pub extract: Duration,
-    /// LLVM's IR passes.
+    /// Time spent in LLVM's IR passes.
     pub optimise: Duration,
-    /// LLVM's code generation.
+    /// Time spent in LLVM's code generation.
     pub codegen: Duration,
-    /// Parsing objects, layout, fix-up and copying.
+    /// Time spent parsing, laying out, fixing up and copying objects.
     pub link: Duration,
-    /// Registering and making visible.
+    /// Time spent registering unwind tables and storing to slots.
     pub publish: Duration,
-    /// Noting in the ledger what was linked.
+    /// Time spent recording in the ledger what was linked.
     pub record: Duration,
 }

@@ -1,4 +1,4 @@
-//! What a client answers that is asked for names.
+//! [`Resolver`]: how a client supplies definitions for names that nothing defines.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,42 +8,44 @@ use rewire_memory::ExecAddr;
 use super::ids::EntryKind;
 use super::ir::Ir;
 
-/// What a resolver is asked for.
+/// The name that a resolver is asked for, and what is known about it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Request<'a> {
-    /// The name, as the linker sees it.
+    /// The symbol name (mangled).
     pub name: &'a str,
-    /// What it has to be, as far as that is known.
+    /// The kind of definition that is needed, as far as it is known.
     pub kind: EntryKind,
-    /// Its type as IR writes it, if a declaration has said so.
+    /// The type, as IR writes it, if a declaration of the name states it.
     pub type_name: Option<&'a str>,
     /// The library whose code needs it.
     pub library: &'a str,
 }
 
-/// What a resolver answers.
+/// A resolver's answer: a definition, or an error.
 #[non_exhaustive]
 pub enum Answer {
-    /// The thing is at this address for as long as the engine lives. It must be of the kind that
-    /// was asked for, and a function of the type that callers take it for.
+    /// The function or variable lies at this address as long as the engine lives. It must be of the
+    /// requested kind, and a function must have the type with which its callers declare it.
     Address(ExecAddr),
-    /// A module that defines it, and may define more; added to the library.
+    /// A module that defines the name, and may define more. It is added to the library as a unit.
     Ir {
-        /// What messages call it.
+        /// The unit's name in messages.
         name: String,
         /// Bitcode or text.
         bytes: Vec<u8>,
     },
-    /// A function whose IR is made when it is called; until then it has an address.
+    /// A function whose IR is made when it is first called. Until then it has an address and no
+    /// code.
     Lazy(LazyIr),
-    /// The resolver is the one to ask, and has nothing to give; this is why. Nobody else is asked.
+    /// The name is this resolver's to define, and it can't; the text says why. No other resolver is
+    /// asked.
     Failed(String),
 }
 
 impl Answer {
-    /// [`Answer::Ir`] of IR in whichever form it is, a module of inkwell's for example; or
-    /// [`Answer::Failed`], if that breaks a rule of the language.
+    /// Makes an [`Answer::Ir`] from IR in any form (an inkwell module, for example), or an
+    /// [`Answer::Failed`] if LLVM's verifier rejects the module.
     ///
     /// ```
     /// # use rewire::{Answer, Engine, Options, Request};
@@ -85,22 +87,23 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Makes the IR of a function: a module that defines it, as bitcode or text; or says why not. From
-/// IR in other forms, [`Ir::into_bytes`] makes what it returns.
+/// A closure that returns the IR of a function (a module that defines it, as bitcode or text), or
+/// the reason why it can't. [`Ir::into_bytes`] converts IR in other forms to what the closure has
+/// to return.
 pub type LazyIr = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
 
-/// Is asked for names that nothing defines; given to
+/// Is asked for names that nothing defines; registered by
 /// [`Library::resolve_with`](crate::Library::resolve_with).
 ///
-/// It is called on the thread that needs the name, with no lock of the engine's held: it may call
-/// the engine and run compiled code. During a first call it runs on a stack of the engine's, with
-/// the program's signals held back. Two threads may ask for one name at once; the first answer
-/// counts. `None` leaves the name to the next resolver.
+/// The engine calls a resolver on the thread that needs the name, with no lock of the engine's
+/// held, so a resolver may call the engine and run compiled code. During a first call it runs on a
+/// stack of the engine's, with the program's signals blocked. Two threads may ask for the same name
+/// at once; the first answer counts. `None` leaves the name to the next resolver.
 ///
-/// If it panics during a first call, the panic goes on in the code that made the call; a later call
-/// asks again.
+/// If a resolver panics during a first call, the panic resumes in the code that made the call. The
+/// next call asks again.
 pub trait Resolver: Send + Sync {
-    /// Answers for one name.
+    /// Supplies a definition for one name, or `None` to leave it to the next resolver.
     fn resolve(&self, request: &Request<'_>) -> Option<Answer>;
 }
 

@@ -1,28 +1,29 @@
-//! Locks that no panic poisons, and the order in which a thread may take them.
+//! Locks that ignore poisoning, and the order in which a thread may take them.
 //!
-//! Why none is poisoned: [`rewire_sync::unpoisoned`].
+//! [`rewire_sync::unpoisoned`] says why ignoring poisoning is sound.
 //!
 //! A thread takes the engine's locks in this order, and may leave out any of them:
 //!
 //! 1. the fork lock (`host/fork_lock.rs`),
 //! 2. the list of engines (`core/registry.rs`),
-//! 3. the one that lets one thread at a time look for code to give back (`reclaim.rs`),
+//! 3. the lock that allows one thread at a time to look for code to free (`reclaim.rs`),
 //! 4. the list of units whose memory isn't placed yet (`core/loading.rs`),
 //! 5. the ledger of an engine (`core/mod.rs`),
-//! 6. the locks of small things, which [`lock`] takes; while a thread has one of these it takes no
-//!    lock of the other kinds.
+//! 6. the locks of small data, which [`lock`] takes; a thread that holds one of these takes no lock
+//!    of the other kinds.
 //!
-//! The C library's loader has a lock that others hold while they run code of the program, such as a
-//! library's constructors. A thread that waits for that lock, for another thread or for the client
-//! has none of these: it has stepped out of the engine ([`nothing_is_held`]).
+//! The C library's loader has a lock that other threads hold while they run code of the program,
+//! such as a library's constructors. Before a thread waits for that lock, for another thread or for
+//! the client, it must have left the engine, and hold none of the engine's locks
+//! ([`nothing_is_held`]).
 //!
-//! Builds with debug assertions check all this; other builds pay nothing.
+//! Builds with debug assertions check the order; other builds don't, and pay nothing.
 
 use std::ops::{Deref, DerefMut};
 
 use rewire_sync::{Mutex, MutexGuard};
 
-/// A kind of lock, by its place in the order.
+/// The kinds of locks, in the order in which they may be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LockRank {
     Fork,
@@ -33,12 +34,12 @@ pub(crate) enum LockRank {
     Small,
 }
 
-/// Takes the lock of something small.
+/// Takes the lock of small data.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
     lock_ranked(mutex, LockRank::Small)
 }
 
-/// Takes a lock of this kind.
+/// Takes a lock of the kind `rank`.
 pub(crate) fn lock_ranked<T>(mutex: &Mutex<T>, rank: LockRank) -> Guard<'_, T> {
     let held = Held::begin(rank);
     Guard {
@@ -47,7 +48,7 @@ pub(crate) fn lock_ranked<T>(mutex: &Mutex<T>, rank: LockRank) -> Guard<'_, T> {
     }
 }
 
-/// A lock that a thread has, until it is dropped.
+/// A lock that the thread holds until the guard is dropped.
 #[derive(Debug)]
 pub(crate) struct Guard<'m, T> {
     guard: MutexGuard<'m, T>,
@@ -55,7 +56,8 @@ pub(crate) struct Guard<'m, T> {
 }
 
 impl<'m, T> Guard<'m, T> {
-    /// Of a lock that was free, so that taking it could not wait for anybody.
+    /// Makes the guard of a lock that was taken without waiting (`try_lock`). Such a lock may be
+    /// taken out of order.
     pub(crate) fn of_free(guard: MutexGuard<'m, T>, rank: LockRank) -> Self {
         Self {
             guard,
@@ -78,7 +80,7 @@ impl<T> DerefMut for Guard<'_, T> {
     }
 }
 
-/// Notes that this thread has a lock, or is about to have it.
+/// Records that this thread holds a lock, or is about to take it.
 #[derive(Debug)]
 pub(crate) struct Held {
     #[cfg(debug_assertions)]
@@ -87,14 +89,14 @@ pub(crate) struct Held {
 
 #[cfg(debug_assertions)]
 thread_local! {
-    /// How many locks of each kind this thread has.
+    /// The number of locks of each kind that this thread holds.
     static HELD: std::cell::Cell<[u16; 6]> = const { std::cell::Cell::new([0; 6]) };
 }
 
 #[cfg(debug_assertions)]
 impl Held {
-    /// Panics if the thread has a lock that comes later in the order, or one of the same kind,
-    /// small ones apart.
+    /// Panics if the thread holds a lock that comes later in the order, or one of the same kind
+    /// (other than a small one).
     pub(crate) fn begin(rank: LockRank) -> Self {
         let first_forbidden = match rank {
             LockRank::Small => rank as usize + 1,
@@ -141,8 +143,8 @@ impl Held {
     }
 }
 
-/// To be called before a thread waits for somebody outside of the engine: it may have none of the
-/// engine's locks.
+/// Checks that this thread holds none of the engine's locks. To be called before it waits for
+/// somebody outside the engine.
 pub(crate) fn nothing_is_held() {
     #[cfg(debug_assertions)]
     assert_none_from(
@@ -180,7 +182,7 @@ mod tests {
             assert!(is_refused(take_ledger));
             assert!(is_refused(nothing_is_held));
         }
-        // What was refused was not noted, and what was dropped isn't any more.
+        // A refused lock was not recorded as held, and a dropped one isn't any more.
         take_ledger();
         nothing_is_held();
     }

@@ -1,7 +1,7 @@
-//! Coming back from calls that crash, or that the user ends.
+//! [`Recovery`]: returning to the client from a call that crashed or that the user interrupted.
 //!
-//! `rewire-memory/src/leave` does it; here is who may be left ([`signal_safe`]), and what the
-//! client is told.
+//! `rewire-memory/src/leave` implements the return itself. This module decides which functions may
+//! be left ([`signal_safe`]), and what the client is told.
 
 mod signal_safe;
 mod stopped;
@@ -15,24 +15,24 @@ use rewire_memory::leave::{self, LeavableCalls, Stop, interrupts};
 pub(crate) use stopped::FrameNames;
 pub use stopped::{Stopped, StoppedFrame};
 
-/// While it stands on a thread, [`Library::call`](crate::Library::call), and constructors and
-/// destructors that this thread runs, come back there from what would end the process: compiled
-/// code that crashes (a signal that its own instructions raise, or `abort`), and Ctrl-C, if
-/// [`Recovery::watch_interrupts`] was called. The call's result is
-/// [`Error::Stopped`](crate::Error::Stopped) then.
+/// While a `Recovery` lives on a thread, [`Library::call`](crate::Library::call) on that thread
+/// returns [`Error::Stopped`](crate::Error::Stopped) when compiled code would otherwise end the
+/// process: when it crashes (its own instructions raise a signal, or it calls `abort`), and when
+/// the user presses Ctrl-C, if [`Recovery::watch_interrupts`] was called.
 ///
-/// The frames of the call are left as they are: nothing is cleaned up, because at an arbitrary
-/// instruction nobody knows what there is to clean up. Locks stay held, memory stays allocated, and
-/// what the call was changing is half changed. It is for programs in which a person sees what
-/// happened, such as a REPL.
+/// The frames of the call are dropped without any cleanup, because at an arbitrary instruction
+/// nobody knows what there is to clean up. Locks stay held, memory stays allocated, and whatever
+/// the call was changing stays half changed. A `Recovery` therefore suits programs in which a
+/// person sees what happened, such as a REPL.
 ///
-/// Only frames of compiled code are left, and those of functions of the C library that POSIX calls
-/// async-signal-safe (`memcpy`, `strlen`, `read`, `sleep`), for these hold no lock. A crash in
-/// other functions of the host's, on another thread, on another stack (a coroutine's), or in a
-/// child of a fork ends the process as it would without, once the client was told. Ctrl-C in such a
-/// function waits until the function has returned; pressed once more before that, it ends the
-/// process. A signal for which a handler was set since is the handler's; one that was set before
-/// (Rust's own, which tells of overflows of the stack) is called when the call can't be left.
+/// A call can be left only where all its frames are compiled code, or functions of the C library
+/// that POSIX calls async-signal-safe (`memcpy`, `strlen`, `read`, `sleep`), because these hold no
+/// lock. A crash elsewhere (in another function of the host, on another thread, on another stack
+/// such as a coroutine's, or in a forked child) ends the process as it would without a `Recovery`,
+/// after the client was told. Ctrl-C in another function of the host waits until that function has
+/// returned; a second Ctrl-C before then ends the process. If a signal handler is installed after
+/// the `Recovery` began, that handler gets the signal. A handler that was installed before (Rust's
+/// own, which reports stack overflows) is called when the call can't be left.
 ///
 /// ```
 /// # use rewire::{Engine, Error, Options, Recovery};
@@ -58,24 +58,24 @@ pub struct Recovery {
     _not_send: PhantomData<*const ()>,
 }
 
-/// Why there is no coming back from a call, or not yet; or what was left beside it.
+/// Why a call can't be left, or can't be left yet.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unable<'a> {
-    /// It has crashed where it can't be left: the process ends.
+    /// The call crashed where it can't be left: the process ends.
     Crashed(&'a Stopped),
-    /// The user wants it to end, and it is in a function that can't be left: when that has
-    /// returned, the call ends.
+    /// The user interrupted the call while it was in a function that can't be left. The call ends
+    /// when that function has returned.
     Waits(&'a Stopped),
     /// A destructor of a unit that was removed has crashed, or the user has ended it: it was left
     /// where it was, and the unit is removed all the same.
     Destructor(&'a Stopped),
-    /// The user pressed Ctrl-C, and no call is under way.
+    /// The user pressed Ctrl-C while no call was under way.
     NoCall,
 }
 
 thread_local! {
-    // No destructor: it is used in handlers.
+    // Needs no destructor, so that signal handlers may use it.
     static TOLD: Cell<fn(Unable<'_>)> = const { Cell::new(|_| {}) };
 }
 
@@ -86,8 +86,8 @@ impl Drop for Recovery {
 }
 
 impl Recovery {
-    /// From now on. `told` is called, on this thread and, except for [`Unable::Destructor`], within
-    /// a signal's handler, when it can't come back.
+    /// Begins recovery on this thread; it ends when the returned value is dropped. `told` is
+    /// called, on this thread and inside a signal handler, when a call can't be left.
     #[must_use]
     pub fn begin(told: fn(Unable<'_>)) -> Self {
         Self {
@@ -97,19 +97,19 @@ impl Recovery {
         }
     }
 
-    /// From now on, until the process ends, Ctrl-C (SIGINT) ends this thread's calls, unless the
-    /// program or the client has set what that signal does. A second Ctrl-C ends the process if the
-    /// first wasn't heeded; each call of this function forgets the first.
+    /// From now on until the process ends, Ctrl-C (SIGINT) ends this thread's calls, unless the
+    /// program or the client has set its own action for SIGINT. If a first Ctrl-C had no effect, a
+    /// second one ends the process; each call of this method forgets the first.
     pub fn watch_interrupts(&self) {
         interrupts::watch(|| TOLD.get()(Unable::NoCall));
     }
 }
 
-/// Calls a function of compiled code, as the thread wants it.
+/// Calls a function of compiled code, and returns an error if the call was stopped.
 ///
 /// # Safety
 ///
-/// As of [`leave::call`].
+/// The caller must meet the contract of [`leave::call`].
 pub(crate) unsafe fn call(
     names: &dyn FrameNames,
     function: ExecAddr,
@@ -129,7 +129,7 @@ pub(crate) fn tell_of(destructor: &Stopped) {
     TOLD.get()(Unable::Destructor(destructor));
 }
 
-/// Whether this thread's calls come back.
+/// Whether this thread has a [`Recovery`].
 pub(crate) fn is_wanted() -> bool {
     leave::are_calls_leavable()
 }
@@ -139,8 +139,9 @@ struct LeaveJudge<'c> {
     told: fn(Unable<'_>),
 }
 
-/// The ledger's lock may be taken in a handler, because no frame of the engine's is in the call
-/// that was interrupted (where one is, nobody is asked): another thread that has it gives it back.
+/// A signal handler may take the ledger's lock here: the interrupted call contains no frame of the
+/// engine's (if it does, `leave` doesn't ask), so this thread can't hold the lock, and any other
+/// thread that holds it will release it.
 impl leave::Judge for LeaveJudge<'_> {
     fn may_be_left(&self, calls: &[ExecAddr]) -> bool {
         calls.iter().all(|call| {

@@ -1,7 +1,7 @@
-//! Functions that may be left at any instruction.
+//! Lists the functions of the C library that may be left at any instruction.
 
-/// Those that a signal handler may call, whatever it has interrupted (POSIX.1-2024, "Signal
-/// Concepts", section 2.4.3): they hold no lock that another call would wait for.
+/// The functions that a signal handler may call, whatever it has interrupted (POSIX.1-2024, "Signal
+/// Concepts", section 2.4.3). They hold no lock that another call would wait for.
 const SIGNAL_SAFE: &[&str] = &[
     "_Exit",
     "_Fork",
@@ -208,8 +208,8 @@ const SIGNAL_SAFE: &[&str] = &[
     "write",
 ];
 
-/// Those that do nothing but tell of an error and end by `abort`, and system calls that wait and
-/// are Linux's own.
+/// Further functions that may be left: those that only report an error and abort, and waiting
+/// system calls that are specific to Linux.
 const OTHERS: &[&str] = &[
     "_ZSt9terminatev",
     "__assert_fail",
@@ -243,12 +243,12 @@ const OTHERS: &[&str] = &[
     "writev",
 ];
 
-/// Whether a function of the C library's, by its name, may be left at any instruction.
+/// Whether the C library's function of this name may be left at any instruction.
 pub(super) fn holds_nothing(name: &str) -> bool {
     SIGNAL_SAFE.binary_search(&name).is_ok() || OTHERS.binary_search(&name).is_ok()
 }
 
-/// Whether a function unwinds the frames of its callers.
+/// Whether the function of this name unwinds the frames of its callers.
 pub(super) fn unwinds(name: &str) -> bool {
     name.starts_with("_Unwind_")
         || matches!(

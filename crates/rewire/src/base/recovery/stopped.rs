@@ -1,4 +1,4 @@
-//! Where a call was that was left.
+//! [`Stopped`]: where a call was when it was stopped, and why.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,43 +6,43 @@ use std::sync::Arc;
 use rewire_memory::ExecAddr;
 use rewire_memory::leave::{Access, Stop};
 
-/// Knows what compiled code is called. Asked in a signal's handler, but never in one that has
-/// interrupted code of the engine's.
+/// Finds the names of compiled functions by address. Called in signal handlers, but never in one
+/// that has interrupted the engine's own code.
 pub(crate) trait FrameNames {
-    /// The function that an address is in; `None` if it is none of the program's.
+    /// Returns the function that contains an address; `None` if no function of the program does.
     fn frame_at(&self, address: ExecAddr) -> Option<StoppedFrame>;
 
-    /// The function that compiled code calls by name where this is the return address.
+    /// Returns the function that compiled code calls by name, given the return address of the call.
     fn called_at(&self, address: ExecAddr) -> Option<Arc<str>>;
 }
 
-/// Where a call was that came back by a [`Recovery`](crate::Recovery).
+/// Where a call was when a [`Recovery`](crate::Recovery) stopped it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stopped {
-    /// The signal's number: `SIGINT` if the user ended the call.
+    /// The signal's number: `SIGINT` if the user interrupted the call.
     pub signal: i32,
     /// What happened, for people: `SIGSEGV at 0x7f0012345678, writing address 0x10`.
     pub what: String,
     /// The instruction that was interrupted.
     pub at: ExecAddr,
-    /// The function of the host's that was running, if one was.
+    /// The function of the host that was running, if one was.
     pub outside: Option<Arc<str>>,
     /// The functions of compiled code, innermost first.
     pub frames: Vec<StoppedFrame>,
-    /// How many further frames there were.
+    /// The number of further frames that aren't listed.
     pub more: usize,
 }
 
-/// One frame of a call that was left.
+/// One frame of a call that was stopped.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StoppedFrame {
     /// The function.
     pub function: Arc<str>,
-    /// The number of its definition; `None` if it isn't the one in force any more.
+    /// The generation of the frame's definition; `None` if that definition isn't in force any more.
     pub generation: Option<u32>,
-    /// The function as its source calls it.
+    /// The function's demangled name.
     shown: String,
 }
 
@@ -66,7 +66,7 @@ impl StoppedFrame {
     }
 }
 
-/// In one line.
+/// The call's frames in one line.
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in ", self.what)?;
@@ -88,7 +88,7 @@ impl fmt::Display for Stopped {
 }
 
 impl Stopped {
-    /// What a handler has noted.
+    /// Describes a stop without looking up any names.
     pub(super) fn without_names(stop: &Stop) -> Self {
         Self {
             signal: stop.signal,
@@ -100,7 +100,7 @@ impl Stopped {
         }
     }
 
-    /// The same with names.
+    /// Describes a stop, with the names of the functions.
     pub(super) fn new(names: &dyn FrameNames, stop: &Stop) -> Self {
         let outside = stop.trace.is_outside().then(|| {
             let call = stop.trace.calls().first();
@@ -116,8 +116,8 @@ impl Stopped {
         }
     }
 
-    /// The functions, innermost first, as people read them; one that calls itself is there once,
-    /// with how many times.
+    /// Returns the demangled functions, innermost first. Consecutive frames of the same function
+    /// appear once, with their number.
     #[must_use]
     pub fn places(&self) -> Vec<String> {
         let mut places: Vec<(String, usize)> = Vec::new();
