@@ -1,8 +1,9 @@
-//! Units that use what is other units' own.
+//! Records which units use the locals of other units.
 //!
-//! A function's new body may declare variables and functions that are local to the unit that the
-//! former body came from, and means them. That unit stays for as long as the new body's does: it
-//! has the values of variables without memory, and the bodies of functions that nobody has called.
+//! A function's new body may declare variables and functions that are local to the unit of the
+//! former body, and refer to those. That unit then stays as long as the new body's unit does,
+//! because it holds the initial values of variables without memory, and the bodies of functions
+//! that nothing has called yet.
 
 use rustc_hash::FxHashSet;
 
@@ -11,7 +12,7 @@ use super::{EntryId, Ledger};
 use crate::base::ids::UnitKey;
 
 impl Ledger {
-    /// Notes whose own names a unit that joins declares.
+    /// Records which units' locals a joining unit declares.
     pub(super) fn borrow_declared(&mut self, unit: &Unit) {
         let declared = unit.inherited.declarations.iter();
         let entries: Vec<EntryId> = declared.filter_map(|it| unit.entry(*it)).collect();
@@ -34,7 +35,7 @@ impl Ledger {
         }
     }
 
-    /// What is a unit's own has become another's: so has what others borrow of it.
+    /// Transfers a unit's borrowers to the unit that has taken over its locals.
     pub(super) fn pass_borrowers(&mut self, from: UnitKey, to: UnitKey) {
         let borrowers = self.record(from).map(|record| record.borrowers.clone());
         for borrower in borrowers.unwrap_or_default() {
@@ -44,7 +45,7 @@ impl Ledger {
         }
     }
 
-    /// A unit that is freed borrows nothing any more. The answer is of whom it did.
+    /// Ends the borrowing of a unit that is freed. Returns the units that it borrowed from.
     pub(super) fn stop_borrowing(&mut self, borrower: UnitKey) -> Vec<UnitKey> {
         let lenders = self
             .record_mut(borrower)
@@ -58,7 +59,7 @@ impl Ledger {
         lenders
     }
 
-    /// Who borrows of a unit and doesn't go with it.
+    /// Returns a unit that borrows from `lender` and isn't freed with it.
     pub(super) fn borrower_outside(
         &self,
         lender: UnitKey,
@@ -68,7 +69,7 @@ impl Ledger {
         borrowers.find(|one| !going.contains(one))
     }
 
-    /// What others borrow of a unit, with the unit that does.
+    /// Returns what others borrow from a unit, each with the borrower.
     pub(crate) fn borrowed_of(&self, lender: UnitKey) -> Vec<(UnitKey, EntryId)> {
         let borrowers = self.record(lender).map_or(&[][..], |it| &it.borrowers);
         let units = borrowers.iter().filter_map(|one| self.unit(*one));
@@ -81,8 +82,9 @@ impl Ledger {
         borrowed.collect()
     }
 
-    /// The unit itself, and those in which its functions' names may mean something: for a module
-    /// that brings a newer body for one of them.
+    /// Returns the units in which the names of `unit`'s functions may have their meaning: the unit
+    /// itself, its lenders and its origin. A module that brings a newer body for such a function
+    /// looks names up there.
     pub(crate) fn scopes_of(&self, unit: &Unit) -> Vec<UnitKey> {
         let lenders = self.record(unit.id).map_or(&[][..], |it| &it.lenders);
         let mut scopes = vec![unit.id];
@@ -94,8 +96,8 @@ impl Ledger {
         scopes
     }
 
-    /// What only the unit knows by a name that the function had its body from at first: inline
-    /// assembly names such things, and says so to nobody.
+    /// Returns the local of the unit that the function's body first came from, by its source name:
+    /// inline assembly may refer to it without declaring it.
     pub(crate) fn own_of_origin(&self, unit: &Unit, name: &str) -> Option<EntryId> {
         let origin = self.unit(unit.inherited.origin?)?;
         origin.local(name).filter(|_| !unit.says(name))

@@ -1,4 +1,4 @@
-//! Where calls of a function go, by what the ledger says.
+//! Points the slots of functions at their targets.
 
 use rewire_memory::Slots;
 
@@ -7,8 +7,8 @@ use super::{EntryId, Ledger, State};
 use crate::base::addresses::{BodyAddr, CanonicalAddr};
 
 impl Ledger {
-    /// Has calls go to a body that was linked: at once, or, if it was made ahead of the first call,
-    /// then.
+    /// Makes calls go to a newly linked body: at once, or, if the body was compiled ahead of the
+    /// first call, from the first call on.
     pub(crate) fn lead_to_body(
         &mut self,
         id: EntryId,
@@ -26,8 +26,8 @@ impl Ledger {
         self.counts.compiled_ahead += u64::from(is_ahead);
     }
 
-    /// Has calls go to the definition in force, if it is in memory; whether it is. A function that
-    /// was compiled ahead, or that was replaced while it was compiled, is led to so.
+    /// Makes calls go to the definition in force, if it is in memory; returns whether it is. Needed
+    /// for a function that was compiled ahead, or that was replaced while it was being compiled.
     pub(crate) fn lead_to_present(&mut self, id: EntryId, slots: &Slots) -> bool {
         let entry = self.entry(id);
         let (Some(slot), State::Present(address)) = (entry.slot, &entry.state) else {
@@ -37,22 +37,23 @@ impl Ledger {
         true
     }
 
-    /// The same of a function that nobody will call for the first time: its slot must not lead to
-    /// the engine any more.
+    /// As [`Ledger::lead_to_present`], for a function whose first-call entry will never be taken,
+    /// so its slot must no longer lead to the engine.
     pub(crate) fn lead_past_engine(&mut self, id: EntryId, slots: &Slots) {
         let slot = self.entry(id).slot;
         if let Some(slot) = slot
             && slots.is_fresh(slot)
             && !self.is_gated(id)
         {
-            // A body that was made ahead waits for a first call; none will come.
+            // A body that was compiled ahead waits beside the slot for a first call, which won't
+            // come.
             store(slots, slot, SlotStore::TakeReady);
             self.lead_to_present(id, slots);
         }
     }
 
-    /// Has the slot of a name that is imported lead to what it stands for, whose address is known
-    /// to others from now on.
+    /// Points the slot of an imported name at the address of what the name stands for. That address
+    /// counts as given out from now on.
     pub(crate) fn lead_to_import(
         &mut self,
         id: EntryId,
@@ -65,8 +66,8 @@ impl Ledger {
         }
     }
 
-    /// A function is called for the first time. Those of functions that were ready count
-    /// themselves.
+    /// Records the first call of a function. If a compiled body was waiting for the call, the
+    /// first-call entry has counted the call itself.
     pub(crate) fn note_first_call(&mut self, id: EntryId, slots: &Slots) {
         let entry = self.entry_mut(id);
         if !entry.address_is_stub() || entry.called {

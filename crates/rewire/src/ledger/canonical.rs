@@ -1,4 +1,4 @@
-//! The address that a function has for ever.
+//! Slots and canonical addresses of names.
 
 use rewire_memory::{MemoryError, SlotId, Slots};
 
@@ -7,7 +7,7 @@ use super::{EntryId, Ledger, State};
 use crate::base::addresses::CanonicalAddr;
 
 impl Ledger {
-    /// The slot of a function, made when it is first asked for.
+    /// Returns the slot of a function; allocates it on first use.
     pub(crate) fn slot(&mut self, id: EntryId, slots: &Slots) -> Result<SlotId, MemoryError> {
         if let Some(slot) = self.entry(id).slot {
             return Ok(slot);
@@ -27,8 +27,8 @@ impl Ledger {
         Ok(slot)
     }
 
-    /// The one address that a function has for its whole life. Who gives it to somebody that may
-    /// keep it says so ([`Entry::has_escaped`]).
+    /// Returns the canonical address of a name. A caller that passes it to somebody who may keep it
+    /// also calls [`Ledger::note_escaped`].
     pub(crate) fn canonical(
         &mut self,
         id: EntryId,

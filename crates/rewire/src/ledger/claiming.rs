@@ -1,4 +1,4 @@
-//! Who makes a definition, and what comes of it.
+//! Claims definitions for the thread that materializes them.
 
 use std::sync::Arc;
 
@@ -6,12 +6,13 @@ use super::{Definition, EntryId, Ledger, State, ThreadKey};
 use crate::base::error::Error;
 
 impl Ledger {
-    /// A definition is this thread's to make.
+    /// Claims a definition for this thread.
     pub(crate) fn claim(&mut self, id: EntryId) {
         self.entry_mut(id).state = State::Pending(ThreadKey::mine());
     }
 
-    /// The same, if nobody makes it and the name stands for it; whether it is.
+    /// Claims a definition if no thread has claimed it and the name still stands for it; returns
+    /// whether it did.
     pub(crate) fn claim_if_absent(&mut self, id: EntryId, definition: Definition) -> bool {
         let entry = self.entry(id);
         let is_free = matches!(entry.state, State::Absent) && entry.definition == definition;
@@ -21,7 +22,7 @@ impl Ledger {
         is_free
     }
 
-    /// Leaves a definition to others; whether it was this thread's to make.
+    /// Releases this thread's claim; returns whether it had one.
     pub(crate) fn release_claim(&mut self, id: EntryId) -> bool {
         let is_mine = self.is_pending_here(id);
         if is_mine {
@@ -30,7 +31,7 @@ impl Ledger {
         is_mine
     }
 
-    /// A definition that this thread was to make can't be made, now or later.
+    /// Records that the definition that this thread claimed can't be materialized, now or later.
     pub(crate) fn fail_claim(&mut self, id: EntryId, error: &Arc<Error>) {
         if self.is_pending_here(id) {
             self.entry_mut(id).state = State::Failed(error.clone());

@@ -1,9 +1,10 @@
-//! Names that have moved over and whose callers aren't let in yet, because what the new code needs
-//! is still being constructed.
+//! Construction gates: keep other threads out of new code while the objects that it needs are still
+//! being constructed.
 //!
-//! Their slots lead to the engine. The thread that constructs calls the new bodies; others go on in
-//! the former ones, or wait where there is none. So nobody meets an object before it was
-//! constructed, and a constructor that waits for another thread finds that one running.
+//! The slots of the names behind a gate lead to the engine. The thread that constructs calls the
+//! new bodies. Other threads call the former bodies, or wait where there is none. So no thread uses
+//! an object before it is constructed, and a constructor that waits for another thread finds that
+//! thread running.
 
 use rewire_memory::{ExecAddr, Slots};
 use rustc_hash::FxHashMap;
@@ -13,21 +14,21 @@ use super::slot_stores::{SlotStore, store};
 use super::{EntryId, EntryKind, Ledger, PlannedNames, State, ThreadKey};
 use crate::base::addresses::BodyAddr;
 
-/// Where a caller of a function goes.
+/// Which body a caller of a function gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// Wherever its slot leads.
+    /// No gate: the target of the slot.
     Open,
-    /// To its new body, and the slot stays as it is.
+    /// The new body; the slot stays as it is, because the caller is the constructing thread.
     Within,
-    /// To its former body.
+    /// The former body.
     Former(BodyAddr),
-    /// Nowhere, until the gate is open.
+    /// None until the gate is opened: the caller waits.
     Wait,
 }
 
 impl Ledger {
-    /// Closes the gate for the functions that a change moves over, before they move.
+    /// Closes a gate for the functions that a change replaces, before the change is put in force.
     pub(super) fn close_gate(&mut self, planned: &PlannedNames) {
         let mut gate = ConstructionGate {
             constructing: ThreadKey::mine(),
@@ -55,7 +56,7 @@ impl Ledger {
         self.gates.push(gate);
     }
 
-    /// Lets everybody in again whom this thread keeps out.
+    /// Opens the gate that this thread closed last.
     pub(crate) fn open_gate(&mut self, slots: &Slots) {
         let me = ThreadKey::mine();
         let mine = self.gates.iter().rposition(|gate| gate.constructing == me);
@@ -65,7 +66,7 @@ impl Ledger {
         }
     }
 
-    /// In a child that was forked: the threads that construct are the parent's.
+    /// Opens the gates of other threads, in a forked child, where those threads don't exist.
     pub(crate) fn open_gates_of_others(&mut self, slots: &Slots) {
         let me = ThreadKey::mine();
         let (kept, others) = std::mem::take(&mut self.gates)
@@ -94,12 +95,13 @@ impl Ledger {
         }
     }
 
-    /// Whether a function's slot has to lead to the engine.
+    /// Whether the function is behind a gate, so its slot has to lead to the engine.
     pub(crate) fn is_gated(&self, id: EntryId) -> bool {
         self.gates.iter().any(|gate| gate.former.contains_key(&id))
     }
 
-    /// Where this thread goes when it calls a function from a place in code.
+    /// Returns which body this thread gets when it calls a function, given the return address of
+    /// the call.
     pub(crate) fn admission(&self, id: EntryId, returns_to: ExecAddr) -> Admission {
         let Some(gate) = self.gates.iter().find(|gate| gate.former.contains_key(&id)) else {
             return Admission::Open;
@@ -116,7 +118,7 @@ impl Ledger {
         }
     }
 
-    /// Whether a place is in code of a unit that leaves.
+    /// Whether a return address is in code of a unit that leaves.
     fn is_leaving_at(&self, returns_to: ExecAddr) -> bool {
         let inside = returns_to.checked_add_signed(-1);
         let found = inside.and_then(|inside| self.definition_at(inside));

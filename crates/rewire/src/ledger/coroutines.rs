@@ -1,10 +1,11 @@
-//! Suspended coroutines: they go on in the body that made them, however often their function was
-//! replaced since, so they keep it.
+//! Counts suspended coroutines. A coroutine resumes in the body that created it, however often its
+//! function was replaced since, so it keeps that body in memory.
 //!
-//! Compiled code counts the frames (`rewire-llvm/shim/coroutines.cpp`). A coroutine that the engine
-//! splits has its parts in the same block as its function, and the counts with them. One that the
-//! front end split has parts that are functions of its unit, each compiled when it is first called;
-//! their frames are counted by unit. Both hold what leaves: a block alone, or the unit as a whole.
+//! Compiled code counts the frames (`rewire-llvm/shim/coroutines.cpp`). If the engine splits a
+//! coroutine, its parts are in the same block as its function, and so are the counters. If the
+//! front end has split it, its parts are functions of the unit, each compiled when it is first
+//! called; their frames are counted per unit. Frames that exist keep in memory what has left: the
+//! block alone, or the whole unit.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -18,21 +19,22 @@ use super::{Definition, Entry, EntryId, EntryKind, Ledger, LibraryId, LinkedBloc
 use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 
-/// The symbol of a block's own counts.
+/// The symbol of a block's own counters.
 pub(crate) const BLOCK_COUNTS: &str = ".rewire.frames";
 
-/// The symbol of the frame of coroutines that do nothing.
+/// The symbol of the shared frame of coroutines that do nothing.
 pub(crate) const NOOP_FRAME: &str = ".rewire.noop";
 
-/// What resumes and destroys such a coroutine.
+/// Resumes and destroys a coroutine that does nothing.
 extern "C" fn do_nothing(_frame: *mut c_void) {}
 
-/// Bytes of the two counts: of frames that began, and of those that ended.
+/// The size in bytes of the two counters: frames that began, and frames that ended.
 const SIZE: u64 = 16;
 
 impl FrameCounts {
-    /// The counts, such that frames which are there are never taken for ended: neither count ever
-    /// falls, so what had ended before the other count was read began before as well.
+    /// Reads the counters, in an order in which existing frames are never taken for ended. Neither
+    /// counter ever decreases, so a frame that was counted as ended before `begun` is read is
+    /// counted in `begun` as well.
     fn read(self, memory: &CodeMemory) -> CoroutineFrames {
         let ended = memory.load(self.0 + 8).unwrap_or_default();
         let begun = memory.load(self.0).unwrap_or_default();
@@ -44,13 +46,13 @@ impl FrameCounts {
     }
 }
 
-/// Frames of coroutines.
+/// The number of coroutine frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CoroutineFrames {
-    /// How many ever began. If none are suspended, and none begin while stacks are looked at, only
-    /// what a stack holds can lead to the code.
+    /// The number of frames that ever began. If none are suspended, and none begin during a scan of
+    /// stacks, only what a stack holds can lead into the code.
     pub(crate) begun: u64,
-    /// How many began and haven't ended.
+    /// The number of frames that began and haven't ended.
     pub(crate) suspended: u64,
     /// Whether all frames are counted.
     are_known: bool,
@@ -71,7 +73,7 @@ impl CoroutineFrames {
         }
     }
 
-    /// Who needs the code, if it is these.
+    /// Returns these frames as the holder of the code, if there are any.
     pub(crate) fn holder(self) -> Option<Arc<str>> {
         match (self.suspended, self.are_known) {
             (0, true) => None,
@@ -82,7 +84,7 @@ impl CoroutineFrames {
     }
 }
 
-/// Gives memory to a variable that the engine itself defines.
+/// Allocates memory for a variable that the engine itself defines.
 fn place(memory: &CodeMemory, bytes: &[u8]) -> Result<ExecAddr, Error> {
     let mut place = memory.allocate(RegionKind::Data, bytes.len() as u64, 8)?;
     place.write(bytes)?;
@@ -98,8 +100,8 @@ fn placed_entry(library: LibraryId, name: &str, address: ExecAddr) -> Entry {
 }
 
 impl Ledger {
-    /// The entry of the counts of the unit that a part of a coroutine belongs to, made when it is
-    /// first named. `user` is the unit that names it.
+    /// Returns the entry of the frame counters of the unit that a part of a coroutine belongs to;
+    /// creates it when it is first named. `user` is the unit that names it.
     pub(crate) fn frame_counts_of(
         &mut self,
         part: EntryId,
@@ -121,8 +123,8 @@ impl Ledger {
         Ok(id)
     }
 
-    /// The entry of the frame of coroutines that do nothing, made when it is first named: the
-    /// engine's, because frames keep its address.
+    /// Returns the entry of the frame of coroutines that do nothing; creates it when it is first
+    /// named. The engine owns it, because frames keep its address.
     pub(crate) fn noop_frame(&mut self, memory: &CodeMemory) -> Result<EntryId, Error> {
         if let Some(known) = self.noop_frame {
             return Ok(known);
@@ -134,14 +136,14 @@ impl Ledger {
         Ok(id)
     }
 
-    /// The counts of a unit that has left, and their memory.
+    /// Removes the counters of a unit that is being freed, and returns their memory.
     pub(super) fn free_frame_counts(&mut self, unit: &Unit) -> Option<std::ops::Range<ExecAddr>> {
         let (id, FrameCounts(address)) = unit.frame_counts.get()?;
         self.entries.remove(*id);
         Some(*address..*address + SIZE)
     }
 
-    /// The frames that lead into a block of code.
+    /// Returns the frames that lead into a block of code.
     pub(super) fn frames_of_block(
         &self,
         block: &LinkedBlock,
@@ -151,14 +153,15 @@ impl Ledger {
         counts.map_or(CoroutineFrames::NONE, |counts| counts.read(memory))
     }
 
-    /// The frames that lead into code of a unit, or to its functions.
+    /// Returns the frames that lead into code of a unit, or to its functions.
     pub(super) fn frames_of_unit(&self, unit: &Unit, memory: &CodeMemory) -> CoroutineFrames {
         let counts = unit.frame_counts.get();
         let mut frames = counts.map_or(CoroutineFrames::NONE, |(_, counts)| counts.read(memory));
         let parts = unit.index.globals.iter().zip(&unit.entries);
         let mut uncounted =
             parts.filter(|(global, _)| global.coroutine == Some(CoroutinePart::Uncounted));
-        // A frame has the address of what goes on with it.
+        // A frame holds the addresses of the functions that resume and destroy it. Frames of an
+        // uncounted coroutine may exist if such an address was given out.
         frames.are_known &= !uncounted.any(|(_, id)| {
             let entry = id.map(|id| self.entry(id));
             entry.is_some_and(|entry| entry.has_escaped)
@@ -171,7 +174,7 @@ impl Ledger {
         })
     }
 
-    /// How many suspended coroutines keep something that has left.
+    /// Returns the number of suspended coroutines that keep something retired in memory.
     pub(crate) fn suspended_coroutines(&self, memory: &CodeMemory) -> u64 {
         let is_leaving = |block: &LinkedBlock| {
             let record = self.record(block.unit);

@@ -1,7 +1,8 @@
-//! How large and how strictly aligned a variable's memory has to be, and whether it is.
+//! Computes the size and alignment that a variable's memory must have, and checks whether existing
+//! memory meets them.
 //!
-//! Several objects may bring one variable: of units that define it alike, or of one unit that is
-//! compiled piece by piece. One copy counts, and the code of all uses it.
+//! Several objects may contain the same variable: objects of units that all define it, or of one
+//! unit that is compiled in parts. One copy counts, and the code of all of them uses it.
 
 use std::sync::Arc;
 
@@ -12,11 +13,11 @@ use crate::base::error::Error;
 use crate::base::ids::UnitKey;
 use crate::host::thread_local;
 
-/// What all who define or declare a variable ask of its memory together: a linker keeps one of the
-/// definitions, and the code of all of them uses it.
+/// What all definitions and declarations of a variable together require of its memory. A linker
+/// keeps one of the definitions, and all code uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Demand {
-    /// The bytes of the largest definition.
+    /// The size in bytes of the largest definition.
     pub(crate) size: u64,
     /// The alignment in bytes of the strictest definition or declaration.
     pub(crate) align: u64,
@@ -28,12 +29,12 @@ impl Default for Demand {
     }
 }
 
-/// What a declaration can ask for at most, in bytes: natively its alignment gives no memory any,
-/// and more than a page's is never a type's own.
+/// The maximum alignment in bytes that a declaration can require. Natively, a declaration's
+/// alignment doesn't affect the memory, and no type's own alignment exceeds a page.
 const PAGE: u64 = 4096;
 
 impl Demand {
-    /// What one definition or declaration asks for.
+    /// What one definition or declaration requires.
     pub(crate) fn of(global: &Global) -> Self {
         match global.kind {
             GlobalKind::Variable { size, align, .. } if global.is_definition => {
@@ -47,7 +48,7 @@ impl Demand {
         }
     }
 
-    /// What both ask for.
+    /// What both together require.
     pub(crate) fn max(self, other: Self) -> Self {
         Self {
             size: self.size.max(other.size),
@@ -57,8 +58,8 @@ impl Demand {
 }
 
 impl Ledger {
-    /// What all who define or declare a variable ask of its memory. A change may make this
-    /// definition, `elected`, the one of its name; former definitions don't count then.
+    /// Returns what all definitions and declarations of a variable require. Former definitions
+    /// don't count. If a change is about to put another definition in force, that is `elected`.
     pub(crate) fn demand(&self, id: EntryId, elected: Option<(UnitKey, Ordinal)>) -> Demand {
         let entry = self.entry(id);
         let elected = elected.or(entry.elected);
@@ -77,15 +78,15 @@ impl Ledger {
         demands.fold(Demand::default(), Demand::max)
     }
 
-    /// Why the memory of what a name stands for doesn't do for a definition, if it doesn't: code
-    /// that was compiled with the definition relies on more than the memory has.
+    /// Returns why the memory of a name can't serve another definition of it, if it can't: code
+    /// that was compiled with that definition relies on more than the memory has.
     pub(crate) fn too_small(&self, global: &Global, id: EntryId) -> Option<String> {
         let GlobalKind::Variable { size, align, .. } = global.kind else {
             return None;
         };
         let entry = self.entry(id);
         let (is_aligned, room) = match entry.state {
-            // The host's variables are where they are.
+            // The host's variables are taken as they are.
             State::Present(address) if entry.placed.is_some() => {
                 (address.addr().get() % align.max(1) == 0, self.room_at(id))
             }
@@ -105,8 +106,8 @@ impl Ledger {
         ))
     }
 
-    /// Checks that what a name stands for has memory that does for another definition of it, one
-    /// that won't count: the code of its unit uses that memory.
+    /// Checks that the memory of a name can serve another definition of it that won't be elected,
+    /// because the code of that definition's unit uses the memory too.
     pub(crate) fn check_room(
         &self,
         id: EntryId,
@@ -123,7 +124,7 @@ impl Ledger {
         }
     }
 
-    /// How many bytes there are of what a name stands for, if it was linked.
+    /// Returns the size in bytes of the name's linked definition.
     fn room_at(&self, id: EntryId) -> Option<u64> {
         let (block, place) = self.entry(id).placed?;
         let defined = self.block(block)?.definitions.get(place as usize)?;

@@ -1,4 +1,4 @@
-//! Names by what their sources had.
+//! Finds names by their demangled form.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::base::demangle::demangle;
 use crate::base::ids::LibraryId;
 use crate::base::sync::lock;
 
-/// The names of libraries by their demangled form, made when it is first asked for, and anew when
-/// there are other names.
+/// An index of each library's names by demangled form, built when it is first needed, and rebuilt
+/// when the names have changed.
 #[derive(Debug, Default)]
 pub(crate) struct Demangled {
     libraries: Mutex<HashMap<LibraryId, LibraryNames>>,
@@ -19,18 +19,18 @@ pub(crate) struct Demangled {
 
 #[derive(Debug, Default)]
 struct LibraryNames {
-    /// The version of the ledger's names that it was made of.
+    /// The version of the ledger's names that the index was built from.
     version: Option<u64>,
     names: HashMap<String, Vec<Arc<str>>>,
 }
 
 impl Demangled {
-    /// A library was removed.
+    /// Drops the index of a library that was removed.
     pub(crate) fn forget(&self, library: LibraryId) {
         lock(&self.libraries).remove(&library);
     }
 
-    /// The names that read so.
+    /// Returns the symbol names whose demangled form is `name`.
     pub(crate) fn find(&self, ledger: &Ledger, library: LibraryId, name: &str) -> Vec<Arc<str>> {
         let mut libraries = lock(&self.libraries);
         let known = libraries.entry(library).or_default();

@@ -1,8 +1,8 @@
-//! Entering a unit's names: which of several definitions of a name is the one.
+//! Enters a unit's names, and elects one of several definitions of a name.
 //!
-//! As a static linker decides (gABI, "Symbol Table"): a strong definition beats a common one,
-//! which beats a weak one; of common ones the largest; of weak ones the first; two strong ones
-//! are an error. The first COMDAT group of a name counts, and later ones are left out whole.
+//! The rules are a static linker's (gABI, "Symbol Table"): a strong definition beats a common one,
+//! which beats a weak one. Of common ones the largest wins, of weak ones the first; two strong ones
+//! are an error. The first COMDAT group of a name counts; later ones are left out as a whole.
 
 use std::sync::Arc;
 
@@ -18,24 +18,24 @@ use super::unit::{Inherited, Unit, UnitPlace};
 use crate::base::error::Error;
 use crate::base::ids::UnitKey;
 
-/// What becomes of a definition that is in memory when one comes that weighs more.
+/// What happens to a definition that is in memory when a stronger one is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weighing {
-    /// It stays.
+    /// It stays in force.
     InMemoryStays,
-    /// A function gives way, for its callers can be led elsewhere: whether it was called yet, or
-    /// compiled ahead, makes no difference to what its name stands for.
+    /// A function gives way, because its callers can be redirected. Whether it was called or
+    /// compiled ahead makes no difference to what its name stands for.
     FunctionsGiveWay,
 }
 
-/// A definition that won.
+/// A definition that was elected.
 struct Elected {
     ordinal: Ordinal,
     entry: EntryId,
 }
 
 impl Ledger {
-    /// Enters the names of a module. Nothing changes when there is an error. Costs O(globals).
+    /// Enters the names of a module. On an error, nothing has changed. Costs O(globals).
     pub(crate) fn add_unit(
         &mut self,
         source: Source,
@@ -77,7 +77,7 @@ impl Ledger {
         Ok(unit)
     }
 
-    /// Finds or makes the entry of each global.
+    /// Finds or creates the entry of each global.
     pub(super) fn enter_all(
         &mut self,
         library: LibraryId,
@@ -105,8 +105,8 @@ impl Ledger {
         entries
     }
 
-    /// Whether a global of a unit that is being added becomes the one of its name; if not, it says
-    /// what the name is, as long as nothing better does.
+    /// Whether a global of a unit that is being added is elected for its name. If not, it still
+    /// describes the name (type, kind) until something better does.
     pub(super) fn has_won(
         &mut self,
         library: LibraryId,
@@ -117,7 +117,7 @@ impl Ledger {
         if is_local(global) {
             return true;
         }
-        // The group that counts may not define the name, or not any more.
+        // The COMDAT group that counts may not define this name, or no longer.
         let is_left_out =
             self.is_left_out(library, global) && self.entry(id).definition != Definition::None;
         let wins = global.is_definition && !is_left_out && self.wins(id, global, weighing);
@@ -127,7 +127,7 @@ impl Ledger {
         wins
     }
 
-    /// The first group of a name is the one that counts.
+    /// Enters the unit's COMDAT groups. The first group of a name counts.
     pub(super) fn enter_comdats(&mut self, unit: &Unit) {
         let globals = unit.index.globals.iter();
         for comdat in globals.filter_map(|global| global.comdat.as_ref()) {
@@ -136,7 +136,7 @@ impl Ledger {
         }
     }
 
-    /// Notes the definitions that did not win: they are next in line.
+    /// Records the unit's definitions that were not elected as alternatives of their names.
     pub(super) fn note_losers(&mut self, unit: &Unit) {
         for (number, global) in unit.index.globals.iter().enumerate() {
             let this = (unit.id, Ordinal::new(number as u32));
@@ -222,7 +222,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// The name of the unit that an entry's definition comes from.
+    /// Returns the name of the unit that defines an entry.
     pub(crate) fn defining_unit(&self, entry: &Entry) -> Option<Arc<str>> {
         let unit = match entry.definition {
             Definition::Assembly(unit) => Some(unit),
@@ -231,7 +231,8 @@ impl Ledger {
         Some(self.unit(unit?)?.name.clone())
     }
 
-    /// A declaration says what a name is as long as nothing better does.
+    /// Describes a name (type, linkage, kind) by a declaration, unless something better has
+    /// described it.
     pub(super) fn describe(&mut self, entry: EntryId, global: &Global) {
         let known = self.entry_mut(entry);
         if known.value_type.is_none() {
@@ -251,10 +252,10 @@ impl Ledger {
             && self.frozen_unit(entry).is_none();
         match known.definition {
             _ if known.is_bound => false,
-            // Those who were linked with another library's definition stay with it.
+            // Code that was linked with another library's definition stays with it.
             Definition::Alias(..) if known.elected.is_none() => true,
             Definition::None | Definition::Engine | Definition::Lazy => {
-                // The host's data stays where it is: others use it already.
+                // The host's data stays where it is, because other code uses it already.
                 known.kind == EntryKind::Function || !known.is_present()
             }
             _ if !matches!(known.state, State::Absent) && !may_give_way => false,
@@ -265,7 +266,7 @@ impl Ledger {
         }
     }
 
-    /// Makes a definition the one of its name, in place of none or of one that weighs less.
+    /// Puts a definition in force for its name, in place of none or of a weaker one.
     fn elect(&mut self, unit: &Arc<Unit>, ordinal: Ordinal, id: EntryId) {
         let before = self.set_in_force(unit, ordinal, id);
         if let Some(loser) = before {
@@ -273,8 +274,8 @@ impl Ledger {
         }
     }
 
-    /// Has a name stand for a unit's definition from now on, which has no memory yet; the answer is
-    /// what it stood for.
+    /// Makes a name stand for a unit's definition, which has no memory yet. Returns the definition
+    /// that it stood for before.
     pub(super) fn set_in_force(
         &mut self,
         unit: &Arc<Unit>,
@@ -313,7 +314,7 @@ impl Ledger {
         before
     }
 
-    /// Notes which unit's definition a name stands for, and tells the unit that had it.
+    /// Sets the elected definition of a name, and tells the unit that had it before.
     pub(super) fn set_elected(
         &mut self,
         id: EntryId,
@@ -321,7 +322,7 @@ impl Ledger {
     ) -> Option<(UnitKey, Ordinal)> {
         let entry = self.entry_mut(id);
         let before = std::mem::replace(&mut entry.elected, now);
-        // What is in force isn't next in line, however it came back.
+        // The definition in force is not an alternative, however it came back.
         entry.alternatives.retain(|one| Some(*one) != now);
         if let Some((loser, ordinal)) = before
             && let Some(record) = self.record_mut(loser)
@@ -340,8 +341,8 @@ impl Ledger {
         before
     }
 
-    /// Whether a name's definition weighs less than one that assembly has of it, which is of common
-    /// memory of some size perhaps; and hasn't been compiled.
+    /// Whether a definition in assembly beats the name's present definition, which must not be
+    /// compiled yet. `common` is the size, if assembly defines common memory.
     pub(crate) fn gives_way(&self, id: EntryId, common: Option<u64>) -> bool {
         let entry = self.entry(id);
         let is_lighter = match (rank(entry.linkage), common) {
@@ -352,7 +353,7 @@ impl Ledger {
         is_lighter && entry.elected.is_some() && matches!(entry.state, State::Absent)
     }
 
-    /// A name's definition is next in line from now on.
+    /// Makes the name's elected definition an alternative.
     pub(crate) fn give_way(&mut self, id: EntryId) {
         if let Some(loser) = self.set_elected(id, None) {
             self.note_overridden(id, loser);

@@ -1,4 +1,4 @@
-//! What the ledger knows of one name.
+//! [`Entry`]: everything that the ledger records for one name.
 
 use std::sync::Arc;
 
@@ -17,27 +17,28 @@ use crate::base::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey, Uni
 pub(crate) enum Definition {
     /// Nothing that was loaded defines it; the host process may.
     None,
-    /// A global of a unit's IR.
+    /// A global in the IR of a unit.
     Ir(UnitKey, Ordinal),
-    /// Another name for a place in what another entry stands for.
+    /// An alias: an offset into what another entry stands for.
     Alias(EntryId, i64),
-    /// A function that a resolver chooses when it is first called.
+    /// An indirect function (`ifunc`): its resolver function chooses the target when it is first
+    /// called.
     Ifunc(EntryId),
-    /// What stands at the canonical address of a function that has prefix or prologue data: that
-    /// data, and a jump through the function's slot.
+    /// The prefixed stub of a function with prefix or prologue data: at the function's canonical
+    /// address lie that data and a jump through the function's slot.
     PrefixedStub(UnitKey, Ordinal),
-    /// Module-level assembly of a unit.
+    /// Module-level assembly, or a label in inline assembly, of a unit.
     Assembly(UnitKey),
-    /// An address that the client gave.
+    /// An address that the client defined.
     Absolute,
-    /// IR that the client makes when the function is first called.
+    /// A closure of the client, which makes the IR when the function is first called.
     Lazy,
-    /// The engine itself.
+    /// Something that the engine itself supplies.
     Engine,
 }
 
 impl Definition {
-    /// The unit that it comes from.
+    /// The unit that the definition comes from.
     pub(crate) fn unit(self) -> Option<UnitKey> {
         match self {
             Self::Ir(unit, _) | Self::PrefixedStub(unit, _) | Self::Assembly(unit) => Some(unit),
@@ -46,80 +47,85 @@ impl Definition {
     }
 }
 
-/// How far a definition has come.
+/// How far a definition has been materialized.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
-    /// Nothing has been made of it.
+    /// It isn't in memory, and no thread is materializing it.
     Absent,
-    /// This thread is compiling it, or looks it up.
+    /// A thread has claimed it: the thread is compiling it or looking it up.
     Pending(ThreadKey),
     /// It is in memory.
     Present(BodyAddr),
-    /// It is a thread-local variable: module and offset as `__tls_get_addr` takes them.
+    /// It is a thread-local variable; module and offset are those of `__tls_get_addr`.
     PerThread {
         /// The module's number.
         module: u64,
-        /// Bytes.
+        /// The offset in bytes.
         offset: u64,
     },
-    /// It could not be made, and why.
+    /// It could not be materialized, for this reason.
     Failed(Arc<Error>),
 }
 
-/// One name for its whole life.
+/// A name and its state, for the name's whole life.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// The library that it is a name of.
+    /// The library that the name belongs to.
     pub(crate) library: LibraryId,
-    /// As the linker sees it; empty for unnamed locals.
+    /// The symbol name (mangled); empty for unnamed locals.
     pub(crate) name: Arc<str>,
-    /// Its type, once something has said so.
+    /// The type, once a definition or declaration has stated it.
     pub(crate) value_type: Option<ValueType>,
-    /// Of the elected definition, else of a declaration.
+    /// The linkage of the elected definition, otherwise of a declaration.
     pub(crate) linkage: Linkage,
-    /// Of the elected definition.
+    /// The visibility of the elected definition.
     pub(crate) visibility: Visibility,
     pub(crate) kind: EntryKind,
     pub(crate) definition: Definition,
-    /// Which unit's global won, be it a body, a variable or an alias.
+    /// The elected definition: the global (function, variable or alias) that the name stands for.
     pub(crate) elected: Option<(UnitKey, Ordinal)>,
-    /// Definitions of the name that did not win, and would if the one in force left.
+    /// The definitions that were not elected. One of them takes over if the elected definition
+    /// leaves.
     pub(crate) alternatives: Vec<(UnitKey, Ordinal)>,
-    /// The globals of units that name it.
+    /// The globals of all units that define or declare the name.
     pub(crate) mentions: SmallVec<[Mention; 1]>,
     pub(crate) generation: Generation,
     pub(crate) state: State,
-    /// The linked definition in force: its block, and its place there.
+    /// Where the definition in force was linked: its block, and its index in
+    /// `LinkedBlock::definitions`.
     pub(crate) placed: Option<(BlockId, u32)>,
-    /// The slot, and with it the stub, once somebody has named the function.
+    /// The slot (and with it the stub), allocated when something first names the function.
     pub(crate) slot: Option<SlotId>,
-    /// The entry of what stands at its canonical address, if that isn't the stub.
+    /// The entry of the function's prefixed stub, if it has one.
     pub(crate) prefixed_stub: Option<EntryId>,
-    /// Every place that depends on it.
+    /// The uses of the name.
     pub(crate) users: Vec<UseRef>,
-    /// Blocks whose code may have been made with the value that this constant has.
+    /// The blocks whose code may contain the value of this constant.
     pub(crate) inliners: Vec<BlockId>,
-    /// It was called through the engine's first-call path.
+    /// Whether the function was called through its first-call entry.
     pub(crate) called: bool,
-    /// Its body was made before anybody called it.
+    /// Whether the body was compiled before the first call.
     pub(crate) is_ahead: bool,
-    /// Frozen code calls the host's function of this name directly: it can't be defined any more.
+    /// Whether frozen code calls the host's function of this name directly. If so, the name can't
+    /// be defined any more.
     pub(crate) is_bound: bool,
-    /// This thread is changing what stands for the name.
+    /// The thread that is changing the name's definition.
     pub(crate) changing: Option<ThreadKey>,
-    /// Its address was given out, to code, data or the client: it stays its own for ever.
+    /// Whether the address was given out, to code, data or the client. If so, it stays this name's
+    /// for ever.
     pub(crate) has_escaped: bool,
-    /// How many changes that can be undone know what it stood for.
+    /// The number of undoable changes that remember what the name stood for.
     pub(crate) remembered: u32,
-    /// It stands for the memory of a variable whose name has other memory by now, or none.
+    /// Whether this entry was set aside: it stands for former memory of a variable, which only
+    /// older code still uses.
     pub(crate) is_aside: bool,
-    /// It was defined, and its definition was removed while others used it.
+    /// Whether the name's definition was removed while others used the name.
     pub(crate) is_removed: bool,
-    /// Bytes of the variable; 0 for all else.
+    /// The variable's size in bytes; 0 for anything else.
     pub(crate) size: u64,
 }
 
-/// A global of a unit that names an entry.
+/// A global of a unit that defines or declares the entry's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mention {
     pub(super) unit: UnitKey,
@@ -129,9 +135,9 @@ pub(crate) struct Mention {
 /// The type of what a name stands for.
 #[derive(Clone, Debug)]
 pub(crate) struct ValueType {
-    /// As IR writes it, for people.
+    /// The type as IR writes it, for messages.
     pub(crate) name: Arc<str>,
-    /// What tells it from others.
+    /// Identifies the type in comparisons.
     pub(crate) id: TypeId,
 }
 
@@ -176,7 +182,7 @@ impl Entry {
         }
     }
 
-    /// Its type as IR writes it.
+    /// The type as IR writes it.
     pub(crate) fn type_name(&self) -> Option<&Arc<str>> {
         self.value_type.as_ref().map(|it| &it.name)
     }
@@ -185,8 +191,8 @@ impl Entry {
         matches!(self.state, State::Present(_) | State::PerThread { .. })
     }
 
-    /// Whether its address is its slot's stub: what that leads to may change, or, of a frozen unit,
-    /// is not known yet.
+    /// Whether the canonical address is that of the slot's stub. It is if the target may change,
+    /// or, for a function of a frozen unit, if it isn't known yet.
     pub(crate) fn address_is_stub(&self) -> bool {
         match self.definition {
             Definition::Ir(..) => self.kind == EntryKind::Function,
@@ -195,13 +201,13 @@ impl Entry {
         }
     }
 
-    /// Whether who names it has the place of its definition: of a function, only if it is
-    /// assembly's.
+    /// Whether users hold the address of the definition itself, rather than that of a stub or slot.
+    /// True for data, and for functions that assembly defines.
     pub(crate) fn is_fixed(&self) -> bool {
         self.kind != EntryKind::Function || matches!(self.definition, Definition::Assembly(_))
     }
 
-    /// What messages call it.
+    /// The name for messages.
     pub(crate) fn label(&self) -> &str {
         if self.name.is_empty() {
             "(unnamed)"
@@ -212,14 +218,15 @@ impl Entry {
 }
 
 impl Entry {
-    /// A global that says what type it is and how it is called.
+    /// A global that states the entry's type and calling convention: the elected one, otherwise the
+    /// first that mentions the name.
     pub(crate) fn described(&self) -> Option<(UnitKey, Ordinal)> {
         let first = self.mentions.first();
         self.elected
             .or_else(|| first.map(|one| (one.unit, one.ordinal)))
     }
 
-    /// The globals of units that define or declare it.
+    /// The globals of units that define or declare the name.
     pub(crate) fn mentioned(&self) -> impl Iterator<Item = (UnitKey, Ordinal)> {
         self.mentions.iter().map(|one| (one.unit, one.ordinal))
     }

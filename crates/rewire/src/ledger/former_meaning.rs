@@ -1,4 +1,4 @@
-//! What names stood for before a change.
+//! [`FormerMeaning`]: what a name stood for before a change.
 
 use rewire_llvm::Ordinal;
 
@@ -13,21 +13,21 @@ use crate::base::ids::UnitKey;
 pub(crate) struct FormerMeaning {
     pub(crate) entry: EntryId,
     pub(crate) elected: Option<(UnitKey, Ordinal)>,
-    /// The memory of a variable, which stays for as long as the change can be undone.
+    /// A variable's former memory, which is kept as long as the change can be undone.
     pub(super) memory: Option<(BlockId, u32, State)>,
-    /// It is a variable that stayed where it was.
+    /// Whether it is a variable that kept its memory.
     pub(crate) kept_memory: bool,
-    /// What the name stood for, if it was no IR.
+    /// The former definition, if it was not IR.
     pub(crate) given: Option<NonIrDefinition>,
-    /// Blocks from this one on were linked after the change.
+    /// The first block (by `order`) that was linked after the change.
     pub(super) since: u64,
 }
 
-/// A definition that isn't one of a unit's IR.
+/// A definition that isn't in a unit's IR.
 #[derive(Clone, Debug)]
 pub(crate) enum NonIrDefinition {
     Address(BodyAddr),
     Lazy(Lazy),
-    /// By the assembly of this unit, whose memory is kept.
+    /// Assembly of this unit, whose memory is kept.
     Assembly(UnitKey),
 }

@@ -1,7 +1,7 @@
-//! Takes out of the ledger what has left and no thread is in: code, blocks, units, names.
+//! Removes from the ledger what was retired and no thread is in: code, blocks, units, names.
 //!
-//! What is set aside in a block for who uses it ([`super::placed`]) goes with the bytes that it
-//! stands for, and these stay for as long as somebody who stays names it.
+//! Entries that were set aside in a block ([`super::placed`]) are removed together with the bytes
+//! that they stand for. Those bytes stay as long as something that stays names them.
 
 use rewire_llvm::CoroutinePart;
 
@@ -14,8 +14,9 @@ use super::{BlockId, BlockMemory, Definition, EntryId, Ledger, Standing};
 use crate::base::ids::UnitKey;
 
 impl Ledger {
-    /// Takes out what no thread is in, unless coroutines began in it, or calls were sent into it,
-    /// since it was found retired: who resumes one or arrives there may have been looked at before.
+    /// Removes the `clean` items. An item stays if coroutines began in it, or calls were sent into
+    /// it, since it was listed as retired: the scan may have passed the thread before it resumed
+    /// the coroutine or made the call.
     pub(crate) fn free(&mut self, clean: &[Retired], slots: &Slots, memory: &CodeMemory) -> Freed {
         let mut freed = Freed::default();
         let looked_at = clean.iter().flat_map(|piece| &piece.slots);
@@ -31,7 +32,8 @@ impl Ledger {
                     }
                 }
                 RetiredItem::Unit(id) => {
-                    // Its bodies may have called something for the first time meanwhile.
+                    // Meanwhile its bodies may have called functions for the first time, which were
+                    // then linked into more blocks.
                     let code = self.record(id).map_or(0, |record| {
                         let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
                         blocks.filter(|block| !block.memory.code.is_empty()).count()
@@ -72,8 +74,8 @@ impl Ledger {
         freed
     }
 
-    /// Takes out units of a change that came to nothing. Nothing of them was in force, so no thread
-    /// is in what of them was never linked.
+    /// Removes the units of a change that failed. Nothing of them was ever in force, so no thread
+    /// is in a unit of which nothing was linked; those are freed at once.
     pub(crate) fn free_refused(
         &mut self,
         units: &[UnitKey],
@@ -97,12 +99,13 @@ impl Ledger {
         freed
     }
 
-    /// Who keeps a retired block that no thread is in.
+    /// Returns what keeps a retired block in memory that no thread is in.
     pub(crate) fn namer_of_block(&self, id: BlockId) -> Option<String> {
         Some(self.describe_namer(self.namer_of_code(id)?))
     }
 
-    /// Takes the code of a block out, and all of it if nothing else is in force there, nor named.
+    /// Removes the code of a block; removes the whole block if nothing else of it is in force or
+    /// named.
     pub(super) fn free_code(&mut self, id: BlockId, freed: &mut Freed) {
         let Some(block) = self.blocks.get(id) else {
             return;
@@ -143,7 +146,7 @@ impl Ledger {
         freed.memory.push((RegionKind::Code, code));
     }
 
-    /// Who stays and has a way into code of a block that was set aside: the use, and the name.
+    /// Returns a use that keeps set-aside code of a block in memory, and the name that it uses.
     pub(super) fn namer_of_code(&self, id: BlockId) -> Option<(BlockId, EntryId)> {
         let block = self.blocks.get(id)?;
         self.asides_in_code(block).find_map(|aside| {
@@ -156,7 +159,7 @@ impl Ledger {
         })
     }
 
-    /// Takes a block out, of which nothing is in force.
+    /// Removes a block of which nothing is in force.
     pub(super) fn free_block(&mut self, id: BlockId, freed: &mut Freed) {
         let everywhere = ExecAddr::NULL..ExecAddr::new(u64::MAX);
         self.forget_uses(id, &everywhere);
@@ -190,7 +193,7 @@ impl Ledger {
             }
         }
         freed.thread_modules.extend(block.thread_module);
-        // What was set aside goes with its memory.
+        // Set-aside entries are removed with their memory.
         let asides: SmallVec<[EntryId; 4]> = self.asides_of(&block).collect();
         for aside in asides {
             self.entries.remove(aside);
@@ -198,7 +201,7 @@ impl Ledger {
         freed.blocks.push(block);
     }
 
-    /// Takes out a leaving unit with all that it has.
+    /// Removes a leaving unit with everything that it has.
     pub(super) fn free_unit(&mut self, id: UnitKey, slots: &Slots, freed: &mut Freed) {
         let Some(record) = self.record(id) else {
             return;
@@ -226,7 +229,7 @@ impl Ledger {
             let Some(entry) = unit.entry(ordinal) else {
                 continue;
             };
-            // Only frames had the addresses of these, and they are gone.
+            // Only coroutine frames held the addresses of these functions, and the frames are gone.
             let is_forgotten = global.coroutine == Some(CoroutinePart::Counted);
             self.entry_mut(entry).has_escaped &= !is_forgotten;
             self.unmention(entry, id, ordinal);
@@ -250,7 +253,7 @@ impl Ledger {
         definitions.any(|one| !one.is_in(&block.memory.code))
     }
 
-    /// Whether a function's address is here, and was given out.
+    /// Whether the block holds a prefixed stub whose address was given out.
     fn has_known_front(&self, id: BlockId) -> bool {
         let mut definitions = self.blocks[id].definitions.iter();
         definitions.any(|one| {
@@ -259,8 +262,9 @@ impl Ledger {
         })
     }
 
-    /// The variables of a former body stay: somebody may have been given a pointer to one (to a
-    /// text, say). Those that its newer version has as well aren't among them.
+    /// Keeps the variables of a superseded unit's block in memory for ever, because pointers to
+    /// them (to a string, say) may have been given out. Variables that the newer version has taken
+    /// over aren't among them.
     fn keep_variables(&mut self, id: BlockId, freed: &mut Freed) {
         let block = &mut self.blocks[id];
         let (read_only, data) = (block.memory.read_only.clone(), block.memory.data.clone());
@@ -273,7 +277,7 @@ impl Ledger {
         self.free_block(id, freed);
     }
 
-    /// The unit whose definition has what is still in force of a block.
+    /// Returns the unit that has taken over what is still in force of a block.
     fn heir_of(&self, block: BlockId) -> Option<UnitKey> {
         let mut live = self.blocks[block]
             .definitions
@@ -282,8 +286,8 @@ impl Ledger {
         live.find_map(|one| self.entry(one.entry).elected.map(|(unit, _)| unit))
     }
 
-    /// A unit that named an entry is gone. Whether a thread is in the entry's stub may have to be
-    /// looked for yet, if other units named it as well.
+    /// Removes an entry that a freed unit named, if nothing needs it any more. If other units named
+    /// it as well, its stub may have to be scanned for first; then it is only noted.
     fn free_if_over(&mut self, id: EntryId, is_local: bool, slots: &Slots, freed: &mut Freed) {
         let slot = self.entry(id).slot;
         let may_go = is_local || slot.is_none_or(|slot| freed.looked_at.contains(&slot));

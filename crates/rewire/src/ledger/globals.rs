@@ -1,10 +1,10 @@
-//! What the globals of a module are to the ledger.
+//! Properties of a module's globals as the ledger sees them.
 
 use rewire_llvm::{Global, GlobalKind, Linkage};
 
 use super::EntryKind;
 
-/// How much a definition weighs against others of its name.
+/// Ranks definitions of the same name: the highest rank is elected.
 pub(super) fn rank(linkage: Linkage) -> u8 {
     match linkage {
         Linkage::Weak | Linkage::LinkOnce => 1,
@@ -13,7 +13,7 @@ pub(super) fn rank(linkage: Linkage) -> u8 {
     }
 }
 
-/// What kind of thing it is.
+/// Returns the kind of entry that a global makes.
 pub(super) fn kind_of(global: &Global) -> EntryKind {
     match global.kind {
         GlobalKind::Function | GlobalKind::Ifunc { .. } => EntryKind::Function,
@@ -26,7 +26,7 @@ pub(super) fn kind_of(global: &Global) -> EntryKind {
     }
 }
 
-/// Its bytes, if it is a variable; else 0.
+/// Returns the size in bytes of a variable; 0 for anything else.
 pub(super) fn size_of(global: &Global) -> u64 {
     match global.kind {
         GlobalKind::Variable { size, .. } => size,
@@ -34,7 +34,7 @@ pub(super) fn size_of(global: &Global) -> u64 {
     }
 }
 
-/// Whether only its own unit knows the name.
+/// Whether only the global's own unit knows the name.
 pub(super) fn is_local(global: &Global) -> bool {
     global.is_local()
 }

@@ -1,6 +1,6 @@
-//! Units that a change brings. Their locals are in force at once, because nobody else knows them;
-//! names that nothing defines are theirs at once as well; all other names move over when the
-//! change is committed.
+//! Adds the units that a change brings. Their locals are in force at once, because nothing else
+//! knows them, and so are names that nothing defined before. All other names are put in force when
+//! the change is committed.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::base::error::Error;
 use crate::base::ids::UnitKey;
 
 impl Ledger {
-    /// The entries of the names that a module defines for others, made where there are none.
+    /// Returns the entries of the global names that a module defines; creates missing ones.
     pub(crate) fn defined_names(
         &mut self,
         library: LibraryId,
@@ -30,9 +30,9 @@ impl Ledger {
             .collect()
     }
 
-    /// Makes a unit of a module. `matched` are globals that have entries already: it takes over
-    /// what it defines of these, and uses what it declares; `origin` is the unit whose own they may
-    /// be.
+    /// Creates a unit from a module. `matched` are globals that have entries already: the unit
+    /// takes over those that it defines, and uses those that it declares. `origin` is the unit
+    /// whose locals they may be.
     pub(crate) fn join(
         &mut self,
         source: Source,
@@ -78,18 +78,20 @@ impl Ledger {
         unit
     }
 
-    /// Whether a definition of a unit that only adds wins its name.
+    /// Whether a definition of a unit that only adds names is elected for its name.
     pub(crate) fn adds(&mut self, unit: &Unit, ordinal: Ordinal, id: EntryId) -> bool {
         let global = &unit.index.globals[ordinal.index()];
         self.has_won(unit.library, global, id, Weighing::FunctionsGiveWay)
     }
 
-    /// Checks that a unit that only adds defines nothing that is defined, and stays so.
+    /// Checks that a unit that only adds names defines nothing that is defined already and stays
+    /// so.
     pub(crate) fn check_new(&self, unit: &Unit, going: &FxHashSet<EntryId>) -> Result<(), Error> {
         self.check(unit.library, &unit.name, &unit.index, going)
     }
 
-    /// Has a name that nothing defines stand for a joining unit's definition; whether nothing did.
+    /// Makes a name that nothing defines stand for a joining unit's definition; returns whether
+    /// nothing defined it.
     pub(crate) fn define_new(&mut self, unit: &Arc<Unit>, ordinal: Ordinal, id: EntryId) -> bool {
         let entry = self.entry(id);
         let is_new = entry.definition == Definition::None && !entry.is_present();
@@ -99,7 +101,7 @@ impl Ledger {
         is_new
     }
 
-    /// A joining unit stays.
+    /// Makes a joining unit loaded, because its change is committed.
     pub(crate) fn settle(&mut self, unit: &Arc<Unit>, standing: Standing) {
         self.enter_comdats(unit);
         self.note_losers(unit);

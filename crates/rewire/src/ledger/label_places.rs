@@ -1,4 +1,4 @@
-//! Where labels are ([`super::labels`]).
+//! The places of labels in linked code ([`super::labels`]).
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use super::uses::BlockId;
 /// All labels that were linked, by name.
 pub(super) type Labels = FxHashMap<Arc<str>, Vec<Label>>;
 
-/// Where a label is.
+/// The place of a label.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Label {
     pub(super) block: BlockId,
     pub(super) at: ExecAddr,
-    /// Other files know it too.
+    /// Whether it is a global symbol.
     pub(super) is_global: bool,
-    /// It is in a function: it goes out of force with that.
+    /// Whether it is in a function; if so, it goes out of force with the function.
     pub(super) is_in_function: bool,
 }

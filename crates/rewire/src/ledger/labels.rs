@@ -1,10 +1,10 @@
-//! Labels: what assembly within functions defines, and what module-level assembly keeps for its own
-//! file.
+//! Labels: the names that inline assembly defines, and the local names of module-level assembly.
 //!
-//! Nobody is told of them before their code is compiled, and mostly nobody names them. So linking
-//! notes where they are, and one becomes the definition of its name when that is asked for and
-//! nothing else defines it. From then on it is as what module-level assembly defines: it stays
-//! where it is, and the code around it, for as long as its name stands for it.
+//! The ledger learns of labels only when their code is compiled, and most are never named
+//! elsewhere. So linking records where labels are. A label becomes the definition of its name when
+//! the name is asked for and nothing else defines it. From then on it is treated like a definition
+//! in module-level assembly: it stays where it is, with the code around it, as long as the name
+//! stands for it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::base::addresses::BodyAddr;
 use crate::base::ids::UnitKey;
 
 impl Ledger {
-    /// Notes a label of a block: whether other files know it too, and whether it is in a function.
+    /// Records a label of a block: whether it is global, and whether it is in a function.
     pub(crate) fn note_label(
         &mut self,
         name: &str,
@@ -38,7 +38,7 @@ impl Ledger {
         }
     }
 
-    /// A block leaves, or its code.
+    /// Forgets the labels of a block that is removed, or whose code is.
     pub(super) fn forget_labels(&mut self, block: BlockId) {
         if self.blocks.get(block).is_some_and(|it| it.has_labels) {
             self.labels.retain(|_, labels| {
@@ -48,8 +48,8 @@ impl Ledger {
         }
     }
 
-    /// Has a name that nothing defines stand for a label, if there is one: a global one of the
-    /// libraries that are searched for the name, or one of a unit that names it, `from` perhaps.
+    /// Makes a name that nothing defines stand for a label, if there is one: a global label of a
+    /// library that is searched for the name, or a label of a unit that names it (possibly `from`).
     pub(crate) fn bind_label(&mut self, id: EntryId, from: Option<UnitKey>, slots: &Slots) -> bool {
         let entry = self.entry(id);
         if entry.definition != Definition::None || entry.is_present() {
@@ -62,7 +62,7 @@ impl Ledger {
             return false;
         };
         let unit = known.unit;
-        // A function that begins here is found first.
+        // A function that begins at the same address comes first.
         let place = known
             .definitions
             .partition_point(|one| one.start.addr() < at);
@@ -97,7 +97,7 @@ impl Ledger {
     fn label_of_name(&self, id: EntryId, from: Option<UnitKey>) -> Option<Label> {
         let entry = self.entry(id);
         let known = self.labels.get(&entry.name)?;
-        // What has left isn't found any more, though it may still be there.
+        // Labels of what has left aren't found, although the code may still be in memory.
         let unit_of = |label: &Label| {
             let block = self.block(label.block)?;
             let is_in_force = block.live > 0 || !label.is_in_function;
@@ -119,7 +119,7 @@ impl Ledger {
         own.or_else(|| known.iter().find(is_seen)).copied()
     }
 
-    /// The units whose functions may have labels that a name stands for.
+    /// Returns the units whose functions may have labels that a name could stand for.
     pub(crate) fn units_with_labels_for(&self, id: EntryId) -> Vec<Arc<Unit>> {
         let library = self.entry(id).library;
         let mut units = self.units();

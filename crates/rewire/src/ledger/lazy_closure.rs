@@ -1,10 +1,10 @@
-//! Functions whose IR the client makes when they are called.
+//! [`Lazy`]: a client's closure that makes the IR of a function.
 
 use std::fmt;
 
 use crate::base::resolver::LazyIr;
 
-/// A closure in the ledger.
+/// A closure as the ledger holds it.
 #[derive(Clone)]
 pub(crate) struct Lazy(pub(crate) LazyIr);
 

@@ -1,4 +1,5 @@
-//! Functions whose IR the client makes when they are called: for the first time, or anew.
+//! Functions whose IR a client's closure makes: on the first call, or again after they became
+//! stale.
 
 use rewire_memory::Slots;
 
@@ -7,7 +8,8 @@ use super::{Definition, EntryId, EntryKind, Ledger, State};
 use crate::base::resolver::LazyIr;
 
 impl Ledger {
-    /// Lets a client's closure make the IR of a function when it is called.
+    /// Defines a function by a client's closure, which makes the IR when the function is first
+    /// called.
     pub(crate) fn define_lazily(&mut self, id: EntryId, make: LazyIr) {
         let entry = self.entry_mut(id);
         entry.definition = Definition::Lazy;
@@ -16,12 +18,13 @@ impl Ledger {
         self.lazies.insert(id, Lazy(make));
     }
 
-    /// Whether the client makes a function's IR anew when it is next called.
+    /// Whether a closure is to make the function's IR when it is next called.
     pub(crate) fn is_stale(&self, id: EntryId) -> bool {
         self.lazies.contains_key(&id)
     }
 
-    /// Lets a client's closure make the IR anew of a function that has some.
+    /// Marks a function with a definition as stale: a closure makes its new IR when it is next
+    /// called.
     pub(crate) fn make_stale(&mut self, id: EntryId, make: LazyIr, slots: &Slots) {
         self.set_stale(id, slots);
         self.entry_mut(id).state = State::Absent;

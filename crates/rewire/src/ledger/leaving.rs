@@ -1,15 +1,16 @@
-//! What has left and isn't given back yet.
+//! Retires units and blocks, and determines when they may be freed.
 //!
-//! A body that nobody enters any more may still have threads in it. Its code is given back when a
-//! look at all stacks finds no way into it; two kinds of pieces are looked at:
+//! Threads may still be in a body that is out of force. Its code is freed when a scan of all stacks
+//! finds no way into it. Two kinds of items are retired:
 //!
-//! - a *retired block*, whose unit stands: what it calls stands as well, so that it goes alone;
-//! - a *leaving unit*, of which nothing is in force: its functions call one another through their
-//!   slots, so that all of its code goes at once, then its variables, its slots, its names and
-//!   its IR. Until then, its old bodies find everything that they need.
+//! - a *retired block*, whose unit is still loaded. Whatever it calls is still loaded too, so the
+//!   block is freed alone.
+//! - a *leaving unit*, of which nothing is in force. Its functions call one another through their
+//!   slots, so all of its code is freed at once, then its variables, slots, names and IR. Until
+//!   then, its former bodies find everything that they need.
 //!
-//! A leaving unit waits for others that name what only it has (a variable that was removed while
-//! code used it), unless those leave with it.
+//! A leaving unit waits for other units that refer to something only it has (a variable that was
+//! removed while code used it), unless those leave with it.
 
 use std::sync::Arc;
 
@@ -23,11 +24,11 @@ use super::unit_record::UnitRecord;
 use super::{BlockId, EntryId, EntryKind, Ledger, LinkedBlock, Standing, UseRef};
 use crate::base::ids::UnitKey;
 
-/// Who holds variables.
+/// The reported holder of a variable that a client has a handle of.
 const HANDLE: &str = "a handle of a variable";
 
 impl Ledger {
-    /// Nothing of a unit is in force any more, and nothing will be.
+    /// Begins to free a unit of which nothing is in force any more, nor will be.
     pub(crate) fn leave(&mut self, id: UnitKey) {
         let Some(record) = self.units.get_mut(id) else {
             return;
@@ -57,7 +58,7 @@ impl Ledger {
         self.leaving.copied.push(unit);
     }
 
-    /// How many bytes a unit holds: its IR, what is known of it, and what was linked of it.
+    /// Returns the bytes that a unit holds: its IR, its records, and what was linked from it.
     pub(crate) fn held_by_unit(&self, id: UnitKey) -> u64 {
         self.record(id).map_or(0, |record| {
             let blocks = record.blocks.iter().filter_map(|block| self.block(*block));
@@ -65,18 +66,20 @@ impl Ledger {
         })
     }
 
-    /// A unit was removed: the copies of its IR aren't worth their memory any more.
+    /// Schedules the copies of a removed unit's IR to be freed; they aren't worth their memory any
+    /// more.
     pub(super) fn free_copies_later(&mut self, unit: Arc<Unit>) {
         self.leaving.copied.push(unit);
     }
 
-    /// The units whose copies of IR are to be freed, which takes LLVM its time.
+    /// Returns the units whose copies of IR are to be freed. The caller frees them without the
+    /// lock, because LLVM takes its time.
     pub(crate) fn take_copied(&mut self) -> Vec<Arc<Unit>> {
         std::mem::take(&mut self.leaving.copied)
     }
 
-    /// Nothing of a unit takes over when what is in force leaves, and its COMDAT groups are any
-    /// other's.
+    /// Removes a unit's definitions from the alternatives of their names, and its COMDAT groups
+    /// from the library.
     pub(super) fn leave_the_line(&mut self, id: UnitKey) {
         let Some(unit) = self.unit(id).cloned() else {
             return;
@@ -86,7 +89,8 @@ impl Ledger {
             let Some(entry) = unit.entry(ordinal) else {
                 continue;
             };
-            // Who inherits its locals is still to know them if its removal is undone.
+            // If the unit's removal is undone, the unit that inherits a local still has to know it,
+            // so alternatives of locals stay.
             if !is_local(global) {
                 let alternatives = &mut self.entry_mut(entry).alternatives;
                 let before = alternatives.len();
@@ -107,7 +111,7 @@ impl Ledger {
         }
     }
 
-    /// A unit whose removal was undone stands where it stood.
+    /// Restores what [`Ledger::leave_the_line`] removed, because the unit's removal was undone.
     pub(crate) fn line_up_again(&mut self, id: UnitKey) {
         let Some(record) = self.record_mut(id) else {
             return;
@@ -124,7 +128,7 @@ impl Ledger {
         }
     }
 
-    /// The locals of a unit that no other unit has taken over.
+    /// Returns the locals of a unit that no other unit has taken over.
     pub(super) fn own_locals(&self, unit: &Unit) -> Vec<EntryId> {
         let locals = unit.index.globals.iter().zip(&unit.entries);
         let own = locals.filter_map(|(global, entry)| {
@@ -136,7 +140,8 @@ impl Ledger {
         own.chain(copies).collect()
     }
 
-    /// A local of a leaving unit stays where it is, for the unit that took it over if there is one.
+    /// Hands a local of a leaving unit to the unit that took the local over, if there is one. The
+    /// local's memory stays where it is.
     fn bequeath(&mut self, id: EntryId) {
         let heir = self.entry(id).alternatives.last().copied();
         let lender = self.entry(id).elected.map(|(unit, _)| unit);
@@ -146,7 +151,8 @@ impl Ledger {
             let is_lent = lender
                 .and_then(|unit| self.record(unit))
                 .is_some_and(|record| !record.borrowers.is_empty());
-            // Variables go with their unit; its functions may still be called by its own bodies.
+            // Without an heir, a variable goes with its unit. A function stays, because the unit's
+            // own bodies may still call it.
             if self.entry(id).kind != EntryKind::Function && !is_lent {
                 self.set_dead(id);
             }
@@ -165,7 +171,8 @@ impl Ledger {
         self.set_present_if(id, state);
     }
 
-    /// A unit that stays only as long as something of it is in force, or is remembered, leaves.
+    /// Lets a unit leave if it stays only for what is in force, borrowed or undoable of it, and
+    /// nothing is.
     pub(crate) fn leave_if_idle(&mut self, id: UnitKey) {
         let is_idle = self.record(id).is_some_and(|record| {
             record.in_force == 0
@@ -181,12 +188,12 @@ impl Ledger {
         }
     }
 
-    /// How many addresses of functions that left may still be known to somebody.
+    /// Returns the number of tombstones: stubs of removed functions whose addresses were given out.
     pub(crate) fn tombstones(&self) -> usize {
         self.tombstones.len()
     }
 
-    /// How much waits to be given back: pieces, and bytes.
+    /// Returns the number of items that wait to be freed, and their bytes.
     pub(crate) fn waiting_to_leave(&self) -> (usize, u64) {
         let WaitingToBeFreed {
             blocks,
@@ -198,7 +205,8 @@ impl Ledger {
         (pieces, self.leaving.bytes)
     }
 
-    /// What waits to be given back, with what is known of who needs it.
+    /// Returns the items that wait to be freed, each with what keeps it in memory, as far as the
+    /// ledger knows.
     pub(crate) fn retired(&mut self, slots: &Slots, memory: &CodeMemory) -> Vec<Retired> {
         let mut blocks = std::mem::take(&mut self.leaving.blocks);
         blocks.retain(|id| self.blocks.contains_key(*id));
@@ -212,9 +220,9 @@ impl Ledger {
                 Some(Standing::Leaving) => continue,
                 _ if block.pins > 0 => Some("a pinned address".into()),
                 _ if block.handles > 0 && code.is_empty() => Some(HANDLE.into()),
-                // It leaves as a whole or comes back: its bodies call one another.
+                // The unit is freed or restored as a whole, because its bodies call one another.
                 Some(Standing::RemovedButUndoable) => Some("a change that can be undone".into()),
-                // Code that came after its unit had gone stands alone as well.
+                // A block that was linked after its unit had left is treated alone as well.
                 _ => frames.holder(),
             };
             retired.push(Retired {
@@ -253,11 +261,11 @@ impl Ledger {
         retired
     }
 
-    /// The body that a function had in a unit that was removed, for a caller that is still in one
-    /// of the unit's bodies: that caller's frame keeps all of the unit. It doesn't keep another
-    /// that has left with it, where nobody may have been when threads were looked at: that the call
-    /// goes there is noted. `running` is the unit whose constructors or destructors this thread
-    /// runs.
+    /// Returns the body that a function had in a removed unit, for a caller that is still in one of
+    /// that unit's bodies. The caller's frame keeps the whole of its own unit in memory. It doesn't
+    /// keep another unit that has left with it, which may have been empty of threads when stacks
+    /// were scanned; so a call into such a unit is counted in `handed_out`. `running` is the unit
+    /// whose constructors or destructors this thread runs.
     pub(crate) fn former_body(
         &mut self,
         id: EntryId,
@@ -266,11 +274,12 @@ impl Ledger {
     ) -> Option<ExecAddr> {
         let inside = returns_to.checked_add_signed(-1)?;
         let block = self.definition_at(inside).and_then(|it| self.block(it.0));
-        // A destructor of a unit that has left may call in tail position.
+        // If a destructor of a unit that has left makes a tail call, the call doesn't return into
+        // the unit's code; then `running` tells the unit.
         let unit = block.map(|block| block.unit);
         let unit = unit.or(running)?;
         let record = self.record(unit).filter(|record| record.has_left())?;
-        // Others may have left with it.
+        // The function may be another unit's that has left together with the caller's.
         let left = self.units.iter().filter(|(_, record)| record.has_left());
         let mut bodies = std::iter::once((unit, record)).chain(left);
         let found = bodies.find_map(|(key, record)| Some((key, self.body_in(record, id)?)));
@@ -283,7 +292,7 @@ impl Ledger {
         Some(body)
     }
 
-    /// The body that a function has in the code of a unit.
+    /// Returns the body that a function has in the code of a unit.
     fn body_in(&self, record: &UnitRecord, id: EntryId) -> Option<ExecAddr> {
         let blocks = record.blocks.iter().filter_map(|block| self.block(*block));
         let mut bodies = blocks.flat_map(|block| {
@@ -294,7 +303,7 @@ impl Ledger {
         bodies.next().map(|one| one.start.addr())
     }
 
-    /// Whether code of some units names what a unit defines for others.
+    /// Whether code of any of `users` names something that `unit` defines.
     pub(crate) fn is_used_by(&self, unit: UnitKey, users: &FxHashSet<UnitKey>) -> bool {
         let Some(record) = self.record(unit) else {
             return false;
@@ -310,7 +319,7 @@ impl Ledger {
         })
     }
 
-    /// The slots of the functions that a unit names and that may go with it.
+    /// Returns the slots of the functions that only this unit names, which may be freed with it.
     fn slots_of(&self, unit: &Unit) -> Vec<SlotId> {
         let entries = unit.index.globals.iter().zip(&unit.entries);
         let slots_of = entries.filter_map(|(global, id)| {
@@ -332,7 +341,7 @@ impl Ledger {
         named.map_or_else(|| "?".into(), |named| self.entry(named).label().into())
     }
 
-    /// Who besides threads needs something of a leaving unit.
+    /// Returns what keeps a leaving unit in memory, other than threads and other units.
     fn holder_of(&self, id: UnitKey, memory: &CodeMemory) -> Option<Arc<str>> {
         let record = self.record(id)?;
         if record.undo_refs > 0 {
@@ -353,8 +362,8 @@ impl Ledger {
         self.frames_of_unit(&record.unit, memory).holder()
     }
 
-    /// Which of the leaving units can go if no thread is in `clean` ones: those that nobody else
-    /// names, or who goes as well.
+    /// Returns those of the `clean` units (which no thread is in) that can be freed: the units that
+    /// nothing names except units that are freed as well.
     pub(super) fn unneeded(
         &self,
         clean: &FxHashSet<UnitKey>,
@@ -383,14 +392,16 @@ impl Ledger {
         }
     }
 
-    /// What doesn't go with a unit and names what only it has: the block, and the name.
+    /// Finds a use that keeps a unit in memory: something that isn't freed with the unit and names
+    /// what only the unit has. Returns the user's block and the name.
     fn named_outside(&self, id: UnitKey, going: &FxHashSet<UnitKey>) -> Option<(BlockId, EntryId)> {
         let record = self.record(id)?;
         let outlives = |one: &super::PlacedDefinition| {
             let elected = self.entry(one.entry).elected;
             one.is_live && elected.is_none_or(|(unit, _)| !going.contains(&unit))
         };
-        // Of a block that goes, what others took over stays, with what that names.
+        // In a block that is freed, definitions that other units took over stay, and so does what
+        // they name.
         let stays = |user: &UseRef| {
             let Some(block) = self.blocks.get(user.block) else {
                 return false;
@@ -408,7 +419,7 @@ impl Ledger {
         };
         let own = self.own_locals(&record.unit);
         let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
-        // Of a block that others take over, the code goes.
+        // If other units take over a block, only its code is freed.
         let asides = blocks.flat_map(|block| {
             let dead = (block.live == 0).then(|| self.asides_of(block));
             let beside = (block.live > 0).then(|| self.asides_in_code(block));
@@ -421,7 +432,7 @@ impl Ledger {
             .or_else(|| asides.into_iter().find_map(named))
     }
 
-    /// Who keeps a unit that no thread is in.
+    /// Returns what keeps a unit in memory that no thread is in.
     pub(crate) fn namer_of(&self, id: UnitKey) -> Option<String> {
         let going: FxHashSet<UnitKey> = self.leaving.units.iter().copied().collect();
         if let Some(borrower) = self.borrower_outside(id, &going) {
@@ -439,7 +450,7 @@ impl Ledger {
         format!("{user}, which names {}", self.entry(entry).label())
     }
 
-    /// Whether a piece still waits to be given back.
+    /// Whether an item still waits to be freed.
     pub(crate) fn is_there(&self, piece: &Retired) -> bool {
         match piece.what {
             RetiredItem::Block(id) => self

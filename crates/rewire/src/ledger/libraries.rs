@@ -1,4 +1,4 @@
-//! The libraries of an engine, and what each knows.
+//! The namespaces of an engine's libraries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::base::ids::{EntryId, LibraryId, UnitKey};
 
-/// The libraries there are. They come and go: nothing is left of one that was removed.
+/// All libraries. Nothing is kept of a removed one.
 #[derive(Debug)]
 pub(super) struct Libraries {
     pub(super) all: FxHashMap<LibraryId, Namespace>,
     pub(super) by_name: HashMap<Arc<str>, LibraryId, FxBuildHasher>,
     pub(super) next: u32,
-    /// What a library that was removed reads as.
+    /// Stands in for libraries that were removed.
     pub(super) gone: Namespace,
 }
 
 impl Libraries {
-    /// The main library.
+    /// Creates the list with the main library.
     pub(super) fn new() -> Self {
         let mut libraries = Self {
             all: FxHashMap::default(),
@@ -39,23 +39,23 @@ impl Libraries {
     }
 }
 
-/// One library.
+/// The namespace of one library.
 #[derive(Debug)]
 pub(super) struct Namespace {
     pub(super) name: Arc<str>,
     pub(super) entries: HashMap<Arc<str>, EntryId, FxBuildHasher>,
-    /// The unit whose COMDAT group of a name is the one that counts.
+    /// For each COMDAT group, the unit whose group counts.
     pub(super) comdats: HashMap<Arc<str>, UnitKey, FxBuildHasher>,
-    /// Where names that it doesn't define are searched for.
+    /// The search order: the libraries in which names that it doesn't define are looked up.
     pub(super) search: Vec<LibraryId>,
     /// The libraries that search this one.
     pub(super) searched_by: Vec<LibraryId>,
-    /// Whether the host process is asked after those.
+    /// Whether names are looked up in the host process after those.
     pub(super) asks_host: bool,
 }
 
 impl Namespace {
-    /// The entry of a name.
+    /// Returns the entry of a name.
     pub(super) fn entry(&self, name: &str) -> Option<EntryId> {
         self.entries.get(name).copied()
     }

@@ -1,4 +1,4 @@
-//! What was linked in one step.
+//! [`LinkedBlock`]: what was linked in one step.
 
 use std::ops::Range;
 
@@ -9,58 +9,60 @@ use super::uses::Use;
 use crate::base::addresses::BodyAddr;
 use crate::base::ids::{EntryId, UnitKey};
 
-/// Where frames are counted.
+/// The address of a pair of counters for coroutine frames ([`super::coroutines`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameCounts(pub(crate) ExecAddr);
 
-/// Where the three segments of a linked object lie; each may be empty.
+/// The memory of the three segments of a linked object; each may be empty.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockMemory {
     pub(crate) code: Range<ExecAddr>,
     pub(crate) read_only: Range<ExecAddr>,
     pub(crate) data: Range<ExecAddr>,
-    /// Where the read-only segment is: descriptions of frames may lie behind their code.
+    /// The region of the read-only segment. It may be the code region, because frame descriptions
+    /// may lie behind their code.
     pub(crate) read_only_kind: RegionKind,
 }
 
-/// What was linked and published in one step.
+/// One linked and published object: its memory, definitions and uses.
 #[derive(Debug)]
 pub(crate) struct LinkedBlock {
-    /// The unit whose IR it was made of, or that has what is still in force of it.
+    /// The unit whose IR it was compiled from, or the unit that has taken over what is still in
+    /// force of it.
     pub(crate) unit: UnitKey,
-    /// Counts up with each block.
+    /// The position among all blocks in the order of linking.
     pub(crate) order: u64,
-    /// Its place in the unit's list of blocks.
+    /// Its index in the unit's list of blocks.
     pub(crate) place: usize,
     pub(crate) memory: BlockMemory,
-    /// By address; without thread-local variables, which each thread has elsewhere.
+    /// The definitions, sorted by address. Thread-local variables aren't among them, because each
+    /// thread has its own copy elsewhere.
     pub(crate) definitions: Vec<PlacedDefinition>,
     pub(crate) uses: Vec<Use>,
-    /// What makes its frames known to the unwinder.
+    /// The registration of its frames with the unwinder.
     pub(crate) unwind: Option<UnwindRegistration>,
-    /// Constants whose values the code may have been made with, though it doesn't name them.
+    /// Constants whose values the code may contain although it doesn't name them.
     pub(crate) folds: Vec<EntryId>,
-    /// The number of its thread-local variables' module.
+    /// The module number of its thread-local variables.
     pub(crate) thread_module: Option<u64>,
-    /// Thread-local variables here that no name stands for any more, and that were set aside for
-    /// who uses them.
+    /// Entries of thread-local variables in this block that were set aside for their users.
     pub(crate) threads_aside: Vec<EntryId>,
-    /// Where the frames of the coroutines are counted whose parts are here.
+    /// The counters for frames of the coroutines whose parts are in this block.
     pub(crate) frame_counts: Option<FrameCounts>,
-    /// How many definitions in force have code here.
+    /// The number of definitions in force that have code in this block.
     pub(crate) live_code: u32,
-    /// How many definitions in force are here, thread-local variables among them.
+    /// The number of definitions in force in this block, including thread-local variables.
     pub(crate) live: u32,
-    /// How many clients hold its code where it is.
+    /// The number of pins that keep its code in memory.
     pub(crate) pins: u32,
-    /// It has labels that may be asked for ([`super::labels`]).
+    /// Whether it has labels that names may come to stand for ([`super::labels`]).
     pub(crate) has_labels: bool,
-    /// How many clients hold its variables where they are.
+    /// The number of client handles that keep its variables in memory.
     pub(crate) handles: u32,
 }
 
 impl BlockMemory {
-    /// How many bytes it is.
+    /// Returns the total size in bytes.
     pub(crate) fn size(&self) -> u64 {
         let ranges = [&self.code, &self.read_only, &self.data];
         ranges
@@ -71,7 +73,7 @@ impl BlockMemory {
 }
 
 impl LinkedBlock {
-    /// The definition whose bytes an address is in.
+    /// Returns the definition that contains an address.
     pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<&PlacedDefinition> {
         let after = self
             .definitions
@@ -81,18 +83,18 @@ impl LinkedBlock {
     }
 }
 
-/// A definition that a block holds.
+/// A definition in a block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlacedDefinition {
     pub(crate) entry: EntryId,
     pub(crate) start: BodyAddr,
     pub(crate) size: u64,
-    /// It is the one in force.
+    /// Whether it is in force.
     pub(crate) is_live: bool,
 }
 
 impl PlacedDefinition {
-    /// Whether it begins in these bytes.
+    /// Whether its first byte is in this range.
     pub(crate) fn is_in(&self, bytes: &Range<ExecAddr>) -> bool {
         bytes.contains(&self.start.addr())
     }

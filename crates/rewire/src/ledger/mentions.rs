@@ -1,8 +1,8 @@
-//! Which units' IR names what.
+//! Records which units' IR defines or declares which names.
 //!
-//! A name knows the globals of units that define or declare it, and each of those knows its place
-//! in that list, so that a unit comes and goes in time that depends on that unit alone, and the
-//! units that may hold users of a name are found without a look at any other.
+//! Each entry has a list of the globals that define or declare it, and each of those globals knows
+//! its index in that list. So the time to add or remove a unit depends on that unit alone, and the
+//! units that may contain users of a name are found without looking at any other unit.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::{EntryId, Ledger};
 use crate::base::ids::UnitKey;
 
 impl Ledger {
-    /// Notes what a unit's globals name.
+    /// Enters a unit's globals as mentions of their entries.
     pub(super) fn mention_all(&mut self, unit: &Unit) {
         let mut places = Vec::with_capacity(unit.entries.len());
         for (number, id) in unit.entries.iter().enumerate() {
@@ -34,7 +34,7 @@ impl Ledger {
         }
     }
 
-    /// A unit's global doesn't name an entry any more; the last of the list moves into the gap.
+    /// Removes a global from an entry's mentions; the last of the list moves into the gap.
     pub(super) fn unmention(&mut self, id: EntryId, unit: UnitKey, ordinal: Ordinal) {
         let known = self.record(unit);
         let place = known.and_then(|record| record.mentions.get(ordinal.index()).copied());
@@ -54,7 +54,8 @@ impl Ledger {
         }
     }
 
-    /// Units that mention one of these names: users that aren't compiled may be there.
+    /// Returns the units that mention one of these names: they may contain users that aren't
+    /// compiled.
     pub(crate) fn units_that_mention(&self, ids: &FxHashSet<EntryId>) -> Vec<Arc<Unit>> {
         let mentions = ids.iter().flat_map(|id| &self.entry(*id).mentions);
         let units: FxHashSet<UnitKey> = mentions.map(|one| one.unit).collect();

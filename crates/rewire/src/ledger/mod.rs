@@ -1,13 +1,14 @@
-//! The ledger: the engine's map from name to state.
+//! The ledger: the engine's map from names to their state.
 //!
-//! For each name: what it is, which definition stands for it, how far that has come, its
-//! generation, its slot, and every place that depends on it. Everything else reads or writes it:
-//! loading enters names ([`election`]), linking asks what they mean and enters uses, a first call
-//! asks what a slot stands for, a change gives names other definitions ([`replacing`]), and what
-//! has left is taken out ([`leaving`]).
+//! For each name, the ledger holds its kind, its definition and how far that has been materialized,
+//! its generation, its slot, and every place that depends on it. The other modules go through it:
+//! loading enters names ([`election`]), linking looks up definitions and enters uses, a first call
+//! asks which function a slot belongs to, a change gives names other definitions ([`replacing`]),
+//! and reclaiming removes what has left ([`leaving`]).
 //!
-//! One lock guards it. It is held for as long as it takes to link one object, some tens of
-//! microseconds; never while LLVM works, a library is searched, or the program runs.
+//! One lock guards the ledger. A thread holds it for at most as long as linking one object takes,
+//! some tens of microseconds. No thread holds it while LLVM works, while libraries of the host are
+//! searched, or while the program runs.
 
 mod borrowing;
 mod call_target;
@@ -85,13 +86,13 @@ pub(crate) use crate::base::ids::{EntryId, EntryKind, Generation, LibraryId, Thr
 use crate::base::ids::{EngineNumber, UnitKey};
 use crate::ledger::unit::Unit;
 
-/// See the module's documentation.
+/// The ledger of one engine: see the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    /// Whose ledger it is.
+    /// The engine that the ledger belongs to.
     pub(crate) engine: EngineNumber,
     entries: SlotMap<EntryId, Entry>,
-    /// What an entry that left reads as.
+    /// Stands in for entries that were removed: see [`Ledger::entry`].
     gone: Entry,
     libraries: libraries::Libraries,
     units: SlotMap<UnitKey, unit_record::UnitRecord>,
@@ -99,38 +100,39 @@ pub(crate) struct Ledger {
     next_block: u64,
     by_slot: slot_owners::SlotOwners,
     blocks: SlotMap<BlockId, LinkedBlock>,
-    /// Blocks that hold code, by its address.
+    /// The blocks that hold code, by the start address of the code.
     by_code: BTreeMap<ExecAddr, BlockId>,
     tombstones: tombstones::Tombstones,
     leaving: retired::WaitingToBeFreed,
-    /// The frame of coroutines that do nothing, once something names it.
+    /// The shared frame of coroutines that do nothing, created when something first names it.
     noop_frame: Option<EntryId>,
     labels: label_places::Labels,
-    /// What the client gave for names that were removed: units that left with them may call it.
+    /// The addresses that the client had defined for names that were removed since: units that left
+    /// together with such a name may still call it.
     given_before: HashMap<EntryId, ExecAddr, FxBuildHasher>,
-    /// Changes whose new code isn't let in yet.
+    /// The gates of changes whose new code may not be called by other threads yet.
     gates: Vec<closed_name::ConstructionGate>,
-    /// What each thread waits for another to compile.
+    /// What each waiting thread waits for.
     pub(super) waiting: HashMap<ThreadKey, Awaited, FxBuildHasher>,
-    /// Threads that put in memory what units need from the start.
+    /// The threads that are placing in memory what units need before their code runs.
     pub(super) placing: FxHashSet<ThreadKey>,
-    /// Closures that make functions' IR.
+    /// The client's closures that make the IR of functions.
     pub(crate) lazies: HashMap<EntryId, Lazy, FxBuildHasher>,
     pub(crate) counts: Counts,
-    /// Counted up whenever the names of a library change.
+    /// Incremented whenever the names of a library change.
     pub(crate) names_version: u64,
 }
 
 /// What a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
-    /// A definition, by whoever makes it.
+    /// That the thread which claimed this definition has materialized it.
     Definition(EntryId),
-    /// Whatever this thread does.
+    /// That this thread has finished what it is doing.
     Thread(ThreadKey),
 }
 
-/// What happened so far, in numbers.
+/// Counts of what has happened so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) functions_called: u64,
@@ -170,10 +172,11 @@ impl Ledger {
         }
     }
 
-    /// An entry. One that left reads as a name that nothing defines: whoever still has its number
-    /// began before it left.
-    /// Asked for so often on the way of one change that its code, put in each place, would push
-    /// other code out of the processor's cache.
+    /// Returns an entry. A removed entry reads as a name that nothing defines; only operations that
+    /// began before the removal still have its ID.
+    ///
+    /// Not inlined: changes call this so often that inlined copies would push other code out of the
+    /// processor's cache.
     #[inline(never)]
     pub(crate) fn entry(&self, id: EntryId) -> &Entry {
         self.entries.get(id).unwrap_or(&self.gone)
@@ -184,7 +187,7 @@ impl Ledger {
         if let Some(entry) = self.entries.get_mut(id) {
             return entry;
         }
-        // What is written to it is lost.
+        // Changes to a removed entry are discarded.
         self.gone = Entry::new(LibraryId::MAIN, Arc::from(""));
         &mut self.gone
     }
@@ -193,16 +196,16 @@ impl Ledger {
         self.entries.insert(entry)
     }
 
-    /// Whether this thread is making a definition.
+    /// Whether this thread has claimed the definition.
     pub(crate) fn is_pending_here(&self, id: EntryId) -> bool {
         matches!(self.entry(id).state, State::Pending(owner) if owner == ThreadKey::mine())
     }
 
-    /// What an entry stands for in the end, past all aliases: an entry and an offset into it.
+    /// Follows aliases to the entry that `id` stands for in the end, and the offset into it.
     pub(crate) fn target(&self, mut id: EntryId) -> (EntryId, i64) {
         let mut total = 0i64;
-        // Aliases of aliases end, because the verifier refuses cycles; the bound is for
-        // cycles through several units.
+        // Within a unit the verifier rejects cycles of aliases; the bound ends cycles through
+        // several units.
         for _ in 0..64 {
             match self.entry(id).definition {
                 Definition::Alias(next, offset) => {
@@ -215,20 +218,20 @@ impl Ledger {
         (id, total)
     }
 
-    /// What an entry's address leads to in the end: as [`Ledger::target`], but a function that
-    /// has something of its own at its canonical address is that.
+    /// As [`Ledger::target`], but for a function with a prefixed stub returns the stub's entry,
+    /// because that is what lies at the function's address.
     pub(crate) fn address_target(&self, id: EntryId) -> (EntryId, i64) {
         let (id, offset) = self.target(id);
         (self.entry(id).prefixed_stub.unwrap_or(id), offset)
     }
 
-    /// A unit; `None` when it has left.
+    /// Returns a unit; `None` once it was freed.
     #[inline(never)]
     pub(crate) fn unit(&self, id: UnitKey) -> Option<&Arc<Unit>> {
         self.units.get(id).map(|record| &record.unit)
     }
 
-    /// The frozen unit that defines an entry.
+    /// Returns the frozen unit that defines an entry, if one does.
     pub(crate) fn frozen_unit(&self, id: EntryId) -> Option<&Arc<Unit>> {
         match self.entry(id).definition {
             Definition::Ir(unit, _) | Definition::Assembly(unit) => {
@@ -238,18 +241,19 @@ impl Ledger {
         }
     }
 
-    /// The function that a slot belongs to.
+    /// Returns the function that a slot belongs to.
     pub(crate) fn of_slot(&self, slot: SlotId) -> Option<EntryId> {
         let id = self.by_slot.get(slot)?;
         self.entries.contains_key(id).then_some(id)
     }
 
-    /// The name that a function had whose address is all that is left of it, if it isn't long gone.
+    /// Returns the name of a removed function of which only the stub is left (a tombstone); `None`
+    /// if the name is no longer remembered.
     pub(crate) fn tombstone(&self, slot: SlotId) -> Option<&Arc<str>> {
         self.tombstones.name(slot)
     }
 
-    /// Notes that a definition is in memory, and tells the extractor so.
+    /// Records that a definition is in memory, and tells the extractor.
     pub(crate) fn set_present(&mut self, id: EntryId, state: State) {
         let entry = self.entry_mut(id);
         entry.state = state;
@@ -264,7 +268,7 @@ impl Ledger {
         }
     }
 
-    /// The same of one that may have no memory.
+    /// As [`Ledger::set_present`], also for a state in which the definition has no memory.
     fn set_present_if(&mut self, id: EntryId, state: State) {
         match state {
             State::Present(_) | State::PerThread { .. } => self.set_present(id, state),
@@ -272,7 +276,7 @@ impl Ledger {
         }
     }
 
-    /// How many functions have a definition.
+    /// Returns the number of functions that have a definition.
     pub(crate) fn functions_defined(&self) -> u64 {
         let defined = self.entries.values().filter(|entry| {
             let here = entry.address_is_stub();

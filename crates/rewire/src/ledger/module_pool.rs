@@ -1,15 +1,15 @@
-//! Copies of a unit's module, and how many of them are kept while nobody works on them.
+//! Keeps idle copies of a unit's module for the threads that compile.
 //!
-//! Whoever takes a copy has it alone, so that no lock is held while LLVM works; when none is idle,
-//! another one is read. What a small module has in memory is mostly its context, some dozens of
-//! kilobytes whatever is in it, and reading it again takes a fraction of the time of compiling it:
-//! so a few of those that were used last are kept, of all engines together. The copies of a larger
-//! one are kept for as long as its unit is in force, because what reading it takes grows with it,
-//! and it is needed once for each function.
+//! A thread that takes a copy has it exclusively, so no lock is held while LLVM works. If no copy
+//! is idle, another one is read. Most of what a small module takes in memory is its context, some
+//! dozens of kilobytes whatever is in it, and reading it again takes a fraction of the time of
+//! compiling it; so only a few of the most recently used ones are kept, for all engines together.
+//! Copies of a larger module are kept as long as its unit is in force, because reading it takes
+//! time in proportion to its size, and a copy is needed once for each function.
 //!
-//! What is read from bitcode forgets the names of arguments, blocks and instructions, which are
-//! only for people who read IR. Who asks for text ([`ModulePool::take_named`]) has another copy
-//! read, which keeps them; of a large module, one such copy stays as long as the others.
+//! Copies that are read from bitcode discard the names of arguments, blocks and instructions, which
+//! only people who read IR need. For IR as text ([`ModulePool::take_named`]), a separate copy that
+//! keeps the names is read; of a large module, one such copy is kept as long as the others.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,15 +20,14 @@ use rewire_sync::{Mutex, MutexGuard, OnceLock};
 use crate::base::packed::Packed;
 use crate::base::sync::lock;
 
-/// How many bytes a module has at most that is small: of bitcode, and of text, which is slower to
-/// read.
+/// The maximum size in bytes of a small module: as bitcode, and as text, which is slower to read.
 const SMALL: usize = 16 << 10;
 const SMALL_TEXT: usize = 4 << 10;
 
-/// How many copies of small modules are kept idle.
+/// The maximum number of idle copies of small modules.
 const MOST_IDLE: usize = 16;
 
-/// Copies of small modules, those that were used last at the end.
+/// The idle copies of small modules, the most recently used at the end.
 static IDLE: Mutex<VecDeque<Idle>> = Mutex::new(VecDeque::new());
 
 #[derive(Debug)]
@@ -37,7 +36,7 @@ struct Idle {
     module: Module,
 }
 
-/// The lock is never waited for: a child of fork may find it locked for ever.
+/// Locks [`IDLE`] without waiting, because a forked child may find it locked for ever.
 fn idle() -> Option<MutexGuard<'static, VecDeque<Idle>>> {
     rewire_sync::try_lock(&IDLE)
 }
@@ -50,17 +49,18 @@ fn may_have_assembly(source: &Source) -> bool {
 #[derive(Debug)]
 pub(crate) struct ModulePool {
     source: Packed,
-    /// What was verified in any of the copies that were read from it.
+    /// What was verified in any copy that was read from the source.
     verified: Verified,
     may_have_assembly: bool,
-    /// Large text is read once; copies come from bitcode, written when the first one is needed.
+    /// The bitcode of a large module that was added as text. The text is parsed once; copies are
+    /// read from this bitcode, which is written when the first copy is needed.
     bitcode: OnceLock<Source>,
-    /// Idle copies, if it isn't small.
+    /// The idle copies of a large module.
     large: Mutex<Vec<Module>>,
-    /// An idle copy that kept all names, if it isn't small.
+    /// An idle copy of a large module that has all names.
     named: Mutex<Option<Module>>,
     is_small: bool,
-    /// Tells it from others in [`IDLE`].
+    /// Identifies the pool in [`IDLE`].
     number: u64,
 }
 
@@ -86,7 +86,7 @@ impl ModulePool {
         pool
     }
 
-    /// A copy that still has the bodies of `roots`.
+    /// Takes a copy that still has the bodies of `roots`.
     pub(crate) fn take(&self, roots: &[Ordinal]) -> Result<Module, LlvmError> {
         let has_all = |module: &Module| !roots.iter().any(|root| module.is_taken(*root));
         if self.is_small {
@@ -112,7 +112,7 @@ impl ModulePool {
         Module::read(self.bitcode_of(&source)?)
     }
 
-    /// A copy that has the bodies of `roots`, and the names of all their values. It goes back by
+    /// Takes a copy that has the bodies of `roots`, and the names of all their values. Return it by
     /// [`ModulePool::put_named`].
     pub(crate) fn take_named(&self, roots: &[Ordinal]) -> Result<Module, LlvmError> {
         let idle = lock(&self.named).take();
@@ -127,7 +127,7 @@ impl ModulePool {
         Module::read_named(bitcode, &self.verified)
     }
 
-    /// Large text as bitcode.
+    /// Returns the bitcode of a module that was added as large text.
     fn bitcode_of(&self, text: &Source) -> Result<&Source, LlvmError> {
         if let Some(bitcode) = self.bitcode.get() {
             return Ok(bitcode);
@@ -136,12 +136,13 @@ impl ModulePool {
         Ok(self.bitcode.get_or_init(|| bitcode))
     }
 
-    /// Whether it may have assembly within functions; of bitcode, only its bodies say.
+    /// Whether the module's functions may contain inline assembly. Of bitcode, this can't be known
+    /// without reading the bodies.
     pub(crate) fn may_have_assembly(&self) -> bool {
         self.may_have_assembly
     }
 
-    /// Leaves a copy to whoever needs one next.
+    /// Returns a copy to the pool.
     pub(crate) fn put(&self, module: Module) {
         if !self.is_small {
             lock(&self.large).push(module);
@@ -154,24 +155,24 @@ impl ModulePool {
             pool: self.number,
             module,
         });
-        // LLVM takes its time to free modules.
+        // Dropped without the lock, because freeing a module takes LLVM long.
         let oldest = (idle.len() > MOST_IDLE).then(|| idle.pop_front());
         drop(idle);
         drop(oldest);
     }
 
-    /// Takes a copy back that kept all names.
+    /// Returns a copy with all names to the pool.
     pub(crate) fn put_named(&self, module: Module) {
         let dropped = if self.is_small {
             Some(module)
         } else {
             lock(&self.named).replace(module)
         };
-        // LLVM takes its time to free modules.
+        // Dropped without the lock, because freeing a module takes LLVM long.
         drop(dropped);
     }
 
-    /// Frees the copies that nobody works on.
+    /// Frees the idle copies.
     pub(crate) fn clear(&self) {
         if !self.is_small {
             let copies = std::mem::take(&mut *lock(&self.large));
@@ -190,9 +191,9 @@ impl ModulePool {
         drop(own);
     }
 
-    /// About how many bytes it takes: the IR as it was given, and copies of it.
+    /// Returns the approximate memory in bytes: the IR as it was added, and the copies.
     pub(crate) fn size(&self) -> u64 {
-        /// What a copy takes for each byte of bitcode, its bodies not read.
+        /// The memory of a copy for each byte of bitcode, while its bodies are unread.
         const TIMES: u64 = 8;
         let given = self.source.size() as u64;
         let bitcode = self.bitcode.get();

@@ -1,4 +1,4 @@
-//! Libraries: which entry a name has, and where names are searched for.
+//! Looks names up in libraries and along their search orders.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::{Definition, Entry, EntryId, EntryKind, Ledger};
 use crate::base::ids::LibraryId;
 
 impl Ledger {
-    /// Makes a library; `None` when there is one of this name.
+    /// Creates a library; `None` if there is one of this name.
     pub(crate) fn add_library(&mut self, name: &str) -> Option<LibraryId> {
         if self.library(name).is_some() {
             return None;
@@ -15,19 +15,19 @@ impl Ledger {
         Some(self.libraries.add(name.into()))
     }
 
-    /// The library of this name.
+    /// Returns the library of this name.
     pub(crate) fn library(&self, name: &str) -> Option<LibraryId> {
         self.libraries.by_name.get(name).copied()
     }
 
-    /// The libraries, in the order of their making.
+    /// Returns all libraries, in the order in which they were created.
     pub(crate) fn libraries(&self) -> Vec<LibraryId> {
         let mut all: Vec<LibraryId> = self.libraries.all.keys().copied().collect();
         all.sort_unstable();
         all
     }
 
-    /// Whether a library is there.
+    /// Whether the library exists and wasn't removed.
     pub(crate) fn is_library(&self, library: LibraryId) -> bool {
         self.libraries.all.contains_key(&library)
     }
@@ -56,7 +56,7 @@ impl Ledger {
         self.namespace_mut(library).asks_host = asks;
     }
 
-    /// Whether the host process may supply names that nothing else defines.
+    /// Whether names that nothing else defines are looked up in the host process.
     pub(crate) fn asks_host(&self, library: LibraryId) -> bool {
         self.namespace(library).asks_host
     }
@@ -69,24 +69,25 @@ impl Ledger {
     pub(super) fn namespace_mut(&mut self, library: LibraryId) -> &mut Namespace {
         let Libraries { all, gone, .. } = &mut self.libraries;
         all.get_mut(&library).unwrap_or_else(|| {
-            // What is written to it is lost.
+            // Changes to a removed library are discarded.
             *gone = Namespace::new("".into());
             gone
         })
     }
 
-    /// The entry of a name in a library.
+    /// Returns the entry of a name in a library.
     pub(crate) fn find(&self, library: LibraryId, name: &str) -> Option<EntryId> {
         self.namespace(library).entries.get(name).copied()
     }
 
-    /// The entry of a name in a library, made if there is none.
+    /// Returns the entry of a name in a library; creates it if there is none.
     pub(crate) fn find_or_enter(&mut self, library: LibraryId, name: &Arc<str>) -> EntryId {
         if let Some(id) = self.namespace(library).entries.get(name) {
             return *id;
         }
         let mut entry = Entry::new(library, name.clone());
-        // Its address may be known from before.
+        // If a function of this name was removed and its address given out, the name gets that
+        // address (slot) again.
         let former = self.tombstones.revive(library, name);
         if let Some((slot, generation)) = former {
             entry.slot = Some(slot);
@@ -104,7 +105,7 @@ impl Ledger {
         id
     }
 
-    /// Takes a name out of its library, and its entry with it.
+    /// Removes an entry, and its name from the library.
     pub(super) fn forget_name(&mut self, id: EntryId) {
         let Some(entry) = self.entries.remove(id) else {
             return;
@@ -116,15 +117,15 @@ impl Ledger {
         }
     }
 
-    /// The global names of a library.
+    /// Returns the global names of a library.
     pub(crate) fn names(&self, library: LibraryId) -> impl Iterator<Item = (&Arc<str>, EntryId)> {
         let entries = self.namespace(library).entries.iter();
         entries.map(|(name, id)| (name, *id))
     }
 
-    /// Makes a name that its library doesn't define stand for that of the first library in the
-    /// search order that does; whether there was one. It stays so until the library itself defines
-    /// the name.
+    /// Makes a name that its library doesn't define an alias of the definition in the first library
+    /// of the search order that has one. Returns whether there was one. The name stays an alias
+    /// until the library itself defines it.
     pub(crate) fn import(&mut self, id: EntryId) -> bool {
         let Some(found) = self.sought(id) else {
             return false;
@@ -138,12 +139,12 @@ impl Ledger {
         true
     }
 
-    /// Whether names of a library are searched for in another, or it is the same.
+    /// Whether `library` is `other`, or has `other` in its search order.
     pub(super) fn searches(&self, library: LibraryId, other: LibraryId) -> bool {
         library == other || self.namespace(library).search.contains(&other)
     }
 
-    /// What a name that its library doesn't define would stand for.
+    /// The definition that [`Ledger::import`] would make the name an alias of.
     fn sought(&self, id: EntryId) -> Option<EntryId> {
         let entry = self.entry(id);
         if entry.definition != Definition::None || entry.is_present() {
@@ -152,9 +153,9 @@ impl Ledger {
         self.found_along(entry.library, &entry.name)
     }
 
-    /// The definition of a name that is found along a library's search order.
+    /// Finds the definition of a name along a library's search order.
     fn found_along(&self, library: LibraryId, name: &str) -> Option<EntryId> {
-        // Whoever searches may find it again.
+        // Names of hidden visibility are not found from other libraries.
         let is_defined = |found: &EntryId| {
             let known = self.entry(*found);
             known.definition != Definition::None && known.visibility.is_seen_outside()
@@ -164,9 +165,9 @@ impl Ledger {
         found.find(is_defined)
     }
 
-    /// The entry that a name in code of a library stands for: the library's own, which then stands
-    /// for what is found along the search order, if it defines nothing itself; or, if the library
-    /// doesn't know the name, what is found there.
+    /// Returns the entry that a name stands for in code of a library, and imports the name if the
+    /// library doesn't define it. If the library has no entry for the name, returns what is found
+    /// along the search order.
     pub(crate) fn found_by_code(&mut self, library: LibraryId, name: &str) -> Option<EntryId> {
         match self.find(library, name) {
             Some(id) => {
@@ -177,7 +178,7 @@ impl Ledger {
         }
     }
 
-    /// The same, to be looked at.
+    /// As [`Ledger::found_by_code`], but without importing the name.
     pub(crate) fn seen_by_code(&self, library: LibraryId, name: &str) -> Option<EntryId> {
         match self.find(library, name) {
             Some(id) => Some(self.sought(id).unwrap_or(id)),
@@ -185,12 +186,12 @@ impl Ledger {
         }
     }
 
-    /// The names of other libraries that stand for this one, or will when something that names them
-    /// is linked. Costs a lookup for each library that searches this one.
+    /// Returns the names in other libraries that stand for this one, or will when something that
+    /// names them is linked. Costs a lookup for each library that searches this one.
     pub(crate) fn importers(&self, id: EntryId) -> Vec<EntryId> {
         let mut importers = vec![id];
         let mut next = 0;
-        // Who imports may be searched in turn.
+        // An importing library may in turn be searched by others.
         while let Some(found) = importers.get(next).copied() {
             next += 1;
             let entry = self.entry(found);

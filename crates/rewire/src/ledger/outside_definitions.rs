@@ -1,5 +1,4 @@
-//! What names stand for that no unit's IR defines: of the host, the client, the engine, or
-//! assembly.
+//! Enters definitions that no unit's IR has: of the host, the client, the engine, or assembly.
 
 use rewire_llvm::Linkage;
 use rewire_memory::{ExecAddr, Slots};
@@ -9,7 +8,7 @@ use super::{Definition, EntryId, EntryKind, Ledger, State};
 use crate::base::addresses::BodyAddr;
 use crate::base::ids::UnitKey;
 
-/// A definition of a unit's module-level assembly.
+/// A symbol that a unit's module-level assembly defines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AssemblySymbol {
     pub(crate) linkage: Linkage,
@@ -18,12 +17,12 @@ pub(crate) struct AssemblySymbol {
 }
 
 impl Ledger {
-    /// Somebody may keep the name's address: it stays its own for ever.
+    /// Records that the name's address was given out; it stays this name's for ever.
     pub(crate) fn note_escaped(&mut self, id: EntryId) {
         self.entry_mut(id).has_escaped = true;
     }
 
-    /// The host or a resolver has a name that nothing defines.
+    /// Enters what the host or a resolver has for a name that nothing defines.
     pub(crate) fn supply(&mut self, id: EntryId, state: State, slots: &Slots) {
         let entry = self.entry_mut(id);
         entry.state = state;
@@ -32,7 +31,7 @@ impl Ledger {
         }
     }
 
-    /// What a name is taken for, as long as nothing says what it is.
+    /// Sets the kind of a name, unless it is known already.
     pub(crate) fn note_kind(&mut self, id: EntryId, kind: EntryKind) {
         let entry = self.entry_mut(id);
         if entry.kind == EntryKind::Unknown {
@@ -40,7 +39,8 @@ impl Ledger {
         }
     }
 
-    /// The client gives a name an address, if nothing else stands for it; whether it does.
+    /// Defines a name as an address of the client's, unless something else defines it. Returns
+    /// whether it did.
     pub(crate) fn define_address(&mut self, id: EntryId, address: ExecAddr, slots: &Slots) -> bool {
         let entry = self.entry_mut(id);
         let is_new = entry.definition == Definition::None && !entry.is_present();
@@ -52,7 +52,7 @@ impl Ledger {
         true
     }
 
-    /// The engine defines a variable, unless something else does.
+    /// Defines a name as a variable of the engine's, unless something else defines it.
     pub(crate) fn define_engines_own(&mut self, id: EntryId, address: ExecAddr) {
         let entry = self.entry_mut(id);
         if entry.definition == Definition::None {
@@ -62,7 +62,7 @@ impl Ledger {
         }
     }
 
-    /// Assembly of a unit defines a name.
+    /// Defines a name by a unit's assembly.
     pub(crate) fn define_by_assembly(
         &mut self,
         id: EntryId,
@@ -76,7 +76,8 @@ impl Ledger {
         self.note_kind(id, symbol.kind);
     }
 
-    /// Frozen code calls the host's function of this name directly: it can't be defined any more.
+    /// Records that frozen code calls the host's function of this name directly, so the name can't
+    /// be defined any more.
     pub(crate) fn note_bound(&mut self, id: EntryId) {
         self.entry_mut(id).is_bound = true;
     }

@@ -1,10 +1,10 @@
-//! Own copies: what aliases stand for whose definition has lost its name.
+//! Own copies: the targets of aliases whose aliasee has lost its name.
 //!
-//! An alias is a second label at the same place of the same file. When another file's definition
-//! beats the one that it is a label of, the name is that other's, and the alias still is where it
-//! was. So that definition has an entry without a name then, under an ordinal of its own
-//! ([`Ordinal::own_copy`]). A replacement is another matter: it is a new version of the same
-//! definition, and aliases follow it.
+//! An alias is a second label at the same place of the same file. If another file's definition of
+//! the aliasee's name is elected, the name stands for that definition, but the alias stays where it
+//! was. Its target then gets an entry without a name, under an ordinal of its own
+//! ([`Ordinal::own_copy`]). A replacement is different: it is a new version of the same definition,
+//! and aliases follow it.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use super::{Definition, Entry, EntryId, EntryKind, Ledger, ValueType};
 use crate::base::ids::UnitKey;
 
 impl Ledger {
-    /// Where a name that stands for a unit's global leads.
+    /// Returns what a name stands for whose elected definition is this global.
     pub(super) fn definition_of(&mut self, unit: &Arc<Unit>, ordinal: Ordinal) -> Definition {
         let is_function = unit.index.globals[ordinal.index()].kind == GlobalKind::Function;
         if is_function
             && !ordinal.is_own_copy()
             && let Some(own) = unit.own_copy(ordinal)
         {
-            // It has its name back, and one body.
+            // The definition has its name back; name and own copy share one body.
             return Definition::Alias(own, 0);
         }
         let definition = match unit.index.globals[ordinal.index()].kind {
@@ -40,8 +40,8 @@ impl Ledger {
         definition.unwrap_or(Definition::Ir(unit.id, ordinal))
     }
 
-    /// What an alias of a unit's global stands for: the global's name, unless another file has
-    /// that.
+    /// Returns the entry that an alias of a unit's global stands for: the entry of the global's
+    /// name, or the own copy if another unit has the name.
     fn aliased(&mut self, unit: &Arc<Unit>, target: Ordinal) -> Option<EntryId> {
         let id = unit.entry(target)?;
         let global = &unit.index.globals[target.index()];
@@ -87,8 +87,8 @@ impl Ledger {
         id
     }
 
-    /// Has the aliases of a unit that are in force stand for what they are labels of, once it is
-    /// known which of its definitions have lost their names.
+    /// Sets what the unit's aliases in force stand for, once it is known which of the unit's
+    /// definitions have lost their names.
     pub(crate) fn settle_aliases(&mut self, unit: &Arc<Unit>) {
         for ordinal in aliases(unit) {
             let id = unit.entry(ordinal);
@@ -101,7 +101,7 @@ impl Ledger {
         }
     }
 
-    /// A definition has lost its name to another file's.
+    /// Records that a definition has lost its name to another unit's.
     pub(super) fn note_overridden(&mut self, id: EntryId, (loser, ordinal): (UnitKey, Ordinal)) {
         let alternatives = &mut self.entry_mut(id).alternatives;
         if !alternatives.contains(&(loser, ordinal)) {
@@ -112,7 +112,8 @@ impl Ledger {
         }
     }
 
-    /// The same of definitions that a change brings and that will not stand for their names.
+    /// As [`Ledger::note_overridden`], for definitions that a change brings and that won't stand
+    /// for their names.
     pub(crate) fn note_losing(&mut self, unit: &Arc<Unit>, losers: &[Ordinal]) {
         let mut is_aliased =
             |ordinal: &Ordinal| aliases(unit).any(|alias| target_of(unit, alias) == Some(*ordinal));
@@ -128,7 +129,7 @@ impl Ledger {
     }
 }
 
-/// The aliases and indirect functions of a unit, which come last in its module.
+/// Returns the unit's aliases and indirect functions, which come last in its module.
 fn aliases(unit: &Unit) -> impl Iterator<Item = Ordinal> {
     let is_one = |one: &&Global| {
         matches!(

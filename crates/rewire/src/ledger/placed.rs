@@ -1,4 +1,4 @@
-//! What was linked, where it lies, and who uses what from where.
+//! Enters and removes linked blocks: their definitions, and the uses of other names in them.
 
 use std::ops::Range;
 
@@ -8,11 +8,11 @@ use super::linked_block::{LinkedBlock, PlacedDefinition};
 use super::{BlockId, EntryId, EntryKind, Ledger, Use, UseAspect, UseRef};
 use crate::base::ids::UnitKey;
 
-/// Stands for a place in a block's list of definitions, of one that isn't in it.
+/// The index of a definition that isn't in `LinkedBlock::definitions`: a thread-local variable.
 const THREAD_LOCAL: u32 = u32::MAX;
 
 impl Ledger {
-    /// Enters a published block with its uses.
+    /// Enters a published block and its uses.
     pub(crate) fn add_block(&mut self, mut block: LinkedBlock) -> BlockId {
         block.order = self.next_block;
         self.next_block += 1;
@@ -27,7 +27,7 @@ impl Ledger {
                 block: id,
                 place: place as u32,
             });
-            // Who calls a body directly doesn't know the function's address.
+            // Code that calls a body directly doesn't get hold of the function's address.
             entry.has_escaped |= one.aspect == UseAspect::Address;
         }
         for fold in &block.folds {
@@ -45,8 +45,8 @@ impl Ledger {
         id
     }
 
-    /// A definition of a block is the one in force of its name from now on: the one at a place in
-    /// its list, or a thread-local variable.
+    /// Puts a definition of a block in force for its name: the one at index `place`, or, without
+    /// `place`, a thread-local variable.
     pub(crate) fn set_placed(&mut self, entry: EntryId, block: BlockId, place: Option<usize>) {
         let Some(known) = self.blocks.get_mut(block) else {
             return;
@@ -60,15 +60,15 @@ impl Ledger {
         self.entry_mut(entry).placed = Some((block, place));
     }
 
-    /// The definition in force of a name leaves: whatever it is in goes when nothing else is in
-    /// force there.
+    /// Takes a name's definition out of force. Its block is retired when nothing else in it is in
+    /// force.
     pub(super) fn set_dead(&mut self, id: EntryId) {
         if let Some((block, place)) = self.entry_mut(id).placed.take() {
             self.set_place_dead(block, place);
         }
     }
 
-    /// The same of a definition that no name stands for any more.
+    /// As [`Ledger::set_dead`], for a definition that no name stands for any more.
     pub(super) fn set_place_dead(&mut self, block: BlockId, place: u32) {
         let Some(known) = self.blocks.get_mut(block) else {
             return;
@@ -88,7 +88,7 @@ impl Ledger {
         }
     }
 
-    /// Gives a block to another unit, or to none.
+    /// Makes a block belong to another unit, or to none.
     pub(super) fn move_block(&mut self, id: BlockId, to: Option<UnitKey>) {
         let Some(block) = self.blocks.get_mut(id) else {
             return;
@@ -110,7 +110,8 @@ impl Ledger {
         }
     }
 
-    /// Takes the uses in a range of addresses out of the ledger, because the bytes leave.
+    /// Removes the uses whose fields lie in a range of addresses, because those bytes are about to
+    /// be freed.
     pub(super) fn forget_uses(&mut self, block: BlockId, within: &Range<ExecAddr>) {
         let mut place = 0;
         while let Some(one) = self.blocks[block].uses.get(place) {
@@ -122,7 +123,8 @@ impl Ledger {
         }
     }
 
-    /// Takes out one use; the last one of each list moves into the gap.
+    /// Removes one use. In the block's list and in the entry's list, the last element moves into
+    /// the gap.
     fn remove_use(&mut self, block: BlockId, place: usize) {
         let gone = self.blocks[block].uses.swap_remove(place);
         if let Some(entry) = self.entries.get_mut(gone.entry) {
@@ -131,7 +133,8 @@ impl Ledger {
             let was_last = users.is_empty() && entry.mentions.is_empty();
             if let Some(moved) = users.get(gone.back()).copied() {
                 let uses = &mut self.blocks[moved.block].uses;
-                // The use that moved within the block's own list is found at its new place below.
+                // If the moved use is the last one of this block's own list, that list's
+                // `swap_remove` has moved it to `place`.
                 let at = if moved.block == block && moved.place as usize == uses.len() {
                     place
                 } else {
@@ -151,7 +154,7 @@ impl Ledger {
         }
     }
 
-    /// What is in a block and was set aside for who uses it.
+    /// Returns the entries that were set aside and whose memory lies in a block.
     pub(super) fn asides_of<'a>(
         &'a self,
         block: &'a LinkedBlock,
@@ -161,7 +164,8 @@ impl Ledger {
         all.filter(|entry| self.entry(*entry).is_aside)
     }
 
-    /// The same of what is in the block's code: a label, or a function of assembly.
+    /// As [`Ledger::asides_of`], but only for entries in the block's code: labels, and functions of
+    /// assembly.
     pub(super) fn asides_in_code<'a>(
         &'a self,
         block: &'a LinkedBlock,
@@ -177,7 +181,8 @@ impl Ledger {
         self.blocks.get(id)
     }
 
-    /// How many bodies aren't in force and lie in one piece with others that are.
+    /// Returns the number of bodies that are out of force but lie in a block together with bodies
+    /// in force.
     pub(crate) fn definitions_beside(&self) -> u64 {
         let blocks = self.blocks.values().filter(|block| block.live_code > 0);
         let beside = blocks.map(|block| {
@@ -193,14 +198,15 @@ impl Ledger {
         self.blocks.get_mut(id)
     }
 
-    /// The definition whose bytes an address is in, with its block.
+    /// Returns the definition that contains an address, and its block.
     pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<(BlockId, PlacedDefinition)> {
         let (_, id) = self.by_code.range(..=address).next_back()?;
         let found = self.blocks[*id].definition_at(address)?;
         Some((*id, *found))
     }
 
-    /// All uses of a name by what is in force, each with the definition that contains it.
+    /// Returns all uses of a name by code and data in force, each with the definition that contains
+    /// it.
     pub(crate) fn users(&self, id: EntryId) -> impl Iterator<Item = (Option<EntryId>, &Use)> {
         self.entry(id).users.iter().filter_map(|user| {
             let block = self.blocks.get(user.block)?;
@@ -213,9 +219,9 @@ impl Ledger {
         })
     }
 
-    /// Whether a definition is what its name stands for, or has users yet. A variable's former
-    /// memory may only be kept for a change to be undone; so may the own functions of a unit that
-    /// was removed, and threads may still be in them.
+    /// Whether a definition is in force, or still has users. A variable's former memory isn't if it
+    /// is only kept so that a change can be undone. Nor are the local functions of a removed unit,
+    /// although threads may still be in them.
     fn is_in_force(&self, block: BlockId, one: &PlacedDefinition) -> bool {
         let entry = self.entry(one.entry);
         let unit = entry.elected.and_then(|(unit, _)| self.record(unit));
@@ -228,13 +234,13 @@ impl Ledger {
         one.is_live && !is_elsewhere
     }
 
-    /// No code of a block is in force any more.
+    /// Retires a block, none of whose code is in force any more.
     pub(crate) fn retire(&mut self, id: BlockId) {
         self.leaving.bytes += self.held_by_block(id);
         self.leaving.blocks.push(id);
     }
 
-    /// How many bytes a block holds that has left.
+    /// Returns the number of bytes that freeing a retired block would release.
     pub(super) fn held_by_block(&self, id: BlockId) -> u64 {
         self.block(id).map_or(0, |block| match block.live {
             0 => block.memory.size(),
@@ -242,11 +248,13 @@ impl Ledger {
         })
     }
 
-    /// The definitions of a block have other places in its list now.
+    /// Updates the entries that point into a block, after the indices of its definitions have
+    /// changed.
     pub(super) fn renumber(&mut self, id: BlockId) {
         for place in 0..self.blocks[id].definitions.len() {
             let one = self.blocks[id].definitions[place];
-            // What a change that can be undone keeps alive isn't where its name is now.
+            // A definition that is only kept for an undoable change is not where its name points
+            // now.
             if one.is_live
                 && let Some((at, known)) = &mut self.entry_mut(one.entry).placed
                 && *at == id

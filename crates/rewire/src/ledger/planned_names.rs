@@ -1,4 +1,4 @@
-//! What names will stand for, once a change is committed.
+//! [`PlannedNames`]: what names will stand for once a change is committed.
 
 use std::collections::HashMap;
 
@@ -8,61 +8,63 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 use super::{Definition, EntryId, NonIrDefinition};
 use crate::base::ids::UnitKey;
 
-/// What a name will stand for.
+/// The definition that a name will stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlannedTarget {
     pub(crate) unit: UnitKey,
     pub(crate) ordinal: Ordinal,
-    /// What becomes of the memory of a variable that the name stood for.
+    /// What the new definition gets of the former variable's memory.
     pub(crate) memory: InheritedMemory,
 }
 
-/// What a variable's new definition gets of the former one.
+/// What a variable's new definition gets from the former one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InheritedMemory {
-    /// Nothing: it has memory of its own, with its initial value.
+    /// Nothing: it gets new memory, with its initial value.
     Nothing,
-    /// The value, in memory of its own.
+    /// The value, copied to new memory.
     Value,
-    /// The memory, and so the value.
+    /// The memory, and with it the value.
     Memory,
 }
 
 impl PlannedTarget {
-    /// Whether the variable stays where it is.
+    /// Whether the variable keeps its memory.
     pub(crate) fn keeps_memory(&self) -> bool {
         self.memory == InheritedMemory::Memory
     }
 }
 
-/// What names will stand for, once a change is committed.
+/// What names will stand for once a change is committed.
 #[derive(Debug, Default)]
 pub(crate) struct PlannedNames {
-    /// In the order of the change.
+    /// The names with new definitions, in the order of the change.
     pub(crate) order: Vec<EntryId>,
     pub(crate) targets: HashMap<EntryId, PlannedTarget, FxBuildHasher>,
-    /// Names that stand again for what isn't of IR.
+    /// Names that get a definition back that isn't IR.
     pub(crate) given: Vec<(EntryId, NonIrDefinition)>,
-    /// Names whose definitions leave.
+    /// Names whose definitions are removed.
     pub(crate) withdrawn: OrderedNames,
-    /// Those of them that assembly of a unit which leaves defines, and that of this unit defines
-    /// anew.
+    /// Of the removed names, those that assembly of a leaving unit defines, and that assembly of
+    /// the unit given here defines anew.
     pub(crate) assembly: HashMap<EntryId, UnitKey, FxBuildHasher>,
-    /// Functions whose machine code leaves, to be made again when they are called.
+    /// Functions whose machine code is dropped, to be compiled again when they are called.
     pub(crate) stale: OrderedNames,
-    /// Units that leave.
+    /// Units that are removed.
     pub(crate) leaving: Vec<UnitKey>,
-    /// Names whose former definitions lose them to another file's, rather than to a new version.
+    /// Names whose former definitions are overridden by another unit's definition, rather than
+    /// replaced by a new version.
     pub(crate) overridden: FxHashSet<EntryId>,
-    /// It can be undone: what names stood for is kept.
+    /// Whether the change can be undone: if so, what names stood for is kept.
     pub(crate) is_remembered: bool,
-    /// New code isn't let in before objects that it needs are constructed.
+    /// Whether a construction gate keeps other threads out of the new code until the objects that
+    /// it needs are constructed.
     pub(crate) is_gated: bool,
-    /// All objects are destroyed and made anew meanwhile.
+    /// Whether all static objects are destroyed and constructed anew meanwhile.
     pub(crate) renews_objects: bool,
 }
 
-/// Names, each once, in the order in which they came.
+/// A set of names in the order of insertion.
 #[derive(Debug, Default)]
 pub(crate) struct OrderedNames {
     order: Vec<EntryId>,
@@ -70,7 +72,7 @@ pub(crate) struct OrderedNames {
 }
 
 impl OrderedNames {
-    /// Whether it is new.
+    /// Adds a name; returns whether it is new.
     pub(crate) fn insert(&mut self, id: EntryId) -> bool {
         let is_new = self.all.insert(id);
         if is_new {
@@ -89,31 +91,31 @@ impl OrderedNames {
 }
 
 impl PlannedNames {
-    /// The names that get another definition, or none.
+    /// Returns the names that get another definition, or none.
     pub(super) fn changed(&self) -> impl Iterator<Item = &EntryId> + Clone {
         let given = self.given.iter().map(|(id, _)| id);
         self.order.iter().chain(self.withdrawn.iter()).chain(given)
     }
 
-    /// The functions whose machine code leaves and that get no other definition.
+    /// Returns the functions whose machine code is dropped and that get no other definition.
     pub(super) fn only_stale(&self) -> impl Iterator<Item = &EntryId> + Clone {
         let is_only = |id: &&EntryId| !self.targets.contains_key(*id);
         self.stale.iter().filter(is_only)
     }
 
-    /// The names whose new code will be called.
+    /// Returns the names whose new code will be called.
     pub(super) fn arriving(&self) -> impl Iterator<Item = &EntryId> + Clone {
         self.order.iter().chain(self.only_stale())
     }
 
-    /// Has a name stand for something else.
+    /// Plans what a name will stand for.
     pub(crate) fn set(&mut self, id: EntryId, target: PlannedTarget) {
         if self.targets.insert(id, target).is_none() {
             self.order.push(id);
         }
     }
 
-    /// Where a name's definition will be, if the change says so.
+    /// Returns the definition that the change plans for a name, if it plans one.
     pub(crate) fn definition(&self, id: EntryId) -> Option<Definition> {
         let target = self.targets.get(&id)?;
         Some(Definition::Ir(target.unit, target.ordinal))

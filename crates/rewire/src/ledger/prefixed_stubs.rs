@@ -1,4 +1,4 @@
-//! What stands at the address of functions that have prefix or prologue data.
+//! Prefixed stubs: what lies at the canonical address of functions with prefix or prologue data.
 
 use rewire_llvm::Ordinal;
 
@@ -6,8 +6,8 @@ use super::unit::Unit;
 use super::{Definition, Entry, EntryId, EntryKind, Ledger};
 
 impl Ledger {
-    /// What stands at the function's address comes from the elected definition, unless somebody
-    /// took the address already: it stays.
+    /// Sets the function's prefixed stub to that of the elected definition, unless the present one
+    /// is in memory already. Then it stays, because its address is the function's.
     pub(super) fn elect_front(&mut self, unit: &Unit, ordinal: Ordinal, id: EntryId) {
         let global = &unit.index.globals[ordinal.index()];
         let known = self.entry(id).prefixed_stub;

@@ -1,12 +1,13 @@
-//! Libraries that are removed.
+//! Removes libraries.
 
 use rewire_memory::{ExecAddr, Slots};
 
 use super::{Definition, EntryId, Ledger, LibraryId, State};
 
 impl Ledger {
-    /// Takes a library out whose units have left. Names that somebody uses stay theirs, undefined.
-    /// The answer is where its `__dso_handle` is, if nobody knows that.
+    /// Removes a library whose units have left. Names that code still uses stay, undefined. Returns
+    /// the address of the library's `__dso_handle`, if nothing knows that address, so that it can
+    /// be freed.
     pub(crate) fn forget_library(&mut self, library: LibraryId, slots: &Slots) -> Option<ExecAddr> {
         let names: Vec<EntryId> = self.namespace(library).entries.values().copied().collect();
         let mut handle = None;

@@ -1,10 +1,10 @@
-//! Names that get other definitions while the program runs.
+//! Puts a change's definitions in force while the program runs.
 //!
-//! A change is planned first: which name will stand for what. Everything is compiled and linked
-//! according to the plan, while the ledger still says what it said; then the names move over in
-//! one step, under the lock, and their slots with them. A thread that calls one of several
-//! functions and then another never meets the new one first and the old one then: all slots lead
-//! to the engine, which waits for the lock, before the first one leads to a new body.
+//! A change is first planned: which name will stand for what. Everything is compiled and linked
+//! according to the plan, while the ledger still shows the former definitions. Then all names are
+//! put in force in one step, under the lock, together with their slots. If a change replaces
+//! several functions, no thread calls a new one first and a former one afterwards: before the first
+//! slot leads to a new body, all slots lead to the engine, where callers wait for the lock.
 
 use rewire_memory::Slots;
 use rustc_hash::FxHashSet;
@@ -14,8 +14,8 @@ use super::slot_stores::{SlotStore, store};
 use super::{Definition, EntryId, FormerMeaning, Ledger, ThreadKey};
 
 impl Ledger {
-    /// Marks names as this thread's to change, all or none; the answer is the first that another
-    /// thread is changing.
+    /// Claims names for a change by this thread, all or none. On failure, returns the first name
+    /// that another thread is changing.
     pub(crate) fn claim_names(&mut self, ids: &[EntryId]) -> Result<(), EntryId> {
         let me = ThreadKey::mine();
         let is_taken = |id: &&EntryId| self.entry(**id).changing.is_some();
@@ -33,7 +33,7 @@ impl Ledger {
         self.entry(id).changing == Some(ThreadKey::mine())
     }
 
-    /// Leaves names to others again.
+    /// Releases the names that this thread claimed.
     pub(crate) fn release_names(&mut self, ids: &[EntryId]) {
         let me = ThreadKey::mine();
         for id in ids {
@@ -45,9 +45,9 @@ impl Ledger {
         }
     }
 
-    /// To be called before the slots of new bodies are stored, by the same hold of the lock as
-    /// [`Ledger::put_in_force`]: from here on, none of several functions is called by its former
-    /// body.
+    /// Points the slots of all changed functions at the engine, so that from here on none of
+    /// several functions is called by its former body. To be called before the slots of new bodies
+    /// are stored, under the same hold of the lock as [`Ledger::put_in_force`].
     pub(crate) fn hold_back(&mut self, planned: &PlannedNames, slots: &Slots) {
         if planned.is_gated {
             self.close_gate(planned);
@@ -57,7 +57,7 @@ impl Ledger {
         for id in all {
             let entry = self.entry(*id);
             let Some(slot) = entry.slot else { continue };
-            // One function alone moves by one store, when its body is entered.
+            // A single function needs no detour: one store switches it when its body is entered.
             several |= !entry.is_present();
             store(slots, slot, SlotStore::TakeReady);
             if several {
@@ -66,8 +66,9 @@ impl Ledger {
         }
     }
 
-    /// Moves the names over to what was planned, once the slots of new bodies are stored; these are
-    /// entered afterwards, by the same hold of the lock. The answer is what is needed to undo it.
+    /// Puts the planned definitions in force, once the slots of new bodies are stored. The new
+    /// bodies are entered afterwards, under the same hold of the lock. Returns what is needed to
+    /// undo the change.
     ///
     /// `arriving` are the functions whose new bodies are entered.
     pub(crate) fn put_in_force(
@@ -80,7 +81,7 @@ impl Ledger {
         let mut imported = Vec::new();
         for id in planned.changed() {
             former.push(self.note_former(*id, planned));
-            // Calls from other libraries lead past an alias, to what it stands for.
+            // Calls from other libraries bypass an alias and go to its target.
             if matches!(self.entry(*id).definition, Definition::Alias(..)) {
                 imported.extend(self.importers(*id));
             }
@@ -139,7 +140,7 @@ impl Ledger {
         } else if let Some(slot) = self.entry(id).slot
             && !arrives
         {
-            // That of an alias leads to what it stands for.
+            // The slot of an alias leads to its target.
             store(slots, slot, SlotStore::Engine);
         }
         if let Some((unit, _)) = before {

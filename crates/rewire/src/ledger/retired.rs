@@ -1,4 +1,4 @@
-//! What waits to be given back, and what was taken out of the ledger to be ([`super::leaving`]).
+//! What waits to be freed, and what was removed from the ledger to be freed ([`super::leaving`]).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,60 +12,60 @@ use super::unit::Unit;
 use super::uses::BlockId;
 use crate::base::ids::{EntryId, UnitKey};
 
-/// What waits to be given back.
+/// Everything that waits to be freed.
 #[derive(Debug, Default)]
 pub(super) struct WaitingToBeFreed {
-    /// Blocks with code, and none of it in force.
+    /// Retired blocks.
     pub(super) blocks: Vec<BlockId>,
     pub(super) units: Vec<UnitKey>,
-    /// Names that nobody may need any more ([`super::unused_names`]).
+    /// Names that may not be needed any more ([`super::unused_names`]).
     pub(super) names: Vec<EntryId>,
-    /// Bytes that all of these hold: machine code, variables, IR.
+    /// The bytes that all of these hold: machine code, variables, IR.
     pub(super) bytes: u64,
-    /// Units that were removed, and whose copies of IR are still in memory.
+    /// Removed units whose copies of IR are still in memory.
     pub(super) copied: Vec<Arc<Unit>>,
 }
 
-/// What goes together, and the code that no thread may be in then.
+/// A retired item: what is freed together, and the code that no thread may be in when it is.
 #[derive(Debug)]
 pub(crate) struct Retired {
     pub(crate) what: RetiredItem,
     pub(crate) code: Vec<Range<ExecAddr>>,
-    /// The stubs of its functions: a thread that calls one for the first time is in its stub, and
-    /// nowhere else if the call was a jump.
+    /// The stubs of its functions. A thread that calls a function for the first time is in the
+    /// function's stub, and nowhere else if the call was a jump.
     pub(crate) stubs: Vec<Range<ExecAddr>>,
-    /// The slots of those.
+    /// The slots of those stubs.
     pub(super) slots: Vec<SlotId>,
-    /// What people know it by.
+    /// The item's name in reports.
     pub(crate) label: Arc<str>,
-    /// Who needs it, if it isn't threads.
+    /// What keeps it in memory, other than threads.
     pub(crate) kept_by: Option<Arc<str>>,
-    /// How many frames of its coroutines ever began.
+    /// The number of its coroutines' frames that ever began.
     pub(super) frames_begun: u64,
-    /// How often calls were sent into it since it left.
+    /// The number of calls that were sent into it since it left.
     pub(super) handed_out: u64,
 }
 
-/// See the module's documentation.
+/// The kinds of retired items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum RetiredItem {
     Block(BlockId),
     Unit(UnitKey),
-    /// A name, with its stub.
+    /// A name and its stub.
     Name(EntryId),
 }
 
-/// What was taken out of the ledger, to be given back without its lock.
+/// What was removed from the ledger, to be freed without the ledger's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Freed {
-    /// Blocks, with their registrations.
+    /// Blocks, with their unwinder registrations.
     pub(crate) blocks: Vec<LinkedBlock>,
     pub(crate) unwind: Vec<UnwindRegistration>,
     pub(crate) memory: Vec<(RegionKind, Range<ExecAddr>)>,
-    /// Slots in whose stubs no thread is.
+    /// Slots whose stubs were scanned for, and in which no thread is.
     pub(super) looked_at: FxHashSet<SlotId>,
     pub(crate) thread_modules: Vec<u64>,
-    /// Names of which nothing may be remembered that is about a former definition.
+    /// Names whose records of a former definition have to be forgotten elsewhere as well.
     pub(crate) entries: Vec<EntryId>,
     pub(crate) units: Vec<Arc<Unit>>,
 }
@@ -76,7 +76,7 @@ impl Retired {
         matches!(self.what, RetiredItem::Unit(_))
     }
 
-    /// Whether it is something that clients know.
+    /// Whether it is code or a unit, which clients know, rather than a name.
     pub(crate) fn is_code(&self) -> bool {
         !matches!(self.what, RetiredItem::Name(_))
     }

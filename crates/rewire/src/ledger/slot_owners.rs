@@ -1,14 +1,13 @@
-//! Which function a slot belongs to.
+//! Maps slots to the functions that they belong to.
 
 use rewire_memory::SlotId;
 
 use super::EntryId;
 
-/// Slots that are numbered one after the other are looked up in one piece, which goes when nobody
-/// has any of them.
+/// The number of consecutive slots per page. A page is freed when no slot of it has an owner.
 const PIECE: usize = 256;
 
-/// The entry of each slot that has one.
+/// The entry of each slot that has an owner.
 #[derive(Debug, Default)]
 pub(super) struct SlotOwners(Vec<Option<Box<OwnerPage>>>);
 
@@ -41,7 +40,7 @@ impl SlotOwners {
         *known = owner;
     }
 
-    /// The slot is nobody's any more.
+    /// Removes the owner of a slot.
     pub(super) fn clear(&mut self, slot: SlotId) {
         let Some(place) = self.0.get_mut(slot.index() / PIECE) else {
             return;

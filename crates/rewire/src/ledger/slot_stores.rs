@@ -1,37 +1,38 @@
-//! The stores to slots: all of them are here, each with its reason.
+//! All stores to slots, each with its reason.
 //!
-//! Only two others change a slot's words: the first call's assembly, which takes a body that waits
-//! for it (`rewire-memory/src/entry.rs`), and nobody else. A slot is stored with the ledger's lock
-//! held, so that the order of the stores is that of what the ledger says.
+//! The only other code that changes a slot's words is the assembly of the first-call entry, which
+//! takes a body that waits for the call (`rewire-memory/src/entry.rs`). Slots are stored with the
+//! ledger's lock held, so that the order of the stores is the order of the ledger's states.
 
 use rewire_memory::{SlotId, Slots};
 
 use crate::base::addresses::{BodyAddr, CanonicalAddr};
 
-/// Where a slot leads from now on, and why.
+/// The new target of a slot, and the reason.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SlotStore {
-    /// To the body of the definition in force; if it was made ahead, once it is called.
+    /// The body of the definition in force: at once, or, if the body was compiled ahead, from the
+    /// first call on.
     Body { start: BodyAddr, is_ahead: bool },
-    /// To the definition in force, whatever waits for the first call.
+    /// The definition in force, even if a body waits for the first call.
     Present(BodyAddr),
-    /// To what another entry stands for: the name is imported.
+    /// The definition of another entry, which the name imports.
     Import(CanonicalAddr),
-    /// To what the host, the client or assembly has under the name.
+    /// What the host, the client or assembly defines under the name.
     Given(BodyAddr),
-    /// To the engine: the definition has left, or will be another when the names have moved.
+    /// The engine: the definition has left, or is about to change.
     Engine,
-    /// Where it leads already: only the body that waits for the first call doesn't any more,
-    /// because another takes its place or the call is being counted.
+    /// The target stays; only the body that waits for the first call is taken, because another
+    /// replaces it or because the call is being counted.
     TakeReady,
-    /// To nobody: no code knows the slot any more.
+    /// None: the slot is freed, because no code knows it any more.
     Free,
-    /// To the engine for ever, unless the name is defined again: somebody may know the address.
+    /// The engine, until the name is defined again: the address was given out (a tombstone).
     EngineForEver,
 }
 
-/// Stores a slot; whether a body waits for the first call, or waited for it. The only caller of the
-/// slots' transitions.
+/// Stores to a slot. Returns whether a body waits (or waited) for the first call. The only caller
+/// of the slots' transitions.
 pub(super) fn store(slots: &Slots, slot: SlotId, store: SlotStore) -> bool {
     tracing::trace!(slot = slot.index(), ?store);
     match store {

@@ -1,8 +1,8 @@
-//! Functions that have left, and whose addresses somebody may still know.
+//! Tombstones: the stubs of removed functions whose addresses were given out.
 //!
-//! Such an address is never another function's: the stub and the slot stay, which is all that
-//! stays. A function that is defined again under its name has its address again, if it isn't long
-//! gone: the names of the functions that left last are remembered.
+//! Such an address never becomes another function's: its stub and slot stay, and nothing else. If a
+//! function of the same name is defined again, it gets the same address again, as long as the name
+//! is remembered; only the most recently removed names are.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,24 +12,24 @@ use rustc_hash::FxBuildHasher;
 
 use super::{Generation, LibraryId};
 
-/// How many names are remembered.
+/// The maximum number of names that are remembered.
 const MOST_NAMES: usize = 8192;
 
-/// The names of the functions that left last, and how many have left.
+/// The names of the most recently removed functions, and the number of all tombstones.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     count: usize,
     by_name: HashMap<(LibraryId, Arc<str>), SlotId, FxBuildHasher>,
     by_slot: HashMap<SlotId, Tombstone, FxBuildHasher>,
-    /// In the order in which they left; some are functions again.
+    /// In the order of removal; some are defined again since.
     order: VecDeque<(SlotId, u64)>,
     next: u64,
 }
 
-/// A function that left.
+/// A removed function.
 #[derive(Debug)]
 pub(super) struct Tombstone {
-    /// The library that it was a name of; `None` for one that only its unit knew.
+    /// The library of the name; `None` for a name that only its unit knew.
     library: Option<LibraryId>,
     name: Arc<str>,
     pub(super) generation: Generation,
@@ -41,7 +41,7 @@ impl Tombstones {
         self.count
     }
 
-    /// A function has left.
+    /// Adds a tombstone for a removed function.
     pub(super) fn add(
         &mut self,
         slot: SlotId,
@@ -76,7 +76,7 @@ impl Tombstones {
         }
     }
 
-    /// The function of a name that left has a definition again: its slot.
+    /// Removes the tombstone of a name that is being defined again, and returns its slot.
     pub(super) fn revive(
         &mut self,
         library: LibraryId,
@@ -91,7 +91,7 @@ impl Tombstones {
         Some((slot, tombstone.generation))
     }
 
-    /// The name that a function had.
+    /// Returns the name that the function had.
     pub(super) fn name(&self, slot: SlotId) -> Option<&Arc<str>> {
         Some(&self.by_slot.get(&slot)?.name)
     }
@@ -131,7 +131,7 @@ mod tests {
         let revived = tombstones.revive(LibraryId::MAIN, &name(10));
         assert_eq!(revived, Some((all[10], Generation(3))));
         assert_eq!(tombstones.revive(LibraryId::MAIN, &name(10)), None);
-        // Gone again, it is the latest.
+        // A function that is removed again counts as the most recent.
         tombstones.add(all[10], Some(LibraryId::MAIN), name(10), Generation(4));
         for number in 0..MOST_NAMES - 1 {
             let slot = slots.allocate().unwrap();

@@ -1,5 +1,5 @@
-//! The changes that can be undone. What they did is [`super::undoing`]'s, how it is taken back
-//! [`crate::change`]'s.
+//! The list of changes that can be undone. [`super::undoing`] records and restores names;
+//! [`crate::change`] performs the undoing.
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
@@ -18,17 +18,17 @@ pub(crate) struct History {
     pub(crate) latest: AtomicU64,
 }
 
-/// One change.
+/// One change that can be undone.
 #[derive(Debug)]
 pub(crate) struct RememberedChange {
-    /// Counts up.
+    /// The position among all changes.
     pub(crate) number: u64,
     pub(crate) former: Vec<FormerMeaning>,
-    /// Units that it brought.
+    /// The units that it added.
     pub(crate) joined: Vec<UnitKey>,
-    /// Units that it took away.
+    /// The units that it removed.
     pub(crate) left: Vec<UnitKey>,
-    /// About how many bytes are kept for it.
+    /// The approximate number of bytes that are kept for it.
     pub(crate) bytes: u64,
 }
 
@@ -41,7 +41,7 @@ impl History {
         }
     }
 
-    /// How many changes are remembered at most.
+    /// The maximum number of changes that are remembered.
     pub(crate) fn depth(&self) -> usize {
         self.depth
     }

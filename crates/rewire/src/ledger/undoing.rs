@@ -1,7 +1,7 @@
-//! What a change took away and may come back.
+//! Remembers what a change removed, and restores it when the change is undone.
 //!
-//! Bodies are compiled again from their IR. Variables keep their memory, with the values that they
-//! had, until the change is forgotten.
+//! Restored functions are compiled again from their IR. Restored variables have their former memory
+//! and values, which the engine keeps until the change is forgotten.
 
 use rewire_memory::Slots;
 use rustc_hash::FxHashSet;
@@ -13,8 +13,8 @@ use super::{BlockId, Definition, EntryId, Ledger, LinkedBlock, Standing, State};
 use crate::base::ids::UnitKey;
 
 impl Ledger {
-    /// Notes what a name stands for now. If it is to come back, its unit stays, and its memory if
-    /// it is a variable that gets other memory, or none.
+    /// Records what a name stands for now. If the change can be undone, the name's unit stays in
+    /// memory, and so does the memory of a variable that gets other memory, or none.
     pub(super) fn note_former(&mut self, id: EntryId, planned: &PlannedNames) -> FormerMeaning {
         let entry = self.entry(id);
         let elected = entry.elected;
@@ -57,7 +57,7 @@ impl Ledger {
         }
     }
 
-    /// How many bytes are kept for a change that can be undone: of units that it took away or
+    /// Returns the bytes that are kept so that a change can be undone: of units that it removed or
     /// superseded, and of variables.
     pub(crate) fn held_by_change(&self, former: &[FormerMeaning], left: &[UnitKey]) -> u64 {
         let mut units: FxHashSet<UnitKey> = left.iter().copied().collect();
@@ -76,12 +76,12 @@ impl Ledger {
         variables + units.sum::<u64>()
     }
 
-    /// What a name stood for won't come back.
+    /// Forgets what a name stood for, because the change can't be undone any more.
     pub(crate) fn forget_former(&mut self, former: &FormerMeaning) {
         if let Some((block, place)) = self.place_of(former)
             && self.entry(former.entry).placed != Some((block, place))
         {
-            // Who was linked with it and still uses it keeps it.
+            // Users that were linked with the former memory keep it.
             if let Some((_, _, state)) = &former.memory {
                 let before = |block: &LinkedBlock| block.order < former.since;
                 self.set_aside_users(former.entry, (block, place), state, before);
@@ -99,11 +99,12 @@ impl Ledger {
         self.note_if_over(former.entry);
     }
 
-    /// Where the memory is that a variable had: places in a block change when its code leaves.
+    /// Returns the block and index of a variable's former memory. The index may have changed since,
+    /// because freeing a block's code renumbers its definitions.
     fn place_of(&self, former: &FormerMeaning) -> Option<(BlockId, u32)> {
         let (block, place, state) = former.memory.as_ref()?;
         let State::Present(address) = state else {
-            // Each thread has it elsewhere.
+            // A thread-local variable isn't in the list.
             return Some((*block, *place));
         };
         let mut definitions = self.block(*block)?.definitions.iter();
@@ -113,7 +114,7 @@ impl Ledger {
         Some((*block, place as u32))
     }
 
-    /// Gives a variable the memory back that it had; whether there is any.
+    /// Gives a variable its former memory back; returns `false` if it has none.
     pub(crate) fn restore_memory(&mut self, former: &FormerMeaning) -> bool {
         if former.kept_memory {
             return self.entry(former.entry).is_present();
@@ -123,7 +124,7 @@ impl Ledger {
         else {
             return false;
         };
-        // Who was linked with what it has now keeps that.
+        // Users that were linked with the present memory keep that.
         let now = self.entry(former.entry);
         if let Some(at) = now.placed {
             let state = now.state.clone();
@@ -137,10 +138,11 @@ impl Ledger {
         true
     }
 
-    /// What isn't of IR is there again; assembly in its memory.
+    /// Restores a definition that isn't IR: an address, a closure, or assembly (whose memory was
+    /// restored before).
     pub(super) fn give_again(&mut self, id: EntryId, given: &NonIrDefinition, slots: &Slots) {
         let entry = self.entry(id);
-        // Assembly has its memory back already.
+        // For assembly, the memory is restored already.
         let was_assembly = matches!(entry.definition, Definition::Assembly(_));
         if entry.definition != Definition::None && !was_assembly {
             self.remove_definition(id, slots);
@@ -165,7 +167,7 @@ impl Ledger {
         self.names_version += 1;
     }
 
-    /// A unit that was taken away is there again.
+    /// Makes a removed unit loaded again.
     pub(crate) fn stand_again(&mut self, id: UnitKey) {
         if let Some(record) = self.record_mut(id)
             && record.standing == Standing::RemovedButUndoable
@@ -174,7 +176,7 @@ impl Ledger {
         }
     }
 
-    /// Undoing the removal of a unit has failed.
+    /// Makes the unit removed again, because undoing its removal has failed.
     pub(crate) fn removed_again(&mut self, id: UnitKey) {
         if let Some(record) = self.record_mut(id)
             && record.standing == Standing::UntilRemoved
@@ -183,7 +185,7 @@ impl Ledger {
         }
     }
 
-    /// A unit that a change took away needn't be kept for that change any more.
+    /// Releases a unit that was kept for an undoable change.
     pub(crate) fn release_unit(&mut self, id: UnitKey) {
         if let Some(record) = self.record_mut(id) {
             record.undo_refs -= 1;
@@ -191,7 +193,7 @@ impl Ledger {
         self.leave_if_idle(id);
     }
 
-    /// A unit leaves, or is kept for as long as that can be undone.
+    /// Removes a unit; keeps it in memory as long as the removal can be undone.
     pub(super) fn remove_unit(&mut self, id: UnitKey, is_remembered: bool) {
         if !is_remembered {
             self.leave(id);
@@ -206,7 +208,7 @@ impl Ledger {
         self.leave_the_line(id);
     }
 
-    /// Functions in force whose code may hold a copy of what a name stands for.
+    /// Returns the functions in force whose code may contain a copy of the name's value or body.
     pub(crate) fn inliners(&self, id: EntryId) -> Vec<EntryId> {
         let blocks = self.entry(id).inliners.iter();
         let live = blocks
@@ -219,7 +221,7 @@ impl Ledger {
         live.map(|one| one.entry).collect()
     }
 
-    /// Takes names out that were entered for a change that failed, and that nobody mentions.
+    /// Removes names that were entered for a failed change, if nothing mentions them.
     pub(crate) fn forget_unused(&mut self, ids: &[EntryId]) {
         for id in ids {
             self.note_if_over(*id);

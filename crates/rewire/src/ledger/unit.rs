@@ -1,4 +1,4 @@
-//! Units: what was added in one step, and what threads do with copies of its IR.
+//! [`Unit`]: what was added in one step, and the copies of its IR that threads work on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,24 +17,24 @@ use crate::base::assembly_names::defined_in;
 use crate::base::ids::{EngineNumber, EntryId, LibraryId, UnitId, UnitKey};
 use crate::base::sync::lock;
 
-/// What a unit is, at the moment of asking.
+/// A description of a unit, at the moment of asking.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct UnitInfo {
-    /// Its number.
+    /// The unit's ID.
     pub id: UnitId,
-    /// What messages call it: a path, mostly.
+    /// The unit's name in messages: usually a path.
     pub name: Arc<str>,
-    /// The library that its names belong to.
+    /// The library that the unit's names belong to.
     pub library: LibraryId,
-    /// Its functions are never replaced.
+    /// Whether the unit is frozen: its functions are never replaced.
     pub is_frozen: bool,
-    /// The global names that it defines, in the order of the module, whether or not its definition
-    /// of each is the one in force.
+    /// The global names that the unit defines, in the order of the module, whether or not its
+    /// definitions are in force.
     pub defines: Vec<Arc<str>>,
 }
 
-/// Where a unit is added, and as what.
+/// Where a unit is added: its library, and how long it stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnitPlace {
     pub(crate) library: LibraryId,
@@ -42,11 +42,10 @@ pub(crate) struct UnitPlace {
     pub(crate) standing: Standing,
 }
 
-/// Names that mean something in a unit because they do in other units, to which its functions
-/// belonged before.
+/// Names that a unit inherits from the units to which its functions belonged before.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
-    /// Its declarations that mean those units' own functions and variables, sorted.
+    /// The unit's declarations that refer to locals of those units, sorted.
     pub(crate) declarations: Vec<Ordinal>,
     /// The first of those units.
     pub(crate) origin: Option<UnitKey>,
@@ -54,35 +53,37 @@ pub(crate) struct Inherited {
 
 /// One module of IR that was added.
 ///
-/// Its globals are entries of the ledger ([`Unit::entries`]); what the extractor has to know of
-/// them stands in a byte each ([`Unit::states`]), kept up to date by the ledger, so that nothing
-/// has to be collected when a function is extracted.
+/// Its globals are entries of the ledger ([`Unit::entries`]). What the extractor has to know about
+/// each global is one byte ([`Unit::states`]), which the ledger keeps up to date, so that
+/// extracting a function needs no preparation.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) id: UnitKey,
     engine: EngineNumber,
     pub(crate) name: Arc<str>,
     pub(crate) index: ModuleIndex,
-    /// The library that its names belong to.
+    /// The library that the unit's names belong to.
     pub(crate) library: LibraryId,
-    /// None of its functions is ever replaced: it is compiled whole, and its calls may be direct.
+    /// Whether the unit is frozen: its functions are never replaced, it is compiled whole, and its
+    /// calls may be direct.
     pub(crate) is_frozen: bool,
-    /// The entry of each global, by ordinal; `None` for LLVM's own.
+    /// The entry of each global, by ordinal; `None` for LLVM's intrinsics.
     pub(crate) entries: Vec<Option<EntryId>>,
     states: Vec<AtomicU8>,
     modules: ModulePool,
-    /// Its module-level assembly is in memory.
+    /// Whether its module-level assembly is in memory.
     pub(crate) has_placed_assembly: AtomicBool,
-    /// The C library knows handlers of forks of this unit's.
+    /// Whether its code has registered fork handlers with the C library.
     pub(crate) has_fork_handlers: AtomicBool,
     pub(crate) inherited: Inherited,
-    /// The frames of those of its coroutines that the front end has split.
+    /// The frame counters of those of its coroutines that the front end has split.
     pub(crate) frame_counts: OnceLock<(EntryId, FrameCounts)>,
-    /// Locals by the name that people gave them: inline assembly knows them by no other.
+    /// Its locals by source name, because inline assembly refers to them by it.
     locals: OnceLock<HashMap<Arc<str>, EntryId, FxBuildHasher>>,
-    /// The names that assembly in its functions defines, once somebody misses one.
+    /// The names that assembly in its functions defines; collected when a name is first missing.
     labels: OnceLock<FxHashMap<Arc<str>, Vec<Ordinal>>>,
-    /// What aliases of definitions stand for whose names others have, by the definition.
+    /// The targets of aliases whose aliasee lost its name to another unit's definition, by the
+    /// aliasee ([`super::own_copies`]).
     own_copies: Mutex<FxHashMap<Ordinal, EntryId>>,
 }
 
@@ -123,7 +124,8 @@ impl Unit {
         self.entries.get(ordinal.index()).copied().flatten()
     }
 
-    /// The entry of its own copy of a definition whose name others have, if it needs one.
+    /// Returns the entry of the unit's own copy of a definition whose name another unit has, if it
+    /// needs one.
     pub(crate) fn own_copy(&self, ordinal: Ordinal) -> Option<EntryId> {
         lock(&self.own_copies).get(&ordinal.own_copy()).copied()
     }
@@ -132,7 +134,7 @@ impl Unit {
         lock(&self.own_copies).insert(ordinal.own_copy(), id);
     }
 
-    /// Its own copies of such definitions, in the order of the module.
+    /// Returns the unit's own copies, in the order of the module.
     pub(crate) fn own_copies(&self) -> Vec<(Ordinal, EntryId)> {
         let copies = lock(&self.own_copies);
         if copies.is_empty() {
@@ -143,7 +145,7 @@ impl Unit {
         copies
     }
 
-    /// What clients know it by.
+    /// Returns the unit's public ID.
     pub(crate) fn number(&self) -> UnitId {
         UnitId::new(self.engine, self.id)
     }
@@ -162,9 +164,9 @@ impl Unit {
         }
     }
 
-    /// Tells the extractor about a global.
+    /// Sets what the extractor is told about a global.
     pub(crate) fn set_state(&self, ordinal: Ordinal, state: GlobalState) {
-        // What the extractor has to know of a copy of its own, it is told with each extraction.
+        // The state of an own copy is passed to the extractor with each extraction.
         if ordinal.is_own_copy() {
             return;
         }
@@ -173,14 +175,14 @@ impl Unit {
         }
     }
 
-    /// Whether a name is its unit's own, or that of a unit that its function belonged to before.
+    /// Whether a name is local to this unit, or to a unit that its function belonged to before.
     pub(crate) fn is_own(&self, ordinal: Ordinal) -> bool {
         let global = self.index.globals.get(ordinal.index());
         global.is_some_and(|global| global.is_local())
             || self.inherited.declarations.binary_search(&ordinal).is_ok()
     }
 
-    /// The entry of its own global that the source calls `name`.
+    /// Returns the entry of the local that the source calls `name`.
     pub(crate) fn local(&self, name: &str) -> Option<EntryId> {
         let locals = self.locals.get_or_init(|| {
             let own = self.index.numbered().filter(|(it, _)| self.is_own(*it));
@@ -190,20 +192,21 @@ impl Unit {
         locals.get(name).copied()
     }
 
-    /// Whether its IR defines a name.
+    /// Whether the unit's IR defines a name.
     pub(crate) fn defines(&self, name: &str) -> bool {
         let mut globals = self.index.globals.iter();
         globals.any(|it| it.is_definition && &*it.name == name)
     }
 
-    /// The functions whose assembly seems to define a name. Reads all bodies, the first time.
+    /// Returns the functions whose inline assembly seems to define a name. The first call reads all
+    /// bodies.
     pub(crate) fn labelled(&self, name: &str) -> Vec<Ordinal> {
         let labels = self.labels.get_or_init(|| {
             let mut labels: FxHashMap<Arc<str>, Vec<Ordinal>> = FxHashMap::default();
             if !self.modules.may_have_assembly() {
                 return labels;
             }
-            // Who calls what can't be read is told so.
+            // A body that can't be read is an error when it is called; here it defines no labels.
             let pieces = self.whole_module().map(|module| module.inline_assembly());
             for (function, assembly) in pieces.unwrap_or_default() {
                 for name in defined_in(&assembly) {
@@ -215,17 +218,18 @@ impl Unit {
         labels.get(name).cloned().unwrap_or_default()
     }
 
-    /// Whether it declares or defines a name.
+    /// Whether the unit declares or defines a name.
     pub(crate) fn says(&self, name: &str) -> bool {
         self.index.globals.iter().any(|it| &*it.name == name)
     }
 
-    /// Its number among those of its engine.
+    /// Returns a number that is unique among the engine's units.
     pub(crate) fn order(&self) -> u64 {
         self.id.data().as_ffi()
     }
 
-    /// A copy of the module that still has the bodies of `roots`, this thread's alone meanwhile.
+    /// Takes a copy of the module that still has the bodies of `roots`, for this thread's exclusive
+    /// use.
     pub(crate) fn copy(&self, roots: &[Ordinal]) -> Result<ModuleLease<'_>, LlvmError> {
         Ok(ModuleLease {
             unit: self,
@@ -233,7 +237,7 @@ impl Unit {
         })
     }
 
-    /// The text of a definition, see [`Library::ir`](crate::Library::ir).
+    /// Returns the text of a definition: see [`Library::ir`](crate::Library::ir).
     pub(crate) fn text(&self, root: Ordinal) -> Result<String, LlvmError> {
         let mut module = self.modules.take_named(&[root])?;
         let states = self.states_for_text(root);
@@ -242,7 +246,7 @@ impl Unit {
         Ok(text)
     }
 
-    /// What the extractor is told about a global.
+    /// Returns what the extractor is told about a global.
     pub(crate) fn state(&self, ordinal: Ordinal) -> GlobalState {
         if ordinal.is_own_copy() {
             return GlobalState::default();
@@ -251,8 +255,8 @@ impl Unit {
         GlobalState::from_byte(byte.map_or(0, |byte| byte.load(Ordering::Relaxed)))
     }
 
-    /// A copy of the module with all its bodies, read and verified, for whoever wants to look at
-    /// it. It isn't put back: unread bodies take less memory.
+    /// Returns a copy of the module with all bodies, read and verified. The copy isn't put back
+    /// into the pool, because copies with unread bodies take less memory.
     pub(crate) fn whole_module(&self) -> Result<Module, LlvmError> {
         let definitions = (0..)
             .map(Ordinal::new)
@@ -264,7 +268,8 @@ impl Unit {
         Ok(module)
     }
 
-    /// Frees the IR of a unit that held one body and nothing else, once that is compiled.
+    /// Frees the copies of the IR of a unit that defines one body and nothing else, once that body
+    /// is compiled.
     pub(crate) fn forget_if_done(&self) {
         let definitions = self.index.globals.iter().filter(|one| one.is_definition);
         if definitions.count() == 1 {
@@ -272,19 +277,20 @@ impl Unit {
         }
     }
 
-    /// Frees the copies of its IR that nobody works on: it is removed, and hardly needed again.
+    /// Frees the idle copies of its IR, because the unit was removed and will hardly need them
+    /// again.
     pub(crate) fn free_copies(&self) {
         self.modules.clear();
     }
 
-    /// About how many bytes of memory it takes, without what was linked of it.
+    /// Returns the approximate memory of the unit in bytes, without what was linked from it.
     pub(crate) fn size(&self) -> u64 {
-        /// What is known of a global, here and in the ledger.
+        /// The memory per global, here and in the ledger.
         const GLOBAL: u64 = 512;
         self.modules.size() + self.index.globals.len() as u64 * GLOBAL
     }
 
-    /// As [`Unit::states_for_only`], with what texts tell besides.
+    /// As [`Unit::states_for_only`], with what extracting text needs besides.
     fn states_for_text(&self, root: Ordinal) -> Vec<AtomicU8> {
         let mut states = self.states_for_only(&[root]);
         for (state, ordinal) in states.iter_mut().zip((0..).map(Ordinal::new)) {
@@ -295,7 +301,7 @@ impl Unit {
         states
     }
 
-    /// Everything but the roots looks placed.
+    /// The states with which only `roots` are extracted: everything else looks placed.
     fn states_for_only(&self, roots: &[Ordinal]) -> Vec<AtomicU8> {
         let placed = GlobalState {
             elected: false,
@@ -317,20 +323,21 @@ impl Unit {
     }
 }
 
-/// What is extracted besides the roots.
+/// Which globals are extracted besides the roots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExtractScope {
-    /// The values of variables that they name and that have no memory yet.
+    /// The variables that the roots name and that have no memory yet, with their values.
     Values,
-    /// The same variables, for functions of a frozen unit, which see one another's bodies.
+    /// The same variables, for functions of a frozen unit, which may be inlined into one another.
     Whole,
     /// Nothing.
     Alone,
-    /// Not the one root itself, but what stands at its canonical address.
+    /// Not the root itself but its prefixed stub.
     PrefixedStub,
 }
 
-/// A copy of a unit's module that one thread works on. Dropping it makes it free for others.
+/// A copy of a unit's module, for one thread's exclusive use. Dropping the lease returns the copy
+/// to the pool.
 #[derive(Debug)]
 pub(crate) struct ModuleLease<'u> {
     pub(crate) unit: &'u Unit,
@@ -338,7 +345,7 @@ pub(crate) struct ModuleLease<'u> {
 }
 
 impl ModuleLease<'_> {
-    /// Only `drop` takes the module out.
+    /// The module is taken out only by `drop`, so it is there.
     pub(crate) fn module(&mut self) -> Result<&mut Module, LlvmError> {
         let module = self.module.as_mut().filter(|module| !module.is_spent());
         module.ok_or_else(|| LlvmError::Body {
@@ -347,7 +354,7 @@ impl ModuleLease<'_> {
         })
     }
 
-    /// The module, to be looked at.
+    /// The module, for reading.
     pub(crate) fn whole(&mut self) -> Result<&Module, LlvmError> {
         Ok(self.module()?)
     }
@@ -363,7 +370,7 @@ impl ModuleLease<'_> {
         let module = self.module()?;
         match scope {
             ExtractScope::Values => {
-                // Nobody needs the copy of a module again whose only body is taken.
+                // A copy with only one body isn't needed again once that body is taken.
                 if let [root] = roots
                     && module.can_extract_in_place(*root)
                 {
@@ -380,7 +387,7 @@ impl ModuleLease<'_> {
         }
     }
 
-    /// Which calls a function makes for certain; reads its body.
+    /// Returns the calls that a function makes for certain. Reads the function's body.
     pub(crate) fn call_plan(&mut self, function: Ordinal) -> CallPlan {
         match self.module() {
             Ok(module) => module.call_plan(function),
@@ -393,7 +400,8 @@ impl ModuleLease<'_> {
         self.module().ok()?.call_adapter_text(function)
     }
 
-    /// Whether a body of this unit is the one in force, not compiled yet, and here.
+    /// Whether this unit's body of a function is in force, not compiled yet, and available in this
+    /// copy.
     pub(crate) fn has_fresh_body(&self, function: Ordinal) -> bool {
         let fresh = GlobalState {
             elected: true,
@@ -413,10 +421,10 @@ impl Drop for ModuleLease<'_> {
     }
 }
 
-/// What messages call the module of a function's new body, before the function's name.
+/// The prefix of the unit names that the engine gives to new bodies; the function's name follows.
 pub(crate) const NEW_BODY: &str = "new body of ";
 
-/// What a unit is called that isn't a client's to know: a new body, after its function.
+/// Returns the unit's label for messages: for a new body, its function's name.
 pub(crate) fn label_of(unit: &Arc<str>) -> Arc<str> {
     match unit.strip_prefix(NEW_BODY) {
         Some(function) => function.into(),

@@ -1,4 +1,4 @@
-//! What the ledger knows of a unit.
+//! [`UnitRecord`]: what the ledger records for a unit.
 
 use std::sync::Arc;
 
@@ -9,40 +9,42 @@ use super::unit::Unit;
 use super::uses::BlockId;
 use crate::base::ids::UnitKey;
 
-/// What the ledger knows of a unit.
+/// The state of one unit that changes while it is loaded.
 #[derive(Debug)]
 pub(crate) struct UnitRecord {
     pub(crate) unit: Arc<Unit>,
     pub(crate) standing: Standing,
-    /// The blocks that were made of it.
+    /// The blocks that were linked from it.
     pub(crate) blocks: Vec<BlockId>,
-    /// How many global names its definitions stand for.
+    /// The number of global names that stand for its definitions.
     pub(crate) in_force: u32,
-    /// How many changes that can be undone need it.
+    /// The number of undoable changes that need it.
     pub(crate) undo_refs: u32,
-    /// It was superseded, not removed: its variables stay.
+    /// Whether the unit was superseded rather than removed. If so, its variables stay in memory.
     pub(crate) is_superseded: bool,
-    /// How many destructors of thread-local variables it has still to run.
+    /// The number of destructors of thread-local variables that it still has to run.
     pub(crate) pending_thread_dtors: u32,
-    /// Units that use what is this one's own ([`super::borrowing`]).
+    /// The units that use this unit's locals ([`super::borrowing`]).
     pub(super) borrowers: Vec<UnitKey>,
-    /// Units of which this one uses what is their own.
+    /// The units whose locals this one uses.
     pub(super) lenders: Vec<UnitKey>,
-    /// Its definitions that would have taken over, if it was removed and may come back.
+    /// The definitions that were alternatives of their names when the unit was removed; they become
+    /// alternatives again if the removal is undone.
     pub(super) stood_in_line: Vec<Ordinal>,
-    /// The place of each of its globals among those that mention the same entry.
+    /// For each of its globals, the index in [`Entry::mentions`](super::Entry) of the entry that it
+    /// names.
     pub(super) mentions: Box<[u32]>,
-    /// Names stand for labels of its functions' assembly.
+    /// Whether names stand for labels in its functions' assembly.
     pub(crate) has_labels: bool,
-    /// How often a call went to one of its bodies by address after it had left, from code that
-    /// doesn't keep it.
+    /// How often a call was sent to one of its bodies by address after the unit had left, from code
+    /// that doesn't keep the unit in memory.
     pub(super) handed_out: u64,
-    /// Counts up with each unit.
+    /// The position among all units in the order of adding.
     pub(super) order: u64,
 }
 
 impl UnitRecord {
-    /// Whether it was removed, or a newer version took its place.
+    /// Whether the unit was removed or superseded by a newer version.
     pub(crate) fn has_left(&self) -> bool {
         matches!(
             self.standing,
@@ -50,7 +52,7 @@ impl UnitRecord {
         )
     }
 
-    /// Whether it is there for the client.
+    /// Whether clients see the unit.
     pub(crate) fn is_there(&self) -> bool {
         match self.standing {
             Standing::UntilRemoved => true,

@@ -1,4 +1,4 @@
-//! The units that there are, and what of each is in force.
+//! The list of units, loaded and leaving.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::unit_record::UnitRecord;
 use crate::base::ids::{UnitId, UnitKey};
 
 impl Ledger {
-    /// Makes a unit that has no names yet.
+    /// Creates a unit's record. The unit's names aren't entered yet.
     pub(super) fn insert_unit(
         &mut self,
         standing: Standing,
@@ -46,19 +46,19 @@ impl Ledger {
         self.units.get_mut(id)
     }
 
-    /// Units that have left and aren't given back.
+    /// Returns the units that were removed or superseded and aren't freed yet.
     pub(crate) fn left_units(&self) -> Vec<Arc<Unit>> {
         let left = self.units.values().filter(|record| record.has_left());
         left.map(|record| record.unit.clone()).collect()
     }
 
-    /// All units whose IR is there, also of those that have left.
+    /// Returns all units whose IR is in memory, including those that have left.
     pub(crate) fn all_units(&self) -> Vec<Arc<Unit>> {
         let all = self.units.values().map(|record| record.unit.clone());
         all.collect()
     }
 
-    /// The units that are there for the client, in the order of adding.
+    /// Returns the units that clients see, in the order in which they were added.
     pub(crate) fn units(&self) -> Vec<Arc<Unit>> {
         let standing = self.units.values().filter(|one| one.is_there());
         let mut standing: Vec<&UnitRecord> = standing.collect();

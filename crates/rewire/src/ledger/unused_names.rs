@@ -1,8 +1,8 @@
-//! Names that nobody names any more, and that stand for nothing.
+//! Removes names that nothing mentions, uses or defines any more.
 //!
-//! A name that no unit's IR mentions, that no code in memory uses and that nothing defines is taken
-//! out with all that is known of it. A thread may be in its stub, on the way into the engine, so
-//! one that has a stub is first looked for on all stacks, as code that has left is.
+//! A name that no unit's IR mentions, no code in memory uses and nothing defines is removed with
+//! its entry. If it has a stub, a thread may be in that stub, on the way into the engine; so all
+//! stacks are first scanned for it, as for retired code.
 
 use std::sync::Arc;
 
@@ -12,15 +12,14 @@ use super::slot_stores::{SlotStore, store};
 use super::{Definition, EntryId, Freed, Ledger, Retired, RetiredItem, State};
 
 impl Ledger {
-    /// Whether nobody needs an entry. What only one unit's IR knows is needed as long as that unit
-    /// is there.
+    /// Whether nothing needs an entry. A local is needed as long as its unit exists.
     pub(super) fn is_over(&self, id: EntryId, is_local: bool) -> bool {
         let Some(entry) = self.entries.get(id) else {
             return false;
         };
         let stands_for_nothing = match entry.definition {
             Definition::None => true,
-            // Another library's, as long as somebody names it.
+            // An import, which is needed only while something names it.
             Definition::Alias(..) => entry.elected.is_none(),
             _ => false,
         };
@@ -33,14 +32,14 @@ impl Ledger {
             && (is_local || stands_for_nothing && entry.alternatives.is_empty())
     }
 
-    /// Has a name taken out at the next opportunity, if nobody needs it.
+    /// Schedules a name to be removed, if nothing needs it.
     pub(super) fn note_if_over(&mut self, id: EntryId) {
         if self.is_over(id, false) {
             self.leaving.names.push(id);
         }
     }
 
-    /// Takes the names out that nobody needs and that have no stub.
+    /// Removes the names that nothing needs and that have no stub.
     pub(crate) fn free_names(&mut self, slots: &Slots) -> Freed {
         let mut freed = Freed::default();
         let names = std::mem::take(&mut self.leaving.names);
@@ -56,7 +55,7 @@ impl Ledger {
         freed
     }
 
-    /// The others, to be looked for.
+    /// Returns the names that nothing needs and that have a stub, to be scanned for.
     pub(super) fn retired_names(&mut self, slots: &Slots) -> Vec<Retired> {
         self.leaving.names.sort_unstable();
         self.leaving.names.dedup();
@@ -77,8 +76,8 @@ impl Ledger {
         names.collect()
     }
 
-    /// Takes an entry out that nobody names. An address that was given out stays the function's:
-    /// its slot is never another's.
+    /// Removes an entry that nothing names. If its address was given out, the slot is never given
+    /// to another name: it becomes a tombstone.
     pub(super) fn free_entry(&mut self, id: EntryId, slots: &Slots, freed: &mut Freed) {
         self.forget_imports(id, slots);
         let entry = self.entry(id);
@@ -104,8 +103,8 @@ impl Ledger {
         self.forget_name(id);
     }
 
-    /// Names of other libraries that stand for one that is taken out stand for nothing: if it is
-    /// defined again, they find it anew.
+    /// Resets the names of other libraries that import a name which is being removed. If the name
+    /// is defined again, they look it up anew.
     fn forget_imports(&mut self, id: EntryId, slots: &Slots) {
         for importer in self.importers(id) {
             let entry = self.entry_mut(importer);

@@ -1,13 +1,11 @@
-//! Who uses a name, and where exactly.
+//! [`Use`]: a place in linked bytes that depends on a name.
 //!
-//! Uses are kept by the linked block that contains them, because they come and go with it; each
-//! entry knows the places of its uses in those lists, and each use knows its place in the
-//! entry's list. So a block's uses enter and leave in time that depends on that block alone,
-//! however many users a name has.
+//! Each linked block has a list of the uses in it, because they come and go with it. Each entry has
+//! a list of references to its uses, and each use knows its index in that list. So the time to
+//! enter or remove a block's uses depends on that block alone, however many users a name has.
 //!
-//! A body that nobody enters any more keeps its uses until its memory is given back, because a
-//! thread may still be in it: what it names must be there as long as it is. Such uses aren't shown
-//! as users.
+//! A retired body keeps its uses until its memory is freed: a thread may still be in it, so
+//! whatever it names has to stay in memory. Such uses aren't reported as users.
 
 use rewire_memory::ExecAddr;
 use rewire_object::RelocKind;
@@ -16,33 +14,33 @@ use slotmap::new_key_type;
 use crate::base::ids::EntryId;
 
 new_key_type! {
-    /// The number of a linked block.
+    /// Identifies a linked block.
     pub(crate) struct BlockId;
 }
 
-/// What a use takes of the name.
+/// What a use takes from the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UseAspect {
-    /// The word that leads to its current body: a call.
+    /// The function's slot, which leads to the body in force: a call.
     Slot,
-    /// The body itself, by a direct call that can't be retargeted: of a function of a frozen unit,
-    /// or of the host, by frozen code.
+    /// The body itself, by a direct call that can't be retargeted: frozen code calls a function of
+    /// a frozen unit or of the host.
     Direct,
-    /// Its address, or a thread-local variable's place.
+    /// The canonical address, or the location of a thread-local variable.
     Address,
 }
 
-/// One relocation that was applied for a name.
+/// One applied relocation that refers to a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Use {
     pub(crate) entry: EntryId,
-    /// The address of the field.
+    /// The address of the relocated field.
     pub(crate) at: ExecAddr,
     pub(crate) kind: RelocKind,
     pub(crate) aspect: UseAspect,
-    /// The object's number of the symbol.
+    /// The symbol's index in the object.
     pub(crate) symbol: u32,
-    /// Its place in the entry's list of users.
+    /// Its index in [`Entry::users`](super::Entry).
     back: u32,
 }
 
@@ -73,7 +71,7 @@ impl Use {
     }
 }
 
-/// The place of a use: the how manieth of which block.
+/// Identifies a use: its block, and its index in `LinkedBlock::uses`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UseRef {
     pub(crate) block: BlockId,

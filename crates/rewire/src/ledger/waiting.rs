@@ -1,18 +1,19 @@
-//! Threads that wait for one another.
+//! Detects deadlocks between threads that wait for one another.
 //!
-//! A thread may wait for the definition that another makes, for the names that it changes, or for
-//! what it places. Who waits for whom is known, so that none waits for itself.
+//! A thread may wait for a definition that another thread materializes, for names that another
+//! changes, or for what another places. The ledger knows which thread waits for which, so that no
+//! cycle arises.
 
 use super::Awaited;
 use super::{Ledger, State, ThreadKey};
 
 impl Ledger {
-    /// Whether a thread that waited for this would wait for itself: because it is making it, or
-    /// because whoever makes it waits for this thread, through others perhaps.
+    /// Whether thread `me` would wait for itself if it waited for this: because it is doing it, or
+    /// because the thread that does waits for `me`, possibly through others.
     pub(crate) fn would_wait_for_itself(&self, me: ThreadKey, awaited: Awaited) -> bool {
         let mut awaited = awaited;
-        // Each step is another thread, so this ends; unless a cycle of others is about to be
-        // broken by one of them.
+        // Each step leads to another thread, so the loop ends, unless it meets a cycle of other
+        // threads that one of them is about to break.
         for _ in 0..=self.waiting.len() {
             let owner = match awaited {
                 Awaited::Thread(owner) => owner,
@@ -32,27 +33,28 @@ impl Ledger {
         false
     }
 
-    /// This thread waits from here on, until [`Ledger::has_waited`].
+    /// Records that this thread waits, until [`Ledger::has_waited`].
     pub(crate) fn waits(&mut self, awaited: Awaited) {
         self.waiting.insert(ThreadKey::mine(), awaited);
     }
 
-    /// This thread doesn't wait any more.
+    /// Records that this thread no longer waits.
     pub(crate) fn has_waited(&mut self) {
         self.waiting.remove(&ThreadKey::mine());
     }
 
-    /// This thread places what units need from the start; `false` if it does already.
+    /// Records that this thread places what units need before their code runs; returns `false` if
+    /// it does so already.
     pub(crate) fn begin_placing(&mut self) -> bool {
         self.placing.insert(ThreadKey::mine())
     }
 
-    /// This thread has placed it.
+    /// Records that this thread has finished placing.
     pub(crate) fn end_placing(&mut self) {
         self.placing.remove(&ThreadKey::mine());
     }
 
-    /// Another thread that places, and that this one can wait for.
+    /// Returns another thread that is placing, if this one can wait for it.
     pub(crate) fn awaited_placing(&self) -> Option<Awaited> {
         let me = ThreadKey::mine();
         let others = self.placing.iter().map(|one| Awaited::Thread(*one));
@@ -60,8 +62,8 @@ impl Ledger {
         free.next()
     }
 
-    /// Gives up what all threads but this one were making, changing, placing, or waiting for: there
-    /// are none.
+    /// Discards what all other threads were materializing, changing, placing or waiting for,
+    /// because a forked child doesn't have them.
     pub(crate) fn forget_other_threads(&mut self, me: ThreadKey) {
         for entry in self.entries.values_mut() {
             if matches!(entry.state, State::Pending(owner) if owner != me) {

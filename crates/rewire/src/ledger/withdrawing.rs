@@ -1,4 +1,4 @@
-//! Definitions that leave, and memory that stays for who was linked with it.
+//! Removes definitions, and sets memory aside for users that were linked with it.
 
 use std::cmp::Reverse;
 
@@ -13,13 +13,14 @@ use super::{
 use crate::base::ids::UnitKey;
 
 impl Ledger {
-    /// A definition goes whose change has failed: the name is as if it had never been defined.
+    /// Removes a definition because its change has failed: afterwards the name is as if it had
+    /// never been defined.
     pub(crate) fn retract(&mut self, id: EntryId, slots: &Slots) {
         self.remove_definition(id, slots);
         self.entry_mut(id).is_removed = false;
     }
 
-    /// The machine code of a function leaves; it is made again when the function is called.
+    /// Drops the machine code of a function; it is compiled again when the function is next called.
     pub(crate) fn set_stale(&mut self, id: EntryId, slots: &Slots) {
         let entry = self.entry(id);
         if !entry.address_is_stub() || !entry.is_present() {
@@ -36,8 +37,8 @@ impl Ledger {
         }
     }
 
-    /// A name's definition leaves: another copy takes its place, if there is one, and what data
-    /// there is stays where it is, with its value; else nothing defines the name any more.
+    /// Removes a name's definition. If there is another copy, it takes over; data then keeps its
+    /// address and value. Otherwise nothing defines the name any more.
     pub(crate) fn remove_definition(&mut self, id: EntryId, slots: &Slots) {
         let (state, placed) = {
             let entry = self.entry(id);
@@ -92,8 +93,8 @@ impl Ledger {
         }
     }
 
-    /// The copy that takes over: the weightiest; of equals, that of the unit which came first,
-    /// whatever was in force meanwhile.
+    /// Returns the copy that takes over: the one of the strongest linkage; among equals, that of
+    /// the unit that was added first, whatever was in force meanwhile.
     fn next_in_line(&self, id: EntryId) -> Option<(UnitKey, Ordinal)> {
         let alternatives = self.entry(id).alternatives.iter().copied();
         let weight = |one: &(UnitKey, Ordinal)| {
@@ -104,8 +105,9 @@ impl Ledger {
         alternatives.max_by_key(weight)
     }
 
-    /// Who uses a variable, or a function of assembly, that gets other memory keeps the memory that
-    /// it was linked with: under an entry of its own, which goes when they are gone.
+    /// Sets aside the memory of a variable, or of a function of assembly, that gets other memory.
+    /// Present users keep the memory that they were linked with, under an entry of its own, which
+    /// is removed when they are gone.
     pub(super) fn set_aside(&mut self, id: EntryId) {
         let entry = self.entry(id);
         if let Some(place) = entry.placed.filter(|_| entry.is_fixed()) {
@@ -114,7 +116,8 @@ impl Ledger {
         }
     }
 
-    /// The same for some memory that a variable had, and those blocks that were linked with it.
+    /// As [`Ledger::set_aside`], for some memory that a variable had, and the blocks that were
+    /// linked with that memory.
     pub(super) fn set_aside_users(
         &mut self,
         id: EntryId,
@@ -123,7 +126,7 @@ impl Ledger {
         belongs: impl Fn(&LinkedBlock) -> bool,
     ) {
         let entry = self.entry(id);
-        // Calls through the slot go wherever that leads.
+        // Calls through the slot follow the slot, so they aren't affected.
         let is_moved = |user: &UseRef| {
             self.blocks.get(user.block).is_some_and(|block| {
                 let one = block.uses.get(user.place as usize);
@@ -152,7 +155,7 @@ impl Ledger {
         }
     }
 
-    /// Makes these the uses of an entry.
+    /// Sets the uses of an entry.
     fn set_users(&mut self, id: EntryId, users: Vec<UseRef>) {
         for (back, user) in users.iter().enumerate() {
             let block = self.blocks.get_mut(user.block);
