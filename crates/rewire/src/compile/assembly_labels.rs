@@ -1,7 +1,7 @@
-//! Names that inline assembly defines: which functions to compile for them.
+//! Finds names that inline assembly defines, and compiles the functions that contain them.
 //!
-//! A name that nothing defines may be a label in some function's assembly, whose body nobody has
-//! read yet. Only then are bodies read for it, each unit's once.
+//! A name that nothing defines may be a label in the inline assembly of a function whose body
+//! wasn't read yet. Bodies are read only in this case, and those of each unit once.
 
 use crate::base::error::Error;
 use crate::base::ids::UnitKey;
@@ -9,9 +9,9 @@ use crate::core::Core;
 use crate::ledger::EntryId;
 
 impl Core {
-    /// Has a name that neither a unit nor the outside defines stand for a label, if some function
-    /// has it; whether there was one. `from` is a unit that names it, if that is known;
-    /// `compile` has a function compiled that may have it.
+    /// Makes a name that neither a unit nor the outside defines stand for a label, if some function
+    /// has one of this name; returns whether one has. `from` is a unit that names it, if one is
+    /// known. `compile` is called to compile a function that may have the label.
     pub(crate) fn find_label(
         &self,
         id: EntryId,
@@ -24,7 +24,7 @@ impl Core {
                 return Ok(true);
             }
             let entry = ledger.entry(id);
-            // Whoever names it so can do without.
+            // An unnamed or `extern_weak` name may stay undefined.
             if entry.name.is_empty() || entry.linkage == rewire_llvm::Linkage::ExternWeak {
                 return Ok(false);
             }

@@ -1,9 +1,9 @@
-//! Calls of the client's closures: resolvers, and those that make IR.
+//! Calls the client's closures: resolvers, and closures that make IR.
 //!
-//! A closure that panics during a first call unwinds into the code that made the call, as if the
-//! function that it called had panicked. The panic can't pass through the engine's own frames: they
-//! lie on another stack, and what the engine had begun has to be undone. So it is caught, kept, and
-//! goes on once the engine has left.
+//! If a closure panics during a first call, the panic unwinds into the code that made the call, as
+//! if the called function had panicked. The panic can't unwind through the engine's own frames,
+//! because they are on another stack, and because the engine has to undo what it began. So the
+//! engine catches the panic, keeps it, and resumes it once it has left its own frames.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -21,7 +21,7 @@ thread_local! {
     static PANIC: Cell<Option<Box<dyn Any + Send>>> = const { Cell::new(None) };
 }
 
-/// Calls a closure of the client's for a name. It may run compiled code.
+/// Calls a closure of the client's for a name. The closure may run compiled code.
 pub(crate) fn call<R>(name: &Arc<str>, work: impl FnOnce() -> R) -> Result<R, Error> {
     PANIC.set(None);
     let result = {
@@ -34,8 +34,8 @@ pub(crate) fn call<R>(name: &Arc<str>, work: impl FnOnce() -> R) -> Result<R, Er
     })
 }
 
-/// Where to go so that a panic that was caught on this thread goes on, from a call that returns to
-/// `caller`; `None` if there is none.
+/// Returns the address that resumes a panic that was caught on this thread, for a call that returns
+/// to `caller`; `None` if there is no such panic.
 pub(crate) fn goes_on(caller: ExecAddr) -> Option<ExecAddr> {
     let payload = PANIC.take()?;
     if give_up::is_given_up(&*payload) {
@@ -45,7 +45,8 @@ pub(crate) fn goes_on(caller: ExecAddr) -> Option<ExecAddr> {
     Some(ExecAddr::new(go_on as *const () as u64))
 }
 
-/// Gone to instead of the function that was called, with the stack as at its entry.
+/// Runs instead of the called function, with the stack as at that function's entry, and resumes the
+/// panic.
 extern "C-unwind" fn go_on() {
     if let Some(payload) = PANIC.take() {
         resume_unwind(payload);

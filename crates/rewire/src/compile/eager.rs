@@ -1,13 +1,15 @@
-//! Compiling everything before anything runs.
+//! Compiles everything before anything runs.
 //!
 //! Code is placed in the order in which it is compiled, and slots in the order in which they are
-//! first named. Functions that are called one after the other had better lie side by side, slots
-//! as well: with 16,384 functions called in random order, a call took 1.8 times as long as natively
-//! when they were compiled in the order of their module, and less with what follows.
+//! first named. Functions that call one after the other run faster if they lie side by side, and
+//! their slots too. With 16,384 functions called in random order, a call took 1.8 times as long as
+//! natively when functions were compiled in the order of their module, and less in the order
+//! described here.
 //!
-//! The calls of a function are known once it is compiled. So a stack holds the functions that are
-//! called by what was compiled and are not compiled themselves, those of the first call on top. It
-//! is refilled from the ends of the units: a source mostly defines functions before it uses them.
+//! The calls of a function are known once it is compiled. So a stack holds the functions that
+//! compiled functions call and that aren't compiled themselves, the first call on top. When the
+//! stack is empty, it is refilled from the ends of the units, because a source mostly defines
+//! functions before it uses them.
 
 use std::sync::Arc;
 use std::thread;
@@ -30,15 +32,15 @@ use crate::ledger::unit::{ExtractScope, Unit};
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State};
 use crate::link::{self, Object, Purpose};
 
-/// How many functions are compiled together where all will be needed: what is spent once for
-/// each object is then spent once for each batch.
+/// How many functions are compiled together where all will be needed: the cost per object is then
+/// paid once per batch.
 const BATCH: usize = 16;
 
-/// How many entries of the stack are looked at for functions of one unit.
+/// How many entries of the stack are searched for functions of one unit.
 const LOOKED_AT: usize = 4 * BATCH;
 
 impl Core {
-    /// Compiles everything that isn't yet, with the help of as many threads as there may be.
+    /// Compiles everything that isn't compiled yet, with as many threads as the options allow.
     pub(crate) fn compile_all(&self) -> Result<(), Error> {
         let units: Vec<Arc<Unit>> = self.ledger().units();
         let (frozen, units): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| unit.is_frozen);
@@ -62,7 +64,7 @@ impl Core {
                 match compiled {
                     Ok(linked) => lock(&plan).stack.extend(linked.calls.iter().rev()),
                     Err(error) => {
-                        // The others stop after what they have begun.
+                        // The other threads stop after their present batch.
                         lock(&plan).is_over = true;
                         return Err(error);
                     }
@@ -95,11 +97,12 @@ impl Core {
         self.compile_not_inlined()
     }
 
-    /// Functions whose address is taken, and those that couldn't be inlined, though they had to be.
+    /// Compiles the functions that were to be inlined everywhere, and are named all the same: their
+    /// address is taken, or they couldn't be inlined.
     fn compile_not_inlined(&self) -> Result<(), Error> {
         let units: Vec<Arc<Unit>> = self.ledger().units();
         let mut is_done = false;
-        // They may name others.
+        // Those functions may name more of the kind.
         while !is_done {
             is_done = true;
             for unit in &units {
@@ -126,7 +129,8 @@ impl Core {
         Ok(())
     }
 
-    /// All at once, so that frozen units call one another directly, whichever was added first.
+    /// Compiles all frozen units in one step, so that they call one another directly, whichever was
+    /// added first.
     fn compile_frozen(&self, units: &[Arc<Unit>]) -> Result<(), Error> {
         let mut wholes = Vec::new();
         for unit in units {
@@ -156,17 +160,18 @@ impl Core {
     }
 }
 
-/// What is to be compiled, in which order.
+/// What is to be compiled, and in which order.
 struct EagerPlan {
-    /// Functions that were called; the last one is next. A function may be in it several times.
+    /// Functions that compiled functions call; the last one is next. A function may be in it
+    /// several times.
     stack: Vec<EntryId>,
     /// The units that may have functions left; the last one is next.
     units: Vec<Arc<Unit>>,
-    /// Those functions, by unit; the last one is next.
+    /// The remaining functions by unit; the last one is next.
     rest: FxHashMap<UnitKey, Vec<Ordinal>>,
-    /// What a thread was told to compile.
+    /// What threads were given to compile.
     given: FxHashSet<(UnitKey, Ordinal)>,
-    /// Something failed.
+    /// Whether something failed, so that no more is given out.
     is_over: bool,
 }
 
@@ -183,7 +188,7 @@ impl EagerPlan {
         }
     }
 
-    /// The next functions to be compiled together; `None` when all are.
+    /// Returns the next functions to be compiled together, or `None` when all are.
     fn next(&mut self, ledger: &Ledger) -> Option<(Arc<Unit>, Vec<Ordinal>)> {
         if self.is_over {
             return None;
@@ -208,7 +213,7 @@ impl EagerPlan {
         Some((unit, roots.collect()))
     }
 
-    /// Takes functions of one unit off the stack.
+    /// Pops functions of one unit off the stack.
     fn called(&mut self, ledger: &Ledger) -> Vec<(UnitKey, Ordinal)> {
         let mut roots: Vec<(UnitKey, Ordinal)> = Vec::with_capacity(BATCH);
         let mut others = Vec::new();
@@ -230,7 +235,8 @@ impl EagerPlan {
         roots
     }
 
-    /// The last unit that has a function left; that function is at the end of its list.
+    /// Returns the last unit that has a function left, and drops finished functions, so that the
+    /// one left is at the end of the unit's list.
     fn unfinished(&mut self, ledger: &Ledger) -> Option<UnitKey> {
         loop {
             let unit = self.units.last()?;
@@ -249,7 +255,7 @@ impl EagerPlan {
     }
 }
 
-/// Where the body of a function is that isn't in memory yet.
+/// Returns the unit and ordinal of a function that isn't compiled yet and isn't frozen.
 fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitKey, Ordinal)> {
     let entry = ledger.entry(id);
     match (entry.definition, &entry.state) {

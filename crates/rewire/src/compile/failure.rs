@@ -1,9 +1,10 @@
-//! A function that could not be compiled or resolved when it was called.
+//! Decides what happens when a called function could not be compiled or resolved.
 //!
-//! Its caller can't be told: it expects the function to run. So, in this order: the client's
-//! handler may say where to go instead; the thread goes back to where the client entered compiled
-//! code, if it did so by [`Library::call`](crate::Library::call) and all frames between can be
-//! unwound (`rewire-memory/src/unwind/give_up.rs`); the process ends.
+//! The caller can't be given an error, because it expects the function to run. So the engine does
+//! the first of these that is possible: it runs the function that the client's handler names
+//! instead; it unwinds the thread to where the client entered compiled code, if the client did so
+//! by [`Library::call`](crate::Library::call) and all frames in between can be unwound
+//! (`rewire-memory/src/unwind/give_up.rs`); it ends the process.
 
 use std::cell::Cell;
 use std::ptr;
@@ -15,18 +16,18 @@ use rewire_memory::unwind::give_up;
 use crate::base::error::{Error, Failure};
 use crate::core::Core;
 
-/// Why a call by the client is being given up.
+/// The reason why a call by the client is being abandoned.
 type AbandonReason = Cell<Option<Error>>;
 
 thread_local! {
-    /// Where the innermost call by the client wants to know it. No destructor: functions are called
-    /// for the first time also while a thread's variables are destroyed.
+    /// Where the innermost call by the client waits for the reason. It has no destructor, because
+    /// functions may be called for the first time while a thread's variables are being destroyed.
     static REASON: Cell<*const AbandonReason> = const { Cell::new(ptr::null()) };
 }
 
-/// Runs compiled code for a client that takes an error for an answer.
+/// Runs compiled code for a client; if the call is abandoned, returns the reason as the error.
 pub(crate) fn catch<R>(work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
-    /// Gives the place back to the next outer call.
+    /// Restores the place of the next outer call.
     struct RestoreReason(*const AbandonReason);
     impl Drop for RestoreReason {
         fn drop(&mut self) {
@@ -44,8 +45,8 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> Result<R, Error>) -> Result<R, Err
     }
 }
 
-/// What to do about a function that can't run, whose call returns to `caller`: the address to go to
-/// instead. The process ends, if there is none.
+/// Handles a function that can't run, whose call returns to `caller`. Returns the address to go to
+/// instead, or ends the process.
 pub(crate) fn fail(
     core: &Core,
     caller: ExecAddr,
@@ -55,7 +56,7 @@ pub(crate) fn fail(
 ) -> ExecAddr {
     let failure = Failure {
         function: function.as_deref(),
-        // A client asks which error it is.
+        // The client sees the original error, not a repetition of it.
         error: error.cause(),
         callers: &callers,
     };
@@ -66,7 +67,8 @@ pub(crate) fn fail(
     if !give_up::prepare(caller) {
         core.process.fail(&failure.to_string());
     }
-    // SAFETY: the call that it belongs to is on this thread's stack, for `prepare` has found it.
+    // SAFETY: `prepare` has found the client's call on this thread's stack, so the place that it
+    // set is still valid.
     if let Some(reason) = unsafe { REASON.get().as_ref() } {
         reason.set(Some(Error::Call {
             error: match error {

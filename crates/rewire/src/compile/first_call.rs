@@ -1,4 +1,4 @@
-//! What happens when compiled code calls a function for the first time.
+//! Handles the first call of a function by compiled code.
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,13 +18,14 @@ use crate::host::running_code;
 use crate::host::symbols;
 use crate::ledger::{Admission, EntryId};
 
-/// Called on a stack of the engine's, with all registers saved and signals waiting. Returns where
-/// to go instead, or `None` once the slot leads to the function.
+/// Called by the first-call entry, on a stack of the engine's, with all registers saved and the
+/// program's signals blocked. Returns the address to jump to, or `None` to jump through the slot
+/// again.
 pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
     let _open = FaultSignalsUnblocked::begin();
     let no_fork = fork_lock::enter_engine();
     let Some(core) = registry::engine_of(call.stub) else {
-        // Its memory is being unmapped under the caller's feet; there is nowhere to return to.
+        // The engine was dropped, and its memory is being unmapped; there is nowhere to return to.
         let what = b"error: a function was called after its engine was dropped\n";
         let _ = std::io::stderr().write_all(what);
         std::process::abort();
@@ -36,7 +37,8 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
         Ok(Ok(CallOutcome::Wait)) => {
             drop(no_fork);
             drop(core);
-            // A constructor runs, which may fork: nobody waits for it inside the engine.
+            // A constructor is running that may fork, so this thread doesn't wait inside the
+            // engine.
             std::thread::sleep(WHILE_CONSTRUCTING);
             return None;
         }
@@ -59,16 +61,17 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
 
 type FailedCall = (Option<EntryId>, Error);
 
-/// Where a call goes on.
+/// Where a call continues.
 enum CallOutcome {
-    /// Through the slot.
+    /// Through the slot again.
     Back,
     To(ExecAddr),
-    /// Through the slot, some time later.
+    /// Through the slot again, after a pause.
     Wait,
 }
 
-/// How long a caller of new code sleeps before it asks again whether it is let in.
+/// How long a caller of new code sleeps before it checks again whether the construction gate is
+/// open.
 const WHILE_CONSTRUCTING: Duration = Duration::from_micros(100);
 
 fn resolve_call(core: &Core, call: FirstCall) -> Result<CallOutcome, FailedCall> {
@@ -80,7 +83,7 @@ fn resolve_call(core: &Core, call: FirstCall) -> Result<CallOutcome, FailedCall>
         let slot = core.slots.of_first_call(call.stub);
         let error = match slot.map(|slot| core.ledger().tombstone(slot).cloned()) {
             Some(Some(name)) => Error::Removed { name },
-            // Which one it was isn't remembered for ever.
+            // The names of removed functions aren't remembered for ever.
             Some(None) => Error::Removed {
                 name: "a function".into(),
             },
@@ -108,15 +111,15 @@ fn resolve_call(core: &Core, call: FirstCall) -> Result<CallOutcome, FailedCall>
             ledger.former_body(id, call.caller, running)
         };
         match is_removed.then(former).flatten() {
-            // The caller's own unit is gone as well, and the caller finishes in it.
+            // The caller's own unit was removed as well; the caller finishes in that unit's code.
             Some(address) => Ok(CallOutcome::To(address)),
             None => Err((Some(id), error)),
         }
     })
 }
 
-/// Where a call goes on, now that its function had a body at this address. `None` if the function
-/// was replaced since, so that there is another body to wait for.
+/// Returns where a call continues, now that its function has had a body at `address`; `None` if the
+/// function was replaced since, so that another body has to be awaited.
 fn outcome(core: &Core, id: EntryId, call: FirstCall, address: ExecAddr) -> Option<CallOutcome> {
     let mut ledger = core.ledger();
     let Some(slot) = ledger.entry(id).slot else {
@@ -137,7 +140,7 @@ fn outcome(core: &Core, id: EntryId, call: FirstCall, address: ExecAddr) -> Opti
     (!ledger.entry(id).address_is_stub()).then_some(CallOutcome::To(address))
 }
 
-/// The functions that led to a call, innermost first.
+/// Returns the chain of functions that led to a call, innermost first.
 fn callers(core: &Core, call: FirstCall) -> Vec<String> {
     const MOST: usize = 64;
     const SHOWN: usize = 16;
@@ -146,14 +149,14 @@ fn callers(core: &Core, call: FirstCall) -> Vec<String> {
     let from = frames.iter().position(|frame| *frame == call.caller);
     let alone = [call.caller];
     let frames = from.map_or(&alone[..], |from| &frames[from..]);
-    // Below a call adapter is the client that called.
+    // The frame below a call adapter is the client's, which made the call.
     let compiled = |inside| {
         let ledger = core.ledger();
         let (_, defined) = ledger.definition_at(inside)?;
         let is_call_adapter = is_call_adapter(&ledger, defined.entry);
         Some((!is_call_adapter).then(|| ledger.entry(defined.entry).label().to_owned()))
     };
-    // The host's loader has a lock of its own, so the ledger's isn't held.
+    // The dynamic loader has a lock of its own, so the ledger's isn't held while it is asked.
     let names = frames.iter().map_while(|frame| {
         let inside = frame.checked_add_signed(-1)?;
         compiled(inside).unwrap_or_else(|| symbols::describe(inside))

@@ -1,8 +1,10 @@
-//! What will surely be called soon, so that it can be compiled by other threads meanwhile.
+//! Predicts which functions are certain to be called soon, so that other threads can compile them
+//! ahead.
 //!
-//! Of each function that was compiled, the plan of its calls is kept. Two moments tell something:
-//! when a function is about to run, what it calls whatever happens; and when a function calls
-//! another for the first time, what it calls after that. Nothing is compiled on a guess.
+//! The engine keeps, for each compiled function, the plan of its calls. It consults the plan at two
+//! moments: when a function is about to run, for the calls that it makes in any case; and when a
+//! function calls another for the first time, for the calls that follow. Nothing is compiled on a
+//! guess.
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, EntryId, EntryKind, State};
 
 impl Core {
-    /// A function is about to run, whose calls are these.
+    /// Compiles ahead what a function that is about to run certainly calls, and records its plan.
     pub(crate) fn foresee(&self, unit: &Arc<Unit>, function: Ordinal, calls: CallPlan) {
         if calls.is_empty() {
             return;
@@ -31,7 +33,8 @@ impl Core {
         }
     }
 
-    /// The code at `caller` has called a function for the first time.
+    /// Compiles ahead what the function at `caller` certainly calls next, after its first call of
+    /// `callee`.
     pub(crate) fn foresee_after(&self, caller: ExecAddr, callee: EntryId) {
         if !self.workers.are_there() {
             return;

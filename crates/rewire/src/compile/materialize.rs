@@ -1,4 +1,4 @@
-//! From a name to a function that runs: what a thread has to do to get a function's address.
+//! Materializes functions: what a thread does to get the address of a function's body.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,45 +20,45 @@ use crate::ledger::unit::Unit;
 use crate::ledger::{Awaited, Definition, EntryId, State, ThreadKey};
 use crate::link::{Linked, enter_host};
 
-/// A function that another thread is compiling, and since when this one waits for it.
+/// The name of a function that another thread is compiling, and when this thread began to wait for
+/// it.
 pub(crate) type WaitedFor = (Arc<str>, Instant);
 
 /// What a thread has to do to get a function's address.
 enum MaterializeStep {
-    /// Nothing: here it is.
+    /// Nothing: the address is known.
     Done(ExecAddr),
     /// Compile this definition.
     Compile(Arc<Unit>, Ordinal),
-    /// Compile these functions of a frozen unit: all of it.
+    /// Compile these functions, which are all of a frozen unit.
     CompileWhole(Arc<Unit>, Vec<Ordinal>),
     /// Ask the host and the resolvers.
     Ask,
-    /// Go where another library's function of the name is.
+    /// Go to the function that the name imports from another library.
     Import,
-    /// Have the client make its IR.
+    /// Have the client's closure make its IR.
     Generate(LazyIr),
-    /// Call this resolver function.
+    /// Call this resolver function of an `ifunc`.
     Choose(EntryId),
 }
 
-/// How often to try again when other threads change what a function stands for while it is being
-/// compiled.
+/// How often to retry when concurrent changes replace the definition while it is being compiled.
 const MOST_CHANGES: usize = 10_000;
 
-/// Work that a thread has taken.
+/// A step that a thread has decided on.
 struct Claimed {
     work: MaterializeStep,
-    /// Others wait for it.
+    /// Whether this thread has the claim, so that others wait for it.
     is_owner: bool,
-    /// What the name stood for when the work was taken: it may be another thing when it is done.
+    /// What the name stood for at that time. It may stand for something else when the step is done.
     began_with: Definition,
 }
 
 impl Core {
-    /// The address of a function's current body, compiled if it has none yet. Other threads that
-    /// want the same function wait.
+    /// Returns the address of a function's current body, and compiles the function if it has none
+    /// yet. Other threads that want the same function wait.
     ///
-    /// `caller` is a place in the code that calls it, as far as there is one.
+    /// `caller` is the return address of the call, if there is one.
     pub(crate) fn materialize(
         &self,
         id: EntryId,
@@ -67,8 +67,8 @@ impl Core {
         self.retry_while_changing(id, || self.try_materialize(id, caller))
     }
 
-    /// Repeats `attempt` for as long as it answers `None`: other threads have changed what the
-    /// function stands for meanwhile, or dropped its code.
+    /// Repeats `attempt` as long as it returns `None`, which means that another thread has
+    /// meanwhile changed what the function stands for, or dropped its code.
     pub(super) fn retry_while_changing<T>(
         &self,
         id: EntryId,
@@ -85,8 +85,8 @@ impl Core {
         )))
     }
 
-    /// One attempt to materialize a function: `None` if it stands for something else by the time
-    /// that is done.
+    /// Makes one attempt to materialize a function; returns `None` if it stands for something else
+    /// by then.
     pub(super) fn try_materialize(
         &self,
         id: EntryId,
@@ -105,14 +105,14 @@ impl Core {
         match self.make(id, work, began_with, caller) {
             Ok(Some(address)) => Ok(Some(address)),
             Ok(None) => Ok(self.found_meanwhile(id)),
-            // Whoever claimed it will say what became of it.
+            // The thread that has the claim will record the result.
             Err(error) if !is_owner => Err(error),
             Err(error) => self.settle_failure(id, error, began_with),
         }
     }
 
-    /// Does what there is to do. The answer is the address, if it is known and others have been
-    /// told; `None` if the ledger knows.
+    /// Performs a step. Returns the address if it is known and other threads have been notified;
+    /// `None` if the ledger has to be asked.
     fn make(
         &self,
         id: EntryId,
@@ -151,15 +151,15 @@ impl Core {
         }
     }
 
-    /// Why a function is compiled that code at `caller` calls.
+    /// The reason for compiling a function that code at `caller` calls.
     fn called_by(&self, caller: Option<ExecAddr>) -> Why {
         Why::Called {
             by: caller.and_then(|caller| self.function_at(caller)),
         }
     }
 
-    /// Enters what the process has of a name, unless it was defined meanwhile, by whoever answered
-    /// perhaps.
+    /// Enters the address that was found for a name, unless the name was defined meanwhile,
+    /// possibly by whoever supplied the address.
     fn enter_address(&self, id: EntryId, address: ExecAddr, began_with: Definition) {
         let mut ledger = self.ledger();
         if ledger.entry(id).definition == began_with {
@@ -167,8 +167,8 @@ impl Core {
         }
     }
 
-    /// The address that the ledger has of a function; `None`, and the function is left to whoever
-    /// comes next, if it has none.
+    /// Returns the address that the ledger has for a function. If it has none, releases the claim
+    /// and returns `None`.
     fn found_meanwhile(&self, id: EntryId) -> Option<ExecAddr> {
         let address = match self.ledger().entry(id).state {
             State::Present(address) => Some(address.addr()),
@@ -181,8 +181,8 @@ impl Core {
         address
     }
 
-    /// A function that this thread has claimed could not be made: those who wait for it are told,
-    /// unless it stands for something else by now.
+    /// Records that a function this thread has claimed can't be materialized, and notifies the
+    /// threads that wait for it, unless it stands for something else by now.
     fn settle_failure(
         &self,
         id: EntryId,
@@ -199,7 +199,7 @@ impl Core {
         }
         let error = Arc::new(error);
         match &*error {
-            // A name that nothing defines may be defined later.
+            // A name that nothing defines now may be defined later, so the failure isn't recorded.
             Error::MissingFunction { .. } | Error::Removed { .. } | Error::Panicked { .. } => {
                 ledger.release_claim(id);
             }
@@ -210,9 +210,9 @@ impl Core {
         Err(Error::Again(error))
     }
 
-    /// Marks a function as this thread's to compile, or waits for whoever does; `waiting` says
-    /// for what, and since when. Where that would be waiting for itself, this thread makes a
-    /// copy, which it doesn't own: the first to be there counts.
+    /// Claims a function, or waits for the thread that has claimed it; `waiting` receives what this
+    /// thread waited for and since when. If waiting would be a deadlock, this thread compiles a
+    /// copy without a claim; the copy that is published first counts.
     fn claim(&self, id: EntryId, waiting: &mut Option<WaitedFor>) -> Result<Claimed, Error> {
         let me = ThreadKey::mine();
         let mut is_owner = true;
@@ -285,7 +285,7 @@ impl Core {
         })
     }
 
-    /// Nothing defines a function that is called, or nothing does any more.
+    /// Returns the error for a called function that nothing defines, or no longer does.
     fn missing(&self, id: EntryId) -> Error {
         let ledger = self.ledger();
         let name = ledger.entry(id).name.clone();
@@ -296,7 +296,7 @@ impl Core {
         }
     }
 
-    /// Has the slot of a name lead to the function that it stands for now: another library's.
+    /// Points the slot of an imported name at the function of the other library.
     fn go_to_import(&self, id: EntryId) -> Result<ExecAddr, Error> {
         let mut ledger = self.ledger();
         let (target, offset) = ledger.target(id);
@@ -305,7 +305,7 @@ impl Core {
         Ok(address.addr())
     }
 
-    /// Tells the observer that this thread waited.
+    /// Tells the observer that this thread has waited.
     pub(crate) fn tell_wait(&self, function: Arc<str>, since: Instant) {
         if let Some(observer) = &self.compile_observer {
             let span = span_since(since);
@@ -313,7 +313,8 @@ impl Core {
         }
     }
 
-    /// The name of the function that a return address is in, the host's included.
+    /// Returns the name of the function that contains a return address, including functions of the
+    /// host.
     fn function_at(&self, returns_to: ExecAddr) -> Option<Arc<str>> {
         let inside = returns_to.checked_add_signed(-1)?;
         let ledger = self.ledger();
@@ -324,11 +325,11 @@ impl Core {
         symbols::describe(inside).map(Into::into)
     }
 
-    /// Has an indirect function's resolver choose what it stands for.
+    /// Calls the resolver of an indirect function, and returns the address that it chooses.
     fn choose(&self, resolver: EntryId) -> Result<ExecAddr, Error> {
         let (resolver, _) = self.ledger().target(resolver);
         self.materialize(resolver, None)?;
-        // By the address that it has for ever: its body may be replaced meanwhile.
+        // Called by its canonical address, because its body may be replaced meanwhile.
         let address = self.ledger().canonical(resolver, &self.slots)?;
         let _outside = fork_lock::outside();
         // SAFETY: the unit says that this is the resolver of an indirect function, which takes

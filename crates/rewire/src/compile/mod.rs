@@ -1,4 +1,4 @@
-//! From definitions to object bytes, and to bodies in memory.
+//! Compiles definitions: to object bytes, and to bodies in memory.
 
 pub(crate) mod assembly_labels;
 pub(crate) mod client_calls;
@@ -36,8 +36,8 @@ impl Core {
         link::link(self, &[object], purpose)
     }
 
-    /// Compiles a function that is being called. Those that it surely calls are compiled by other
-    /// threads meanwhile; without such threads, together with it.
+    /// Compiles a function that is being called. If there are compile threads, they compile the
+    /// functions that it certainly calls meanwhile; otherwise those are compiled together with it.
     pub(crate) fn compile_called(
         &self,
         unit: &Arc<Unit>,
@@ -64,18 +64,18 @@ impl Core {
             .map(|emitted| Object::of_ir(unit, emitted))
             .and_then(|object| link::link(self, &[object], Purpose::Call));
         drop((copy, guard));
-        // Nobody may wait for what didn't come.
+        // Release the claims of functions that weren't compiled, so that no thread waits for them.
         self.release_claims(&company);
         if compiled.is_ok() || company.is_empty() {
             return compiled;
         }
-        // One of the others may be the reason, and that is for its own call to say.
+        // One of the other functions may be the cause; its own call will report that.
         self.compile(unit, &[function], Purpose::Call)
     }
 
-    /// The function, and those that it surely calls, transitively, as far as they are this
-    /// thread's to compile: a third of what compiling a small function costs is spent for each
-    /// object, whatever is in it.
+    /// Returns the function and those that it certainly calls, transitively, as far as this thread
+    /// can claim them. Compiling them together pays, because a third of the cost of compiling a
+    /// small function is spent per object, whatever the object contains.
     fn company(
         &self,
         unit: &Arc<Unit>,
@@ -100,7 +100,7 @@ impl Core {
         (roots, claimed)
     }
 
-    /// Compiles a function that will surely be called soon.
+    /// Compiles a function ahead of its first call, which is certain to come.
     pub(crate) fn compile_ahead(&self, id: EntryId) {
         let found = {
             let ledger = self.ledger();
@@ -123,7 +123,7 @@ impl Core {
         if roots.is_empty() {
             return;
         }
-        // What fails is for each function's own call to say.
+        // A failure is reported by each function's own call.
         let _ = self.observed(
             &unit,
             &roots,
@@ -138,7 +138,7 @@ impl Core {
         );
     }
 
-    /// Compiles a function unless another thread has got to it.
+    /// Compiles a function unless another thread has claimed it.
     fn compile_unclaimed(
         &self,
         id: EntryId,
@@ -147,7 +147,8 @@ impl Core {
     ) -> Result<(), Error> {
         let guard = self.guard(unit, &[function]);
         let timer = self.timings.start(Phase::Extract);
-        // Getting a copy may take long, and whoever calls the function would have to wait.
+        // The function is claimed only now: getting a copy may take long, and a caller of the
+        // function would have to wait for it.
         let mut copy = unit
             .copy(&[function])
             .map_err(|source| compile_error(unit, &[function], source))?;
@@ -163,7 +164,7 @@ impl Core {
         link::link(self, &[Object::of_ir(unit, emitted)], Purpose::Call).map(|_| ())
     }
 
-    /// Leaves functions that were claimed to others.
+    /// Releases this thread's claims of functions.
     pub(crate) fn release_claims(&self, claimed: &[EntryId]) {
         let mut ledger = self.ledger();
         let mut given = false;
@@ -176,8 +177,8 @@ impl Core {
         }
     }
 
-    /// Compiles all of a frozen unit that has no body yet, in one object. Its functions were marked
-    /// as this thread's to compile.
+    /// Compiles all functions of a frozen unit that have no body yet, in one object. This thread
+    /// has claimed them.
     pub(crate) fn compile_whole(
         &self,
         unit: &Arc<Unit>,
@@ -191,7 +192,7 @@ impl Core {
             Ok(linked) => return Ok(linked),
             Err(error) => error,
         };
-        // What can't be compiled whole can't be compiled, whichever function is called.
+        // The unit is compiled as a whole or not at all, whichever function is called.
         let error = Arc::new(error);
         let mut ledger = self.ledger();
         for id in roots.iter().filter_map(|root| unit.entry(*root)) {
@@ -202,7 +203,7 @@ impl Core {
         Err(Error::Again(error))
     }
 
-    /// Marks a function as this thread's to compile, if nobody else has got to it.
+    /// Claims a function, unless another thread has claimed or compiled it.
     fn claim_if_absent(&self, unit: &Unit, ordinal: Ordinal) -> Option<EntryId> {
         let id = unit.entry(ordinal)?;
         let mut ledger = self.ledger();
@@ -213,7 +214,7 @@ impl Core {
         ledger.claim_if_absent(id, definition).then_some(id)
     }
 
-    /// Extracts definitions and generates an object for them.
+    /// Extracts definitions and compiles them to an object.
     pub(crate) fn emit(
         &self,
         unit: &Arc<Unit>,
@@ -223,7 +224,7 @@ impl Core {
         let _guard = self.guard(unit, roots);
         let timer = self.timings.start(Phase::Extract);
         let copy = match scope {
-            // It needs no body.
+            // A prefixed stub needs no body.
             ExtractScope::PrefixedStub => unit.copy(&[]),
             ExtractScope::Values | ExtractScope::Alone | ExtractScope::Whole => unit.copy(roots),
         };
@@ -232,7 +233,7 @@ impl Core {
         self.emit_from(&mut copy, roots, scope)
     }
 
-    /// The same in a copy of the unit's module that is at hand.
+    /// As [`Core::emit`], from a copy of the unit's module that the caller has taken.
     fn emit_from(
         &self,
         copy: &mut ModuleLease<'_>,
@@ -268,14 +269,14 @@ impl Core {
         })
     }
 
-    /// The unit's module-level assembly as an object.
+    /// Assembles the unit's module-level assembly to an object.
     pub(crate) fn emit_assembly(&self, unit: &Arc<Unit>) -> Result<Option<Object>, Error> {
         let _guard = self.guard(unit, &[]);
         let bytes = self.emit_assembly_of(unit.copy(&[])?.module()?)?;
         Ok(bytes.map(|bytes| Object::of_assembly(unit, bytes)))
     }
 
-    /// The same of a module, which stays as it is.
+    /// As [`Core::emit_assembly`], for a module; the module is left unchanged.
     pub(crate) fn emit_assembly_of(&self, module: &mut Module) -> Result<Option<Vec<u8>>, Error> {
         self.with_codegen(|codegen| {
             Ok(match module.extract_assembly() {
@@ -299,11 +300,10 @@ impl Core {
     }
 }
 
-/// Marks all of a frozen unit that has no body yet as this thread's to compile, for a call of one
-/// of its functions.
+/// Claims all functions of a frozen unit that have no body yet, for a call of one of them.
 pub(crate) fn claim_whole(ledger: &mut Ledger, unit: &Unit, called: Ordinal) -> Vec<Ordinal> {
     let mut roots = wanted(ledger, unit);
-    // It was to be inlined wherever it is named, and wasn't.
+    // The called function was to be inlined wherever it is named, and wasn't.
     if !roots.contains(&called) && is_absent(ledger, unit, called) {
         roots.push(called);
     }
@@ -313,8 +313,8 @@ pub(crate) fn claim_whole(ledger: &mut Ledger, unit: &Unit, called: Ordinal) -> 
     roots
 }
 
-/// A function that a thread has claimed; if it has no body when this is dropped, it is left to
-/// others.
+/// A function that this thread has claimed. Dropping this releases the claim, if the function has
+/// no body by then.
 struct ClaimedFunction<'c> {
     core: &'c Core,
     id: EntryId,
@@ -326,7 +326,8 @@ impl Drop for ClaimedFunction<'_> {
     }
 }
 
-/// More than these in company save little, and keep the first one waiting.
+/// The maximum number of functions compiled together. More would save little, and make the first
+/// one wait.
 const COMPANY: usize = 16;
 
 fn label(unit: &Unit, roots: &[Ordinal]) -> String {

@@ -1,12 +1,12 @@
-//! The functions of a unit that aren't compiled.
+//! Finds the functions of a unit that aren't compiled.
 
 use rewire_llvm::Ordinal;
 
 use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, EntryKind, Ledger, State};
 
-/// The functions of a unit that have no body in memory yet, but for those that their callers have
-/// inlined.
+/// Returns the functions of a unit that have no body in memory, except those that are inlined into
+/// all their callers.
 pub(crate) fn wanted(ledger: &Ledger, unit: &Unit) -> Vec<Ordinal> {
     let globals = unit.index.numbered();
     let needed = globals
@@ -17,7 +17,8 @@ pub(crate) fn wanted(ledger: &Ledger, unit: &Unit) -> Vec<Ordinal> {
         .collect()
 }
 
-/// Those that were to be inlined wherever they are named, and are named all the same.
+/// Returns the functions that were to be inlined into all their callers, and that linked code names
+/// all the same.
 pub(crate) fn not_inlined(ledger: &Ledger, unit: &Unit) -> Vec<Ordinal> {
     let globals = unit.index.numbered();
     let to_inline = globals.filter(|(_, global)| global.is_inlined_away);
@@ -28,7 +29,7 @@ pub(crate) fn not_inlined(ledger: &Ledger, unit: &Unit) -> Vec<Ordinal> {
     named.map(|(ordinal, _)| ordinal).collect()
 }
 
-/// Whether this is the definition in force of a function that has no body in memory yet.
+/// Whether a definition is in force and is a function without a body in memory.
 pub(crate) fn is_absent(ledger: &Ledger, unit: &Unit, ordinal: Ordinal) -> bool {
     let id = unit.entry(ordinal).filter(|id| !ledger.is_stale(*id));
     let entry = id.map(|id| ledger.entry(id));

@@ -1,10 +1,11 @@
-//! Threads that compile while the program runs.
+//! Compile threads, which compile while the program runs.
 //!
-//! They are started when there is something for them to do, sleep when there is nothing, and end
-//! when there has been nothing for a while: a process lives as long as it has a thread, and those
-//! of the program may end without a word (the system call `exit`, `pthread_exit` in the last of
-//! them). So a thread that is busy also looks from time to time whether there is a program left.
-//! All signals are blocked in them: those are the program's. A forked child has none of them and
+//! A compile thread is started when there is something to compile, sleeps when there is nothing,
+//! and ends when there has been nothing for a while. It must not outlive the program: a process
+//! lives as long as it has a thread, and the program's threads may end silently (by the system call
+//! `exit`, or by `pthread_exit` in the last of them). So a busy compile thread also checks from
+//! time to time whether the program still has threads. All signals are blocked in compile threads,
+//! because signals are the program's. A forked child has none of its parent's compile threads and
 //! starts its own.
 
 use std::cell::RefCell;
@@ -24,11 +25,12 @@ use crate::host::fork_lock;
 use crate::host::last_thread::{self, RemainingThreads};
 use crate::ledger::EntryId;
 
-/// More than these wait for nobody: by the time a thread gets there, they will have been called.
+/// The maximum length of the queue. By the time a thread got to more functions, they would have
+/// been called.
 const MOST_WAITING: usize = 256;
 
 impl Core {
-    /// Has functions compiled, before all that were asked for so far.
+    /// Queues functions to be compiled before all that are queued already.
     pub(crate) fn compile_first(&self, functions: &[EntryId]) {
         if functions.is_empty() || self.workers.most == 0 {
             return;
@@ -45,7 +47,7 @@ impl Core {
         }
     }
 
-    /// A thread that can't be started is done without.
+    /// If no thread can be started, the engine does without one.
     fn start_one(&self, queue: &mut Queue) {
         let core = self.me.clone();
         let shared = self.workers.queue.clone();
@@ -63,7 +65,7 @@ impl Core {
         queue.threads.extend(thread.map(|thread| (bed, thread)));
     }
 
-    /// In a forked child: compile threads are the parent's.
+    /// Forgets the compile threads, in a forked child, where they don't exist.
     pub(crate) fn forget_workers(&self) {
         PRESENT.store(0, Ordering::Relaxed);
         OUTLIVED.store(false, Ordering::Relaxed);
@@ -72,17 +74,17 @@ impl Core {
 }
 
 thread_local! {
-    /// Of a thread that works for the engine alone: looks at stacks pass over it.
+    /// Set on a thread that works for the engine alone, so that scans of stacks skip it.
     static EXEMPT: RefCell<Option<Exemption>> = const { RefCell::new(None) };
 }
 
-/// This thread runs no code but the engine's, except in [`as_program`].
+/// Declares that this thread runs no code but the engine's, except in [`as_program`].
 pub(crate) fn work_alone() {
     fault::own_this_thread();
     EXEMPT.set(Some(exempt_this_thread()));
 }
 
-/// Does something that may run compiled code.
+/// Runs `work`, which may run compiled code, on a thread that otherwise works for the engine alone.
 pub(crate) fn as_program<R>(work: impl FnOnce() -> R) -> R {
     let was_exempt = EXEMPT.take().is_some();
     let result = work();
@@ -92,13 +94,13 @@ pub(crate) fn as_program<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// How many compile threads the process has.
+/// The number of compile threads in the process.
 static PRESENT: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether others of the program's threads were seen after its first had ended.
+/// Whether other threads of the program were seen after its first one had ended.
 static OUTLIVED: AtomicBool = AtomicBool::new(false);
 
-/// Counts a compile thread of the process, of whichever engine.
+/// Counts a compile thread of the process, whichever engine it belongs to.
 struct CompileThreadPresence;
 
 impl CompileThreadPresence {
@@ -109,8 +111,8 @@ impl CompileThreadPresence {
         present
     }
 
-    /// What is left of the program, if its threads have all ended and the process only waits for
-    /// compile threads.
+    /// Returns what is left of the program, if all its threads have ended and the process only
+    /// waits for compile threads.
     fn is_all(&self) -> Option<RemainingThreads> {
         let left = last_thread::after_main()?;
         if left.threads > PRESENT.load(Ordering::Relaxed) {
@@ -123,28 +125,28 @@ impl CompileThreadPresence {
 
 impl Drop for CompileThreadPresence {
     fn drop(&mut self) {
-        // A child that this thread has forked begins at 0.
+        // In a child that this thread has forked, the count begins at 0.
         let less = |present: usize| present.checked_sub(1);
         let _ = PRESENT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 }
 
-/// The last thread of the process ends as the program's last one did.
+/// Ends this thread, the last of the process, as the program's last thread ended.
 fn end_as_program(left: RemainingThreads, mask: SignalMask) {
-    // Of another thread that was the last to end, nobody knows the code; nearly all pass 0.
+    // If another thread was the last to end, its exit code is unknown; nearly all pass 0.
     if left.code != 0 && !OUTLIVED.load(Ordering::Relaxed) {
-        // By the system call: what was registered with `atexit` isn't called then. The kernel takes
-        // the code of the thread that ends last.
-        // SAFETY: it ends this thread, which owns nothing
-        // any more that others wait for.
+        // By the system call, so that functions registered with `atexit` aren't called, and because
+        // the kernel takes the exit code of the thread that ends last.
+        // SAFETY: the system call ends this thread, which owns nothing any more that others wait
+        // for.
         unsafe { libc::syscall(libc::SYS_exit, i32::from(left.code)) };
     }
-    // The C library has the last of its threads call what was registered.
+    // When its last thread ends, the C library calls the functions registered with `atexit`.
     mask.set();
 }
 
-/// What a thread does. It takes the queue's lock only where no fork can come between, so that a
-/// child finds it free.
+/// The loop of a compile thread. It takes the queue's lock only where no fork can happen, so that a
+/// forked child finds the lock free.
 fn work(
     core: &Weak<Core>,
     queue: &Mutex<Queue>,
@@ -177,7 +179,7 @@ fn work(
         match next {
             Some(id) => {
                 let Some(core) = core.upgrade() else { return };
-                // A panic of ours costs one function its head start.
+                // A panic of the engine only means that this function isn't compiled ahead.
                 let compile =
                     std::panic::AssertUnwindSafe(|| (core.above.compile_ahead)(&core, id));
                 let _ = std::panic::catch_unwind(compile);

@@ -1,4 +1,4 @@
-//! Binds the symbols of a batch's objects.
+//! Binds the symbols of a batch's objects to addresses.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -20,16 +20,17 @@ use crate::core::Core;
 use crate::host::thread_local;
 use crate::ledger::{Definition, EntryId, EntryKind, State, UseAspect};
 
-/// What the named definitions in a section are.
+/// What kinds of named definitions a section contains.
 #[derive(Clone, Copy, Debug, Default)]
 struct SectionContents {
-    /// One stands for its name.
+    /// Whether one of them stands for its name.
     has_owned: bool,
-    /// Another one does, in place of this.
+    /// Whether one of them is a copy: another definition stands for its name.
     has_copies: bool,
 }
 
-/// A reference from one object of the batch to a definition in it whose address isn't known yet.
+/// A reference from an object of the batch to a definition in the batch whose address isn't known
+/// yet.
 #[derive(Clone, Copy, Debug)]
 struct PendingReference {
     from: usize,
@@ -38,16 +39,16 @@ struct PendingReference {
     offset: i64,
 }
 
-/// Which object of a batch defines what, as which symbol.
+/// For each entry, the object of the batch that defines it, and the symbol.
 type DefiningObjects = HashMap<EntryId, (usize, SymbolId), FxBuildHasher>;
 
 pub(crate) struct Binder<'c> {
     core: &'c Core,
     absent: &'c FxHashSet<EntryId>,
-    /// Which object defines what, as which symbol; made when it is first asked for.
+    /// The defining objects, collected when they are first needed.
     owners: OnceCell<DefiningObjects>,
     pending: Vec<PendingReference>,
-    /// What is in each section, by object.
+    /// The contents of each object's sections.
     contents: SmallVec<[SmallVec<[SectionContents; 8]>; 1]>,
 }
 
@@ -62,15 +63,15 @@ impl<'c> Binder<'c> {
         }
     }
 
-    /// Leaves only those definitions marked that will stand for their names: the first of each that
-    /// has no memory yet.
+    /// Clears `is_owner` for all definitions but those that will be put in force: the first of each
+    /// name that needs memory.
     pub(crate) fn find_owners(&self, view: &View<'_, '_>, batch: &mut [Parsed<'_>]) {
         let mut seen: FxHashSet<EntryId> = FxHashSet::default();
         let is_alone = batch.len() == 1;
         for parsed in batch {
             let (object, is_ir) = (parsed.object, parsed.object.origin == Origin::Ir);
             for meaning in parsed.meanings.iter_mut().flatten() {
-                // What the name stands for may have changed since the object was read.
+                // What the name stands for may have changed after the object was compiled.
                 let owns = || view.is_owner(&object.unit, meaning.entry);
                 meaning.is_owner = meaning.is_owner
                     && (!is_ir || owns())
@@ -80,9 +81,11 @@ impl<'c> Binder<'c> {
         }
     }
 
-    /// Gives each variable of the batch what all who define or declare it ask for.
+    /// Enlarges and aligns each variable of the batch to what all its definitions and declarations
+    /// require.
     pub(crate) fn make_room(&self, view: &View<'_, '_>, batch: &mut [Parsed<'_>]) {
-        // The pieces of a named section lie side by side as their objects have them.
+        // The parts of a named section are placed side by side with the sizes that their objects
+        // state.
         let is_alone = |one: &Object| one.origin == Origin::Ir && one.section.is_none();
         for parsed in batch.iter_mut().filter(|one| is_alone(one.object)) {
             let owned: SmallVec<[(SymbolId, EntryId); 4]> = parsed.owned().collect();
@@ -106,7 +109,8 @@ impl<'c> Binder<'c> {
         owners.get(&entry).copied()
     }
 
-    /// Binds the symbols of one object; what lies elsewhere in the batch is filled in later.
+    /// Binds the symbols of one object. References to other objects of the batch are filled in
+    /// later.
     pub(crate) fn bind(
         &mut self,
         view: &mut View<'_, '_>,
@@ -127,9 +131,9 @@ impl<'c> Binder<'c> {
             };
             let is_body = view.entry(meaning.entry).address_is_stub();
             let binding = if is_body && let Some(section) = section {
-                // A body is laid out, whatever else its section has in it.
+                // A section that contains a body is laid out, whatever else it contains.
                 section.has_owned = true;
-                // Whoever names the function gets the address that it has for ever.
+                // References to the function get its canonical address.
                 Binding::Canonical(view.canonical(meaning.entry, &self.core.slots)?.addr())
             } else if meaning.is_owner {
                 if let Some(section) = section {
@@ -189,7 +193,7 @@ impl<'c> Binder<'c> {
         }
         let (target, offset) = view.address_target(meaning.entry);
         let entry = view.entry(target);
-        // What gets other memory in this batch isn't where it was.
+        // A variable that gets other memory in this batch is no longer at its present address.
         let moves = view.is_change() && self.owner(batch, target).is_some();
         match entry.state {
             State::PerThread { module, offset: at } if !moves => {
@@ -228,7 +232,7 @@ impl<'c> Binder<'c> {
                     module: 0,
                     offset: 0,
                 },
-                // Somewhere within reach, which is all that the layout has to know.
+                // A placeholder within reach, which is all that the layout needs to know.
                 _ => Binding::Address(self.core.memory.reach().start),
             });
         }
@@ -239,8 +243,8 @@ impl<'c> Binder<'c> {
         self.missing(view, parsed, id, target)
     }
 
-    /// How frozen code calls a function: directly, if that function is never replaced and its body
-    /// is in memory or in this batch.
+    /// Returns the binding of a call from frozen code: direct, if the function is never replaced
+    /// and its body is in memory or in this batch.
     fn frozen_call(
         &mut self,
         view: &mut View<'_, '_>,
@@ -279,7 +283,7 @@ impl<'c> Binder<'c> {
         }
     }
 
-    /// Whether every object reaches an address.
+    /// Whether all code of the engine reaches an address by a 32-bit displacement.
     fn is_near(&self, address: ExecAddr) -> bool {
         let reach = self.core.memory.reach();
         const NEAR: u64 = i32::MAX as u64 - 64;
@@ -287,7 +291,8 @@ impl<'c> Binder<'c> {
             && address.get().abs_diff(reach.end.get()) < NEAR
     }
 
-    /// A function of the host: its own address, and a way to it from nearby.
+    /// Binds a reference to a function of the host: its own address, and a stub within reach for
+    /// calls.
     fn foreign(
         &self,
         view: &mut View<'_, '_>,
@@ -304,7 +309,7 @@ impl<'c> Binder<'c> {
         })
     }
 
-    /// A name that nothing defines.
+    /// Binds a reference to a name that nothing defines.
     fn missing(
         &self,
         view: &mut View<'_, '_>,
@@ -320,13 +325,13 @@ impl<'c> Binder<'c> {
             return Ok(Binding::Null);
         }
         match view.entry(target).kind {
-            // It fails when it is called, and not before.
+            // The missing function is an error only when it is called.
             EntryKind::Function | EntryKind::Unknown => {
                 debug_assert!(self.absent.contains(&target) || is_defined(parsed, id));
                 let slot = view.slot(target, &self.core.slots)?;
                 Ok(Binding::Address(self.core.slots.canonical(slot)))
             }
-            // If only a discarded copy of something refers to it, nobody minds.
+            // It is no error if only discarded copies refer to it.
             EntryKind::Data | EntryKind::ThreadLocal if !self.is_referred_to(parsed, id) => {
                 Ok(Binding::Unbound)
             }
@@ -345,14 +350,14 @@ impl<'c> Binder<'c> {
         })
     }
 
-    /// Whether a section of an object isn't laid out: it holds nothing but copies of what has
+    /// Whether a section of an object is discarded, because it contains only copies of what has
     /// memory already.
     pub(crate) fn discards(&self, place: usize, section: SectionId) -> bool {
         let contents = self.contents[place].get(section.index());
         contents.is_some_and(|contents| contents.has_copies && !contents.has_owned)
     }
 
-    /// Fills in what depends on where the batch's objects are.
+    /// Fills in the bindings that depend on where the batch's objects were placed.
     pub(crate) fn locate(
         &mut self,
         batch: &[Parsed<'_>],

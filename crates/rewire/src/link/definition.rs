@@ -1,9 +1,9 @@
-//! The definitions that linked objects bring.
+//! The definitions in linked objects.
 
 use crate::base::addresses::BodyAddr;
 use crate::base::ids::EntryId;
 
-/// A definition that the batch brings.
+/// A definition in the batch that is being linked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkedDefinition {
     pub(crate) entry: EntryId,
@@ -12,13 +12,13 @@ pub(crate) struct LinkedDefinition {
     pub(crate) kind: DefinitionKind,
 }
 
-/// What kind of definition, as far as publishing differs.
+/// The kinds of definition that are published differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DefinitionKind {
-    /// A body whose slot will lead to it.
+    /// A function body, to which a slot will lead.
     Body,
-    /// Bytes that stay where they are.
+    /// Data or code that is used by its own address.
     Fixed,
-    /// A thread-local variable, in this module at this offset.
+    /// A thread-local variable: its module and offset.
     Thread { module: u64, offset: u64 },
 }

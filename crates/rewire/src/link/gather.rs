@@ -1,7 +1,7 @@
-//! What has to be at hand before an object can be linked: data of other units that has no memory
-//! yet, and names of the host process.
+//! Finds what must be at hand before an object can be linked: data of other units that has no
+//! memory yet, and names of the host process.
 //!
-//! Both are found without the ledger's lock, because LLVM or the dynamic loader work meanwhile.
+//! Both are obtained without the ledger's lock, because LLVM or the dynamic loader works meanwhile.
 
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ use crate::host::symbols::HostSymbol;
 use crate::ledger::unit::{ExtractScope, Unit};
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, UseAspect};
 
-/// What is missing.
+/// What a batch still needs.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
-    /// Variables to be extracted.
+    /// Variables to be extracted and compiled.
     data: Vec<(UnitKey, Ordinal)>,
-    /// Functions of which what stands at their address is to be made.
+    /// Functions whose prefixed stub is to be compiled.
     fronts: Vec<(UnitKey, Ordinal)>,
-    /// Names to be asked of the host, each with a unit that names it.
+    /// Names to be looked up in the host and by resolvers, each with a unit that names it.
     outside: Vec<(EntryId, UnitKey)>,
 }
 
@@ -36,15 +36,15 @@ impl Needs {
         self.data.is_empty() && self.fronts.is_empty() && self.outside.is_empty()
     }
 
-    /// What the batch refers to and neither holds nor finds in memory. `absent` are the names
-    /// that the host was asked for already and doesn't have.
+    /// Finds what the batch refers to and neither contains nor has in memory. `absent` are the
+    /// names that the host was asked for before and doesn't have.
     pub(crate) fn find(
         view: &View<'_, '_>,
         batch: &[Parsed<'_>],
         absent: &FxHashSet<EntryId>,
     ) -> Self {
         let mut needs = Self::default();
-        // Most objects are bodies that name nothing but functions, which they call.
+        // Most objects contain a function body that names nothing but functions that it calls.
         if !batch.iter().any(|one| one.foreign(view).next().is_some()) {
             return needs;
         }
@@ -77,7 +77,7 @@ impl Needs {
         }
     }
 
-    /// Extracts the variables, unit by unit, and then the fronts.
+    /// Compiles the variables, unit by unit, and then the prefixed stubs.
     pub(crate) fn extract(&self, core: &Core) -> Result<Vec<Object>, Error> {
         let mut data = self.data.clone();
         data.sort_unstable();
@@ -93,8 +93,8 @@ impl Needs {
         variables.chain(fronts).collect()
     }
 
-    /// Asks the host and the resolvers; what they have enters the ledger, what they don't have,
-    /// `absent`.
+    /// Asks the host and the resolvers. What they have enters the ledger; what they don't have is
+    /// added to `absent`.
     pub(crate) fn ask_outside(
         &self,
         core: &Core,
@@ -113,7 +113,8 @@ impl Needs {
         }
         let mut ledger = core.ledger();
         for (id, symbol) in found {
-            // Code expects its own variables nearby.
+            // Code expects the engine's own variables within its reach, so they are placed in the
+            // engine's memory.
             let symbol = match symbol {
                 HostSymbol::Variable(bytes) => HostSymbol::Address(core.place_variable(&bytes)?),
                 other => other,
@@ -129,9 +130,9 @@ impl Needs {
 }
 
 impl Parsed<'_> {
-    /// The symbols whose address has to be known before this is linked, and what they stand for.
-    /// What is only called is asked for when it is called, but for frozen code, which calls the
-    /// host's functions directly.
+    /// Returns the symbols whose address has to be known before this object is linked, and what
+    /// they stand for. A function that is only called is looked up when it is called, except by
+    /// frozen code, which calls the host's functions directly.
     fn foreign<'l>(&'l self, ledger: &'l Ledger) -> impl Iterator<Item = (SymbolId, EntryId)> + 'l {
         let meanings = (0..).map(SymbolId).zip(&self.meanings);
         meanings.filter_map(|(symbol, meaning)| {
@@ -149,7 +150,7 @@ impl Parsed<'_> {
     }
 }
 
-/// Enters what the host has of a name.
+/// Enters what the host defines for a name.
 pub(crate) fn enter_host(core: &Core, ledger: &mut Ledger, id: EntryId, symbol: HostSymbol) {
     let state = match symbol {
         HostSymbol::Address(address) => State::Present(BodyAddr::new(address)),
@@ -168,7 +169,7 @@ pub(crate) fn is_defined(parsed: &Parsed<'_>, id: SymbolId) -> bool {
 }
 
 impl Core {
-    /// What stands at a function's canonical address, as an object.
+    /// Compiles a function's prefixed stub.
     pub(crate) fn compile_prefixed_stub(
         &self,
         unit: &Arc<Unit>,
@@ -178,7 +179,7 @@ impl Core {
         Ok(Object::of_ir(unit, bytes))
     }
 
-    /// Variables of a unit, with what their values name, as an object.
+    /// Compiles variables of a unit, together with what their initial values name.
     fn compile_data(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<Object, Error> {
         let bytes = self.emit(unit, roots, ExtractScope::Values)?;
         Ok(Object::of_ir(unit, bytes))

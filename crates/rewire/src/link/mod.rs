@@ -1,12 +1,12 @@
-//! From object bytes to code that runs.
+//! Links objects: from object bytes to published code.
 //!
 //! ```text
 //! Object --parse--> [resolve] --gather--> batch --bind, lay out, fix up--> write --> publish
 //! ```
 //!
-//! Objects are linked in batches: an object, and what it refers to that has no memory yet. From
-//! the moment that everything is at hand until it is published, the ledger is locked, so that
-//! others see all of it or nothing, and an error leaves nothing behind.
+//! Objects are linked in batches: an object, and everything that it refers to and that has no
+//! memory yet. Once everything is at hand, the ledger stays locked until the batch is published, so
+//! that other threads see all of the batch or nothing, and an error leaves nothing behind.
 
 mod bind;
 mod definition;
@@ -40,8 +40,8 @@ use bind::Binder;
 use gather::Needs;
 use staged::StagedUndo;
 
-/// Links objects with whatever they need, and publishes them. Of all that has memory already, but
-/// for a function that is to be replaced, the first copy stays.
+/// Links objects together with whatever they need, and publishes them. If something has memory
+/// already, the first copy stays, except for definitions that a change replaces.
 pub(crate) fn link(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Linked, Error> {
     let timer = core.timings.start(Phase::Link);
     let batch = parse_all(objects)?;
@@ -49,15 +49,15 @@ pub(crate) fn link(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Res
     complete(core, batch, purpose, &mut HashSet::default(), 0, timer)
 }
 
-/// How many rounds of gathering an object may take: what was missing in one round may name what is
-/// missing in the next.
+/// The maximum number of rounds of gathering. Each round may find names that the next has to
+/// resolve.
 const MOST_ROUNDS: usize = 1000;
 
 fn parse_all(objects: &[Object]) -> Result<Vec<Parsed<'_>>, Error> {
     objects.iter().map(Parsed::new).collect()
 }
 
-/// Adds to the batch until nothing is missing, then links it.
+/// Extends the batch until nothing is missing, then links it.
 fn complete(
     core: &Core,
     mut batch: Vec<Parsed<'_>>,
@@ -89,14 +89,15 @@ fn complete(
     timer.stop();
     needs.ask_outside(core, absent)?;
     let more = needs.extract(core)?;
-    // Those live shorter than what the batch began with.
+    // Shortens the lifetime of the batch's objects to that of the objects added here.
     let mut batch: Vec<Parsed<'_>> = batch;
     let timer = core.timings.start(Phase::Link);
     batch.extend(parse_all(&more)?);
     complete(core, batch, purpose, absent, round + 1, timer)
 }
 
-/// Gives each object memory and fixes it up there. On an error, all memory is given back.
+/// Allocates memory for each object, and fixes its bytes up for their addresses. On an error, all
+/// memory is freed.
 fn stage<'m>(
     core: &'m Core,
     view: &mut View<'_, '_>,

@@ -1,4 +1,4 @@
-//! What is linked, what for, and what comes of it.
+//! The linker's input ([`Object`], [`Purpose`]) and result ([`Linked`]).
 
 use std::sync::Arc;
 
@@ -12,29 +12,30 @@ use crate::base::ids::{EntryId, UnitKey};
 use crate::ledger::unit::Unit;
 use crate::ledger::{FormerMeaning, PlannedNames};
 
-/// An object as code generation wrote it.
+/// An object file as LLVM's code generation wrote it.
 #[derive(Debug, Default)]
 pub(crate) struct Emitted {
     pub(crate) bytes: Vec<u8>,
-    /// Constants of other objects whose values the optimiser saw.
+    /// The constants of other objects whose values the optimiser saw.
     pub(crate) folds: Vec<Ordinal>,
 }
 
 /// An object to be linked.
 #[derive(Debug)]
 pub(crate) struct Object {
-    /// The unit whose names it knows.
+    /// The unit whose names it refers to.
     pub(crate) unit: Arc<Unit>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) origin: Origin,
-    /// The named section that it holds a piece of; the pieces of one batch lie together.
+    /// The named section that this object holds a part of. The parts in one batch are placed side
+    /// by side.
     pub(crate) section: Option<Arc<str>>,
-    /// Constants that it may have been made with, though it doesn't hold or name them.
+    /// Constants whose values its code may contain, although it neither holds nor names them.
     pub(crate) folds: Vec<Ordinal>,
 }
 
 impl Object {
-    /// One that was made of a unit's IR.
+    /// An object that was compiled from a unit's IR.
     pub(crate) fn of_ir(unit: &Arc<Unit>, emitted: Emitted) -> Self {
         Self {
             unit: unit.clone(),
@@ -45,7 +46,7 @@ impl Object {
         }
     }
 
-    /// A unit's module-level assembly.
+    /// An object that was assembled from a unit's module-level assembly.
     pub(crate) fn of_assembly(unit: &Arc<Unit>, bytes: Vec<u8>) -> Self {
         Self {
             unit: unit.clone(),
@@ -58,7 +59,8 @@ impl Object {
 }
 
 impl Object {
-    /// The first section of assembly whose name is an identifier: who knows that may walk it.
+    /// Returns the first data section whose name is a C identifier; code may walk such a section by
+    /// its `__start_NAME`.
     pub(crate) fn first_named_section(&self) -> Result<Option<Arc<str>>, Error> {
         let graph = rewire_object::parse(&self.unit.name, &self.bytes)?;
         let mut sections = graph.sections.iter();
@@ -66,7 +68,7 @@ impl Object {
         Ok(named.map(|one| one.name.into()))
     }
 
-    /// Checks that a section of it can lie beside those of other objects.
+    /// Checks that a section of this object can be placed beside the same section of other objects.
     pub(crate) fn check_joins(&self, section: &Arc<str>) -> Result<(), Error> {
         if self.origin == Origin::Ir {
             return Ok(());
@@ -99,40 +101,40 @@ pub(crate) fn is_identifier(section: &str) -> bool {
     bytes.next().is_some_and(starts) && bytes.all(|byte| starts(byte) || byte.is_ascii_digit())
 }
 
-/// What an object was made of.
+/// What an object was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Definitions that are in the ledger.
+    /// IR: its definitions are in the ledger already.
     Ir,
-    /// Module-level assembly, whose names the ledger learns now.
+    /// Module-level assembly: its names enter the ledger when it is linked.
     Assembly,
 }
 
-/// Where a linked object's definitions are.
+/// The result of linking: where definitions were placed.
 #[derive(Debug, Default)]
 pub(crate) struct Linked {
-    /// The definitions that now stand for their names.
+    /// The definitions that were put in force, and their addresses.
     pub(crate) defined: Vec<(EntryId, BodyAddr)>,
-    /// The functions that are called, in the order of the calls, if it was linked to be there.
+    /// The functions that the code calls, in the order of the calls; only for [`Purpose::Load`].
     pub(crate) calls: Vec<EntryId>,
-    /// Where the pieces of named sections lie, in order.
+    /// The parts of named sections: name, address and size, in order.
     pub(crate) pieces: Vec<(Arc<str>, ExecAddr, u64)>,
-    /// What assembly wrote into tables of constructors and destructors, and into sections that can
-    /// be walked.
+    /// What assembly wrote into tables of constructors and destructors, and into sections that
+    /// programs walk.
     pub(crate) arrays: Vec<ArrayPiece>,
-    /// What the names stood for that moved over.
+    /// What the changed names stood for before.
     pub(crate) former: Vec<FormerMeaning>,
 }
 
 impl Linked {
-    /// Where a definition was put, if it was among those that were linked and stands for its name.
+    /// Returns the address of a definition, if it was linked and put in force.
     pub(crate) fn body_of(&self, id: EntryId) -> Option<BodyAddr> {
         let mut defined = self.defined.iter();
         defined.find(|one| one.0 == id).map(|one| one.1)
     }
 }
 
-/// A piece of a table that the C library walks, or the program.
+/// One object's part of a table that the C library or the program walks.
 #[derive(Clone, Debug)]
 pub(crate) struct ArrayPiece {
     pub(crate) unit: UnitKey,
@@ -141,20 +143,20 @@ pub(crate) struct ArrayPiece {
     pub(crate) size: u64,
 }
 
-/// What something is linked for: which slots lead to the new bodies at once.
+/// Why something is linked, which decides when slots are pointed at the new bodies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose<'p> {
-    /// To be there: all of them.
+    /// To load it: all slots are pointed at the bodies at once.
     Load,
-    /// A function is being called, and others came with it: those that were called. The others'
-    /// first calls go through the engine, which counts them.
+    /// For a call. Only the slots of functions that were called are pointed at their bodies. The
+    /// other functions' first calls go through the engine, which counts them.
     Call,
-    /// To change what names stand for: all of them, when the names move over.
+    /// For a change: all slots are pointed at the bodies when the names are put in force.
     Change(&'p PlannedNames),
 }
 
 impl<'p> Purpose<'p> {
-    /// What names will stand for.
+    /// Returns what names will stand for, if this is a change.
     pub(crate) fn planned(self) -> Option<&'p PlannedNames> {
         match self {
             Self::Change(planned) => Some(planned),

@@ -1,4 +1,4 @@
-//! What an observer is told of a linked object.
+//! Describes a linked object for a [`LinkObserver`](crate::LinkObserver).
 
 use rewire_object::{Binding, SectionRole, Segment};
 
@@ -24,7 +24,7 @@ impl LinkRecord {
         });
         let symbols = graph.symbol_ids().map(|(id, symbol)| {
             let binding = match one.bindings[id] {
-                // The file says how much memory, and not where.
+                // For common symbols, the object file gives the size but no address.
                 Binding::Own if graph.is_common(id) => {
                     Binding::Address(one.address(parsed, id).unwrap_or_default())
                 }

@@ -1,4 +1,4 @@
-//! Makes linked objects visible: all at once, and the slots last.
+//! Publishes linked objects: all of a batch at once.
 
 use std::sync::Arc;
 
@@ -21,8 +21,9 @@ use crate::ledger::{
     PlacedDefinition, PlannedNames, State, Use, UseAspect,
 };
 
-/// Registers the unwind tables and stores the slots; then enters definitions and uses. Nobody who
-/// calls a new body waits for the latter; whoever asks the ledger does, for its lock.
+/// Registers unwind tables and stores the slots, then enters definitions and uses in the ledger.
+/// Callers of a new body don't wait for the latter; operations that need the ledger do, for its
+/// lock.
 pub(crate) fn publish(
     core: &Core,
     mut ledger: Guard<'_, Ledger>,
@@ -56,7 +57,8 @@ pub(crate) fn publish(
         let definitions = staged.iter().flat_map(|one| &one.definitions);
         let arriving = definitions.map(|definition| definition.entry).collect();
         linked.former = ledger.put_in_force(planned, &arriving, &core.slots);
-        // Those were taken back with what stood there before.
+        // `put_in_force` has reset the slots of names that assembly redefines, so they are stored
+        // again.
         let definitions = staged.iter().flat_map(|one| &one.definitions);
         for one in definitions.filter(|one| planned.assembly.contains_key(&one.entry)) {
             store_slot(core, &mut ledger, one, purpose);
@@ -80,8 +82,8 @@ pub(crate) fn publish(
     linked
 }
 
-/// Gives variables that get other memory the values that they have. What a thread that is still in
-/// former code writes to the former memory from here on is lost.
+/// Copies the values of variables that get other memory. What a thread in former code writes to the
+/// former memory from here on is lost.
 fn move_values(ledger: &Ledger, planned: &PlannedNames, staged: &[Staged<'_>]) {
     for definition in staged.iter().flat_map(|one| &one.definitions) {
         let target = planned.targets.get(&definition.entry);
@@ -94,8 +96,8 @@ fn move_values(ledger: &Ledger, planned: &PlannedNames, staged: &[Staged<'_>]) {
             continue;
         };
         let size = ledger.entry(definition.entry).size.min(definition.size);
-        // SAFETY: the former memory is the variable's until its name has moved over, and the new
-        // memory is nobody else's yet; both have as many bytes, and are writable.
+        // SAFETY: the former memory is the variable's until its name is put in force, and nothing
+        // uses the new memory yet; both have at least `size` bytes, and are writable.
         unsafe {
             std::ptr::copy(
                 former.addr().get() as *const u8,
@@ -106,7 +108,7 @@ fn move_values(ledger: &Ledger, planned: &PlannedNames, staged: &[Staged<'_>]) {
     }
 }
 
-/// Has calls go to a body: at once, or when the function is first called.
+/// Points a function's slot at its body: at once, or from the first call on.
 fn store_slot(
     core: &Core,
     ledger: &mut Ledger,
@@ -117,7 +119,7 @@ fn store_slot(
     ledger.lead_to_body(definition.entry, definition.start, may_wait, &core.slots);
 }
 
-/// What observers are told once the ledger is free.
+/// What observers are told once the ledger is unlocked.
 #[derive(Debug, Default)]
 struct ForObservers {
     records: Vec<LinkRecord>,
@@ -138,7 +140,7 @@ impl ForObservers {
     }
 }
 
-/// Enters in the ledger what was linked.
+/// Enters linked objects in the ledger.
 struct Recorder<'a, 'p> {
     core: &'a Core,
     ledger: &'a mut Ledger,
@@ -189,7 +191,8 @@ impl Recorder<'_, '_> {
                 }
             }
         }
-        // What it was made for may have left meanwhile. Assembly is there for what it does.
+        // The names that the object was linked for may have left meanwhile. Assembly stays even
+        // then, because it was linked for its effects.
         let is_for_names = parsed.object.origin == Origin::Ir && parsed.object.section.is_none();
         if is_for_names && ledger.block(block).is_some_and(|block| block.live == 0) {
             ledger.retire(block);
@@ -197,7 +200,8 @@ impl Recorder<'_, '_> {
     }
 }
 
-/// Gives threads the initial values of the object's thread-local variables.
+/// Sets the initial values of the object's thread-local variables, from which each thread's copy is
+/// made.
 fn give_thread_image(one: &mut Staged<'_>) {
     if let Some(module) = thread_module(one) {
         let extent = one.layout.thread_extent();
@@ -214,7 +218,7 @@ fn thread_module(one: &Staged<'_>) -> Option<u64> {
     })
 }
 
-/// Notes where the object's piece of a named section went.
+/// Records where the object's part of a named section was placed.
 fn note_piece(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
     let Some(name) = &parsed.object.section else {
         return;
@@ -229,8 +233,8 @@ fn note_piece(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
     }
 }
 
-/// Notes the names that nobody was told of: labels of inline assembly, and what module-level
-/// assembly defines for its own file.
+/// Records labels: the names that inline assembly defines, and the local names of module-level
+/// assembly.
 fn note_labels(ledger: &mut Ledger, parsed: &Parsed<'_>, one: &Staged<'_>, block: BlockId) {
     for (id, symbol) in parsed.graph.symbol_ids() {
         let is_label = match parsed.object.origin {
@@ -249,7 +253,7 @@ fn note_labels(ledger: &mut Ledger, parsed: &Parsed<'_>, one: &Staged<'_>, block
     }
 }
 
-/// Notes where an object of assembly has pieces of tables of constructors.
+/// Records where an object of assembly has parts of tables of constructors.
 fn note_arrays(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
     if parsed.object.origin != Origin::Assembly {
         return;
@@ -260,7 +264,7 @@ fn note_arrays(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
             SectionRole::Plain => is_identifier(section.name),
             _ => false,
         };
-        // What lies beside others' pieces is bounded with them.
+        // A part of the batch's named section is bounded together with the other parts.
         if is_walked
             && parsed.object.section.as_deref() != Some(section.name)
             && let Some((segment, offset)) = one.layout.section_offset(id)
@@ -281,7 +285,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlo
         let Some(meaning) = parsed.meaning(site.symbol) else {
             continue;
         };
-        // A size is the object's own, wherever the name leads.
+        // A size is taken from the object itself, whatever the name stands for.
         if matches!(site.kind, RelocKind::Size32 | RelocKind::Size64) {
             continue;
         }
@@ -289,7 +293,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlo
             .graph
             .section(site.section)
             .is_some_and(|section| section.role.describes_bodies());
-        // What describes a body comes and goes with it.
+        // Descriptions of a body (frames, exception tables) come and go with the body.
         if describes && defines(one, meaning.entry) {
             continue;
         }
@@ -315,7 +319,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlo
         })
     });
     let mut definitions: Vec<PlacedDefinition> = definitions.collect();
-    // There is one of these for each function, for as long as it lives.
+    // A list like this exists for each function as long as it lives, so memory matters.
     definitions.shrink_to_fit();
     uses.shrink_to_fit();
     let unit = &parsed.object.unit;
@@ -349,7 +353,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlo
     }
 }
 
-/// Where the object counts the frames of its own coroutines.
+/// Returns the counters for frames of the object's own coroutines.
 fn frame_counts(parsed: &Parsed<'_>, one: &Staged<'_>) -> Option<FrameCounts> {
     let mut symbols = parsed.graph.symbol_ids();
     let (id, _) = symbols.find(|(_, symbol)| symbol.name == BLOCK_COUNTS)?;

@@ -1,4 +1,4 @@
-//! What the symbols of an object mean to the ledger.
+//! Maps the symbols of an object to entries of the ledger.
 
 use std::sync::Arc;
 
@@ -15,16 +15,17 @@ use crate::ledger::{
     AssemblySymbol, Definition, EntryId, EntryKind, Ledger, NOOP_FRAME, UseAspect,
 };
 
-/// What a symbol means.
+/// The entry that a symbol stands for, and how it is used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SymbolMeaning {
     pub(crate) entry: EntryId,
     pub(crate) aspect: UseAspect,
-    /// The object holds the definition that the entry stands for.
+    /// Whether the object holds the definition that the entry stands for.
     pub(crate) is_owner: bool,
 }
 
-/// An object, parsed, with the meaning of each symbol; `None` for those that concern nobody else.
+/// A parsed object, with the meaning of each symbol; `None` for symbols that concern no other
+/// object.
 #[derive(Debug)]
 pub(crate) struct Parsed<'a> {
     pub(crate) object: &'a Object,
@@ -33,11 +34,12 @@ pub(crate) struct Parsed<'a> {
 }
 
 impl<'a> Parsed<'a> {
-    /// Parses; the symbols get their meanings later.
+    /// Parses an object. Its symbols get their meanings in [`Parsed::resolve`].
     pub(crate) fn new(object: &'a Object) -> Result<Self, Error> {
         let mut graph = rewire_object::parse(&object.unit.name, &object.bytes)?;
         if let Some(name) = &object.section {
-            // Pieces lie together only in one segment, whatever each was declared as.
+            // The parts of a section can only be placed side by side in one segment, whatever each
+            // part was declared as.
             for section in graph.sections.iter_mut().filter(|one| one.name == &**name) {
                 section.segment = Segment::Data;
             }
@@ -53,7 +55,7 @@ impl<'a> Parsed<'a> {
         self.meanings.get(symbol.index()).copied().flatten()
     }
 
-    /// The definitions that stand for their names.
+    /// Returns the definitions in the object that stand for their names.
     pub(crate) fn owned(&self) -> impl Iterator<Item = (SymbolId, EntryId)> + '_ {
         let meanings = (0..).map(SymbolId).zip(&self.meanings);
         meanings.filter_map(|(symbol, meaning)| {
@@ -62,7 +64,7 @@ impl<'a> Parsed<'a> {
         })
     }
 
-    /// Asks the ledger for the meaning of each symbol, if that wasn't done yet.
+    /// Looks up the meaning of each symbol in the ledger, unless that was done before.
     pub(crate) fn resolve(
         &mut self,
         memory: &CodeMemory,
@@ -137,8 +139,8 @@ fn named(ledger: &mut Ledger, unit: &Unit, name: &str) -> EntryId {
     }
 }
 
-/// Whether an object made of IR has a symbol that inline assembly defines: code generation gives
-/// all others a type.
+/// Whether a symbol of an object that was compiled from IR is a label of inline assembly. LLVM's
+/// code generation gives all its other symbols a type.
 pub(super) fn is_label(symbol: &Symbol<'_>) -> bool {
     let is_here = matches!(
         symbol.place,
@@ -147,16 +149,17 @@ pub(super) fn is_label(symbol: &Symbol<'_>) -> bool {
     symbol.kind == SymbolKind::None && is_here && !symbol.name.contains(".rewire.")
 }
 
-/// A symbol that an object made of IR defines.
+/// Returns the meaning of a symbol that an object compiled from IR defines.
 fn own_meaning(view: &View<'_, '_>, unit: &Unit, symbol: &Symbol<'_>) -> Option<SymbolMeaning> {
-    // Who isn't told of a label where it is needed asks for it.
+    // Labels get no meaning here: names that need one ask for it later
+    // ([`crate::compile::assembly_labels`]).
     if symbol.binding == SymbolBinding::Local || is_label(symbol) && !unit.defines(symbol.name) {
         return None;
     }
     let meant = names::meaning(symbol.name);
     let entry = match meant.global {
         GlobalRef::Local(ordinal) => unit.entry(ordinal)?,
-        // What code generation made up (`DW.ref.*`) is nobody else's.
+        // Symbols that code generation makes up (`DW.ref.*`) concern no other object.
         GlobalRef::Named(name) => view.find(unit.library, name)?,
     };
     let entry = match meant.aspect {
@@ -170,7 +173,8 @@ fn own_meaning(view: &View<'_, '_>, unit: &Unit, symbol: &Symbol<'_>) -> Option<
     })
 }
 
-/// A symbol that module-level assembly defines: its name enters the ledger now.
+/// Returns the meaning of a symbol that module-level assembly defines, and enters its name in the
+/// ledger.
 fn assembly_meaning(
     view: &mut View<'_, '_>,
     unit: &Unit,
@@ -178,7 +182,7 @@ fn assembly_meaning(
     is_common: bool,
 ) -> Result<Option<SymbolMeaning>, Error> {
     let entry = if symbol.binding == SymbolBinding::Local {
-        // Others see it only where the unit's IR declares the name.
+        // A local symbol is seen by other code only if the unit's IR declares it.
         match view.find(unit.library, symbol.name) {
             Some(entry) if unit.entries.contains(&Some(entry)) => entry,
             _ => return Ok(None),
@@ -191,11 +195,11 @@ fn assembly_meaning(
         aspect: UseAspect::Address,
         is_owner: true,
     };
-    // A unit that has left, while its assembly was compiled, defines nothing any more.
+    // If the unit has left while its assembly was compiled, it defines nothing any more.
     if view.record(unit.id).is_none_or(|record| record.has_left()) {
         return Err(Error::NoUnit);
     }
-    // It is this unit's when the names move over.
+    // The change puts this unit's definition in force when it is committed.
     if view.planned_assembly(entry) == Some(unit.id) {
         return Ok(Some(owned));
     }

@@ -1,4 +1,4 @@
-//! Objects that have their memory and aren't published yet.
+//! [`Staged`]: an object that has memory and isn't published yet.
 
 use std::ops::Range;
 
@@ -14,27 +14,27 @@ use super::resolve::Parsed;
 use crate::base::error::Error;
 use crate::core::Core;
 
-/// `int3`, which lies between pieces of code.
+/// The byte that fills gaps in code (`int3`).
 const CODE_PADDING: u8 = 0xcc;
 
-/// One object with its place and its bytes, not yet seen by anybody.
+/// An object with its memory and its fixed-up bytes, which no other thread sees yet.
 pub(crate) struct Staged<'m> {
     pub(crate) bindings: Bindings,
     pub(crate) layout: Layout,
     pub(crate) placement: Placement,
-    /// The definitions that will stand for their names, and where.
+    /// The definitions that will be put in force, and their addresses.
     pub(crate) definitions: SmallVec<[LinkedDefinition; 2]>,
-    /// What was taken for each segment, in the order of [`Segment::ALL`].
+    /// The memory reserved for each segment, in the order of [`Segment::ALL`].
     pub(crate) memory: SmallVec<[Reserved<'m>; 3]>,
-    /// Where the memory ends that was taken for the code and, right behind it, the read-only
-    /// segment.
+    /// If the read-only segment lies right behind the code, in the same reservation: the end of
+    /// that reservation.
     pub(crate) joined_end: Option<ExecAddr>,
     pub(crate) image: Image,
-    /// What makes its frames known to the unwinder, once it is published.
+    /// The registration of its frames with the unwinder, once it is published.
     pub(crate) unwind: Option<UnwindRegistration>,
 }
 
-/// The value of a symbol that isn't an address in the object.
+/// The value of a symbol that is absolute rather than an address in the object.
 pub(super) fn absolute(parsed: &Parsed<'_>, symbol: SymbolId) -> Option<ExecAddr> {
     match parsed.graph.symbol(symbol)?.place {
         SymbolPlace::Absolute(value) => Some(ExecAddr::new(value)),
@@ -42,7 +42,8 @@ pub(super) fn absolute(parsed: &Parsed<'_>, symbol: SymbolId) -> Option<ExecAddr
     }
 }
 
-/// Gives memory back in the reverse order of taking it.
+/// Frees the memory of staged objects in the reverse order of reserving it, unless they are
+/// published.
 pub(super) struct StagedUndo<'m>(pub(super) Vec<Staged<'m>>);
 
 impl Drop for StagedUndo<'_> {
@@ -55,8 +56,8 @@ impl Drop for StagedUndo<'_> {
 
 impl<'m> Staged<'m> {
     pub(super) fn reserve(&mut self, core: &'m Core, parsed: &Parsed<'_>) -> Result<(), Error> {
-        // The pieces of a named section, which come first in their batch and hold nothing else,
-        // are taken one after the other, so that they lie together.
+        // The parts of a named section come first in their batch and hold nothing else. They are
+        // allocated one after the other, so that they are placed side by side.
         let is_piece = parsed.object.section.is_some();
         let memory = &core.memory;
         let mut code = self.layout.extent(Segment::Code);
@@ -65,7 +66,7 @@ impl<'m> Staged<'m> {
         let is_joined = !is_piece && code.size > 0 && self.holds_only_frames(parsed);
         if is_joined {
             code.align = code.align.max(read_only.align);
-            // Of one length with what comes next.
+            // Rounded up, so that the next allocation follows without a gap.
             code.size = (behind + read_only.size).next_multiple_of(code.align);
             self.image.code = Vec::with_capacity(code.size as usize);
             read_only.size = 0;
@@ -93,9 +94,9 @@ impl<'m> Staged<'m> {
         Ok(())
     }
 
-    /// Whether the read-only segment is small and holds the descriptions of the code's frames and
-    /// nothing else. Then it is written together with the code, in one system call; it comes and
-    /// goes with it. No constant of the program is ever executable.
+    /// Whether the read-only segment is small and holds only the descriptions of the code's frames.
+    /// Then it is written together with the code, in one system call, and comes and goes with the
+    /// code. No constant of the program is ever executable.
     fn holds_only_frames(&self, parsed: &Parsed<'_>) -> bool {
         const SMALL: u64 = 1024;
         let size = self.layout.extent(Segment::ReadOnly).size;
@@ -108,7 +109,7 @@ impl<'m> Staged<'m> {
             && self.layout.got_entries().next().is_none()
     }
 
-    /// Puts the bytes that lie behind the code behind its bytes.
+    /// Appends the joined read-only bytes to the code's bytes.
     pub(super) fn join(&mut self) {
         if self.joined_end.is_some() {
             let behind = self.placement.read_only.offset_from(self.placement.code);
@@ -118,11 +119,11 @@ impl<'m> Staged<'m> {
         }
     }
 
-    /// Writes the fixed-up bytes to their places.
+    /// Writes the fixed-up bytes to their addresses.
     pub(super) fn write(&mut self) -> Result<(), Error> {
         let images = [&self.image.code, &self.image.read_only, &self.image.data];
         for (memory, bytes) in self.memory.iter_mut().zip(images) {
-            // What was joined is written with the code.
+            // A joined segment is written with the code.
             if memory.size() > 0 {
                 memory.write(bytes)?;
             }
@@ -130,8 +131,8 @@ impl<'m> Staged<'m> {
         Ok(())
     }
 
-    /// Where a segment lies. The code has what fills the gap behind it, where the read-only segment
-    /// follows.
+    /// Returns the range of a segment. If the read-only segment follows the code, the code's range
+    /// includes the gap in between.
     pub(crate) fn range(&self, segment: Segment) -> Range<ExecAddr> {
         let start = self.placement.segment(segment);
         let size = self.layout.extent(segment).size;
@@ -142,7 +143,7 @@ impl<'m> Staged<'m> {
         }
     }
 
-    /// Where the object's definition of a symbol lies, or the value that it has anywhere.
+    /// Returns the address of a symbol's definition in the object, or its absolute value.
     pub(crate) fn address(&self, parsed: &Parsed<'_>, symbol: SymbolId) -> Option<ExecAddr> {
         if let Some(value) = absolute(parsed, symbol) {
             return Some(value);

@@ -1,4 +1,4 @@
-//! The names as they will stand when what is linked is there.
+//! [`View`]: the ledger as it will be once the change that is being linked is committed.
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,8 +6,8 @@ use crate::base::ids::UnitKey;
 use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, Demand, EntryId, Ledger, PlannedNames, PlannedTarget};
 
-/// The ledger, and what a change has planned for some of its names. What the plan decides is asked
-/// here; all else is the ledger's.
+/// The ledger, overlaid with what a change has planned for some names. Methods here answer what the
+/// plan decides; everything else is the ledger's own.
 #[derive(Debug)]
 pub(crate) struct View<'l, 'p> {
     ledger: &'l mut Ledger,
@@ -19,7 +19,7 @@ impl<'l, 'p> View<'l, 'p> {
         Self { ledger, planned }
     }
 
-    /// Where a name's definition will be.
+    /// Returns the definition that a name will stand for.
     pub(crate) fn definition(&self, id: EntryId) -> Definition {
         let planned = self.planned.and_then(|planned| planned.definition(id));
         planned.unwrap_or(self.entry(id).definition)
@@ -46,18 +46,18 @@ impl<'l, 'p> View<'l, 'p> {
         }
     }
 
-    /// The unit whose assembly will define a name that another unit's has defined.
+    /// Returns the unit whose assembly will define a name that another unit's assembly defines now.
     pub(crate) fn planned_assembly(&self, id: EntryId) -> Option<UnitKey> {
         self.planned?.assembly.get(&id).copied()
     }
 
-    /// Whether names may get other memory than they have.
+    /// Whether this is a change, in which names may get other memory than they have.
     pub(crate) fn is_change(&self) -> bool {
         self.planned.is_some()
     }
 
-    /// The function that calls of a name will go to, and how far from it. An alias that the change
-    /// gives a body is that function itself.
+    /// Returns the function that calls of a name will go to, and an offset from it. An alias for
+    /// which the change brings a body is that function itself.
     pub(crate) fn call_target(&self, id: EntryId) -> (EntryId, i64) {
         match self.target(id) {
             Some(_) => (id, 0),
@@ -65,7 +65,7 @@ impl<'l, 'p> View<'l, 'p> {
         }
     }
 
-    /// What all who define or declare a variable ask of its memory.
+    /// Returns what all definitions and declarations of a variable require of its memory.
     pub(crate) fn demand(&self, id: EntryId) -> Demand {
         let elected = self.target(id).map(|target| (target.unit, target.ordinal));
         self.ledger.demand(id, elected)

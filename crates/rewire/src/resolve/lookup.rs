@@ -1,5 +1,5 @@
-//! Finding a name as code of a library finds it: in the library, along its search order, in the
-//! host process, and by asking the resolvers.
+//! Looks a name up as code of a library would find it: in the library, along its search order, in
+//! the host process, and by asking the resolvers.
 
 use rewire_memory::ExecAddr;
 
@@ -11,14 +11,15 @@ use crate::host::symbols::HostSymbol;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, State};
 use crate::link::{self, Purpose, enter_host};
 
-/// How often what a resolver has brought may be gone again before it is looked at.
+/// How often to retry when a definition that a resolver supplied is removed before it is used.
 const MOST_ROUNDS: usize = 100;
 
 impl Core {
-    /// The address that a name has for its whole life, wherever it is defined; a variable gets its
-    /// memory. `kind` and `type_name` are what it is wanted as, for the resolvers.
+    /// Returns the canonical address of a name, wherever it is defined. A variable without memory
+    /// is linked first. Resolvers are told `kind` and `type_name` as what the name is wanted as.
     ///
-    /// What the host has doesn't enter the ledger, which would keep others from defining the name.
+    /// Definitions found in the host don't enter the ledger, because that would keep units from
+    /// defining the name.
     pub(crate) fn lookup(
         &self,
         library: LibraryId,
@@ -51,8 +52,8 @@ impl Core {
         Err(unknown())
     }
 
-    /// What is to be asked for: as a declaration says, if there is one. `None` if the library is
-    /// gone.
+    /// Returns the request for resolvers: by the name's declaration if there is one, otherwise by
+    /// what the caller wants. `None` if the library was removed.
     fn wanted(
         &self,
         library: LibraryId,
@@ -78,7 +79,7 @@ impl Core {
         })
     }
 
-    /// Enters what was found, as for code that names it.
+    /// Enters what was found, as if code had named it.
     fn enter_found(&self, wanted: &OutsideRequest, symbol: HostSymbol) -> Result<(), Error> {
         let symbol = match symbol {
             HostSymbol::Variable(bytes) => HostSymbol::Address(self.place_variable(&bytes)?),
@@ -94,7 +95,8 @@ impl Core {
         Ok(())
     }
 
-    /// The same among what the engine has, the libraries of the search order included.
+    /// As [`Core::lookup`], but only among the engine's own names, including the libraries of the
+    /// search order.
     pub(crate) fn lookup_defined(
         &self,
         library: LibraryId,
@@ -127,14 +129,14 @@ impl Core {
             if !self.place(target)? {
                 return Ok(None);
             }
-            // By now the name may stand for something else, a function perhaps, whose address is
-            // its stub's and not where its body is: so it is looked at anew.
+            // By now the name may stand for something else, such as a function, whose address is
+            // its stub's. So look it up again.
         }
         Ok(None)
     }
 
-    /// Gives memory to what has to have some before it has an address; `false` if it is nothing of
-    /// the kind, or is gone.
+    /// Links a variable or prefixed stub that needs memory before it has an address. Returns
+    /// `false` if the entry is neither, or was removed.
     fn place(&self, id: EntryId) -> Result<bool, Error> {
         let (definition, unit) = {
             let ledger = self.ledger();
@@ -163,7 +165,7 @@ impl Core {
     }
 }
 
-/// The type of what a name stands for.
+/// Returns the type of what a name stands for.
 fn type_of(ledger: &Ledger, id: EntryId) -> std::sync::Arc<str> {
     let known = ledger.entry(id).type_name().cloned();
     known.unwrap_or_else(|| "unknown".into())

@@ -1,4 +1,4 @@
-//! From a name to what it stands for: in the libraries, in the process, with the client.
+//! Finds what a name stands for: in the libraries, in the process, and by asking the client.
 
 pub(crate) mod lookup;
 pub(crate) mod outside;

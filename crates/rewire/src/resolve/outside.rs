@@ -1,7 +1,6 @@
-//! Names that nothing loaded defines: what the host process has, and what the client's resolvers
-//! answer.
+//! Resolves names that no unit defines: in the host process, and by the client's resolvers.
 //!
-//! A name is asked for when it is needed: a function when it is called, a variable when code that
+//! A name is looked up when it is needed: a function when it is called, a variable when code that
 //! names it is linked. No lock is held meanwhile.
 
 use std::sync::Arc;
@@ -20,9 +19,8 @@ use crate::ledger::unit::UnitPlace;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing};
 
 impl Core {
-    /// Asks the host, then the library's resolvers, then those who may have said it to nobody: the
-    /// assembly in functions that aren't compiled. `from` is a unit that names it, if that is
-    /// known.
+    /// Asks the host, then the library's resolvers; then looks for labels in the inline assembly of
+    /// functions that aren't compiled. `from` is a unit that names `id`, if one is known.
     pub(crate) fn ask_outside(
         &self,
         id: EntryId,
@@ -31,7 +29,7 @@ impl Core {
         match self.ask_others(id)? {
             OutsideAnswer::Nothing
                 if self.find_label(id, from, |function| {
-                    // What keeps it from being compiled is for its own call to say.
+                    // A function that can't be compiled is reported when it is called.
                     let _ = self.materialize(function, None);
                 })? =>
             {
@@ -87,7 +85,7 @@ impl Core {
                 bytes,
             }) => {
                 self.add_answer(*library, module.into(), bytes)?;
-                // Asking again would bring the same answer, for ever.
+                // Asking again would return the same answer, endlessly.
                 if is_defined(&self.ledger()) {
                     return Ok(OutsideAnswer::Entered);
                 }
@@ -108,7 +106,7 @@ impl Core {
         }
     }
 
-    /// Has the client make the IR of a function that is being called, and adds it.
+    /// Has the client's closure make the IR of a function that is being called, and adds that IR.
     pub(crate) fn generate(&self, id: EntryId, make: &LazyIr) -> Result<(), Error> {
         let (name, library) = {
             let ledger = self.ledger();
@@ -127,7 +125,7 @@ impl Core {
             (is_asked, ledger.entry(id).definition == Definition::Lazy)
         };
         if !is_asked {
-            // Somebody has defined it meanwhile.
+            // The function was defined differently meanwhile.
             return Ok(());
         }
         if !is_new {
@@ -143,8 +141,8 @@ impl Core {
         }
     }
 
-    /// Adds a module that a client made because something was needed. Nobody asked for the unit to
-    /// stay, so it goes as one of new bodies does: when nothing of it is in force any more.
+    /// Adds a module that a client made on demand. Nobody asked for the unit to stay, so it leaves
+    /// as units of new bodies do: when nothing of it is in force any more.
     fn add_answer(&self, library: LibraryId, name: Arc<str>, bytes: Vec<u8>) -> Result<(), Error> {
         let source = Source::new(name, bytes);
         let place = UnitPlace {
@@ -156,7 +154,7 @@ impl Core {
         {
             let mut ledger = self.ledger();
             match ledger.record_mut(unit.id) {
-                // Its assembly is in force as long as it is there.
+                // Assembly is in force as long as its unit is loaded.
                 Some(record) if unit.index.has_assembly => record.standing = Standing::UntilRemoved,
                 _ => ledger.leave_if_idle(unit.id),
             }
