@@ -1,11 +1,12 @@
-//! Giving back what nobody enters any more.
+//! Frees retired code: what no new call enters, once no thread can return into it.
 //!
 //! ```text
 //! in force -> retired: no slot leads to it -> no stack holds a way into it -> quarantined -> free
 //! ```
 //!
-//! Looking at all stacks costs as much for one piece as for a thousand, so it is done when much
-//! has gathered, or when the client asks. What a stack holds is left for the next time.
+//! Scanning all stacks costs the same for one retired item as for a thousand, so the engine scans
+//! when enough has accumulated, or when the client asks. An item that a stack leads into is left
+//! for the next scan.
 
 use std::fmt;
 use std::ops::Range;
@@ -25,41 +26,41 @@ use crate::ledger::unit::Unit;
 use crate::ledger::{Freed, Retired, RetiredItem};
 use crate::process::unit_endings;
 
-/// So many pieces, or so many bytes of code, variables and IR, are looked after without being
-/// asked.
+/// The engine scans without being asked once this many more items, or this many more bytes of code,
+/// variables and IR, are retired.
 const MANY: usize = 1024;
 const MUCH: u64 = 4 << 20;
 
-/// How often these are halved for the next look after one that didn't see all threads; once less
-/// after each further one in a row.
+/// How many times these thresholds are halved for the next scan after one that didn't see all
+/// threads; once less after each further such scan in a row.
 const SOON: u32 = 4;
 
-/// How often to look again because destructors have run.
+/// How often to scan again because destructors have run.
 const MOST_LOOKS: usize = 8;
 
-/// Something that was replaced or removed and whose memory isn't given back yet.
+/// Code that was replaced or removed and whose memory isn't freed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetiredCode {
-    /// The function, or the unit.
+    /// The name of the function or unit.
     pub name: Arc<str>,
-    /// Bytes of code.
+    /// The size of its code in bytes.
     pub size: u64,
-    /// Who needs it still; `None` if nobody does, or nobody has looked.
+    /// What still needs it; `None` if nothing does, or if it wasn't scanned for yet.
     pub holder: Option<Arc<str>>,
 }
 
-/// What came of giving back.
+/// The result of reclaiming memory ([`Engine::reclaim`](crate::Engine::reclaim)).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Reclaimed {
-    /// Bytes of code that were given back.
+    /// The bytes of code that were freed.
     pub bytes: u64,
-    /// What wasn't given back.
+    /// The retired code that wasn't freed, and why.
     pub left: Vec<RetiredCode>,
-    /// Threads and stacks that couldn't be looked at: because of them nothing was given back.
+    /// The threads and stacks that couldn't be scanned. If there are any, nothing was freed.
     pub unknown: Vec<String>,
-    /// What the observer is to be told of.
+    /// The freed code, for the observer.
     code: Vec<ReclaimedCode>,
 }
 
@@ -74,7 +75,7 @@ impl fmt::Display for RetiredCode {
 }
 
 impl Core {
-    /// Looks at all stacks and gives back what no thread can return into, if much has gathered.
+    /// Scans all stacks and frees what no thread can return into, if enough has accumulated.
     pub(crate) fn reclaim_if_much(&self, caller: &Caller) {
         let no_fork = fork_lock::enter_engine();
         let (pieces, bytes) = self.tidy();
@@ -82,8 +83,8 @@ impl Core {
         let Some(mut last) = last else {
             return;
         };
-        // What was held the last time is likely to be held now. A thread that didn't answer in time
-        // is likely to answer the next time.
+        // What was held at the last scan is likely to be held now, so only further items count. A
+        // thread that didn't answer in time is likely to answer the next time.
         let halvings = match last.unfinished {
             0 => 0,
             unfinished => (SOON + 1).saturating_sub(unfinished),
@@ -95,14 +96,15 @@ impl Core {
             drop(last);
             drop(no_fork);
             self.tell_reclaimed(&reclaimed);
-            // They are given back the next time.
+            // These units are freed after the next scan.
             for unit in ending {
                 unit_endings::run(self, &unit);
             }
         }
     }
 
-    /// The same after a change; `has_endings`: a unit's destructors wait for nobody to be in it.
+    /// Reclaims memory after a change. `has_endings`: destructors of a unit wait until no thread is
+    /// in the unit, so always scan.
     pub(crate) fn reclaim_after_change(&self, caller: &Caller, has_endings: bool) {
         if has_endings {
             let _ = self.reclaim(caller);
@@ -111,7 +113,7 @@ impl Core {
         }
     }
 
-    /// Gives back what no thread can be in, whatever it does; how much else waits, in pieces and
+    /// Frees what no thread can be in, without scanning. Returns how much else waits, in items and
     /// bytes.
     fn tidy(&self) -> (usize, u64) {
         let (copied, freed, waiting) = {
@@ -128,10 +130,10 @@ impl Core {
         waiting
     }
 
-    /// Looks at all stacks and gives back what no thread can return into.
+    /// Scans all stacks and frees what no thread can return into.
     pub(crate) fn reclaim(&self, caller: &Caller) -> Reclaimed {
         let mut reclaimed = Reclaimed::default();
-        // Destructors may have others removed.
+        // Destructors may cause more to be removed.
         for _ in 0..MOST_LOOKS {
             let mut ending = Vec::new();
             let again = {
@@ -154,7 +156,7 @@ impl Core {
         reclaimed
     }
 
-    /// Tells the observer, with no lock held.
+    /// Tells the observer what was freed. No lock may be held.
     fn tell_reclaimed(&self, reclaimed: &Reclaimed) {
         if let Some(observer) = &self.compile_observer {
             for one in &reclaimed.code {
@@ -163,7 +165,7 @@ impl Core {
         }
     }
 
-    /// Units that only wait for their destructors to run are put into `ending`.
+    /// Scans and frees. Units that only wait for their destructors to run are added to `ending`.
     fn reclaim_now(
         &self,
         caller: &Caller,
@@ -181,7 +183,7 @@ impl Core {
         }
         ranges.sort_unstable_by_key(|(code, _)| code.start);
         let suspects: Vec<Range<ExecAddr>> = ranges.iter().map(|(code, _)| code.clone()).collect();
-        // Nobody reaches what the last time left in quarantine, if nothing does now.
+        // Nothing can reach what the last scan left in quarantine, if nothing does now.
         let found = scan::scan_for(caller, &suspects);
         let mut reclaimed = Reclaimed {
             unknown: found.unknown.iter().map(Unknown::to_string).collect(),
@@ -254,7 +256,7 @@ impl Core {
         reclaimed
     }
 
-    /// What is retired and not given back.
+    /// Returns the retired code that isn't freed.
     pub(crate) fn retired(&self) -> Vec<RetiredCode> {
         let retired = self.ledger().retired(&self.slots, &self.memory);
         retired
@@ -264,7 +266,8 @@ impl Core {
             .collect()
     }
 
-    /// Keeps what destructors may call that are still to run, in this look or a later one.
+    /// Keeps units that may be called by destructors which still have to run, after this scan or a
+    /// later one.
     fn keep_for_endings(
         &self,
         clean: &mut Vec<Retired>,
@@ -292,7 +295,7 @@ impl Core {
         });
     }
 
-    /// The unit that a piece is, if its destructors haven't run.
+    /// Returns the unit that an item is, if the unit's destructors haven't run.
     fn ending_of(&self, piece: &Retired) -> Option<Arc<Unit>> {
         let RetiredItem::Unit(unit) = piece.what else {
             return None;
@@ -301,9 +304,9 @@ impl Core {
         unit.filter(|unit| unit_endings::has_endings(self, unit))
     }
 
-    /// Gives back what the ledger took out; how many bytes of code that was.
+    /// Frees what was removed from the ledger; returns the number of bytes of code.
     pub(crate) fn release_memory(&self, freed: Freed) -> u64 {
-        // The unwinder forgets them first.
+        // Deregister from the unwinder before freeing memory.
         let mut bytes = 0;
         drop(freed.unwind);
         drop(freed.blocks);
@@ -317,8 +320,8 @@ impl Core {
             } else {
                 0
             };
-            // SAFETY: the ledger took it out: no slot leads there, nothing names it, its frames are
-            // no longer registered, and no stack holds a way into it.
+            // SAFETY: the ledger has removed it: no slot leads there, nothing names it, its frames
+            // are no longer registered, and no stack holds a way into it.
             let given = unsafe { self.memory.free(kind, range.clone()) };
             if let Err(error) = given {
                 tracing::warn!(%error, ?range, "memory was not given back");
@@ -327,7 +330,7 @@ impl Core {
         for unit in &freed.units {
             lock(&self.process.structors).forget(unit.id);
         }
-        // LLVM takes its time to free modules.
+        // Dropped last, because LLVM takes long to free modules.
         drop(freed.units);
         bytes
     }

@@ -1,39 +1,39 @@
-//! What a change did.
+//! [`Changed`]: what a change did.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::base::ids::{Generation, UnitId};
 
-/// A name that got another definition.
+/// A name whose definition was replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replaced {
     /// The name.
     pub name: Arc<str>,
-    /// The number of the new definition.
+    /// The generation of the new definition.
     pub generation: Generation,
-    /// How many definitions use the name.
+    /// The number of definitions that use the name.
     pub users: usize,
-    /// Of a variable that has other memory now: the variables whose initial values have the address
-    /// of its former memory. Nobody changed what they hold.
+    /// For a variable that got other memory: the variables whose initial values contain the address
+    /// of its former memory. Their present values were not changed.
     pub pointers: Vec<Arc<str>>,
 }
 
-/// What a change did.
+/// What a change did; returned by [`Change::commit`](crate::Change::commit).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Changed {
-    /// Names that are defined now and were not before.
+    /// Names that are defined now and weren't before.
     pub added: Vec<Arc<str>>,
-    /// Names that have another definition.
+    /// Names whose definitions were replaced.
     pub replaced: Vec<Replaced>,
     /// Names that nothing defines any more.
     pub removed: Vec<Arc<str>>,
-    /// The units that came, one for each module, in the order of the steps.
+    /// The units that were added, one for each module, in the order of the steps.
     pub units: Vec<UnitId>,
-    /// Functions whose IR takes others for something else than they are now. Calls from them pass
-    /// values as their own IR says.
+    /// Functions whose IR declares another function with a type that it no longer has. Their calls
+    /// pass values as their own IR says.
     pub mismatches: Vec<Mismatch>,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Replaced {
     }
 }
 
-/// A line for each name.
+/// Formats a line for each name.
 impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let added = self.added.iter().map(|name| format!("defined {name}"));
@@ -64,16 +64,17 @@ impl fmt::Display for Changed {
     }
 }
 
-/// A function that takes another one for one of another type.
+/// A function that declares another function with a type that the other doesn't have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Mismatch {
-    /// The one whose IR names the other.
+    /// The function whose IR contains the declaration.
     pub user: Arc<str>,
-    /// The other one.
+    /// The function that it declares.
     pub name: Arc<str>,
-    /// The type that the user's IR declares.
+    /// The declared type.
     pub declared: Arc<str>,
-    /// The type that it has. The two may have one name: structs of one name can have other fields.
+    /// The actual type. The two types may read the same, because structs of one name can have
+    /// different fields.
     pub defined: Arc<str>,
 }

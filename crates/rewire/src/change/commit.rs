@@ -1,4 +1,5 @@
-//! From steps to names that have moved over: what is planned on the way is in `plan.rs`.
+//! Commits a change: reads its modules, plans what each name will stand for (`plan.rs`), and puts
+//! the names in force.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,7 +25,7 @@ use crate::ledger::{Definition, EntryId, Ledger, LibraryId, Standing};
 use crate::link::Object;
 use crate::process::cxx;
 
-/// A step whose module was read.
+/// A step whose module has been read.
 enum ReadStep {
     Module {
         read: Box<ReadModule>,
@@ -38,7 +39,7 @@ enum ReadStep {
     RemoveUnit(UnitKey),
 }
 
-/// How a module's definitions are taken.
+/// How a module's definitions are to be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ModuleRole {
     Add { is_frozen: bool },
@@ -47,7 +48,8 @@ enum ModuleRole {
     Reload(UnitKey),
 }
 
-/// See [`Change::commit`](super::Change::commit).
+/// Implements [`Change::commit`](super::Change::commit), up to the point where objects are
+/// constructed.
 pub(super) fn commit(
     core: &Core,
     library: LibraryId,
@@ -93,12 +95,12 @@ fn begin(core: &Core, step: Step) -> Result<ReadStep, Error> {
     })
 }
 
-/// What the ledger knows a client's unit by.
+/// Returns the ledger's key of a client's unit.
 fn key(core: &Core, unit: UnitId) -> Result<UnitKey, Error> {
     unit.key(core.ledger().engine)
 }
 
-/// The names that steps are about.
+/// Returns the names that the steps affect.
 fn names_of(
     library: LibraryId,
     ledger: &mut Ledger,
@@ -163,7 +165,7 @@ impl<'c> PendingChange<'c> {
         self.move_names()
     }
 
-    /// The names that steps take away, whatever comes in their place.
+    /// Returns the names whose definitions the steps remove, whatever replaces them.
     fn going(&self, begun: &[ReadStep]) -> Result<FxHashSet<EntryId>, Error> {
         let ledger = self.core.ledger();
         let mut going = FxHashSet::default();
@@ -177,7 +179,7 @@ impl<'c> PendingChange<'c> {
         Ok(going)
     }
 
-    /// Plans what a module brings.
+    /// Plans a module's definitions.
     fn take(&mut self, read: ReadModule, how: &ModuleRole) -> Result<(), Error> {
         let former = self.former(&read, how)?;
         let mut matched = self.matched(&read, how, former.as_deref())?;
@@ -200,7 +202,7 @@ impl<'c> PendingChange<'c> {
         let unit = ledger.join(source, module, index, place, &matched, origin);
         self.note_types(&ledger, &unit);
         let stays = match how {
-            // Its assembly is in force as long as it is there.
+            // Assembly is in force as long as its unit is loaded.
             _ if unit.index.has_assembly => true,
             ModuleRole::Add { .. } => true,
             ModuleRole::Reload(unit) => ledger
@@ -216,7 +218,8 @@ impl<'c> PendingChange<'c> {
         self.joined.push((unit.clone(), standing));
         self.constructions
             .extend(construction.map(|it| (unit.clone(), it)));
-        // Some of it comes after the names have moved, and may fail.
+        // Parts of the unit are linked only after the names are in force, and may fail then; so
+        // what the names stood for must be remembered.
         self.planned.is_remembered |= unit.index.has_assembly || !unit.index.used.is_empty();
         self.changed.units.push(unit.number());
         if let Some(assembly) = assembly {
@@ -237,7 +240,8 @@ impl<'c> PendingChange<'c> {
             }
             if global.is_local() {
                 let is_former = matched.contains_key(&ordinal);
-                // The address of a function stays; a variable stays where it is, if that does.
+                // A local function is replaced and keeps its address. A local variable keeps its
+                // memory, if that suffices.
                 if is_former
                     && (global.kind == GlobalKind::Function
                         || ledger.too_small(global, id).is_some())
@@ -264,7 +268,7 @@ impl<'c> PendingChange<'c> {
 
     /// Tells the ledger which definitions of a module won't stand for their names.
     fn note_losing(&self, ledger: &mut Ledger, unit: &Arc<Unit>) {
-        // Which come last.
+        // Only aliases need this; they come last in a module.
         if !unit.index.globals.last().is_some_and(is_alias) {
             return;
         }
@@ -283,7 +287,7 @@ impl<'c> PendingChange<'c> {
         ledger.note_losing(unit, &losers);
     }
 
-    /// The unit that a module is a newer version of, or brings newer bodies for.
+    /// Returns the unit that a module is a newer version of, or brings newer bodies for.
     fn former(&self, read: &ReadModule, how: &ModuleRole) -> Result<Option<Arc<Unit>>, Error> {
         let ledger = self.core.ledger();
         if let ModuleRole::Reload(unit) = how {
@@ -318,8 +322,8 @@ impl<'c> PendingChange<'c> {
         Ok(units.next())
     }
 
-    /// What has to be constructed of a module, if the objects of its former version live. Takes out
-    /// of `matched` what is made anew.
+    /// Returns what has to be constructed in a module, if the objects of its former version are
+    /// alive. Removes from `matched` what is constructed anew.
     fn construction(
         &mut self,
         read: &ReadModule,
@@ -360,7 +364,7 @@ impl<'c> PendingChange<'c> {
         };
         let mut matched = Matched::default();
         let mut taken = FxHashSet::default();
-        // The former version itself knows best.
+        // The former unit itself comes first in `scopes`, so its matches take precedence.
         for scope in &scopes {
             for (ordinal, id) in match_locals(scope, &read.module, &read.index, all)? {
                 if !matched.contains_key(&ordinal) && taken.insert(id) {

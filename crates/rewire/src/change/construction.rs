@@ -1,18 +1,18 @@
-//! Which static objects of a new version are new, and which live on.
+//! Determines which static objects of a unit's new version have to be constructed, and which live
+//! on.
 //!
-//! A constructor of the new version mustn't run again for what already lives. What a constructor
-//! consists of, and which variables each part initialises, is read off its body
-//! (`rewire_llvm::Module::initialisers`). A part is run if its variables are new, and isn't if they
-//! live. Where one part initialises both, because the optimiser has merged them, they can't be
-//! told apart: then
-//! all of them are made anew, in memory of their own, and the former ones stay with the code that
-//! uses them, to be destroyed with it. The same holds for a variable and the flag that says whether
-//! it is initialised (static variables of functions, `inline` variables), and for all that a thread
-//! initialises at once.
+//! A constructor of the new version must not run again for objects that are alive. The bodies of
+//! constructors tell which parts they consist of, and which variables each part initialises
+//! (`rewire_llvm::Module::initialisers`). A part runs if its variables are new, and doesn't if they
+//! are alive. If one part initialises both kinds, because the optimiser has merged parts, they
+//! can't be separated: then all of its variables get new memory and are constructed, and the former
+//! objects stay with the code that uses them and are destroyed with it. The same holds for a
+//! variable and the flag that says whether it is initialised (static variables of functions,
+//! `inline` variables), and for all variables that a thread initialises at once.
 //!
-//! A part that initialises nothing (a function with the attribute `constructor` that only does
-//! something) has run when the former version was initialised, and is run only if it is new by
-//! name: what it has done, a registration say, lives on as objects do.
+//! A part that initialises nothing (a function with the attribute `constructor` that only has
+//! effects) ran when the former version was initialised. It runs again only if its name is new: its
+//! effects, such as a registration, live on as objects do.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ use super::join::ReadModule;
 use super::matching::Matched;
 use crate::ledger::{EntryId, Ledger, LibraryId};
 
-/// What of a new version has to be constructed.
+/// What has to be constructed in a new version.
 #[derive(Debug, Default)]
 pub(super) struct Construction {
-    /// The functions that do it, in their order.
+    /// The functions to run, in order.
     pub(super) run: Vec<ConstructorPart>,
-    /// Global variables that live and are made anew.
+    /// Global variables that are alive and are nevertheless constructed anew, in new memory.
     pub(super) renewed: FxHashSet<EntryId>,
 }
 
@@ -37,23 +37,23 @@ pub(super) struct Construction {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConstructorPart {
     pub(super) function: Ordinal,
-    /// It is run only if the unit's definition of this is the one in force.
+    /// If set, the function runs only if the unit's definition of this global is in force.
     pub(super) associated: Option<Ordinal>,
 }
 
-/// The variables of a new module, with what is known of their former selves.
+/// The variables of a new module, and those of the former version that correspond to them.
 struct NewVariables<'a> {
     ledger: &'a Ledger,
     library: LibraryId,
     index: &'a ModuleIndex,
     matched: &'a mut Matched,
     renewed: FxHashSet<EntryId>,
-    /// Nothing lives on.
+    /// Whether all objects are constructed anew.
     renews_all: bool,
 }
 
 impl NewVariables<'_> {
-    /// The memory that a variable has already, if it keeps it.
+    /// Returns the entry of a variable that is alive and keeps its memory.
     fn living(&self, ordinal: Ordinal) -> Option<EntryId> {
         let global = &self.index.globals[ordinal.index()];
         if global.is_local() {
@@ -81,7 +81,8 @@ impl NewVariables<'_> {
         lives.then_some(id)
     }
 
-    /// Has variables that are initialised together live all, or none; whether it changed something.
+    /// Makes variables that are initialised together all live on, or none. Returns whether anything
+    /// changed.
     fn settle(&mut self, group: &[Ordinal]) -> bool {
         let living = |one: &&Ordinal| self.living(**one).is_some();
         let count = group.iter().filter(living).count();
@@ -102,16 +103,16 @@ impl NewVariables<'_> {
     }
 }
 
-/// Whether a module has something that is initialised while the program runs.
+/// Whether a module has something that is initialised at run time.
 pub(super) fn concerns(index: &ModuleIndex) -> bool {
     let is_flag = |name: &str| name.starts_with(GUARD) || name == "__tls_guard";
     !index.constructors.is_empty() || index.globals.iter().any(|one| is_flag(&one.name))
 }
 
-/// What the names of flags begin with that guard an initialisation.
+/// The prefix of guard variables, the flags that guard an initialisation.
 const GUARD: &str = "_ZGV";
 
-/// Says what has to be constructed of a module that takes the place of a unit whose objects live.
+/// Determines what has to be constructed in a module that replaces a unit whose objects are alive.
 pub(super) fn plan(
     ledger: &Ledger,
     library: LibraryId,
@@ -138,7 +139,7 @@ pub(super) fn plan(
         renewed: FxHashSet::default(),
         renews_all,
     };
-    // What is made anew for one group may be in another.
+    // A variable that one group renews may belong to another group too.
     while groups
         .iter()
         .fold(false, |changed, group| variables.settle(group) | changed)
@@ -167,8 +168,8 @@ fn is_new_function(known: &NewVariables<'_>, function: Ordinal) -> bool {
     found.is_none_or(|id| known.ledger.entry(id).elected.is_none())
 }
 
-/// Variables with the flags that guard their initialisation, by their names (Itanium C++ ABI,
-/// section 5.1.5.2): the flag of `_ZZ1fvE1x` is `_ZGVZ1fvE1x`.
+/// Pairs variables with their guard variables, by name (Itanium C++ ABI, section 5.1.5.2): the
+/// guard of `_ZZ1fvE1x` is `_ZGVZ1fvE1x`.
 fn guarded(index: &ModuleIndex) -> Vec<Vec<Ordinal>> {
     let is_variable = |kind: &GlobalKind| {
         matches!(

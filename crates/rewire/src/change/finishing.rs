@@ -1,5 +1,5 @@
-//! What is left of a change once its names have moved: objects are constructed, then everybody is
-//! let in. The program runs meanwhile, so nothing is held but the names.
+//! Finishes a change whose names are in force: constructs objects, then opens the construction
+//! gate. The program runs meanwhile, so nothing is held but the claims of the names.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,33 +19,33 @@ use crate::process::unit_endings;
 /// A change that failed.
 pub(super) struct FailedChange {
     pub(super) error: Error,
-    /// Its number, if its names had moved by then: it is to be undone.
+    /// Its number, if its names were in force by then; it has to be undone.
     pub(super) moved: Option<u64>,
 }
 
-/// See the module's documentation. Dropping it lets everybody in.
+/// See the module's documentation. Dropping it opens the gate and releases the names.
 pub(crate) struct Finishing<'c> {
     pub(super) core: &'c Core,
     pub(super) changed: Changed,
-    /// The names that no other change may touch meanwhile.
+    /// The claimed names, which no other change may touch meanwhile.
     pub(super) claimed: Vec<EntryId>,
     pub(super) is_gated: bool,
-    /// Units whose objects are destroyed before others are constructed.
+    /// Units whose objects are destroyed before new ones are constructed.
     pub(super) destroyed: Vec<Arc<Unit>>,
-    /// What is constructed.
+    /// The functions that construct objects, by unit.
     pub(super) constructed: Vec<(Arc<Unit>, Vec<Ordinal>)>,
-    /// A unit waits for its destructors to run.
+    /// Whether the destructors of a leaving unit still have to run.
     pub(super) has_endings: bool,
     pub(super) began: Instant,
 }
 
 impl Finishing<'_> {
-    /// Whether something waits for nobody to be in a unit any more.
+    /// Whether the destructors of a leaving unit still have to run, once no thread is in it.
     pub(crate) fn has_endings(&self) -> bool {
         self.has_endings
     }
 
-    /// Constructs, and lets everybody in.
+    /// Destroys and constructs objects, opens the gate, and notifies the observer.
     pub(crate) fn complete(mut self) -> Result<Changed, Error> {
         let core = self.core;
         for unit in &self.destroyed {

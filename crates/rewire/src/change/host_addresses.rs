@@ -1,4 +1,5 @@
-//! Names of the host's things, given by the client, that get another address or a definition of IR.
+//! Changes names that the client defined as host addresses: to other addresses, or to definitions
+//! in IR.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::base::error::Error;
 use crate::ledger::{Definition, EntryId, EntryKind, Ledger, NonIrDefinition, UseAspect};
 
 impl PendingChange<'_> {
-    /// Plans that a name stands for an address of the host's.
+    /// Plans that a name stands for an address of the host.
     pub(super) fn define_address(
         &mut self,
         name: &Arc<str>,
@@ -47,13 +48,13 @@ impl PendingChange<'_> {
         Ok(())
     }
 
-    /// Whether the change gives a name to an address.
+    /// Whether the change defines the name as an address.
     pub(super) fn is_given(&self, id: EntryId) -> bool {
         self.planned.given.iter().any(|(given, _)| *given == id)
     }
 }
 
-/// Checks that what names a thing of the host's can follow to another definition.
+/// Checks that the users of something in the host can follow to another definition.
 pub(super) fn check_host(ledger: &Ledger, id: EntryId) -> Result<(), Error> {
     let entry = ledger.entry(id);
     let refuse = |reason: &str| {

@@ -1,4 +1,5 @@
-//! What a variable's new definition gets of the former one: its memory, its value, or nothing.
+//! Decides what a variable's new definition gets from the former one: its memory, its value, or
+//! nothing.
 
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use rewire_llvm::{Global, GlobalKind};
 use super::users::users_of;
 use crate::ledger::{Definition, EntryId, EntryKind, InheritedMemory, Ledger, State};
 
-/// Code is made either for a variable of each thread's or for one of all, whatever its type.
+/// Returns the reason if the storage differs: code is compiled either for a thread-local variable
+/// or for a shared one, whatever the type.
 pub(super) fn other_storage(ledger: &Ledger, global: &Global, id: EntryId) -> Option<&'static str> {
     let GlobalKind::Variable { thread_local, .. } = global.kind else {
         return None;
@@ -21,8 +23,8 @@ pub(super) fn other_storage(ledger: &Ledger, global: &Global, id: EntryId) -> Op
     }
 }
 
-/// Whether a definition of the same type would take over the memory of what a name stands for:
-/// both are variables that code may write, and there is memory.
+/// Whether a definition of the same type takes over the memory of what a name stands for: both are
+/// variables that code may write, and the former one is in memory.
 pub(super) fn takes_over(ledger: &Ledger, global: &Global, id: EntryId) -> bool {
     let is_written = |global: &Global| {
         matches!(
@@ -41,8 +43,8 @@ pub(super) fn takes_over(ledger: &Ledger, global: &Global, id: EntryId) -> bool 
     former.is_some_and(is_written) && is_written(global) && entry.is_present()
 }
 
-/// What a definition whose memory doesn't do gets of the former one. Threads have their own values
-/// of a thread-local variable, which nobody else can move.
+/// What a new definition gets from a former one whose memory is too small for it. A thread-local
+/// variable's values can't be copied, because each thread has its own.
 pub(super) fn moved(ledger: &Ledger, id: EntryId) -> InheritedMemory {
     match ledger.entry(id).state {
         State::Present(_) => InheritedMemory::Value,
@@ -50,8 +52,8 @@ pub(super) fn moved(ledger: &Ledger, id: EntryId) -> InheritedMemory {
     }
 }
 
-/// The variables that were made with the address of a name's memory. They may hold anything by now,
-/// so nobody changes them when the name gets other memory.
+/// Returns the variables whose initial values contain the address of a name's memory. Their present
+/// values may be anything, so the engine doesn't change them when the name gets other memory.
 pub(super) fn pointers_to(ledger: &Ledger, id: EntryId) -> Vec<Arc<str>> {
     if ledger.entry(id).kind != EntryKind::Data {
         return Vec::new();

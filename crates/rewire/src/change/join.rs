@@ -1,4 +1,4 @@
-//! Modules that a change brings, and the units that they become.
+//! Reads the modules that a change brings.
 
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use rewire_object::{SymbolBinding, SymbolPlace};
 use crate::base::error::Error;
 use crate::core::Core;
 
-/// A module that was read.
+/// A module that was read and verified.
 pub(super) struct ReadModule {
     pub(super) source: Source,
     pub(super) module: Module,
     pub(super) index: ModuleIndex,
-    /// The contracts of its functions, as the bodies keep them; empty where nothing is replaced.
+    /// The contracts of its functions, as far as their bodies keep them; empty if the module
+    /// replaces nothing.
     contracts: Contracts,
     /// Its module-level assembly, if it has any.
     pub(super) assembly: Option<Assembly>,
@@ -22,14 +23,14 @@ pub(super) struct ReadModule {
 /// Module-level assembly, as an object.
 pub(super) struct Assembly {
     pub(super) bytes: Vec<u8>,
-    /// What it defines.
+    /// The names that it defines.
     pub(super) names: Vec<AssemblyName>,
 }
 
 /// A name that assembly defines.
 pub(super) struct AssemblyName {
     pub(super) name: Arc<str>,
-    /// Others see it only where the module's IR declares it.
+    /// Whether the symbol is local; if so, other code sees it only if the module's IR declares it.
     pub(super) is_local: bool,
 }
 
@@ -84,7 +85,7 @@ impl ReadModule {
         })
     }
 
-    /// Checks that a function is the only thing that it defines for others.
+    /// Checks that the module defines this function, and no other global name.
     pub(super) fn defines_only(&self, name: &str) -> Result<(), Error> {
         let refuse = |reason: String| {
             Err(Error::Replace {
@@ -110,7 +111,7 @@ impl ReadModule {
     }
 }
 
-/// The contracts of a module's functions, in its order, once the module is a unit's.
+/// The contracts of a module's functions, in the order of the module.
 pub(super) struct Contracts(Vec<(Ordinal, Contract)>);
 
 impl Contracts {
@@ -123,7 +124,7 @@ impl Contracts {
 }
 
 impl ReadModule {
-    /// Takes it apart for the ledger.
+    /// Splits it into the parts that the ledger takes over.
     pub(super) fn into_parts(self) -> (Source, Module, ModuleIndex, Contracts, Option<Assembly>) {
         (
             self.source,

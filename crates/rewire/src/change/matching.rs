@@ -1,8 +1,8 @@
-//! Which of a new module's own functions and variables are those of its former version.
+//! Matches the local functions and variables of a new module with those of its former version.
 //!
-//! Compilers number local names as they come (`.str.3`, `f.count.1`), so a name says little. A
-//! variable is matched by the name without its number, its type, and its place among those alike;
-//! a constant by its value; a function by its name and type.
+//! Compilers number local names as they come (`.str.3`, `f.count.1`), so a name alone says little.
+//! A variable is matched by its name without the number, its type, and its position among those
+//! that are alike; a constant by its value; a function by its name and type.
 
 use std::collections::HashMap;
 
@@ -14,10 +14,10 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use crate::ledger::EntryId;
 use crate::ledger::unit::Unit;
 
-/// Old entries for a new module's globals.
+/// The former entries of a new module's globals.
 pub(super) type Matched = FxHashMap<Ordinal, EntryId>;
 
-/// What two globals share that are the same one in two versions.
+/// What the same global has in common in two versions of a module.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Likeness {
     name: Box<str>,
@@ -31,11 +31,11 @@ enum LikenessKind {
     Variable {
         thread_local: bool,
     },
-    /// The value.
+    /// The value as text.
     Constant(Box<str>),
 }
 
-/// A local name without the number that tells it from others of its name.
+/// Returns a local name without the number that distinguishes it from others.
 fn base_name(name: &str) -> &str {
     let without = name.trim_end_matches(|c: char| c.is_ascii_digit());
     match without.strip_suffix('.') {
@@ -54,13 +54,14 @@ fn likeness(
         return None;
     }
     let (name, what) = match global.kind {
-        // A suspended coroutine goes on with the parts that were made with it.
+        // Parts of coroutines aren't matched, because a suspended coroutine resumes in the parts
+        // that it was created with.
         GlobalKind::Function if functions && global.coroutine.is_none() => {
             (&*global.name, LikenessKind::Function)
         }
         GlobalKind::Variable { constant: true, .. } => {
             let value = module.value_text(ordinal);
-            // What it names has names that say little, too.
+            // A value that refers to names isn't compared, because those names say little too.
             if value.is_empty() || value.contains('@') {
                 return None;
             }
@@ -79,8 +80,8 @@ fn likeness(
     })
 }
 
-/// Whether a new module has globals that may be a former version's own: local definitions, and
-/// declarations of what others may call so.
+/// Whether a new module has globals that may be locals of the former version: local definitions,
+/// and declarations of names that may be local there.
 pub(super) fn may_match(index: &ModuleIndex) -> bool {
     let mut globals = index.globals.iter();
     globals.any(|global| {
@@ -88,8 +89,8 @@ pub(super) fn may_match(index: &ModuleIndex) -> bool {
     })
 }
 
-/// Finds the globals of a new module in the unit that was its former version. `functions`: its
-/// local functions take the places of those as well.
+/// Matches the globals of a new module with those of its former version. With `functions`, its
+/// local functions replace those of the former version too.
 pub(super) fn match_locals(
     former: &Unit,
     module: &Module,
@@ -124,9 +125,10 @@ pub(super) fn match_locals(
     Ok(matched)
 }
 
-/// The locals of a unit that a new module declares under their names, as something of its own
-/// module: a body that was taken out of a unit and is handed back names them so. Where others know
-/// the name as well, it is the unit's own if it is hidden, as it is in a text of the engine's.
+/// Matches declarations of a new module with locals of the former unit of the same name: the text
+/// of a body that was taken out of a unit ([`Library::ir`](crate::Library::ir)) declares the unit's
+/// locals. If the name is also a global one, the declaration means the local if it is hidden, as it
+/// is in text that the engine wrote.
 pub(super) fn declared_locals(
     former: &Unit,
     index: &ModuleIndex,
@@ -146,7 +148,7 @@ pub(super) fn declared_locals(
     locals.collect()
 }
 
-/// The local of a unit that a text calls by its number.
+/// Returns the unnamed local of a unit that a text refers to by its number.
 fn unnamed_local(unit: &Unit, name: &str) -> Option<EntryId> {
     let (order, ordinal) = names::unnamed(name)?;
     let is_here = order == unit.order() && unit.is_own(ordinal);

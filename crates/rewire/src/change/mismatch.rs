@@ -1,8 +1,8 @@
-//! Functions whose IR takes another function for one of another type than it has.
+//! Finds functions whose IR declares another function with a type that the other doesn't have.
 //!
-//! Who calls a function says in its own IR how, and a change of the function's type doesn't change
-//! that. A linker doesn't look at types, and C programs declare functions in other ways than they
-//! define them; so this is told, and nothing is refused.
+//! A caller's own IR says how it calls a function, and a change of that function's type doesn't
+//! change the caller. A linker doesn't compare types, and C programs do declare functions
+//! differently from their definitions. So mismatches are reported, and never refused.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ fn is_function(global: &Global) -> bool {
     global.kind == GlobalKind::Function && !global.is_local()
 }
 
-/// Whether who calls a function by one declaration passes values as another one takes them. A list
-/// of parameters that says nothing fits any (C before C23).
+/// Whether a caller with one of these declarations passes values as the other declaration takes
+/// them. A parameter list that states nothing (C before C23) fits any.
 fn are_alike(one: &Global, other: &Global) -> bool {
     let says_nothing = |global: &Global| global.type_name.ends_with(" (...)");
     says_nothing(one)
@@ -28,8 +28,8 @@ fn are_alike(one: &Global, other: &Global) -> bool {
 }
 
 impl PendingChange<'_> {
-    /// Notes the functions that a unit which has joined takes for something else than the ledger
-    /// does: what was known of them so far, be it a definition or a declaration.
+    /// Records the functions that a joined unit declares differently from what the ledger knew so
+    /// far, by definition or declaration.
     pub(super) fn note_types(&mut self, ledger: &Ledger, unit: &Unit) {
         let functions = unit.index.numbered().filter(|(_, one)| is_function(one));
         for (ordinal, global) in functions {
@@ -47,8 +47,8 @@ impl PendingChange<'_> {
         }
     }
 
-    /// Finds the users of those functions that are, once the change is made, of another type than
-    /// the user's IR says. Reads the bodies of the units that say so.
+    /// Finds the users of those functions whose IR will be wrong about the function's type once the
+    /// change is made. Reads the bodies of the units that declare it so.
     pub(super) fn find_mismatches(&mut self) {
         if self.retyped.is_empty() {
             return;
@@ -79,7 +79,7 @@ impl PendingChange<'_> {
         self.changed.mismatches.dedup();
     }
 
-    /// The functions in question, as they will be defined.
+    /// Returns the definitions that those functions will have.
     fn definitions(&self, ledger: &Ledger) -> FxHashMap<EntryId, Global> {
         let defined = self.retyped.iter().filter_map(|id| {
             let target = self.planned.targets.get(id);
@@ -94,7 +94,7 @@ impl PendingChange<'_> {
 
     fn find_users(&mut self, unit: &Arc<Unit>, wrong: &FxHashMap<Ordinal, &Global>) {
         let guard = self.core.guard_reading(&unit.name);
-        // A body that can't be read is for its own call to tell of.
+        // A body that can't be read is reported when it is called.
         let Ok(module) = unit.whole_module() else {
             return;
         };

@@ -1,11 +1,12 @@
-//! Changes: adds, replaces and removes that become visible together, or not at all.
+//! Changes: additions, replacements and removals that become visible together, or not at all.
 //!
 //! ```text
 //! steps --read, verify--> [join] --plan--> compile --link--> names move over     (commit.rs)
 //! ```
 //!
-//! Everything that can fail comes before the first name moves. What a change takes away is
-//! remembered, to a depth that [`Options`](crate::Options) say, so that it can be undone.
+//! Almost everything that can fail is done before the first name is put in force. What a change
+//! removes is remembered, up to the depth in [`Options`](crate::Options), so that the change can be
+//! undone.
 
 mod changed;
 mod commit;
@@ -47,15 +48,16 @@ use crate::host::fork_lock;
 use crate::ledger::LibraryId;
 use crate::ledger::unit::NEW_BODY;
 
-/// A transaction: any number of adds, replaces and removes, in one library, that become visible
-/// together when it is committed, or, on any error, not at all. Dropping it does nothing.
+/// A transaction: any number of additions, replacements and removals in one library that become
+/// visible together when it is committed, or, on any error, not at all. Dropping it without
+/// committing does nothing.
 ///
-/// Whatever the order of the steps, what is removed goes before what is defined comes: a step may
-/// define what another one removes, and that is a replacement. Two modules of one change can't
-/// define the same name. A unit of another engine is an error.
+/// The order of the steps doesn't matter: removals apply before definitions. So a step may define a
+/// name that another step removes, which makes a replacement. Two modules of one change can't
+/// define the same name. All units must belong to the library's engine.
 ///
-/// A thread that has met one of several new functions never meets another's old one afterwards.
-/// Threads that are inside an old body finish there.
+/// A thread that has called one new function of the change never calls a former version of another
+/// afterwards. Threads that are inside a former body finish there.
 ///
 /// ```
 /// # use rewire::{Engine, Options};
@@ -101,7 +103,7 @@ impl Change {
         self
     }
 
-    /// A step that brings IR; what is wrong with it is for [`Change::commit`] to say.
+    /// Adds a step with IR. If the IR is invalid, [`Change::commit`] returns the error.
     fn bring(&mut self, name: &str, ir: Ir<'_>, step: impl FnOnce(Source) -> Step) -> &mut Self {
         match ir.source(name) {
             Ok(source) => self.step(step(source)),
@@ -112,8 +114,8 @@ impl Change {
         }
     }
 
-    /// Adds a module of IR whose names are new; `name` is for messages. The unit stays until it is
-    /// removed.
+    /// Adds a module of IR whose names are new. Error messages call the unit `name`. The unit stays
+    /// until it is removed.
     pub fn add<'i>(&mut self, name: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
         self.bring(name, ir.into(), |source| Step::Add {
             source,
@@ -121,15 +123,15 @@ impl Change {
         })
     }
 
-    /// Takes a module of IR: each of its definitions is added, or replaces the one of its name. Of
-    /// a variable that is replaced, the value stays where the type is the same and it isn't
-    /// constant. Its unit goes when nothing of it is in force any more.
+    /// Adds a module of IR, each of whose definitions is added or replaces the definition of the
+    /// same name. A replaced variable keeps its value if its type is the same and it isn't
+    /// constant. The unit leaves when none of its definitions is in force any more.
     pub fn define<'i>(&mut self, name: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
         self.bring(name, ir.into(), Step::Define)
     }
 
-    /// Gives a name to an address of the host's, as [`Library::define`](crate::Library::define)
-    /// does: to one that nothing defines, or in the place of the address that was given to it
+    /// Defines a name as an address of the host, as [`Library::define`](crate::Library::define)
+    /// does: a name that nothing defines yet, or one that the client defined as another address
     /// before.
     ///
     /// ```
@@ -163,7 +165,7 @@ impl Change {
         self.step(Step::DefineAddress { name, address })
     }
 
-    /// Gives one function a new body; the module may define nothing else that others see.
+    /// Gives one function a new body. The module may define no other global name.
     pub fn replace<'i>(&mut self, function: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
         let name = function.into();
         self.bring(&format!("{NEW_BODY}{function}"), ir.into(), |source| {
@@ -171,51 +173,52 @@ impl Change {
         })
     }
 
-    /// Puts a new version in the place of a unit of this library: as [`Change::define`], and the
-    /// names that it defined and doesn't define any more are removed. Its own functions and
-    /// variables (`static` in C) are matched with their former selves. What its module-level
-    /// assembly defines takes the place of what that of the former version did, whoever uses it.
+    /// Replaces a unit of this library by a new version. As [`Change::define`]; in addition, names
+    /// that only the former version defines are removed. Local functions and variables (`static` in
+    /// C) are matched with those of the former version. Definitions in module-level assembly
+    /// replace those of the former version's assembly, even if other code uses them.
     pub fn reload<'i>(&mut self, unit: UnitId, name: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
         self.bring(name, ir.into(), |source| Step::Reload { unit, source })
     }
 
-    /// Removes a name. Where another unit has a copy of the definition (COMDAT, weak), that takes
-    /// over, and data keeps its address and value.
+    /// Removes a name. If another unit has a copy of the definition (COMDAT or weak), that copy
+    /// takes over, and data keeps its address and value.
     pub fn remove(&mut self, name: &str) -> &mut Self {
         self.step(Step::Remove(name.into()))
     }
 
-    /// Removes a unit with all that it defines: from the ledger, the lookups and the memory. The
-    /// destructors that it has registered run before.
+    /// Removes a unit with everything that it defines, from the ledger, the lookups and memory.
+    /// Destructors that the unit has registered run first.
     pub fn remove_unit(&mut self, unit: UnitId) -> &mut Self {
         self.step(Step::RemoveUnit(unit))
     }
 
-    /// Removes also what others use: a caller gets an error that says who called what; memory of
-    /// variables stays as long as there is code that names them.
+    /// Allows the change to remove names that other code uses. A later call of a removed function
+    /// fails with an error that names caller and function. The memory of a removed variable stays
+    /// as long as code refers to it.
     pub fn force(&mut self) -> &mut Self {
         self.terms.is_forced = true;
         self
     }
 
-    /// Has the static objects of units that are reloaded destroyed and made anew, instead of living
-    /// on: first all of the former version's are destroyed, then the new one's are constructed, in
-    /// memory of their own. Whoever calls the unit meanwhile waits, except from within its former
-    /// version: the client sees to it that nobody there uses an object any more.
+    /// Destroys and reconstructs the static objects of reloaded units, instead of letting them live
+    /// on. All objects of the former version are destroyed first; then those of the new version are
+    /// constructed, in new memory. Meanwhile, callers of the unit wait, except code of its former
+    /// version: the client must ensure that no thread there uses an object any more.
     pub fn renew_objects(&mut self) -> &mut Self {
         self.terms.renews_objects = true;
         self
     }
 
-    /// Says what happens when a type, or a contract, changes; the change is refused unless this
-    /// says otherwise.
+    /// Sets what happens when a definition's type or contract changes. By default the change is
+    /// refused.
     pub fn on_type_change(&mut self, policy: TypeChange) -> &mut Self {
         self.terms.type_change = policy;
         self
     }
 
-    /// Has variables that are replaced begin anew with their new initial values, in memory of their
-    /// own, where they would keep what they hold.
+    /// Makes replaced variables start with their new initial values, in new memory, instead of
+    /// keeping their values.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -239,13 +242,13 @@ impl Change {
         self
     }
 
-    /// Makes all of it visible.
+    /// Makes all steps visible.
     ///
     /// # Errors
     ///
-    /// Anything that is wrong with any of it: modules that LLVM refuses, definitions that can't be
-    /// compiled or linked, types that differ, names that are defined twice, names that others use
-    /// and that were to be removed, units that are gone. Nothing has changed then.
+    /// LLVM rejects a module, a definition can't be compiled or linked, a type differs, a name is
+    /// defined twice, a name that is to be removed is used by other code, or a unit was removed
+    /// already. On an error, nothing has changed.
     pub fn commit(mut self) -> Result<Changed, Error> {
         if let Some(error) = self.terms.refused.take() {
             return Err(error);
@@ -258,12 +261,12 @@ impl Change {
             Ok(finishing) => finishing,
             Err(error) => {
                 drop(no_fork);
-                // What a change that failed had brought has left as well.
+                // The units that the failed change brought may be freed now.
                 core.reclaim_if_much(&caller);
                 return Err(error);
             }
         };
-        // The program may fork while it constructs.
+        // Constructors may fork.
         drop(no_fork);
         let has_endings = finishing.has_endings();
         let changed = finishing.complete()?;
@@ -272,7 +275,7 @@ impl Change {
     }
 }
 
-/// Gives a function that is being called the new body that the client made for it.
+/// Replaces a function that is being called by the new body that the client's closure made for it.
 pub(crate) fn renew(
     core: &Core,
     library: LibraryId,

@@ -1,5 +1,5 @@
-//! The steps of a change and of undoing one that are the same: names are claimed, move over, and
-//! are let go.
+//! What committing and undoing have in common: claiming names, putting them in force, and releasing
+//! them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use crate::process::sections;
 use crate::process::unit_endings;
 
 impl<'c> PendingChange<'c> {
-    /// Makes names this thread's to change, when no other thread changes any. Which they are is
-    /// asked again after each wait.
+    /// Claims names for this thread, once no other thread is changing any of them. The names are
+    /// computed again after each wait.
     pub(super) fn claim(
         &mut self,
         names: impl Fn(&mut Ledger) -> Result<Vec<EntryId>, Error>,
@@ -51,7 +51,7 @@ impl<'c> PendingChange<'c> {
         }
     }
 
-    /// Compiles what callers must find ready, and moves the names over.
+    /// Compiles what callers must find ready, and puts the names in force.
     pub(super) fn move_names(&mut self) -> Result<(), Error> {
         let core = self.core;
         if let Some((name, since)) = self.waited.take() {
@@ -94,7 +94,8 @@ impl<'c> PendingChange<'c> {
                         ))
                     });
                     let mut objects = bodies.collect::<Result<Vec<_>, Error>>()?;
-                    // What assembly defines is known when others are bound to it.
+                    // Assembly comes first, so that its definitions are known when other objects
+                    // are bound to them.
                     objects.splice(..0, assemblies);
                     link(&objects)
                 })?
@@ -115,7 +116,8 @@ impl<'c> PendingChange<'c> {
         Ok(())
     }
 
-    /// Compiles what units that leave have still to run, while their names stand for it.
+    /// Compiles what leaving units still have to run, while names still stand for their
+    /// definitions.
     fn prepare_endings(&mut self) {
         let core = self.core;
         for unit in &self.planned.leaving {
@@ -127,8 +129,8 @@ impl<'c> PendingChange<'c> {
         }
     }
 
-    /// The assembly that is linked before the names move: all but what defines names of a unit's IR
-    /// that leaves, which needs them until then.
+    /// Returns the assembly that is linked before the names are put in force: all of it but
+    /// assembly that redefines names of a leaving unit's IR, which needs those names until then.
     fn ready_assemblies(&mut self) -> Vec<Object> {
         if self.assemblies.is_empty() {
             return Vec::new();
@@ -145,7 +147,7 @@ impl<'c> PendingChange<'c> {
         std::mem::take(&mut self.assemblies)
     }
 
-    /// Takes the names out that assembly which came to nothing was to define.
+    /// Removes the names that the assembly of a failed change was to define.
     fn disassemble(&self, ledger: &mut Ledger) {
         for (name, unit) in &self.assembled {
             if let Some(id) = ledger.find(self.library, name)
@@ -157,7 +159,7 @@ impl<'c> PendingChange<'c> {
         }
     }
 
-    /// Whether there is something to undo: modules that only declare leave nothing.
+    /// Whether there is anything to undo. Modules that only declare names leave nothing to undo.
     fn changes_something(&self) -> bool {
         let brings = |(unit, standing): &(Arc<Unit>, Standing)| {
             let mut globals = unit.index.globals.iter();
@@ -172,8 +174,9 @@ impl<'c> PendingChange<'c> {
             || self.joined.iter().any(brings)
     }
 
-    /// The functions whose former bodies were called, and the variables whose values move: what is
-    /// new of them is there before the names move. All others are compiled when they are called.
+    /// Returns the functions whose former bodies were called, and the variables whose values are
+    /// copied. Their new definitions must be compiled before the names are put in force; everything
+    /// else is compiled when it is called.
     fn roots(&self) -> Vec<(Arc<Unit>, Vec<Ordinal>)> {
         let ledger = self.core.ledger();
         let mut roots: Vec<(UnitKey, Ordinal)> = Vec::new();
@@ -186,7 +189,7 @@ impl<'c> PendingChange<'c> {
             });
             let was_called = matches!(entry.state, State::Present(_));
             let is_body = is_function && was_called && entry.kind == EntryKind::Function;
-            // A value is moved when the names are.
+            // A value is copied when the names are put in force.
             if is_body || target.memory == InheritedMemory::Value {
                 roots.push((target.unit, target.ordinal));
             }
@@ -200,13 +203,13 @@ impl<'c> PendingChange<'c> {
         units.collect()
     }
 
-    /// Leaves the names to others, of which nothing was changed.
+    /// Releases the claimed names, of which nothing was changed.
     pub(super) fn release_names(self) {
         self.core.ledger().release_names(&self.claimed);
         self.core.changed.notify_all();
     }
 
-    /// Settles what was done, or undoes what was begun if it failed.
+    /// Completes a change that succeeded so far, or cleans up after one that failed.
     pub(super) fn end(
         mut self,
         result: Result<(), Error>,
@@ -248,10 +251,12 @@ impl<'c> PendingChange<'c> {
             unit.forget_if_done();
         }
         let units: Vec<_> = joined.into_iter().map(|(unit, _)| unit).collect();
-        // By this thread, while the names are its own: nobody removes the units meanwhile.
+        // Done by this thread while it has the names claimed, so that no other change removes the
+        // units meanwhile.
         if let Err(error) = core.finish_units(&units) {
             drop(finishing);
-            // What else has to be in memory from the start can only be linked under its names.
+            // Whatever else has to be in memory from the start could be linked only under the new
+            // names, so it can fail after they are in force.
             return Err(FailedChange {
                 error,
                 moved: self.number,

@@ -1,4 +1,4 @@
-//! A change on its way, and what is known of it so far.
+//! [`PendingChange`]: the state of a change or of an undoing that isn't committed yet.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,41 +19,41 @@ use crate::ledger::{
 use crate::link::Object;
 use crate::process::unit_endings;
 
-/// A change on its way.
+/// A change that isn't committed yet.
 pub(super) struct PendingChange<'c> {
     pub(super) core: &'c Core,
     pub(super) library: LibraryId,
     pub(super) type_change: TypeChange,
-    /// Variables that are replaced begin anew.
+    /// Whether replaced variables start with their new initial values.
     pub(super) resets_variables: bool,
     pub(super) is_forced: bool,
-    /// All objects are destroyed and made anew.
+    /// Whether all static objects are destroyed and reconstructed.
     pub(super) renews_objects: bool,
     pub(super) planned: PlannedNames,
-    /// What the joined units construct.
+    /// What has to be constructed in the joined units.
     pub(super) constructions: Vec<(Arc<Unit>, Construction)>,
-    /// Global variables that get other memory though their type is the same.
+    /// Global variables that get other memory although their type is unchanged.
     pub(super) renewed: FxHashSet<EntryId>,
-    /// What units that leave have still to run.
+    /// What leaving units still have to run.
     pub(super) endings: Vec<(Arc<Unit>, unit_endings::EndingBodies)>,
-    /// The names that no other change may touch meanwhile.
+    /// The names that this change has claimed, so that no other change may touch them.
     pub(super) claimed: Vec<EntryId>,
     pub(super) joined: Vec<(Arc<Unit>, Standing)>,
-    /// Names that nothing defined: theirs at once.
+    /// Names that nothing defined before; they stand for the change's definitions at once.
     pub(super) new: Vec<EntryId>,
-    /// Names whose former definitions the change takes away: they may be defined as if new.
+    /// Names whose former definitions the change removes; they may be defined as if they were new.
     pub(super) going: FxHashSet<EntryId>,
-    /// What the module-level assembly of its modules defines.
+    /// The names that the modules' assembly defines, with the defining unit.
     pub(super) assembled: FxHashMap<Arc<str>, UnitKey>,
-    /// That assembly, until it is linked.
+    /// The modules' assembly, until it is linked.
     pub(super) assemblies: Vec<Object>,
     pub(super) changed: Changed,
-    /// Constants that hold a place which is another's now.
+    /// Constants that contain a former address of something.
     pub(super) stale_constants: OrderedNames,
-    /// Functions that modules of this change take for something else than others do.
+    /// Functions that modules of this change declare with other types than others do.
     pub(super) retyped: FxHashSet<EntryId>,
     pub(super) waited: Option<(Arc<str>, Instant)>,
-    /// Its place among those that can be undone.
+    /// Its number among the changes that can be undone.
     pub(super) number: Option<u64>,
 }
 

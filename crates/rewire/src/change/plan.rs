@@ -1,4 +1,4 @@
-//! What each name will stand for, and whose code has to be made again because of it.
+//! Plans what each name will stand for, and which code has to be compiled again because of it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, EntryId, EntryKind, InheritedMemory, Ledger, Standing};
 
 impl PendingChange<'_> {
-    /// A name that nothing defined, or what weighs less.
+    /// Plans the definition of a name that nothing, or only a weaker definition, defined before.
     pub(super) fn define(
         &mut self,
         ledger: &mut Ledger,
@@ -76,7 +76,8 @@ impl PendingChange<'_> {
                 self.replace(ledger, unit, ordinal, id, contracts)
             }
             _ => {
-                // One of several copies alike isn't another's newer version.
+                // A copy of a definition (weak or COMDAT) isn't a newer version of another unit's
+                // copy.
                 let is_copy = matches!(global.linkage, Linkage::Weak | Linkage::LinkOnce);
                 let here = self.defined_here(ledger, id, unit);
                 let elected = entry.elected.map(|(unit, _)| unit);
@@ -96,12 +97,13 @@ impl PendingChange<'_> {
         }
     }
 
-    /// The module of this change, besides `unit`, whose strong definition a name will stand for.
+    /// Returns the other module of this change whose strong definition the name will stand for, if
+    /// there is one.
     fn defined_here(&self, ledger: &Ledger, id: EntryId, unit: &Unit) -> Option<Arc<str>> {
         let planned = self.planned.targets.get(&id);
         let planned = planned.map(|target| (target.unit, target.ordinal));
         let (by, ordinal) = planned.or(ledger.entry(id).elected)?;
-        // Only this change's modules can be joining under names that it has claimed.
+        // Of the units that are joining, only this change's can define names that it has claimed.
         let record = ledger
             .record(by)
             .filter(|it| it.standing == Standing::Joining)?;
@@ -111,7 +113,7 @@ impl PendingChange<'_> {
         (!is_copy).then(|| by.name.clone())
     }
 
-    /// A name gets another definition.
+    /// Plans that a name's definition is replaced.
     pub(super) fn replace(
         &mut self,
         ledger: &mut Ledger,
@@ -182,7 +184,7 @@ impl PendingChange<'_> {
     }
 }
 
-/// Why a new definition doesn't fit those who use the old one.
+/// Returns why a new definition doesn't fit the users of the former one, if it doesn't.
 fn misfit(
     ledger: &Ledger,
     unit: &Unit,

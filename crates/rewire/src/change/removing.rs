@@ -1,4 +1,4 @@
-//! Names and units that leave.
+//! Plans removals of names and units, and checks that nothing that stays uses them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::base::ids::UnitKey;
 use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, EntryId, Ledger, UseAspect};
 
-/// The names that a unit's definitions stand for.
+/// Returns the names that stand for a unit's definitions.
 pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, Error> {
     let record = ledger.record(unit).ok_or(Error::NoUnit)?;
     if !record.is_there() {
@@ -28,7 +28,8 @@ pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, E
     });
     let mut names: Vec<EntryId> = elected.collect();
     if record.unit.index.has_assembly || record.has_labels {
-        // What its assembly defines it needn't declare.
+        // The unit's IR needn't declare what its assembly defines, so look through all names of the
+        // library.
         let all = ledger.names(record.unit.library).map(|(_, id)| id);
         names.extend(all.filter(|id| ledger.entry(*id).definition == Definition::Assembly(unit)));
     }
@@ -71,7 +72,7 @@ impl PendingChange<'_> {
         self.plan_removal(&ledger, &names)
     }
 
-    /// Checks that no unit that stays uses what is a unit's own that goes.
+    /// Checks that no unit that stays uses locals of a unit that is removed.
     fn check_lent(&self, ledger: &Ledger, lender: UnitKey) -> Result<(), Error> {
         if self.is_forced {
             return Ok(());
@@ -89,14 +90,15 @@ impl PendingChange<'_> {
         Ok(())
     }
 
-    /// Plans what is left of a unit whose new version is there.
+    /// Plans the removal of what a reloaded unit's new version doesn't define.
     pub(super) fn reload(&mut self, ledger: &Ledger, old: UnitKey) -> Result<(), Error> {
         let gone = names_of(ledger, old)?;
         self.planned.leaving.push(old);
         self.plan_removal(ledger, &gone)
     }
 
-    /// Plans that nothing defines these names any more, unless the change itself does.
+    /// Plans that nothing defines these names any more, except those that the change itself
+    /// defines.
     fn plan_removal(&mut self, ledger: &Ledger, ids: &[EntryId]) -> Result<(), Error> {
         for id in ids {
             let stays = self.planned.targets.contains_key(id) || self.is_given(*id);
@@ -107,7 +109,8 @@ impl PendingChange<'_> {
                 }
                 self.changed.removed.push(ledger.entry(*id).label().into());
                 let entry = ledger.entry(*id);
-                // Bodies that were inlined go as well; what was read of variables stays.
+                // Code that may contain the removed body (inlined) is dropped as well; values that
+                // were read from variables stay.
                 if entry.alternatives.is_empty() && !entry.is_fixed() {
                     self.drop_copies(ledger, *id)?;
                 }
@@ -116,7 +119,8 @@ impl PendingChange<'_> {
         Ok(())
     }
 
-    /// The unit of this change whose assembly defines what that of a unit that goes does.
+    /// Returns the unit of this change whose assembly redefines a name that assembly of a removed
+    /// unit defines.
     fn assembled_anew(&self, ledger: &Ledger, id: EntryId) -> Option<UnitKey> {
         let entry = ledger.entry(id);
         let is_alike =
@@ -125,7 +129,8 @@ impl PendingChange<'_> {
         unit.filter(|_| is_alike)
     }
 
-    /// Plans that a name is another unit's assembly. Who has its address is made again.
+    /// Plans that another unit's assembly defines a name. Code that has the name's address is
+    /// compiled again.
     fn reassemble(&mut self, ledger: &Ledger, id: EntryId, unit: UnitKey) -> Result<(), Error> {
         self.planned.assembly.insert(id, unit);
         let entry = ledger.entry(id);
@@ -138,7 +143,7 @@ impl PendingChange<'_> {
         self.drop_copies(ledger, id)
     }
 
-    /// Checks, once all is planned, that nobody who stays uses a name that goes.
+    /// Checks, after everything is planned, that no code that stays uses a removed name.
     pub(super) fn check_withdrawn(&self) -> Result<(), Error> {
         let mut mentioned = FxHashSet::default();
         let mut bound = FxHashSet::default();
@@ -163,11 +168,12 @@ impl PendingChange<'_> {
                 let goes_alone = entry
                     .elected
                     .is_none_or(|(unit, _)| !self.planned.leaving.contains(&unit));
-                // The functions of its unit may have it inlined, and are never made again.
+                // Functions of its frozen unit may have inlined it, and they are never compiled
+                // again.
                 if goes_alone && entry.is_present() && ledger.frozen_unit(*id).is_some() {
                     bound.insert(*id);
                 }
-                // Of a unit that goes, only others may need the name.
+                // If the whole unit is removed, only other units may still need the name.
                 if !has_heir && (goes_alone || entry.mentions.len() > 1) {
                     mentioned.insert(*id);
                 }
@@ -183,7 +189,7 @@ impl PendingChange<'_> {
         self.check_unread(&mentioned, |_| true)
     }
 
-    /// Whether the code of a definition leaves in this change.
+    /// Whether this change removes or replaces a definition's code.
     fn leaves(&self, ledger: &Ledger, user: EntryId) -> bool {
         let of_unit = ledger.entry(user).elected.map(|one| one.0);
         of_unit.is_some_and(|unit| self.planned.leaving.contains(&unit))
@@ -191,8 +197,8 @@ impl PendingChange<'_> {
             || self.planned.withdrawn.contains(user)
     }
 
-    /// Looks for users in these units whose IR names one of these: they may not be compiled, or
-    /// may be compiled into others. Reads the bodies of the units that mention them.
+    /// Searches the IR of units for users of these names that aren't compiled, or may be compiled
+    /// into other code. Reads the bodies of the units that mention the names.
     fn check_unread(
         &self,
         ids: &FxHashSet<EntryId>,
@@ -241,7 +247,7 @@ impl PendingChange<'_> {
         Err(Error::InUse { name, users })
     }
 
-    /// Whether an entry will stand for this definition.
+    /// Whether an entry will stand for this definition once the change is made.
     pub(super) fn will_stand(&self, id: EntryId, unit: &Unit, ordinal: Ordinal) -> bool {
         match self.planned.targets.get(&id) {
             Some(target) => (target.unit, target.ordinal) == (unit.id, ordinal),

@@ -1,4 +1,4 @@
-//! Whose code has to be made again because of a change.
+//! Finds the code that has to be compiled again because of a change.
 
 use rewire_llvm::GlobalKind;
 
@@ -8,9 +8,10 @@ use crate::base::error::Error;
 use crate::ledger::{Definition, Entry, EntryId, EntryKind, InheritedMemory, Ledger};
 
 impl PendingChange<'_> {
-    /// Who may hold a copy of what a name stood for, or its former place, is made again: its code
-    /// when it is next called, constants that name it at once. Who named an alias was linked with
-    /// what that stood for.
+    /// Drops the code that may contain a copy of what a name stood for, or its former address; such
+    /// functions are compiled again when they are next called. Constants that refer to the name are
+    /// linked again at once. Users of an alias were linked with the alias's target, so they count
+    /// as users too.
     pub(super) fn drop_copies(&mut self, ledger: &Ledger, id: EntryId) -> Result<(), Error> {
         let mut waiting = vec![id];
         while let Some(id) = waiting.pop() {
@@ -20,7 +21,8 @@ impl PendingChange<'_> {
             if target != id {
                 self.drop_code(ledger, ledger.inliners(target))?;
                 self.drop_code(ledger, [target])?;
-                // Of frozen code it has to be certain, for it can't be made again.
+                // Frozen code can't be compiled again, so it counts only if it certainly names the
+                // alias.
                 let name = &ledger.entry(id).name;
                 users.retain(|user| {
                     let frozen = ledger.frozen_unit(*user);
@@ -53,8 +55,8 @@ impl PendingChange<'_> {
         Ok(())
     }
 
-    /// Plans that constants which hold a former place are made again, once it is known which of
-    /// them the change itself defines or takes away.
+    /// Plans that constants which contain a former address are linked again, once it is known which
+    /// of them the change itself defines or removes.
     pub(super) fn plan_stale_constants(&mut self) {
         let core = self.core;
         let ledger = core.ledger();
@@ -70,7 +72,7 @@ impl PendingChange<'_> {
         }
     }
 
-    /// Has functions compiled again when they are next called.
+    /// Drops the code of functions; they are compiled again when they are next called.
     pub(super) fn drop_code(
         &mut self,
         ledger: &Ledger,
@@ -96,7 +98,7 @@ impl PendingChange<'_> {
     }
 }
 
-/// Whether who takes a name's address has that of the definition itself, not of a stub.
+/// Whether users of a name's address have that of the definition itself, not of a stub.
 fn has_own_place(entry: &Entry) -> bool {
     let is_host = matches!(entry.definition, Definition::None | Definition::Absolute);
     entry.is_present() && (entry.is_fixed() || is_host)

@@ -1,4 +1,4 @@
-//! What a change is to do.
+//! The steps of a change, and its options.
 
 use std::sync::Arc;
 
@@ -8,44 +8,44 @@ use rewire_memory::ExecAddr;
 use crate::base::error::Error;
 use crate::base::ids::UnitId;
 
-/// What happens when a new definition is of another type than the old one, or promises its callers
-/// less, or demands more of them.
+/// What happens when a new definition has another type than the former one, or breaks its contract:
+/// it promises its callers less, or demands more of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TypeChange {
-    /// The change fails, and says who uses the name.
+    /// The change fails; the error lists the users of the name.
     #[default]
     Refuse,
-    /// Callers stay as they are: they call the new definition as if it were of the old type.
+    /// Users stay as they are, and use the new definition as if it had the former type.
     GoAhead,
-    /// The machine code of all who use the name is dropped, and made again from their IR, when they
-    /// are next called.
+    /// The machine code of all users is dropped, and compiled again from their IR when they are
+    /// next called.
     Recompile,
 }
 
 /// One step of a change.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A unit of new names.
+    /// Adds a unit that defines new names.
     Add { source: Source, is_frozen: bool },
-    /// A module whose definitions are added, or replace those of their names.
+    /// Adds a module whose definitions are added, or replace those of the same name.
     Define(Source),
-    /// A module that brings a new body for this function, and nothing else that others see.
+    /// Replaces the body of this function by that in a module, which defines no other global name.
     Replace { name: Arc<str>, source: Source },
-    /// A unit's new version: what it doesn't define any more is removed.
+    /// Replaces a unit by a new version; names that the new version doesn't define are removed.
     Reload { unit: UnitId, source: Source },
-    /// The host's thing at an address.
+    /// Defines a name as an address of the host.
     DefineAddress { name: Arc<str>, address: ExecAddr },
-    /// A name.
+    /// Removes a name.
     Remove(Arc<str>),
-    /// A unit.
+    /// Removes a unit.
     RemoveUnit(UnitId),
 }
 
-/// What a change is to do, and how.
+/// The steps of a change, and its options.
 #[derive(Debug, Default)]
 pub(super) struct Terms {
     pub(super) steps: Vec<Step>,
-    /// What is wrong with a module that isn't among the steps because of it.
+    /// The first error of a step's IR; such a step isn't in `steps`.
     pub(super) refused: Option<Error>,
     pub(super) type_change: TypeChange,
     pub(super) resets_variables: bool,

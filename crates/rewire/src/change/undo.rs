@@ -1,4 +1,4 @@
-//! What changes took away, and how it comes back.
+//! Undoes changes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,18 +27,19 @@ pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
     }
 }
 
-/// Undoes a change that failed after its names had moved.
+/// Undoes a change that failed after it was put in force.
 pub(super) fn undo_failed(core: &Core, number: u64) {
     if let Some((last, concerned)) = core.history.last()
         && last == number
     {
-        // The client is told of the first error.
+        // The client gets the first error.
         let _ = undo_if_last(core, number, &concerned);
     }
 }
 
-/// Undoes a change that is about these; `None` if it isn't the latest any more. Who waits for
-/// the names may wait for a later change of them, which has to be undone first.
+/// Undoes a change of these names, if it is still the latest; otherwise returns `None`. While this
+/// thread waited for the names, a later change of them may have been committed, which has to be
+/// undone first.
 fn undo_if_last(
     core: &Core,
     number: u64,
@@ -48,7 +49,7 @@ fn undo_if_last(
     let library = crate::ledger::LibraryId::MAIN;
     let mut work = PendingChange::new(core, library);
     work.is_forced = true;
-    // What is undone isn't itself undone.
+    // Undoing can't be undone itself.
     work.planned.is_remembered = false;
     if let Err(error) = work.claim(|ledger| Ok(concerned.all(ledger))) {
         return Some(Err(error));
@@ -58,7 +59,7 @@ fn undo_if_last(
         return None;
     };
     let result = work.undo(&record);
-    // Before another change takes the names.
+    // Done before another change can claim the names.
     match &result {
         Ok(()) => {
             let ledger = &mut core.ledger();
@@ -93,7 +94,7 @@ impl PendingChange<'_> {
             }
             let mut gone = Vec::new();
             for unit in &record.joined {
-                // What it added, and others didn't define before.
+                // The names that the change added, and that nothing defined before.
                 gone.extend(names_of(&ledger, *unit).unwrap_or_default());
             }
             let given = self.planned.given.iter().map(|(id, _)| *id);
@@ -123,7 +124,8 @@ impl PendingChange<'_> {
         Ok(())
     }
 
-    /// Plans that a name stands for what it did; `joined` are the units that the change brought.
+    /// Plans that a name gets its former definition back. `joined` are the units that the change
+    /// added.
     fn restore(
         &mut self,
         ledger: &mut Ledger,
@@ -149,7 +151,7 @@ impl PendingChange<'_> {
         if entry.elected == Some((unit, ordinal)) {
             return Ok(());
         }
-        // A copy that took over is next in line again.
+        // A copy that took over becomes an alternative again.
         if entry
             .elected
             .is_some_and(|(heir, _)| !joined.contains(&heir))
@@ -171,7 +173,7 @@ impl PendingChange<'_> {
         Ok(())
     }
 
-    /// Tells the client of a name that is what it was.
+    /// Reports a name that gets its former definition back.
     fn note_back(&mut self, ledger: &Ledger, id: EntryId) {
         let entry = ledger.entry(id);
         let name: Arc<str> = entry.label().into();

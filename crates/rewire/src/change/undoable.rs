@@ -1,4 +1,4 @@
-//! The changes that can be undone: how they are remembered, and forgotten.
+//! Remembers and forgets changes that can be undone.
 
 use std::sync::atomic::Ordering;
 
@@ -10,20 +10,21 @@ use crate::base::sync::lock;
 use crate::core::Core;
 use crate::ledger::{EntryId, FormerMeaning, History, Ledger, PlannedNames, RememberedChange};
 
-/// So many bytes are kept for changes to be undone; of larger ones, the latest alone can be.
+/// The maximum number of bytes kept for undoing. If a single change exceeds it, only the latest
+/// change can be undone.
 const MOST_KEPT: u64 = 64 << 20;
 
-/// What undoing a change is about.
+/// The names that undoing a change affects.
 #[derive(Debug)]
 pub(super) struct AffectedNames {
-    /// Names that stood for something else.
+    /// Names whose definitions the change replaced or removed.
     pub(super) names: Vec<EntryId>,
-    /// Units whose names go.
+    /// Units that the change added, whose names are removed.
     pub(super) joined: Vec<UnitKey>,
 }
 
 impl AffectedNames {
-    /// The names, as things are now.
+    /// Returns all affected names, as the ledger is now.
     pub(super) fn all(&self, ledger: &Ledger) -> Vec<EntryId> {
         let joined = self.joined.iter();
         let brought = joined.flat_map(|unit| names_of(ledger, *unit).unwrap_or_default());
@@ -34,8 +35,8 @@ impl AffectedNames {
 }
 
 impl History {
-    /// Notes a change, while its names are still claimed: so changes of one name stand in the order
-    /// in which they happened. The answer is its number.
+    /// Remembers a change, while its names are still claimed, so that changes of one name are
+    /// remembered in the order in which they were committed. Returns the change's number.
     pub(super) fn remember(
         &self,
         core: &Core,
@@ -59,7 +60,7 @@ impl History {
         Some(number)
     }
 
-    /// The latest change, and what it is about.
+    /// Returns the latest change and the names that undoing it affects.
     pub(super) fn last(&self) -> Option<(u64, AffectedNames)> {
         let changes = lock(&self.changes);
         let last = changes.back()?;
@@ -71,25 +72,25 @@ impl History {
         Some((last.number, concerned))
     }
 
-    /// Takes a change out, if it is still the latest.
+    /// Removes a change, if it is still the latest.
     pub(super) fn take(&self, number: u64) -> Option<RememberedChange> {
         let mut changes = lock(&self.changes);
         changes.pop_back_if(|last| last.number == number)
     }
 
-    /// Puts a change back that could not be undone.
+    /// Puts a change back whose undoing has failed.
     pub(super) fn reinsert(&self, record: RememberedChange) {
         let mut changes = lock(&self.changes);
         let place = changes.partition_point(|one| one.number < record.number);
         changes.insert(place, record);
     }
 
-    /// Forgets the oldest changes, if there are too many.
+    /// Forgets the oldest changes beyond the limits.
     pub(super) fn trim(&self, core: &Core) {
         self.shrink(core, self.depth);
     }
 
-    /// Forgets all changes: they were about names that there are no more.
+    /// Forgets all changes, because their names may no longer exist.
     pub(crate) fn clear(&self, core: &Core) {
         self.shrink(core, 0);
     }
@@ -111,7 +112,7 @@ impl History {
 }
 
 impl RememberedChange {
-    /// What it took away needn't be kept any more.
+    /// Releases what was kept so that the change could be undone.
     pub(super) fn forget(self, ledger: &mut Ledger) {
         for former in &self.former {
             ledger.forget_former(former);

@@ -1,13 +1,13 @@
-//! Who uses a name.
+//! Finds the definitions that use a name.
 
 use crate::ledger::{EntryId, Ledger, UseAspect};
 
-/// The definitions that use a name, each once.
+/// Returns the definitions that use a name, each once.
 pub(super) fn users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
     some_users_of(ledger, id, |_| true)
 }
 
-/// Those of them that were linked with its place, rather than with its slot.
+/// Returns the definitions that use a name's address or body, rather than its slot.
 pub(super) fn placed_users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
     some_users_of(ledger, id, |aspect| aspect != UseAspect::Slot)
 }
@@ -21,7 +21,7 @@ fn some_users_of(ledger: &Ledger, id: EntryId, counts: impl Fn(UseAspect) -> boo
     users
 }
 
-/// What people call entries.
+/// Returns the labels of entries, sorted.
 pub(super) fn names(ledger: &Ledger, ids: &[EntryId]) -> Vec<String> {
     let mut names: Vec<String> = ids
         .iter()

@@ -1,5 +1,4 @@
-//! What compile threads are to do, and who sleeps until there is something. What the threads do is
-//! in `compile/workers.rs`.
+//! The queue of the compile threads. What the threads do is in `compile/workers.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,34 +14,35 @@ use crate::base::ids::EntryId;
 use crate::base::sync::lock;
 use crate::host::fork_lock;
 
-/// How long a thread sleeps before it ends, and how often one that is busy looks for the program.
+/// How long a compile thread sleeps before it ends, and how often a busy one checks whether the
+/// program still has threads.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
 
 /// The compile threads of an engine.
 #[derive(Debug)]
 pub(crate) struct Workers {
-    /// How many there may be.
+    /// The maximum number of compile threads.
     pub(crate) most: usize,
     pub(crate) queue: Arc<Mutex<Queue>>,
-    /// The signals that were blocked where the engine was made.
+    /// The signal mask of the thread that created the engine.
     pub(crate) mask: SignalMask,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    /// What comes first will be called first.
+    /// The functions to compile; the first will be called first.
     pub(crate) waiting: VecDeque<EntryId>,
     pub(crate) threads: Vec<(Arc<ParkingSpot>, Started)>,
     pub(crate) asleep: Vec<Arc<ParkingSpot>>,
-    /// Threads that have ended, or are about to.
+    /// Threads that have ended or are about to.
     pub(crate) ended: Vec<Started>,
     pub(crate) is_over: bool,
 }
 
-/// Where a thread sleeps; known to those who wake it.
+/// Where a compile thread sleeps, and others wake it.
 #[derive(Debug, Default)]
 pub(crate) struct ParkingSpot {
-    /// 1 once somebody has woken the thread.
+    /// 1 once the thread was woken.
     is_woken: AtomicU32,
 }
 
@@ -59,12 +59,12 @@ impl ParkingSpot {
 }
 
 impl Queue {
-    /// A thread isn't asleep any more, whoever woke it.
+    /// Records that a thread is awake.
     pub(crate) fn wakes(&mut self, bed: &Arc<ParkingSpot>) {
         self.asleep.retain(|one| !Arc::ptr_eq(one, bed));
     }
 
-    /// A thread ends.
+    /// Records that a thread ends.
     pub(crate) fn ends(&mut self, bed: &Arc<ParkingSpot>) {
         let mut threads = self.threads.iter();
         if let Some(place) = threads.position(|one| Arc::ptr_eq(&one.0, bed)) {
@@ -84,17 +84,17 @@ impl Workers {
         }
     }
 
-    /// Whether there may be any.
+    /// Whether the engine may have compile threads.
     pub(crate) fn are_there(&self) -> bool {
         self.most > 0
     }
 
-    /// How many there may be.
+    /// The maximum number of compile threads.
     pub(crate) fn most(&self) -> usize {
         self.most
     }
 
-    /// Has the threads end after what they have begun, and waits for them.
+    /// Makes the threads end after their present function, and waits for them.
     pub(crate) fn finish(&self) {
         let (threads, ended, asleep) = {
             let mut queue = lock(&self.queue);
@@ -108,14 +108,15 @@ impl Workers {
         asleep.iter().for_each(|bed| bed.wake());
         let _outside = fork_lock::outside();
         for thread in threads.into_iter().map(|it| it.1).chain(ended) {
-            // The last handle to the engine may have been a thread's own.
+            // A compile thread may have held the last handle to the engine; it can't wait for
+            // itself.
             if !thread.is_this() {
                 thread.join();
             }
         }
     }
 
-    /// In a forked child: the threads are the parent's.
+    /// Forgets the threads, in a forked child, where they don't exist.
     pub(crate) fn forget_threads(&self) {
         let mut queue = lock(&self.queue);
         std::mem::forget(std::mem::take(&mut queue.threads));

@@ -1,5 +1,4 @@
-//! The functions of an engine that wait for the process's exit
-//! ([`crate::process::exit_functions`]).
+//! The registered exit functions of an engine ([`crate::process::exit_functions`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
@@ -13,66 +12,67 @@ use rustc_hash::FxHashMap;
 use crate::base::ids::{EngineNumber, UnitKey};
 use crate::base::sync::lock;
 
-/// What the C library calls at exit.
+/// A function that the C library calls at exit.
 pub(crate) type ExitFunction = extern "C-unwind" fn(*mut c_void);
 
-/// A function that waits for the process's exit.
+/// A registered exit function.
 pub(crate) struct Registration {
-    /// Counts up with each registration in an engine.
+    /// The position among all registrations of the engine.
     pub(crate) number: u64,
     /// The engine that it was registered with.
     pub(crate) engine: EngineNumber,
     pub(crate) function: ExitFunction,
     pub(crate) argument: *mut c_void,
-    /// What the program gave as its handle.
+    /// The handle (`__dso_handle`) that the program passed.
     pub(crate) handle: *mut c_void,
     pub(crate) was_called: AtomicBool,
-    /// The body to call, once the function's name stands for something else; else 0.
+    /// The body to call, if the function's name stands for something else by now; otherwise 0.
     pub(crate) body: AtomicU64,
-    /// The unit that has to stay for that, though the object isn't its any more.
+    /// The unit that has to stay in memory for that body, although the object belongs to another
+    /// unit now.
     pub(crate) keeps: Mutex<Option<UnitKey>>,
     pub(crate) group: Arc<Group>,
 }
 
-// SAFETY: the pointers are the program's; they are only passed on to it.
+// SAFETY: the pointers are the program's, and are only passed back to it.
 unsafe impl Send for Registration {}
 // SAFETY: as above.
 unsafe impl Sync for Registration {}
 
-/// What the C library knows some registrations of a unit by: the address of this.
+/// A group of registrations of one unit. Its address identifies them to the C library.
 ///
-/// The C library finds registrations only by walking all of its list. So those that were called
-/// early stay there until all of their group was called, and are taken out together.
+/// The C library finds registrations only by walking its whole list. So registrations that were
+/// called early stay in that list until all of their group were called, and are removed together.
 #[derive(Debug, Default)]
 pub(crate) struct Group(pub(crate) Mutex<GroupState>);
 
 #[derive(Debug, Default)]
 pub(crate) struct GroupState {
-    /// How many weren't called.
+    /// The number of registrations that weren't called.
     pub(crate) waiting: usize,
-    /// How many were, and are still in the C library's list.
+    /// The number that were called early and are still in the C library's list.
     pub(crate) called_early: usize,
-    /// All were called; no more join it.
+    /// Whether all were called; no more may join then.
     pub(crate) is_over: bool,
 }
 
-/// A registration, and the unit that it was of.
+/// A registration, and the unit that it belonged to.
 pub(crate) type Taken = (UnitKey, Arc<Registration>);
 
 /// Who calls a registered function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// The C library, which has taken it out of its list.
+    /// The C library, which has removed it from its list.
     Exit,
     /// The engine.
     Engine,
 }
 
-/// The functions of an engine that wait for the process's exit.
+/// The registered exit functions of an engine.
 #[derive(Default)]
 pub(crate) struct ExitFunctions {
     latest: u64,
-    /// By number, with the unit each belongs to.
+    /// All registrations by number, with the unit each belongs to.
     all: BTreeMap<u64, (UnitKey, Arc<Registration>)>,
     of_unit: FxHashMap<UnitKey, OfUnit>,
 }
@@ -84,7 +84,7 @@ struct OfUnit {
 }
 
 impl Group {
-    /// Counts a new member; whether it may join.
+    /// Counts a new member; returns whether it may join.
     pub(crate) fn join(&self) -> bool {
         let mut state = lock(&self.0);
         state.waiting += usize::from(!state.is_over);
@@ -126,12 +126,12 @@ impl ExitFunctions {
         Some((unit, registration))
     }
 
-    /// Whether a unit has registered something.
+    /// Whether a unit has registered functions.
     pub(crate) fn are_of(&self, unit: UnitKey) -> bool {
         self.of_unit.contains_key(&unit)
     }
 
-    /// What a unit has registered: its number, the function's address, and the argument.
+    /// Returns what a unit has registered: number, function and argument.
     pub(crate) fn of_unit(&self, unit: UnitKey) -> Vec<(u64, ExecAddr, ExecAddr)> {
         let numbers = self
             .of_unit
@@ -146,11 +146,12 @@ impl ExitFunctions {
         known.collect()
     }
 
-    /// Has a body called instead of what a function's name stands for by then; `keeps` is the unit
-    /// that has to stay for that, if the registration isn't its own.
+    /// Sets the body to be called instead of what the function's name stands for by then. `keeps`
+    /// is the unit that has to stay in memory for that, if the registration belongs to another
+    /// unit.
     pub(crate) fn call_body(&self, number: u64, body: ExecAddr, keeps: Option<UnitKey>) {
         if let Some((_, one)) = self.all.get(&number) {
-            // One that keeps a unit goes on to do so.
+            // A registration that keeps a unit already goes on doing so.
             let mut kept = lock(&one.keeps);
             if kept.is_none() {
                 *kept = keeps;
@@ -159,15 +160,15 @@ impl ExitFunctions {
         }
     }
 
-    /// Has what a function's name stands for called again; the answer is a unit that needn't stay
-    /// for it any more.
+    /// Lets whatever the function's name stands for be called again. Returns a unit that needn't
+    /// stay in memory for it any more.
     pub(crate) fn call_by_name(&self, number: u64) -> Option<UnitKey> {
         let (_, one) = self.all.get(&number)?;
         one.body.store(0, Ordering::Release);
         lock(&one.keeps).take()
     }
 
-    /// Gives a registration to another unit: its object is that one's now.
+    /// Makes a registration belong to another unit, which has its object now.
     pub(crate) fn give(&mut self, number: u64, to: UnitKey) {
         let Some((unit, _)) = self.all.get_mut(&number) else {
             return;

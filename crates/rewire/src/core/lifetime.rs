@@ -1,4 +1,4 @@
-//! What keeps an engine alive, and what happens when its client gives it up.
+//! [`HeldEngine`]: keeps an engine alive for the client.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use super::Core;
 
-/// What each of a client's handles holds of an engine.
+/// The reference to an engine in each of a client's handles.
 ///
-/// The engine itself uses [`Arc<Core>`] for the time of a task. Only these count as the client's:
-/// when the last one goes, what the program has left for its end runs, while its code can still be
-/// called; then the engine may go.
+/// The engine's own code holds an [`Arc<Core>`] for the duration of a task. Only `HeldEngine`s
+/// count as the client's: when the last one is dropped, what the program registered for its end
+/// runs, while its code can still be called. Then the engine may be dropped.
 #[derive(Clone)]
 pub(crate) struct HeldEngine(Arc<LastHandle>);
 
 struct LastHandle(Arc<Core>);
 
 impl HeldEngine {
-    /// For the first handle to a new engine.
+    /// Makes the first handle's reference to a new engine.
     pub(crate) fn new(core: Arc<Core>) -> Self {
         Self(Arc::new(LastHandle(core)))
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for HeldEngine {
 
 impl Drop for LastHandle {
     fn drop(&mut self) {
-        // The C library would call into memory that is gone.
+        // Otherwise the C library would call into freed memory later.
         (self.0.above.end)(&self.0);
     }
 }

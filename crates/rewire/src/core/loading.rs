@@ -1,4 +1,4 @@
-//! Adding units, and what has to be in memory before their code runs.
+//! Adds units, and places in memory what they need before their code runs.
 
 use std::sync::Arc;
 
@@ -33,12 +33,12 @@ impl Core {
         Ok(unit)
     }
 
-    /// Puts in memory what must be there before anything of the units runs that were added since
-    /// the last time. If another thread is doing that for some of them, this one waits for it.
+    /// Places in memory what the units added since the last call need before their code runs. If
+    /// another thread is doing so for some of them, waits for that thread.
     pub(crate) fn finish_loading(&self) -> Result<(), Error> {
         let fresh = {
             let mut fresh = lock_ranked(&self.fresh, LockRank::Unplaced);
-            // Whoever finds none waits for this thread.
+            // A thread that finds the list empty waits for this thread.
             let placing = (!fresh.is_empty()).then(|| PlacementGuard::begin(self));
             placing.map(|placing| (std::mem::take(&mut *fresh), placing))
         };
@@ -54,17 +54,17 @@ impl Core {
         Ok(())
     }
 
-    /// The same for these units.
+    /// As [`Core::finish_loading`], for these units.
     pub(crate) fn finish_units(&self, units: &[Arc<Unit>]) -> Result<(), Error> {
         (self.above.place)(self, units)
     }
 }
 
-/// This thread places what units need from the start. Dropping it lets those go on who wait for
-/// that.
+/// Declares that this thread is placing what units need. Dropping it wakes the threads that wait
+/// for that.
 struct PlacementGuard<'c> {
     core: &'c Core,
-    /// Placing may lead to placing more.
+    /// Placing may nest.
     is_outer: bool,
 }
 

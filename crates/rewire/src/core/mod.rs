@@ -1,4 +1,4 @@
-//! What all parts of an engine share.
+//! [`Core`]: the data of an engine, shared by all of its parts.
 
 pub(crate) mod compile_queue;
 pub(crate) mod exit_functions;
@@ -43,20 +43,20 @@ use crate::host::symbols::HostSymbol;
 use crate::ledger::unit::Unit;
 use crate::ledger::{Demangled, EntryId, History, Ledger, LibraryId, ThreadKey};
 
-/// How many bytes a `__dso_handle` has.
+/// The size in bytes of a `__dso_handle`.
 const HANDLE_SIZE: u64 = 8;
 
-/// Fields are dropped in their order.
+/// The data of an engine. Fields are dropped in their order.
 pub(crate) struct Core {
-    /// Tells it from other engines.
+    /// Identifies the engine in the process.
     pub(crate) number: EngineNumber,
-    /// Itself, for threads that work for it as long as it is there.
+    /// A weak reference to itself, for threads that work for it as long as it exists.
     pub(crate) me: Weak<Self>,
     _enter: fork_lock::EnterWhenDropped,
     pub(crate) memory: Arc<CodeMemory>,
     pub(crate) slots: Slots,
     ledger: Mutex<Ledger>,
-    /// A definition went from pending to something else.
+    /// Notified whenever something changes that threads wait for, such as a claimed definition.
     pub(crate) changed: Condition,
     pub(crate) unwind: UnwindTable,
     codegens: Mutex<Vec<Codegen>>,
@@ -68,11 +68,11 @@ pub(crate) struct Core {
     pub(crate) process: Process,
     pub(crate) foresight: Foresight,
     pub(crate) workers: Workers,
-    /// Units whose named sections and constructors aren't seen to yet.
+    /// Units whose named sections and constructors weren't placed and planned yet.
     pub(crate) fresh: Mutex<Vec<Arc<Unit>>>,
-    /// The closures that are asked for names, by library, in order.
+    /// The resolvers of each library, in the order in which they are asked.
     pub(crate) resolvers: RwLock<HashMap<LibraryId, Vec<Arc<dyn Resolver>>>>,
-    /// Asked what to run instead of a function that failed.
+    /// The client's handler, which is asked what to run instead of a function that failed.
     pub(crate) failure_handler: RwLock<Option<Arc<FailureHandler>>>,
     pub(crate) call_adapters: CallAdapters,
     pub(crate) demangled: Demangled,
@@ -82,28 +82,31 @@ pub(crate) struct Core {
     _leave: fork_lock::LeaveWhenDropped,
 }
 
-/// The library and name of a function, and the IR of its new body.
+/// Replaces a function, given its library, its name and the IR of its new body.
 type ReplaceBody = fn(&Core, LibraryId, &Arc<str>, &[u8]) -> Result<(), Error>;
 
-/// What these rooms ask of those above them. Whoever makes an engine says who does it.
+/// Functions of higher modules that lower modules call. The code that creates an engine supplies
+/// them.
 #[derive(Clone, Copy)]
 pub(crate) struct Above {
-    /// What happens when compiled code calls a function for the first time.
+    /// Handles the first call of a function by compiled code.
     pub(crate) first_call: entry::Handler,
     /// Compiles a function before it is called.
     pub(crate) compile_ahead: fn(&Core, EntryId),
-    /// Looks up what code names and no unit defines; for a thread-local variable, if that is said.
+    /// Looks a name up in the host; the flag says whether it is a thread-local variable.
     pub(crate) host_symbol: fn(&str, bool) -> Option<HostSymbol>,
-    /// Puts in memory what units need before their code runs.
+    /// Places in memory what units need before their code runs.
     pub(crate) place: fn(&Core, &[Arc<Unit>]) -> Result<(), Error>,
-    /// What the program has left for its end runs: nobody holds the engine any more.
+    /// Runs what the program has registered for its end, because no client holds the engine any
+    /// more.
     pub(crate) end: fn(&Arc<Core>),
-    /// Gives a function that is being called the new body that a client made for it.
+    /// Replaces a function that is being called by the new body that a client's closure made for
+    /// it.
     pub(crate) renew: ReplaceBody,
 }
 
-// A panic leaves no lock poisoned for long: whoever takes one next takes what it guards as it is,
-// which is whole, because what unwinds is the client's code, and that runs without locks.
+// A panic doesn't leave broken data under a lock: only the client's code unwinds, and it runs
+// without locks.
 impl std::panic::UnwindSafe for Core {}
 impl std::panic::RefUnwindSafe for Core {}
 
@@ -118,7 +121,7 @@ impl std::fmt::Debug for Core {
 impl Core {
     pub(crate) fn new(options: Options, above: Above) -> Result<Arc<Self>, Error> {
         {
-            // The loader's list has a lock.
+            // Reading the loader's list of libraries takes the loader's lock.
             let _outside = fork_lock::outside();
             rewire_memory::global_scope::learn();
         }
@@ -171,20 +174,20 @@ impl Core {
         lock_ranked(&self.ledger, LockRank::Ledger)
     }
 
-    /// In a forked child: what other threads had begun is nobody's any more.
+    /// Forgets what other threads had begun, in a forked child, where those threads don't exist.
     pub(crate) fn forget_other_threads(&self) {
         self.ledger().forget_other_threads(ThreadKey::mine());
     }
 
-    /// Before the process ends: whoever observes is told of everything, by the threads that do
-    /// it.
+    /// Waits for compile threads to finish before the process ends, if there are observers, so that
+    /// they are told everything.
     pub(crate) fn finish_observed(&self) {
         if self.observer.is_some() || self.compile_observer.is_some() {
             self.workers.finish();
         }
     }
 
-    /// Stands guard while LLVM reads a module, if the client wants that.
+    /// Begins a crash guard for LLVM's reading of a module, if the client wants one.
     pub(crate) fn guard_reading(&self, module: &str) -> Option<CrashGuard> {
         self.guard_crashes.then(|| {
             let message = format!("error: {module}: LLVM crashed while it read this\n");
@@ -192,17 +195,17 @@ impl Core {
         })
     }
 
-    /// A unit that is there.
+    /// Returns a unit, or an error if it was freed.
     pub(crate) fn unit(&self, id: UnitKey) -> Result<Arc<Unit>, Error> {
         self.ledger().unit(id).cloned().ok_or(Error::NoUnit)
     }
 
-    /// Forgets what is remembered of names that are gone.
+    /// Forgets what is recorded elsewhere for names that were removed.
     pub(crate) fn forget_entries(&self, entries: &[EntryId]) {
         self.foresight.forget(entries);
     }
 
-    /// Lends a code generator: of those that are free, or a new one.
+    /// Runs `work` with an idle code generator, or a new one.
     pub(crate) fn with_codegen<R>(
         &self,
         work: impl FnOnce(&mut Codegen) -> Result<R, Error>,
@@ -219,9 +222,9 @@ impl Core {
         result
     }
 
-    /// Unwinding passes through a stub when its function is called for the first time. The
-    /// description lies in read-only memory; stubs lie above all code, and are entered in a
-    /// table of their own.
+    /// Registers the frames of stubs with the unwinder, because unwinding passes through a stub
+    /// during a first call. The description is in read-only memory. Stubs lie above all code, and
+    /// have a table of their own.
     fn describe_stubs(&self) -> Result<(), Error> {
         let stubs = self.slots.stub_range();
         let (bytes, _) = unwind::stub_frames(stubs.start, stubs.clone());
@@ -234,7 +237,7 @@ impl Core {
         Ok(())
     }
 
-    /// Gives memory to a variable that the engine itself defines.
+    /// Allocates memory for a variable that the engine itself defines.
     pub(crate) fn place_variable(&self, bytes: &[u8]) -> Result<ExecAddr, Error> {
         let size = bytes.len() as u64;
         let mut memory = self.memory.allocate(RegionKind::Data, size, 16)?;
@@ -242,12 +245,12 @@ impl Core {
         Ok(memory.keep().start)
     }
 
-    /// Takes a library out whose units have left.
+    /// Removes a library whose units have left.
     pub(crate) fn forget_library(&self, library: LibraryId) {
         let handle = self.ledger().forget_library(library, &self.slots);
         self.demangled.forget(library);
         let Some(start) = handle else { return };
-        // SAFETY: nobody was linked with it, or has looked it up.
+        // SAFETY: no code was linked with it, and nothing has looked it up.
         let given = unsafe {
             self.memory
                 .free(RegionKind::Data, start..start + HANDLE_SIZE)
@@ -257,8 +260,8 @@ impl Core {
         }
     }
 
-    /// What libraries that the program is linked with statically take for the program's own
-    /// object (Itanium C++ ABI, section 3.3.6.3): any address that is unique to it.
+    /// Defines a library's `__dso_handle`, by which statically linked libraries identify the
+    /// program's object (Itanium C++ ABI, section 3.3.6.3): any unique address.
     pub(crate) fn place_dso_handle(&self, library: LibraryId) -> Result<(), Error> {
         let start = self.place_variable(&[0; HANDLE_SIZE as usize])?;
         let mut ledger = self.ledger();
@@ -268,7 +271,7 @@ impl Core {
     }
 }
 
-/// The call adapters that were made, by their IR.
+/// The compiled call adapters, by their IR.
 #[derive(Debug, Default)]
 pub(crate) struct CallAdapters {
     pub(crate) made: Mutex<HashMap<String, ExecAddr>>,
@@ -281,21 +284,21 @@ pub(crate) fn is_call_adapter(ledger: &Ledger, id: EntryId) -> bool {
     library != LibraryId::MAIN && &**ledger.library_name(library) == CALL_ADAPTERS
 }
 
-/// The name of the library that call adapters are in.
+/// The name of the library that contains the call adapters.
 pub(crate) const CALL_ADAPTERS: &str = "call adapters of the engine";
 
-/// How much the last look left.
+/// What the last scan left unfreed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LastLook {
-    /// Pieces that were left.
+    /// The number of items that were left.
     pub(crate) pieces: usize,
     pub(crate) bytes: u64,
-    /// How many looks, this one the last, didn't see all threads: that much was left because of
-    /// these, not because anybody holds it.
+    /// The number of consecutive scans, up to the last one, that didn't see all threads. What they
+    /// left was left for that reason, not because something holds it.
     pub(crate) unfinished: u32,
 }
 
-/// Lets one thread look at a time.
+/// Allows one thread at a time to reclaim memory.
 #[derive(Debug, Default)]
 pub(crate) struct Reclaimer(rewire_sync::Mutex<LastLook>);
 

@@ -1,4 +1,4 @@
-//! What an observer is told of the engine's work, as it was recorded.
+//! Tells the compile observer about the engine's work.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::base::events::{Compilation, CompileObserver, CompiledFunction, Loaded
 use crate::base::ids::EntryId;
 use crate::ledger::unit::Unit;
 
-/// The loading of a unit, as far as somebody listens.
+/// Records the loading of a unit, if there is an observer.
 pub(crate) struct ObservedLoading<'c>(Option<(Recording, &'c dyn CompileObserver)>);
 
 impl<'c> ObservedLoading<'c> {
@@ -37,8 +37,8 @@ impl<'c> ObservedLoading<'c> {
 }
 
 impl Core {
-    /// Does something that compiles definitions of a unit, and tells the observer, if there is
-    /// one, what and why. No lock may be held.
+    /// Runs `work`, which compiles definitions of a unit, and tells the observer, if there is one,
+    /// what was compiled and why. No lock may be held.
     pub(crate) fn observed<R>(
         &self,
         unit: &Unit,
@@ -53,7 +53,7 @@ impl Core {
         let result = work();
         let (span, notes) = recording.end();
         if result.is_ok() && notes.phases.is_empty() {
-            // Others had done it already.
+            // Another thread had done it already.
             return result;
         }
         let why = why();

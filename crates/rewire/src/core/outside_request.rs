@@ -1,4 +1,4 @@
-//! What somebody outside is asked for, and what comes of it.
+//! Requests for names to the host and the resolvers, and the answers.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use crate::base::ids::{EntryId, EntryKind, LibraryId};
 use crate::host::symbols::HostSymbol;
 use crate::ledger::Ledger;
 
-/// What came of asking.
+/// The answer to a request.
 pub(crate) enum OutsideAnswer {
-    /// This.
+    /// The host or a resolver has this.
     Symbol(HostSymbol),
-    /// The ledger knows more now than before: look again.
+    /// A definition was entered in the ledger: look again.
     Entered,
-    /// Nobody has it.
+    /// Neither the host nor a resolver has it.
     Nothing,
 }
 
-/// What somebody outside is asked for.
+/// A request for a name.
 #[derive(Clone, Debug)]
 pub(crate) struct OutsideRequest {
     pub(crate) library: LibraryId,
@@ -27,7 +27,7 @@ pub(crate) struct OutsideRequest {
 }
 
 impl OutsideRequest {
-    /// A name as code knows it.
+    /// Makes the request for a name, as declarations describe it.
     pub(crate) fn of(ledger: &Ledger, id: EntryId) -> Self {
         let entry = ledger.entry(id);
         Self {

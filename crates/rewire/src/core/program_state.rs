@@ -1,4 +1,4 @@
-//! What an engine remembers of the program that runs in it.
+//! The state of the program that runs in an engine.
 
 use std::io::Write;
 
@@ -9,12 +9,12 @@ use super::structors::Structors;
 use crate::base::escape::escape_control;
 use crate::base::sync::lock;
 
-/// What an engine remembers of the program that runs in it.
+/// The state of the program that runs in an engine.
 #[derive(Default)]
 pub(crate) struct Process {
     pub(crate) structors: Mutex<Structors>,
     pub(crate) exit_functions: Mutex<ExitFunctions>,
-    /// Called before the process ends because a function could not be compiled.
+    /// The hooks that are called before the process ends because a function could not be compiled.
     at_failure: Mutex<Vec<Box<dyn FnMut() + Send>>>,
 }
 
@@ -23,10 +23,11 @@ impl Process {
         lock(&self.at_failure).push(hook);
     }
 
-    /// Ends the process with a message and the code for what failed at run time. The program's
-    /// own output comes first; its destructors don't run, for it is in the middle of something.
+    /// Ends the process with a message and [`EXIT_COMPILE`](crate::EXIT_COMPILE). The program's own
+    /// output is flushed first. Its destructors don't run, because the program may be in the middle
+    /// of anything.
     pub(crate) fn fail(&self, message: &str) -> ! {
-        // SAFETY: flushing all of C's streams is always possible.
+        // SAFETY: C's streams may be flushed at any time.
         unsafe { libc::fflush(std::ptr::null_mut()) };
         let _ = write!(std::io::stderr(), "{}", escape_control(message));
         let hooks = std::mem::take(&mut *lock(&self.at_failure));

@@ -1,9 +1,9 @@
-//! Notes what a thread does, for the observer.
+//! Records the steps of a thread, for the observer.
 //!
 //! Between the beginning and the end of a [`Recording`], each step that this thread finishes
-//! ([`phase`]) and each function that it publishes ([`published`]) is noted in it. The steps are
-//! several calls deep in code that is about other things, so the notes go by way of a variable of
-//! the thread rather than through everybody's arguments. It is looked at only if somebody listens.
+//! ([`phase`]) and each function that it publishes ([`published`]) is recorded. Steps happen
+//! several calls deep in code with other concerns, so records are collected in a thread-local
+//! variable rather than passed as arguments. Nothing is recorded without an observer.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -17,14 +17,14 @@ use crate::base::ids::EntryId;
 use crate::base::report::Phase;
 
 thread_local! {
-    /// The recordings under way, the innermost last. Functions are called for the first time also
-    /// while a thread's variables are destroyed, so this one has no destructor: it is given up
-    /// when it is empty.
+    /// The recordings under way, the innermost last. It has no destructor, because functions may be
+    /// called for the first time while a thread's variables are destroyed; instead its memory is
+    /// freed when it is empty.
     static OPEN: RefCell<ManuallyDrop<Vec<RecordedSteps>>> =
         const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
-/// What was noted.
+/// What was recorded.
 #[derive(Debug, Default)]
 pub(crate) struct RecordedSteps {
     pub(crate) phases: Vec<PhaseSpan>,
@@ -41,7 +41,7 @@ pub(crate) struct Published {
     pub(crate) size: u64,
 }
 
-/// Notes a finished step.
+/// Records a finished step.
 pub(crate) fn phase(phase: Phase, start: Instant, duration: Duration) {
     with_innermost(|notes| {
         notes.phases.push(PhaseSpan {
@@ -52,7 +52,7 @@ pub(crate) fn phase(phase: Phase, start: Instant, duration: Duration) {
     });
 }
 
-/// Notes what was published.
+/// Records what was published.
 pub(crate) fn published(functions: Vec<Published>, variables: usize) {
     with_innermost(|notes| {
         notes.functions.extend(functions);
@@ -68,7 +68,7 @@ fn with_innermost(note: impl FnOnce(&mut RecordedSteps)) {
     });
 }
 
-/// While it stands, this thread's steps are noted.
+/// Records this thread's steps until it ends or is dropped.
 #[derive(Debug)]
 pub(crate) struct Recording {
     start: Instant,
@@ -109,10 +109,10 @@ impl Drop for Recording {
     }
 }
 
-/// From `start` until now, on this thread.
+/// Returns the time span from `start` until now, on this thread.
 pub(crate) fn span_since(start: Instant) -> TimeSpan {
     TimeSpan {
-        // SAFETY: it asks for a number.
+        // SAFETY: the call only returns the thread's ID.
         thread: unsafe { libc::gettid() }.unsigned_abs(),
         start,
         duration: start.elapsed(),

@@ -1,4 +1,5 @@
-//! The engines of the process, for those who have only an address, or come from the C library.
+//! The list of the process's engines, for code that has only an address, or that the C library
+//! calls.
 
 use std::sync::{Arc, Weak};
 
@@ -9,10 +10,10 @@ use super::Core;
 use crate::base::ids::EngineNumber;
 use crate::base::sync::{Held, LockRank};
 
-/// The engines of the process. First calls find theirs by the address of the stub.
+/// The engines of the process. A first call finds its engine by the address of the stub.
 static ENGINES: RwLock<Vec<Weak<Core>>> = RwLock::new(Vec::new());
 
-/// Makes an engine known.
+/// Adds an engine to the list.
 pub(crate) fn register(core: &Arc<Core>) {
     let _held = Held::begin(LockRank::Engines);
     let mut engines = rewire_sync::write(&ENGINES);
@@ -20,19 +21,19 @@ pub(crate) fn register(core: &Arc<Core>) {
     engines.push(Arc::downgrade(core));
 }
 
-/// The engines that there are.
+/// Returns all engines.
 pub(crate) fn engines() -> Vec<Arc<Core>> {
     let _held = Held::begin(LockRank::Engines);
     let engines = rewire_sync::read(&ENGINES);
     engines.iter().filter_map(Weak::upgrade).collect()
 }
 
-/// The engine whose stub this is.
+/// Returns the engine that a stub belongs to.
 pub(crate) fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
     find(|core| core.slots.stub_range().contains(&stub))
 }
 
-/// The engine of this number.
+/// Returns the engine with this number.
 pub(crate) fn engine_numbered(number: EngineNumber) -> Option<Arc<Core>> {
     find(|core| core.number == number)
 }

@@ -1,4 +1,4 @@
-//! The constructors and destructors that are still to be run, in their order.
+//! The constructors and destructors that still have to run, in order.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use crate::base::ids::{EntryId, UnitKey};
 use crate::ledger::unit::Unit;
 
-/// A function to be run, or the address of one.
+/// The function to run: by entry, or by address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StructorTarget {
     Entry(EntryId),
@@ -20,46 +20,46 @@ pub(crate) enum StructorTarget {
 pub(crate) struct PlannedStructor {
     pub(crate) priority: u32,
     pub(crate) target: StructorTarget,
-    /// Whose it is, if one unit's.
+    /// The unit that it belongs to, if it belongs to one.
     pub(crate) unit: Option<UnitKey>,
-    /// The body to call, once the entry stands for something else.
+    /// The body to call, if the entry stands for something else by now.
     pub(crate) body: Option<ExecAddr>,
 }
 
-/// What is still to be run.
+/// The constructors and destructors that still have to run.
 #[derive(Debug, Default)]
 pub(crate) struct Structors {
     constructors: Vec<PlannedStructor>,
     destructors: Vec<PlannedStructor>,
     /// The units whose constructors, if they have any, have run.
     pub(crate) constructed: FxHashSet<UnitKey>,
-    /// Units whose pending constructors somebody was told of.
+    /// Units whose pending constructors were logged.
     warned: FxHashSet<UnitKey>,
-    /// The process's exit runs the destructors.
+    /// Whether the process's exit will run the destructors.
     pub(crate) is_awaiting_exit: bool,
 }
 
-/// The priority of those that state none.
+/// The priority of constructors and destructors that state none.
 pub(crate) const USUAL: u32 = 65535;
 
-/// Which of the two lists.
+/// Selects constructors (before the program) or destructors (after it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     Before,
     After,
 }
 
-/// A table of functions that the C library runs, as the name of its section says.
+/// A table of functions that the C library runs, as identified by the name of its section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Array {
     pub(crate) when: When,
     pub(crate) priority: Option<u32>,
-    /// It is of the older kind, whose last member runs first.
+    /// Whether it is of the older kind (`.ctors`, `.dtors`), whose last member runs first.
     pub(crate) is_backwards: bool,
 }
 
 impl Array {
-    /// Which table a section is a piece of.
+    /// Returns the table that a section is part of, if it is part of one.
     pub(crate) fn of(section: &str) -> Option<Self> {
         let tables = [
             (".preinit_array", When::Before, false),
@@ -76,7 +76,7 @@ impl Array {
                 None => return None,
             };
             let priority = match stated {
-                // Linkers sort those in with the others, whose numbers count up.
+                // Linkers merge these into the newer tables, whose priorities count the other way.
                 Some(number) if is_backwards => Some(USUAL.saturating_sub(number)),
                 None if table == ".preinit_array" => Some(0),
                 stated => stated,
@@ -98,7 +98,7 @@ impl Structors {
         }
     }
 
-    /// Plans those of `llvm.global_ctors` and `llvm.global_dtors`.
+    /// Plans the functions in `llvm.global_ctors` and `llvm.global_dtors`.
     pub(crate) fn plan_unit(&mut self, unit: &Unit, is_elected: impl Fn(&Structor) -> bool) {
         for (when, structors) in [
             (When::Before, &unit.index.constructors),
@@ -117,8 +117,8 @@ impl Structors {
         }
     }
 
-    /// Plans what a table of constructors or destructors holds; `unit` says whose it is, if one
-    /// unit's.
+    /// Plans the functions in a table of constructors or destructors. `unit` is the unit that the
+    /// table belongs to, if it belongs to one.
     pub(crate) fn plan_array(&mut self, array: Array, members: &[ExecAddr], unit: Option<UnitKey>) {
         let plan = |address: &ExecAddr| PlannedStructor {
             priority: array.priority.unwrap_or(USUAL),
@@ -134,7 +134,7 @@ impl Structors {
         }
     }
 
-    /// Takes what is planned, in the order in which it has to run.
+    /// Takes all planned functions, in the order in which they have to run.
     pub(crate) fn take(&mut self, when: When) -> Vec<PlannedStructor> {
         Self::in_order(std::mem::take(self.list(when)), when)
     }
@@ -154,7 +154,8 @@ impl Structors {
         Self::in_order(if was_constructed { own } else { Vec::new() }, When::After)
     }
 
-    /// Takes the constructors of some units that haven't run; those that are no one unit's, too.
+    /// Takes the pending constructors of some units; `is_wanted` also decides about constructors
+    /// that belong to no unit.
     pub(crate) fn take_pending(
         &mut self,
         is_wanted: impl Fn(Option<UnitKey>) -> bool,
@@ -171,24 +172,25 @@ impl Structors {
         Self::in_order(taken, When::Before)
     }
 
-    /// Has constructors that were taken run later, before those that have come since.
+    /// Puts back constructors that were taken, before those that were planned since.
     pub(crate) fn put_back(&mut self, taken: &mut VecDeque<PlannedStructor>) {
         let later = std::mem::take(&mut self.constructors);
         self.constructors = taken.drain(..).chain(later).collect();
     }
 
-    /// Whether constructors of a unit haven't run.
+    /// Whether a unit has pending constructors.
     pub(crate) fn is_pending(&self, unit: UnitKey) -> bool {
         let mut constructors = self.constructors.iter();
         constructors.any(|planned| planned.unit == Some(unit))
     }
 
-    /// Whether constructors of a unit haven't run, and nobody was told so.
+    /// Whether a unit has pending constructors, and this wasn't logged yet.
     pub(crate) fn is_first_use(&mut self, unit: UnitKey) -> bool {
         !self.constructors.is_empty() && self.is_pending(unit) && self.warned.insert(unit)
     }
 
-    /// A unit takes the place of one whose objects live: none of its IR's constructors is pending.
+    /// Marks a unit as constructed, because it replaces a unit whose objects are alive: none of its
+    /// IR's constructors is pending.
     pub(crate) fn adopt(&mut self, unit: UnitKey) {
         self.constructors.retain(|planned| {
             planned.unit != Some(unit) || matches!(planned.target, StructorTarget::Address(_))
@@ -202,7 +204,7 @@ impl Structors {
         self.constructed.contains(&unit) && destructors.any(|one| one.unit == Some(unit))
     }
 
-    /// The functions that are a unit's destructors, if its constructors ran.
+    /// Returns a unit's destructors, if its constructors ran.
     pub(crate) fn destructors_of(&self, unit: UnitKey) -> Vec<EntryId> {
         if !self.constructed.contains(&unit) {
             return Vec::new();
@@ -215,7 +217,7 @@ impl Structors {
         entries.collect()
     }
 
-    /// Has a body called instead of what a destructor's name stands for by then.
+    /// Sets the body to be called instead of what a destructor's name stands for by then.
     pub(crate) fn call_body(&mut self, unit: UnitKey, destructor: EntryId, body: ExecAddr) {
         for one in self
             .destructors
@@ -228,7 +230,7 @@ impl Structors {
         }
     }
 
-    /// Has what the names of a unit's destructors stand for called again.
+    /// Lets whatever the names of a unit's destructors stand for be called again.
     pub(crate) fn call_by_name(&mut self, unit: UnitKey) {
         for one in self
             .destructors
@@ -239,13 +241,14 @@ impl Structors {
         }
     }
 
-    /// Forgets a unit that was given back.
+    /// Forgets a unit that was freed.
     pub(crate) fn forget(&mut self, unit: UnitKey) {
         let _ = self.take_unit(unit);
     }
 
     fn in_order(mut list: Vec<PlannedStructor>, when: When) -> Vec<PlannedStructor> {
-        // Stable: those of one priority run in the order of loading, or the reverse.
+        // The sort is stable: functions of equal priority run in the order of loading, or its
+        // reverse.
         list.sort_by_key(|planned| planned.priority);
         if when == When::After {
             list.reverse();

@@ -1,4 +1,4 @@
-//! The calls that functions which were compiled will surely make ([`crate::compile::foresight`]).
+//! The calls that compiled functions certainly make ([`crate::compile::foresight`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::base::ids::EntryId;
 use crate::base::sync::lock;
 use crate::ledger::unit::Unit;
 
-/// The plans of the functions that were compiled.
+/// The call plans of the compiled functions.
 #[derive(Debug, Default)]
 pub(crate) struct Foresight {
     pub(crate) plans: Mutex<HashMap<EntryId, SureCalls, FxBuildHasher>>,
 }
 
 impl Foresight {
-    /// Forgets the plans of functions that are gone.
+    /// Forgets the plans of functions that were removed.
     pub(crate) fn forget(&self, functions: &[EntryId]) {
         let mut plans = lock(&self.plans);
         for id in functions {
@@ -27,7 +27,7 @@ impl Foresight {
     }
 }
 
-/// The calls of one function.
+/// The certain calls of one function.
 #[derive(Debug)]
 pub(crate) struct SureCalls {
     pub(crate) unit: Arc<Unit>,

@@ -1,4 +1,4 @@
-//! How long the engine's threads spend in each phase.
+//! Measures how long the engine's threads spend in each phase.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ const PHASES: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Timings {
     nanoseconds: [AtomicU64; PHASES],
-    /// Whether somebody wants to know of each step.
+    /// Whether an observer wants to know each step.
     is_observed: bool,
 }
 
@@ -41,7 +41,7 @@ impl Timings {
     }
 }
 
-/// Measures until it is stopped; a step that fails counts nowhere.
+/// Measures a step until it is stopped. A step that fails is counted nowhere.
 #[derive(Debug)]
 pub(crate) struct Timer<'t> {
     timings: &'t Timings,
@@ -54,7 +54,7 @@ impl Timer<'_> {
         self.stop_at(Instant::now());
     }
 
-    /// Ends this step and begins the next one, at the same moment.
+    /// Ends this step and begins the next one, at the same instant.
     pub(crate) fn then(self, phase: Phase) -> Self {
         let (timings, since) = (self.timings, Instant::now());
         self.stop_at(since);

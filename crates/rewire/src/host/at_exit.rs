@@ -1,4 +1,4 @@
-//! Functions that run when the process exits.
+//! Registers functions that run when the process exits.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -9,13 +9,14 @@ use rewire_sync::OnceLock;
 type CxaAtExit =
     unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, *mut c_void) -> c_int;
 
-/// A function of the C library. Not called by its name, because an executable may have taken the
-/// name for itself: to keep its static C++ objects from being destroyed, or to hear of what
-/// libraries register.
+/// Finds a function of the C library by name. It isn't called directly by its name, because an
+/// executable may define the name itself: to keep its static C++ objects from being destroyed, or
+/// to intercept what libraries register.
 ///
 /// # Safety
 ///
-/// `F` is the type of the function, as a pointer.
+/// The caller must ensure that `F` is a pointer to a function of the type that the C library's
+/// function has.
 pub(crate) unsafe fn c_library<F>(name: &str) -> Option<F> {
     const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
     let found = global_scope::address_in_libraries(name)?.get();
@@ -29,8 +30,8 @@ fn registration() -> Option<CxaAtExit> {
     *FOUND.get_or_init(|| unsafe { c_library("__cxa_atexit") })
 }
 
-/// Registers a function to be called when the process exits: for programs that took `__cxa_atexit`
-/// away from themselves. Returns 0, or -1 when it can't.
+/// Registers a function to be called when the process exits. For programs that define
+/// `__cxa_atexit` themselves, and so can't use `atexit`. Returns 0, or -1 on failure.
 pub extern "C" fn at_exit(function: extern "C" fn()) -> c_int {
     let Some(register) = registration() else {
         return -1;

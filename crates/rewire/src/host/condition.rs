@@ -1,4 +1,4 @@
-//! Waiting for something to change that a lock guards.
+//! [`Condition`]: lets threads wait for a change of what a lock guards.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -7,29 +7,28 @@ use rewire_memory::futex;
 use super::fork_lock;
 use crate::base::sync::Guard;
 
-/// Tells threads that what one lock guards has changed. Telling makes no system call when nobody
-/// waits.
+/// Notifies threads that what a lock guards has changed. Notifying makes no system call when no
+/// thread waits.
 #[derive(Debug, Default)]
 pub(crate) struct Condition {
-    /// How often something has changed.
+    /// The number of changes so far.
     changes: AtomicU32,
-    /// How many threads wait, or are about to. In a forked child it may count threads of the
-    /// parent's, which only costs the child system calls.
+    /// The number of threads that wait or are about to. In a forked child this may include threads
+    /// of the parent, which only costs the child system calls.
     waiting: AtomicUsize,
 }
 
 impl Condition {
-    /// Gives the lock up until something has changed, and takes it again by `lock_again`. It must
-    /// be the same lock each time. Meanwhile this thread is outside of the engine. It may return
-    /// early: the caller looks at what it waits for and waits again.
+    /// Releases the lock until something has changed, and takes it again by `lock_again`, which
+    /// must take the same lock. Meanwhile this thread is outside the engine. It may return early:
+    /// the caller checks what it waits for, and waits again.
     pub(crate) fn wait<'m, T>(
         &self,
         guard: Guard<'m, T>,
         lock_again: impl FnOnce() -> Guard<'m, T>,
     ) -> Guard<'m, T> {
         let seen = self.changes.load(Ordering::SeqCst);
-        // Either whoever changes something sees that this thread waits, or the kernel sees the
-        // change.
+        // Either the notifying thread sees that this thread waits, or the kernel sees the change.
         self.waiting.fetch_add(1, Ordering::SeqCst);
         drop(guard);
         let outside = fork_lock::outside();
@@ -39,7 +38,7 @@ impl Condition {
         lock_again()
     }
 
-    /// Wakes those who wait. To be called after the change, which was made with the lock held.
+    /// Wakes the waiting threads. To be called after the change, which was made with the lock held.
     pub(crate) fn notify_all(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) > 0 {

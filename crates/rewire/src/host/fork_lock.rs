@@ -1,13 +1,13 @@
-//! The lock that keeps a program from forking while threads work in the engine: a forked child has
-//! one thread, so nothing may be half done at that moment.
+//! The fork lock: keeps the program from forking while threads work in the engine. A forked child
+//! has one thread, so nothing may be half done when the fork happens.
 //!
-//! Each thread in the engine shares the lock; `fork` takes it alone (`forking.rs`). The engine's
-//! other locks are only taken by threads that have it, so the child finds them free.
+//! Threads in the engine hold the lock shared; `fork` takes it exclusively (`forking.rs`). The
+//! engine's other locks are only taken by threads that hold the fork lock, so a child finds them
+//! free.
 //!
-//! A thread that waits for others gives it up meanwhile ([`outside`]): for another thread that
-//! compiles, for a closure of the client's, for the C library's loader. Whom it waits for may be
-//! outside as well, and come back only after the fork. What such a thread has begun, its child
-//! forgets.
+//! A thread releases the lock while it waits ([`outside`]): for another thread that compiles, for a
+//! closure of the client's, for the C library's loader. What it waits for may be outside too, and
+//! come back only after the fork. A forked child forgets what such threads have begun.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -20,28 +20,28 @@ use crate::base::sync::{Held, LockRank, nothing_is_held};
 
 static FORK_LOCK: RwLock<()> = RwLock::new(());
 
-/// How many threads have begun something in the engine and are outside of it.
+/// The number of threads that have begun something in the engine and are outside of it now.
 static STEPPED_OUT: AtomicUsize = AtomicUsize::new(0);
 
-/// A thread's share of the lock. Where it is kept nothing is dropped when the thread ends: what
+/// A thread's share of the lock. Its storage drops nothing when the thread ends, because code that
 /// runs then may enter the engine too.
 type ForkLockShare = ManuallyDrop<(RwLockReadGuard<'static, ()>, Held)>;
 
 thread_local! {
-    /// How many times this thread has entered the engine, one within the other.
+    /// How many times this thread has entered the engine, nested.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static SHARE: Cell<Option<ForkLockShare>> = const { Cell::new(None) };
-    /// How many times this thread has stepped out, one within the other.
+    /// How many times this thread has stepped out of the engine, nested.
     static OUT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// While it stands, no thread forks.
+/// Keeps all threads from forking until it is dropped.
 #[derive(Debug)]
 pub(crate) struct NoFork {
     _not_send: PhantomData<*const ()>,
 }
 
-/// Enters the engine: keeps others from forking until it is dropped.
+/// Enters the engine: keeps other threads from forking until the result is dropped.
 pub(crate) fn enter_engine() -> NoFork {
     let depth = DEPTH.get();
     if depth == 0 {
@@ -73,15 +73,15 @@ fn give_share_back() {
     drop(SHARE.take().map(ManuallyDrop::into_inner));
 }
 
-/// While it stands, its thread is not in the engine: others may fork. No lock of the engine's may
-/// be held.
+/// Marks its thread as outside the engine until it is dropped: other threads may fork. No lock of
+/// the engine's may be held.
 #[derive(Debug)]
 pub(crate) struct OutsideEngine {
     depth: usize,
     _not_send: PhantomData<*const ()>,
 }
 
-/// Steps out of the engine for as long as this thread waits for others.
+/// Steps out of the engine while this thread waits for others.
 pub(crate) fn outside() -> OutsideEngine {
     nothing_is_held();
     let depth = DEPTH.replace(0);
@@ -107,7 +107,8 @@ impl Drop for OutsideEngine {
     }
 }
 
-/// Enters the engine when it is dropped, for what is dropped after it: see [`LeaveWhenDropped`].
+/// Enters the engine when it is dropped, for the fields that are dropped after it: see
+/// [`LeaveWhenDropped`].
 #[derive(Debug)]
 pub(crate) struct EnterWhenDropped;
 
@@ -129,17 +130,18 @@ impl Drop for LeaveWhenDropped {
     }
 }
 
-/// The lock while its process forks: nobody else is in the engine.
+/// The exclusive lock while the process forks: no other thread is in the engine.
 pub(crate) type ForkingAlone = RwLockWriteGuard<'static, ()>;
 
-/// Waits until all others have left the engine. `None` if this thread is in it itself: a fork from
-/// within the engine (in an indirect function's resolver) can't wait for itself.
+/// Waits until all other threads have left the engine. Returns `None` if this thread itself is in
+/// it: a fork from within the engine (in the resolver of an indirect function) can't wait for
+/// itself.
 pub(crate) fn alone() -> Option<ForkingAlone> {
     (DEPTH.get() == 0).then(|| rewire_sync::write(&FORK_LOCK))
 }
 
-/// In a forked child: whether threads of the parent's had begun something and were outside. They
-/// are forgotten.
+/// Forgets the parent's other threads, in a forked child. Returns whether any of them had begun
+/// something and was outside the engine.
 pub(crate) fn forget_others_in_child(lock: Option<&ForkingAlone>) -> bool {
     let mine = OUT.get();
     lock.is_some() & (STEPPED_OUT.swap(mine, Ordering::Relaxed) > mine)

@@ -1,27 +1,28 @@
-//! Whether the program still has a thread.
+//! Finds out whether the program still has a thread.
 
 use std::fs;
 
-/// What is left of a process whose first thread has ended.
+/// The threads that are left in a process whose first thread has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RemainingThreads {
-    /// Threads that haven't ended.
+    /// The number of threads that haven't ended.
     pub(crate) threads: usize,
-    /// What the first thread has passed to the system call `exit`; `pthread_exit` passes 0.
+    /// The exit code that the first thread passed to the system call `exit`; `pthread_exit` passes
+    /// 0.
     pub(crate) code: u8,
 }
 
-/// What is left, if the first thread has ended (proc(5), `stat`); `None` if it hasn't, or if nobody
-/// tells.
+/// Returns what is left, if the first thread has ended (proc(5), `stat`); `None` if it hasn't, or
+/// if this can't be found out.
 pub(crate) fn after_main() -> Option<RemainingThreads> {
     read(&fs::read_to_string("/proc/self/stat").ok()?)
 }
 
 fn read(stat: &str) -> Option<RemainingThreads> {
-    // The name may hold anything; the state follows it.
+    // The name may contain anything; the state follows its closing bracket.
     let (_, rest) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
-    // Counted from 1 as in the manual, of which two stand before the state.
+    // Fields are numbered from 1 as in the manual; two come before the state.
     let field = |number: usize| fields.get(number - 3).copied();
     if field(3)? != "Z" {
         return None;
@@ -29,7 +30,7 @@ fn read(stat: &str) -> Option<RemainingThreads> {
     let threads: usize = field(20)?.parse().ok()?;
     let status: u32 = field(52)?.parse().ok()?;
     Some(RemainingThreads {
-        // The first counts until the process ends.
+        // The first thread is counted until the process ends.
         threads: threads.saturating_sub(1),
         code: (status >> 8) as u8,
     })

@@ -1,4 +1,4 @@
-//! The process underneath: the names it has, its threads and their memory, forks, and its exit.
+//! The host process: its symbols, its threads and their thread-local memory, forks, and exit.
 
 pub(crate) mod at_exit;
 pub(crate) mod condition;

@@ -1,18 +1,19 @@
-//! Whose code a thread runs, where that doesn't follow from where it calls from.
+//! Tracks which unit's code a thread runs, where the return address of a call doesn't tell.
 
 use std::cell::Cell;
 
 use crate::base::ids::{EngineNumber, UnitKey};
 
-/// What the program's registrations are known by to itself.
+/// The symbol by which code identifies its own registrations.
 pub(crate) const HANDLE: &str = "__dso_handle";
 
 thread_local! {
-    /// The unit whose constructor or destructor runs on this thread.
+    /// The unit whose constructor or destructor is running on this thread.
     static RUNNING: Cell<Option<(EngineNumber, UnitKey)>> = const { Cell::new(None) };
 }
 
-/// While it stands, calls on this thread that don't say where they come from are a unit's.
+/// Attributes calls on this thread that don't tell where they come from to a unit, until it is
+/// dropped.
 pub(crate) struct Running {
     before: Option<(EngineNumber, UnitKey)>,
 }
@@ -26,12 +27,13 @@ impl Running {
     }
 }
 
-/// The unit whose constructor or destructor runs on this thread, and its engine.
+/// Returns the unit whose constructor or destructor is running on this thread, and its engine.
 pub(crate) fn running_anywhere() -> Option<(EngineNumber, UnitKey)> {
     RUNNING.get()
 }
 
-/// The unit of an engine whose constructor or destructor runs on this thread.
+/// Returns the unit whose constructor or destructor is running on this thread, if it is this
+/// engine's.
 pub(crate) fn running(engine: EngineNumber) -> Option<UnitKey> {
     let running = RUNNING.get();
     running.filter(|it| it.0 == engine).map(|it| it.1)

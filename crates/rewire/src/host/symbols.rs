@@ -1,4 +1,4 @@
-//! Names of the host process: its program, and the libraries it has loaded.
+//! Looks names up in the host process: in its program and in the libraries that it has loaded.
 
 use std::ffi::{CStr, CString, c_int, c_void};
 
@@ -7,19 +7,19 @@ use rewire_memory::global_scope::{self, InProcess};
 
 use super::fork_lock;
 
-/// What the host has under a name.
+/// What the host defines under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HostSymbol {
     /// A function, or data.
     Address(ExecAddr),
-    /// A thread-local variable, as `__tls_get_addr` takes it.
+    /// A thread-local variable: module and offset, as `__tls_get_addr` takes them.
     Thread { module: u64, offset: u64 },
-    /// A variable that the engine supplies: the bytes that it starts with.
+    /// A variable that the engine supplies, with these initial bytes.
     Variable(Vec<u8>),
 }
 
-/// Looks a name up as the dynamic loader does for a program. May run code of libraries (the
-/// resolvers of indirect functions), so no lock is held.
+/// Looks a name up as the dynamic loader does for a program. No lock may be held, because this may
+/// run code of libraries (the resolvers of indirect functions).
 pub(crate) fn find(name: &str, thread_local: bool) -> Option<HostSymbol> {
     let address = match global_scope::find(name) {
         InProcess::Thread { module, offset } if thread_local => {
@@ -38,8 +38,8 @@ pub(crate) fn find(name: &str, thread_local: bool) -> Option<HostSymbol> {
     }
 }
 
-/// In which module's thread-local block an address of this thread lies. The loader tells blocks'
-/// starts; which symbol's block it is follows from the address.
+/// Returns the module and offset of a thread-local variable, given its address on this thread. The
+/// loader tells where each module's block starts, and the address tells which block it is in.
 fn thread_place(address: ExecAddr) -> Option<HostSymbol> {
     struct ThreadPlaceSearch {
         address: u64,
@@ -79,7 +79,7 @@ fn thread_place(address: ExecAddr) -> Option<HostSymbol> {
     search.found
 }
 
-/// The host's name for a place in it, for messages.
+/// Returns the host's name for an address in it, for messages.
 pub(crate) fn describe(address: ExecAddr) -> Option<String> {
     let _outside = fork_lock::outside();
     if let Some(known) = global_scope::symbol_at(address) {
@@ -99,14 +99,15 @@ pub(crate) fn describe(address: ExecAddr) -> Option<String> {
     }
 }
 
-/// Makes a shared library's names known to the process, as for a program linked with it.
+/// Loads a shared library and makes its names visible to the process, as for a program linked with
+/// it.
 pub(crate) fn load_library(path: &str) -> Result<(), String> {
     let Ok(c_path) = CString::new(path) else {
         return Err("the name contains a zero byte".to_owned());
     };
     let _outside = fork_lock::outside();
     let before = global_scope::before_opening();
-    // As one that a program is linked with, it stays whoever closes it.
+    // As a library that a program is linked with, it stays loaded, whoever closes it.
     let flags = libc::RTLD_LAZY | libc::RTLD_GLOBAL | libc::RTLD_NODELETE;
     // SAFETY: constructors of the library run; that is what loading it means.
     unsafe {

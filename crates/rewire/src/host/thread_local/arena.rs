@@ -1,37 +1,37 @@
-//! Memory for one thread's thread-local variables, taken from the kernel: a signal handler that
-//! needs some may have interrupted any allocator.
+//! Memory for one thread's thread-local variables. It comes from the kernel, because a signal
+//! handler that needs it may have interrupted any allocator.
 
 use std::ffi::c_void;
 use std::ptr;
 
-/// Blocks up to this size share pieces of memory; each larger one has its own.
+/// Blocks up to this size share chunks of memory; each larger block has its own pages.
 const LARGEST_SHARED: usize = 4096;
 /// Sizes of shared blocks are powers of two, from this one on; each block is aligned to its size.
 const SMALLEST: usize = 16;
 const CLASSES: usize = (LARGEST_SHARED.ilog2() - SMALLEST.ilog2() + 1) as usize;
 
-/// Address space of a piece; its pages are committed as they are touched.
+/// The address space of a chunk; its pages are committed as they are touched.
 const PIECE: usize = 64 << 10;
 
-/// The size of a page, and how the kernel aligns what it gives.
+/// The size of a page, which is also the alignment of the kernel's mappings.
 const PAGE: usize = 4096;
 
-/// At the start of each piece.
+/// The header of each chunk.
 struct ArenaChunk {
     before: *mut ArenaChunk,
 }
 
-/// A shared block that was given back.
+/// A shared block that was released.
 struct FreeBlock {
     next: *mut FreeBlock,
 }
 
-/// What a block's memory is known by when it is given back.
+/// Describes a block's memory, for releasing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// A class of shared blocks.
+    /// A shared block of this size class.
     Shared(usize),
-    /// Bytes of its own pages.
+    /// A block with its own pages, of this many bytes.
     Pages(usize),
 }
 
@@ -46,8 +46,8 @@ impl Extent {
     }
 }
 
-/// One thread's memory. Not for two threads at once, nor for a thread and its signal handler: who
-/// calls has signals blocked.
+/// One thread's memory. It may not be used by two threads at once, nor by a thread and its signal
+/// handler: callers have signals blocked.
 pub(super) struct Arena {
     last: *mut ArenaChunk,
     next: usize,
@@ -65,8 +65,9 @@ impl Arena {
         }
     }
 
-    /// Zeroed memory. There is always some: a program can't be told that there is none for its
-    /// thread-locals, and the C library ends it then as well.
+    /// Returns zeroed memory. Never fails: if there is none, the process ends, as the C library
+    /// does, because a program can't be told that there is no memory for its thread-local
+    /// variables.
     pub(super) fn take(&mut self, size: usize, align: usize) -> (*mut u8, Extent) {
         let extent = Extent::of(size, align);
         let start = match extent {
@@ -80,7 +81,7 @@ impl Arena {
         let size = SMALLEST << class;
         let free = self.free[class];
         if !free.is_null() {
-            // SAFETY: it was given back, and is as large as its class says.
+            // SAFETY: the block was released, and is as large as its class says.
             unsafe {
                 self.free[class] = (*free).next;
                 ptr::write_bytes(free.cast::<u8>(), 0, size);
@@ -102,7 +103,8 @@ impl Arena {
 
     /// # Safety
     ///
-    /// `take` gave it with this extent, and nobody uses it any more.
+    /// The caller must ensure that `take` returned the block with this extent, and that nothing
+    /// uses it any more.
     pub(super) unsafe fn release(&mut self, start: *mut u8, extent: Extent) {
         match extent {
             // SAFETY: as the caller promises.
@@ -119,11 +121,11 @@ impl Arena {
         }
     }
 
-    /// Gives all shared blocks back to the kernel. The arena itself may lie among them.
+    /// Returns all shared blocks to the kernel. The arena itself may lie in one of them.
     ///
     /// # Safety
     ///
-    /// Nobody uses them any more.
+    /// The caller must ensure that nothing uses the blocks any more.
     pub(super) unsafe fn free(self) {
         let mut piece = self.last;
         while !piece.is_null() {
@@ -137,10 +139,10 @@ impl Arena {
     }
 }
 
-/// Fresh pages that start at a multiple of `align`.
+/// Maps fresh pages that start at a multiple of `align`.
 fn map(bytes: usize, align: usize) -> *mut u8 {
     let slack = if align > PAGE { align } else { 0 };
-    // SAFETY: a fresh private mapping, of which the ends that aren't needed go back.
+    // SAFETY: this makes a fresh private mapping, and unmaps the ends of it that aren't needed.
     unsafe {
         let whole = bytes.saturating_add(slack);
         let start = libc::mmap(
@@ -166,7 +168,7 @@ fn map(bytes: usize, align: usize) -> *mut u8 {
 
 /// # Safety
 ///
-/// Nobody uses the pages from `start` to `end`.
+/// The caller must ensure that nothing uses the pages from `start` to `end`.
 unsafe fn trim(start: usize, end: usize) {
     if start < end {
         // SAFETY: as the caller promises.

@@ -1,9 +1,9 @@
-//! The blocks of each thread: its own copies of the modules' variables.
+//! Manages the blocks of each thread: its own copies of the modules' variables.
 //!
-//! A thread finds a block in its table. Signal handlers may come between any two instructions of
-//! that, and may make blocks and larger tables; so a former table stays as it was until the thread
-//! has ended, and of a row the round is read before the block. Whoever changes something has all
-//! signals blocked.
+//! A thread finds a block in its table. A signal handler may interrupt the lookup at any
+//! instruction, and may create blocks and a larger table. So a former table stays unchanged until
+//! the thread has ended, and the lookup reads a row's round before its block. All changes are made
+//! with all signals blocked.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -15,16 +15,16 @@ use rewire_sync::OnceLock;
 use super::arena::{Arena, Extent};
 use super::modules::{self, Image, ModuleNumber};
 
-/// One module's block, if `start` isn't null.
+/// The block of one module, if `start` isn't null.
 struct Row {
-    /// The round of the module that it is of.
+    /// The round of the module that the block belongs to.
     round: AtomicU32,
     /// The block's extent: see [`Row::extent`].
     extent: Cell<u32>,
     start: AtomicPtr<u8>,
 }
 
-/// Marks an extent in pages.
+/// Marks an extent as a number of pages.
 const PAGES: u32 = 1 << 31;
 const PAGE: usize = 4096;
 
@@ -44,44 +44,44 @@ impl Row {
     }
 }
 
-/// Rows by the modules' places; they follow this head.
+/// A table of rows, indexed by the modules' places. The rows follow this header in memory.
 struct Table {
     rows: usize,
     thread: *mut Thread,
-    /// The one before, which a thread may still be looking at.
+    /// The former table, which an interrupted lookup may still be reading.
     former: *mut Table,
     extent: Extent,
 }
 
-/// The first table's rows.
+/// The number of rows in a thread's first table.
 const FIRST_ROWS: usize = 15;
 
 impl Table {
     /// # Safety
     ///
-    /// The table was made by [`new_table`].
+    /// The caller must ensure that the table was made by [`new_table`].
     unsafe fn row<'a>(this: *const Self, place: usize) -> Option<&'a Row> {
         // SAFETY: as the caller promises.
         unsafe { (place < (*this).rows).then(|| &*this.add(1).cast::<Row>().add(place)) }
     }
 }
 
-/// What belongs to one thread. It lies in its own arena.
+/// The data of one thread. It lies in the thread's own arena.
 struct Thread {
     arena: Arena,
     newest: *mut Table,
-    /// Set when the thread's destructors come by.
+    /// The thread's ID, set when the thread's destructors run.
     tid: i32,
-    /// The one that ended before.
+    /// The thread that ended before this one.
     next: *mut Thread,
 }
 
 thread_local! {
-    /// The newest table.
+    /// This thread's newest table.
     static TABLE: Cell<*const Table> = const { Cell::new(ptr::null()) };
 }
 
-/// This thread's block of a module, or null.
+/// Returns this thread's block of a module, or null if it has none.
 pub(super) fn find(number: ModuleNumber) -> *mut u8 {
     let table = TABLE.get();
     if table.is_null() {
@@ -96,12 +96,12 @@ pub(super) fn find(number: ModuleNumber) -> *mut u8 {
     }
 }
 
-/// Makes this thread's block of a module, which it doesn't have yet; null if the module has no
-/// image.
+/// Creates this thread's block of a module, which it doesn't have yet. Returns null if the module
+/// has no image.
 ///
 /// # Safety
 ///
-/// All signals are blocked.
+/// The caller must ensure that all signals are blocked.
 pub(super) unsafe fn make(number: ModuleNumber) -> *mut u8 {
     let Some(image) = modules::image(number) else {
         return ptr::null_mut();
@@ -116,7 +116,7 @@ pub(super) unsafe fn make(number: ModuleNumber) -> *mut u8 {
         let arena = &mut (*(*table).thread).arena;
         let former = row.start.swap(ptr::null_mut(), Ordering::Relaxed);
         if !former.is_null() {
-            // The module that had the place before is gone.
+            // The block belongs to the module that had the place before.
             arena.release(former, row.extent());
         }
         let start = fill(arena, row, image);
@@ -134,11 +134,11 @@ fn fill(arena: &mut Arena, row: &Row, image: &Image) -> *mut u8 {
     start
 }
 
-/// This thread's newest table, which has a row for the place.
+/// Returns this thread's newest table, with a row for `place`.
 ///
 /// # Safety
 ///
-/// All signals are blocked.
+/// The caller must ensure that all signals are blocked.
 unsafe fn table_with(place: usize) -> *const Table {
     let former = TABLE.get();
     // SAFETY: signals are blocked, so all of it is this call's alone.
@@ -174,7 +174,7 @@ unsafe fn table_with(place: usize) -> *const Table {
 
 /// # Safety
 ///
-/// The thread is this one's, and its signals are blocked.
+/// The caller must ensure that `thread` is this thread's, and that all signals are blocked.
 unsafe fn new_table(thread: *mut Thread, rows: usize) -> *mut Table {
     let size = size_of::<Table>() + rows * size_of::<Row>();
     // SAFETY: as the caller promises; the memory is zeroed, so each row is empty.
@@ -209,8 +209,8 @@ fn new_thread() -> *mut Thread {
 
 static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
 
-/// Makes what threads need that end. Before the first module is used: later it may be in a signal
-/// handler.
+/// Creates the key whose destructor handles ending threads. Called before the first module is used,
+/// because later calls may be in a signal handler.
 pub(super) fn prepare() {
     KEY.get_or_init(|| {
         let mut key = 0;
@@ -220,7 +220,7 @@ pub(super) fn prepare() {
     });
 }
 
-/// Has the thread's blocks given back after it has ended.
+/// Arranges that the thread's blocks are freed after it has ended.
 fn arm(thread: *mut Thread) {
     if let Some(key) = KEY.get() {
         // SAFETY: the key was made by `prepare`.
@@ -228,11 +228,12 @@ fn arm(thread: *mut Thread) {
     }
 }
 
-/// Threads that end, or have ended, the latest first.
+/// The threads that are ending or have ended, the latest first.
 static ENDING: AtomicPtr<Thread> = AtomicPtr::new(ptr::null_mut());
 
-/// Other destructors and signal handlers of the thread may use its variables until it is gone. So
-/// each thread that ends frees the blocks of those that are gone by then.
+/// Runs when a thread ends. Other destructors and signal handlers of the thread may use its
+/// variables until it is gone. So each ending thread frees the blocks of the threads that are gone
+/// by then.
 extern "C" fn end_of_thread(thread: *mut c_void) {
     let thread: *mut Thread = thread.cast();
     let mut others = ENDING.swap(ptr::null_mut(), Ordering::Acquire);
@@ -255,7 +256,7 @@ extern "C" fn end_of_thread(thread: *mut c_void) {
 
 /// # Safety
 ///
-/// The thread isn't in the list, and nobody else puts it there.
+/// The caller must ensure that the thread isn't in the list, and that nothing else adds it.
 unsafe fn keep(thread: *mut Thread) {
     let mut first = ENDING.load(Ordering::Relaxed);
     loop {
@@ -275,7 +276,7 @@ fn is_alive(tid: i32) -> bool {
 
 /// # Safety
 ///
-/// The thread has ended.
+/// The caller must ensure that the thread has ended.
 unsafe fn free(thread: *mut Thread) {
     // SAFETY: as the caller promises; nobody uses its tables and blocks any more. What shares
     // pieces of the arena goes with it, the thread itself as well.

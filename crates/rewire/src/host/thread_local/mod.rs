@@ -1,16 +1,15 @@
 //! Thread-local variables of compiled code.
 //!
-//! Compiled code finds them as code of shared libraries does (Drepper, "ELF Handling For
-//! Thread-Local Storage", general dynamic model): it passes a module's number and an offset to
-//! `__tls_get_addr`. The engine has its own, which knows the engine's modules by their highest
-//! bit and leaves all others to the loader's; so compiled code and libraries share variables in
-//! both directions that matter to a program.
+//! Compiled code accesses them as code in shared libraries does (Drepper, "ELF Handling For
+//! Thread-Local Storage", general dynamic model): it passes a module number and an offset to
+//! `__tls_get_addr`. The engine supplies its own `__tls_get_addr`, which recognises the engine's
+//! modules by their highest bit and passes all others to the loader's. So compiled code and
+//! libraries can share thread-local variables.
 //!
-//! A native program's thread-locals can be used at any moment of a thread: in a signal handler that
-//! interrupts their first use, while the thread ends, in a thread that may be cancelled at any
-//! instruction. So whatever happens here takes no lock and doesn't allocate with the allocator that
-//! may have been interrupted; and a thread gets a block with signals blocked and cancellation put
-//! off.
+//! A native program may use thread-local variables at any moment: in a signal handler that
+//! interrupts their first use, while a thread ends, in a thread that may be cancelled at any
+//! instruction. So the code here takes no lock and doesn't use the allocator, which may have been
+//! interrupted. A thread gets a block with signals blocked and cancellation deferred.
 
 mod arena;
 mod blocks;
@@ -25,13 +24,13 @@ use rewire_memory::signals::SignalsBlocked;
 use modules::{ModuleNumber, OURS};
 pub(crate) use modules::{forget_module, is_aligned, set_image};
 
-/// A number for a module whose image will follow.
+/// Returns a number for a new module, whose image will be set later.
 pub(crate) fn new_module() -> u64 {
     blocks::prepare();
     modules::new_module()
 }
 
-/// What `__tls_get_addr` takes (`tls_index` of the x86-64 ABI).
+/// The argument of `__tls_get_addr` (`tls_index` of the x86-64 ABI).
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct TlsIndex {
@@ -43,17 +42,17 @@ unsafe extern "C" {
     fn __tls_get_addr(index: *const TlsIndex) -> *mut u8;
 }
 
-/// What compiled code calls to find a thread-local variable. A thread may be cancelled within, so
-/// nothing here has to be dropped.
+/// Returns the address of a thread-local variable; compiled code calls it as `__tls_get_addr`. The
+/// thread may be cancelled inside, so nothing here needs to be dropped.
 ///
 /// # Safety
 ///
-/// `index` points to a pair that the linker made.
+/// The caller must ensure that `index` points to a pair of module and offset that the linker wrote.
 pub(crate) unsafe extern "C-unwind" fn get_address(index: *const TlsIndex) -> *mut u8 {
     // SAFETY: as the caller promises.
     let TlsIndex { module, offset } = unsafe { *index };
     if module & OURS == 0 {
-        // SAFETY: the pair is the loader's.
+        // SAFETY: the pair belongs to the loader.
         return unsafe { __tls_get_addr(index) };
     }
     let number = ModuleNumber::of(module);
@@ -70,7 +69,7 @@ pub(crate) unsafe extern "C-unwind" fn get_address(index: *const TlsIndex) -> *m
     wanted.start.wrapping_add(offset as usize)
 }
 
-/// A block that this thread doesn't have yet.
+/// A request for a block that this thread doesn't have yet.
 struct MissingBlock {
     number: ModuleNumber,
     /// Null if the module has no image.
@@ -82,7 +81,7 @@ extern "C" fn allocate_block(wanted: *mut c_void) {
     let _blocked = SignalsBlocked::block();
     // SAFETY: `get_address` passes one that nobody else uses.
     let wanted = unsafe { &mut *wanted.cast::<MissingBlock>() };
-    // A signal handler may have come first.
+    // A signal handler may have made the block meanwhile.
     wanted.start = blocks::find(wanted.number);
     if wanted.start.is_null() {
         // SAFETY: signals are blocked.

@@ -1,26 +1,27 @@
-//! The modules of the process: what the variables of each linked object begin with.
+//! The modules of thread-local variables, and their initial values.
 //!
-//! Threads look here without a lock. That the code of a module is gone when the module is forgotten
-//! is what makes this possible: nobody can be asking for it then.
+//! Threads read this without a lock. This is possible because a module is forgotten only when its
+//! code is gone, so no thread can be asking for it.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use rewire_sync::{Mutex, lock};
 
-/// Marks a module of the engine's. The loader counts its own up from 1.
+/// Marks a module of the engine's. The loader numbers its own modules from 1.
 pub(super) const OURS: u64 = 1 << 63;
 
-/// A module's number: below its mark, the round, then the place.
+/// A module's number: below the mark, the round and then the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ModuleNumber {
-    /// How many modules had the place before. Threads tell by it that their block is a former
-    /// one's.
+    /// How many modules had the place before. By it, a thread recognises that its block belongs to
+    /// a former module.
     pub(super) round: u32,
     pub(super) place: u32,
 }
 
-/// So many modules can have one place, one after the other; then it is left alone.
+/// The maximum number of modules that can have one place, one after the other; then the place is no
+/// longer used.
 const ROUNDS: u32 = 1 << 31;
 
 impl ModuleNumber {
@@ -44,20 +45,20 @@ pub(super) struct Image {
     pub(super) align: usize,
 }
 
-/// A place in the list of modules, for one after the other.
+/// A place in the list of modules, used by one module after the other.
 struct ModulePlace {
     round: AtomicU32,
     /// Null until the module's object is published.
     image: AtomicPtr<Image>,
 }
 
-/// Places lie in pieces that stay where they are, each twice as long as the one before.
+/// The places, in arrays that never move, each twice as long as the one before.
 static PIECES: [AtomicPtr<ModulePlace>; 24] = [const { AtomicPtr::new(ptr::null_mut()) }; 24];
 
-/// Places of the first piece.
+/// The number of places in the first array.
 const FIRST: usize = 64;
 
-/// The piece of a place, and where it is there.
+/// Returns the array that a place is in, and its index there.
 const fn position(place: u32) -> (usize, usize) {
     let number = place as usize + FIRST;
     let piece = (number.ilog2() - FIRST.ilog2()) as usize;
@@ -71,10 +72,10 @@ fn place(place: u32) -> Option<&'static ModulePlace> {
     (!start.is_null()).then(|| unsafe { &*start.add(index) })
 }
 
-/// Who gives places out.
+/// Allocates places.
 struct ModulePlaces {
     count: u32,
-    /// Places whose modules left.
+    /// Places whose modules are gone.
     free: Vec<u32>,
 }
 
@@ -113,8 +114,8 @@ pub(super) fn new_module() -> u64 {
     .to_module()
 }
 
-/// A module's code is gone: nobody asks for its variables any more. Threads give their blocks of it
-/// back when they end, or when another module has its place.
+/// Forgets a module, whose code is gone, so that no thread asks for its variables any more. Threads
+/// release their blocks of it when they end, or when another module gets its place.
 pub(crate) fn forget_module(module: u64) {
     let number = ModuleNumber::of(module);
     let mut given = lock(&GIVEN);
@@ -143,7 +144,7 @@ pub(crate) fn set_image(module: u64, bytes: Vec<u8>, size: u64, align: u64) {
     }
 }
 
-/// An image that was taken out of its place.
+/// Frees an image that was removed from its place.
 fn free(image: *mut Image) {
     if !image.is_null() {
         // SAFETY: `set_image` made it, and nobody asks for it any more: its module has left, or
@@ -152,7 +153,8 @@ fn free(image: *mut Image) {
     }
 }
 
-/// What a module's variables begin with, for code of the module, which is there as long as it runs.
+/// Returns the initial values of a module's variables. To be called on behalf of the module's code,
+/// which stays as long as it runs.
 pub(super) fn image<'a>(number: ModuleNumber) -> Option<&'a Image> {
     let place = place(number.place)?;
     if place.round.load(Ordering::Acquire) != number.round {
@@ -162,8 +164,8 @@ pub(super) fn image<'a>(number: ModuleNumber) -> Option<&'a Image> {
     unsafe { place.image.load(Ordering::Acquire).as_ref() }
 }
 
-/// Whether a variable of a module that isn't forgotten is aligned so in each thread's block. The
-/// loader's are where they are.
+/// Whether a variable of a module has this alignment in each thread's block. The module must not be
+/// forgotten. The loader's modules are taken as they are.
 pub(crate) fn is_aligned(module: u64, offset: u64, align: u64) -> bool {
     let image = (module & OURS != 0).then(|| image(ModuleNumber::of(module)));
     image
