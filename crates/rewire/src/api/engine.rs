@@ -171,7 +171,7 @@ impl Engine {
         self.main().add_file(path)
     }
 
-    /// Adds a file of IR that will never be replaced, see [`Engine::add_ir_frozen`].
+    /// Adds a file of IR that will never be replaced: see [`Engine::add_ir_frozen`].
     ///
     /// # Errors
     ///

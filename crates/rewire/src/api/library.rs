@@ -133,7 +133,8 @@ impl Library {
         self.add(|core| read_file(core, path), false)
     }
 
-    /// Adds a file of IR that will never be replaced.
+    /// Adds a file of IR that will never be replaced: see
+    /// [`Engine::add_ir_frozen`](crate::Engine::add_ir_frozen).
     ///
     /// # Errors
     ///

@@ -47,7 +47,7 @@ pub enum Error {
     /// Memory for code or data could not be reserved, mapped or written.
     #[error("{0}")]
     Memory(#[from] MemoryError),
-    /// Two units define one name.
+    /// Two units define the same name, and neither definition is weak.
     #[error("{name} is defined in {first} and in {second}")]
     Duplicate {
         /// The name.

@@ -200,7 +200,7 @@ pub enum Why {
     Eager,
     /// It is a new body of a function that had one.
     Replacement,
-    /// A variable was asked for.
+    /// A variable, or its address, is needed.
     Data,
     /// It has to be in memory before the program starts.
     Start,

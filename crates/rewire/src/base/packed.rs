@@ -104,7 +104,7 @@ mod tests {
         for last in 0..3 {
             let packed = Packed::new(bitcode(last));
             assert_eq!(packed.source().unwrap().bytes, bitcode(last).bytes);
-            // Alike as they are, each takes next to nothing.
+            // They are so alike that each takes hardly any memory.
             assert!(packed.size() < 100, "{}", packed.size());
         }
         let mut large = bitcode(0).bytes.to_vec();

@@ -20,7 +20,7 @@ pub(super) struct ReadModule {
     pub(super) assembly: Option<Assembly>,
 }
 
-/// Module-level assembly, as an object.
+/// Module-level assembly, assembled to an object.
 pub(super) struct Assembly {
     pub(super) bytes: Vec<u8>,
     /// The names that it defines.

@@ -17,7 +17,7 @@ use crate::ledger::{
 };
 use crate::process::unit_endings;
 
-/// Undoes the latest change. See [`Engine::undo`](crate::Engine::undo).
+/// Implements [`Engine::undo`](crate::Engine::undo): undoes the latest change.
 pub(crate) fn undo(core: &Core) -> Result<Changed, Error> {
     loop {
         let (number, concerned) = core.history.last().ok_or(Error::NothingToUndo)?;

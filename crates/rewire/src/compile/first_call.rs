@@ -131,8 +131,8 @@ fn outcome(core: &Core, id: EntryId, call: FirstCall, address: ExecAddr) -> Opti
         Admission::Former(body) => return Some(CallOutcome::To(body.addr())),
         Admission::Wait => return Some(CallOutcome::Wait),
     }
-    // A slot that leads to the first-call entry belongs to a function that was compiled ahead, or
-    // replaced since it was materialized: then its address is no place to go any more.
+    // If the slot leads to the first-call entry, the function was compiled ahead, or replaced after
+    // it was materialized. In the latter case, `address` is out of force.
     if !core.slots.is_fresh(slot) || ledger.lead_to_present(id, &core.slots) {
         // Back to the stub, which jumps through the slot.
         return Some(CallOutcome::Back);
@@ -145,7 +145,8 @@ fn callers(core: &Core, call: FirstCall) -> Vec<String> {
     const MOST: usize = 64;
     const SHOWN: usize = 16;
     let frames = unwind::backtrace(MOST);
-    // The engine's own frames come before the caller's; a call without a frame starts afresh.
+    // The engine's own frames come before the caller's. If the caller isn't found among the frames,
+    // only the caller is reported.
     let from = frames.iter().position(|frame| *frame == call.caller);
     let alone = [call.caller];
     let frames = from.map_or(&alone[..], |from| &frames[from..]);

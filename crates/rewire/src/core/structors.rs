@@ -252,7 +252,7 @@ impl Structors {
         list.sort_by_key(|planned| planned.priority);
         if when == When::After {
             list.reverse();
-            // A unit and its newer version may both have planned one function.
+            // A unit and its newer version may both have planned the same function.
             let mut seen = FxHashSet::default();
             list.retain(|planned| match (planned.target, planned.body) {
                 (StructorTarget::Entry(entry), None) => seen.insert(entry),

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::base::sync::lock;
 
-    /// A thread may be woken by who told of a change that it had seen before it waited.
+    /// A thread may be woken for a change that it had seen before it began to wait.
     #[test]
     fn whoever_is_woken_early_waits_again() {
         let shared = Arc::new((Mutex::new(false), Condition::default()));

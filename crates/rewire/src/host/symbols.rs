@@ -26,7 +26,7 @@ pub(crate) fn find(name: &str, thread_local: bool) -> Option<HostSymbol> {
             return Some(HostSymbol::Thread { module, offset });
         }
         found => {
-            // The loader may be waiting for a library's constructor.
+            // The loader may be waiting for a library's constructor, so leave the engine meanwhile.
             let _outside = fork_lock::outside();
             global_scope::address_of(found, name)
         }

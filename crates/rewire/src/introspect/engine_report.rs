@@ -1,4 +1,4 @@
-//! The engine's report.
+//! Collects the engine's [`Report`].
 
 use crate::base::report::{Phase, Report};
 use crate::core::Core;

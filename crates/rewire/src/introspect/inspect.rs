@@ -1,4 +1,4 @@
-//! What is loaded, for people who want to see it: units, names, sizes, and who names whom.
+//! [`Inspection`]: what is loaded, for people: units, names, sizes, and which names refer to which.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::core::Core;
 use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, EntryId, Ledger};
 
-/// What an engine held when it was asked ([`Engine::inspect`](crate::Engine::inspect)).
+/// What an engine had loaded when it was asked ([`Engine::inspect`](crate::Engine::inspect)).
 ///
 /// ```
 /// let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -37,51 +37,52 @@ use crate::ledger::{Definition, EntryId, Ledger};
 pub struct Inspection {
     /// The units, in the order of loading.
     pub units: Vec<InspectedUnit>,
-    /// Everything that the units name, each once however many units name it; LLVM's own
-    /// functions and variables (`llvm.memcpy...`) are left out. Those that a unit defines come in
-    /// the order of the units.
+    /// All symbols that the units define or declare, each once however many units name it. LLVM's
+    /// intrinsics and special variables (`llvm.memcpy...`) are left out. Symbols that a unit
+    /// defines come in the order of the units.
     pub symbols: Vec<Symbol>,
 }
 
 impl Inspection {
-    /// The symbol with this number.
+    /// Returns the symbol with this ID.
     ///
     /// # Panics
     ///
-    /// The number is another inspection's.
+    /// If the ID belongs to another inspection.
     #[must_use]
     pub fn symbol(&self, id: SymbolId) -> &Symbol {
         &self.symbols[id.index()]
     }
 
-    /// The global symbol of this name, else the first local one.
+    /// Returns the global symbol of this name, otherwise the first local one.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<(SymbolId, &Symbol)> {
         let named = self.all().filter(|(_, symbol)| &*symbol.name == name);
         named.min_by_key(|(_, symbol)| symbol.linkage == Linkage::Local)
     }
 
-    /// All symbols with their numbers.
+    /// Returns all symbols with their IDs.
     pub fn all(&self) -> impl Iterator<Item = (SymbolId, &Symbol)> {
         let ids = (0..).map(SymbolId);
         ids.zip(&self.symbols)
     }
 }
 
-/// A unit, as it was loaded.
+/// A unit as it was loaded.
 #[derive(Clone, Debug)]
 pub struct InspectedUnit {
-    /// Its number.
+    /// The unit's ID.
     pub id: UnitId,
-    /// Its name: a path mostly.
+    /// The unit's name: usually a path.
     pub name: Arc<str>,
-    /// How many definitions of it gave way to others of their names (`weak`, `linkonce`, COMDAT).
+    /// The number of its definitions that gave way to other definitions of the same name (`weak`,
+    /// `linkonce`, COMDAT).
     pub left_out: usize,
-    /// What runs before the program, in the order in which it stands in the unit.
+    /// The constructors, in the order in which the unit lists them.
     pub constructors: Vec<Structor>,
-    /// What runs after the program.
+    /// The destructors, in the order in which the unit lists them.
     pub destructors: Vec<Structor>,
-    /// It has module-level assembly.
+    /// Whether it has module-level assembly.
     pub has_assembly: bool,
 }
 
@@ -90,48 +91,49 @@ pub struct InspectedUnit {
 pub struct Structor {
     /// The function.
     pub function: SymbolId,
-    /// Constructors with lower ones run first, destructors last; 65535 is the usual one.
+    /// Its priority: constructors with lower priorities run first, destructors with lower
+    /// priorities last. 65535 is the default.
     pub priority: u32,
 }
 
-/// The number of a symbol in its [`Inspection`].
+/// Identifies a symbol in its [`Inspection`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SymbolId(u32);
 
 impl SymbolId {
-    /// Its place in [`Inspection::symbols`].
+    /// Returns its index in [`Inspection::symbols`].
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Something that has a name.
+/// A function, variable or alias that a unit defines or declares.
 #[derive(Clone, Debug)]
 pub struct Symbol {
-    /// Its name, empty for unnamed ones.
+    /// The symbol name (mangled); empty if it has none.
     pub name: Arc<str>,
-    /// The linkage of its definition, else of a declaration.
+    /// The linkage of its definition, otherwise of a declaration.
     pub linkage: Linkage,
-    /// Its type, as IR writes it.
+    /// The type, as IR writes it.
     pub type_name: Arc<str>,
-    /// Where its definition is.
+    /// Where it is defined.
     pub home: Home,
-    /// What it is.
+    /// The kind of symbol.
     pub kind: SymbolKind,
-    /// What its definition names, each once.
+    /// The symbols that its definition refers to, each once.
     pub uses: Vec<SymbolUse>,
-    /// Whose definitions name it, each once.
+    /// The symbols whose definitions refer to it, each once.
     pub users: Vec<SymbolUse>,
 }
 
 impl Symbol {
-    /// What it calls by name. What it calls through pointers isn't known.
+    /// Returns the symbols that it calls by name. Calls through pointers aren't known.
     pub fn callees(&self) -> impl Iterator<Item = &SymbolUse> {
         self.uses.iter().filter(|used| used.calls > 0)
     }
 
-    /// Who calls it by name.
+    /// Returns the symbols that call it by name.
     pub fn callers(&self) -> impl Iterator<Item = &SymbolUse> {
         self.users.iter().filter(|user| user.calls > 0)
     }
@@ -142,7 +144,7 @@ impl Symbol {
         matches!(self.home, Home::Unit(_) | Home::Assembly(_))
     }
 
-    /// What people call it.
+    /// Returns its name for messages.
     #[must_use]
     pub fn label(&self) -> &str {
         if self.name.is_empty() {
@@ -153,21 +155,21 @@ impl Symbol {
     }
 }
 
-/// Where a definition is.
+/// Where a symbol is defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Home {
     /// In this unit's IR; an index into [`Inspection::units`].
     Unit(usize),
     /// In this unit's module-level assembly.
     Assembly(usize),
-    /// Outside of what was loaded: the process, a library that it has loaded, or the engine
-    /// has it.
+    /// Outside the loaded units: in the process, in a library that the process has loaded, or in
+    /// the engine.
     Host,
     /// Nowhere.
     Nowhere,
 }
 
-/// What a symbol is.
+/// The kind of a symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SymbolKind {
@@ -175,52 +177,52 @@ pub enum SymbolKind {
     Function(FunctionSize),
     /// A variable.
     Variable {
-        /// Bytes.
+        /// The size in bytes.
         size: u64,
-        /// Each thread has its own.
+        /// Whether it is thread-local.
         thread_local: bool,
-        /// It is never written.
+        /// Whether it is constant.
         constant: bool,
         /// The section that the source asked for; empty when none.
         section: Box<str>,
     },
-    /// Another name for a place in another symbol.
+    /// An alias: another name for an offset into another symbol.
     Alias {
-        /// The other symbol.
+        /// The symbol that it is an alias of.
         of: SymbolId,
-        /// Bytes from its start.
+        /// The offset in bytes.
         offset: i64,
     },
-    /// A function that is chosen by a resolver when it is first needed.
+    /// An indirect function (`ifunc`): its resolver chooses the target when it is first needed.
     Ifunc {
-        /// The resolver.
+        /// The resolver function.
         resolver: SymbolId,
     },
 }
 
-/// How large a function's IR is; all 0 where no unit's IR defines it.
+/// The size of a function's IR; all zero if no unit's IR defines it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FunctionSize {
-    /// Basic blocks.
+    /// The number of basic blocks.
     pub blocks: usize,
-    /// Instructions, without debug records.
+    /// The number of instructions, without debug records.
     pub instructions: usize,
-    /// Calls of what a pointer leads to.
+    /// The number of calls through pointers.
     pub indirect_calls: usize,
 }
 
-/// How one symbol's definition names another symbol.
+/// How one symbol's definition refers to another symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SymbolUse {
-    /// The other one.
+    /// The other symbol.
     pub symbol: SymbolId,
-    /// How many places call it.
+    /// The number of places that call it.
     pub calls: usize,
-    /// Whether a place names it in another way: takes its address, reads or writes it.
+    /// Whether a place refers to it in another way: takes its address, reads it or writes it.
     pub refers: bool,
 }
 
-/// See [`Engine::inspect`](crate::Engine::inspect).
+/// Implements [`Engine::inspect`](crate::Engine::inspect).
 pub(crate) fn inspect(core: &Core) -> Result<Inspection, Error> {
     let mut builder = Builder::default();
     let units = {
@@ -253,9 +255,9 @@ pub(crate) fn inspect(core: &Core) -> Result<Inspection, Error> {
 struct Builder {
     inspection: Inspection,
     ids: FxHashMap<EntryId, SymbolId>,
-    /// The place of each unit among those that are inspected.
+    /// The index of each inspected unit.
     places: FxHashMap<UnitKey, usize>,
-    /// The definitions of each unit that stand for their names.
+    /// The definitions in force of each unit.
     elected: Vec<Vec<(Ordinal, SymbolId)>>,
 }
 
@@ -285,7 +287,7 @@ impl Builder {
         });
     }
 
-    /// What no unit's IR defines.
+    /// Adds the symbols that a unit declares and no unit's IR defines.
     fn enter_declarations(&mut self, ledger: &Ledger, unit: &Unit) {
         for (_, global, id) in globals(unit) {
             if self.ids.contains_key(&id) {
@@ -318,7 +320,7 @@ impl Builder {
         symbol
     }
 
-    /// Fills in what leads to other symbols.
+    /// Fills in the references to other symbols.
     fn describe(&mut self, ledger: &Ledger, unit: &Unit) {
         let place = self.places.get(&unit.id).copied().unwrap_or_default();
         let elected = self.elected.get(place).cloned().unwrap_or_default();
@@ -361,7 +363,7 @@ impl Builder {
         }
     }
 
-    /// Reads and verifies all of a unit, and looks at the definitions that count.
+    /// Reads and verifies a whole unit, and records its definitions in force.
     fn read_bodies(&mut self, core: &Core, place: usize, unit: &Unit) -> Result<(), Error> {
         let _guard = core.guard_reading(&unit.name);
         let module = unit.whole_module()?;
@@ -385,7 +387,7 @@ impl Builder {
         Ok(())
     }
 
-    /// What a unit's assembly defines, the ledger learns when it is linked.
+    /// The ledger learns the names that a unit's assembly defines only when the assembly is linked.
     fn note_assembly(&mut self, place: usize, module: &Module) {
         let names = module.assembly_names();
         if names.is_empty() {
@@ -440,7 +442,7 @@ impl Builder {
     }
 }
 
-/// The globals of a unit that the ledger knows.
+/// The globals of a unit that have entries in the ledger.
 fn globals(unit: &Unit) -> impl Iterator<Item = (Ordinal, &Global, EntryId)> {
     let numbered = (0..).map(Ordinal::new).zip(&unit.index.globals);
     numbered.filter_map(|(ordinal, global)| Some((ordinal, global, unit.entry(ordinal)?)))
@@ -460,7 +462,7 @@ fn kind(global: &Global) -> SymbolKind {
             constant: *constant,
             section: section.clone(),
         },
-        // What aliases and indirect functions lead to is filled in once all is entered.
+        // The targets of aliases and indirect functions are filled in after everything is entered.
         _ => SymbolKind::Function(FunctionSize::default()),
     }
 }

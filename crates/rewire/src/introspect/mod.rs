@@ -1,4 +1,4 @@
-//! What is loaded and what was done, for people who want to see it.
+//! Shows people what is loaded and what the engine has done.
 
 pub(crate) mod engine_report;
 pub(crate) mod inspect;

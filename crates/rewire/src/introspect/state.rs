@@ -1,4 +1,4 @@
-//! A view of one ledger entry.
+//! [`FunctionState`], [`Descriptor`] and [`SymbolAt`]: views of ledger entries for clients.
 
 use std::sync::Arc;
 
@@ -12,93 +12,94 @@ use crate::ledger::{
     Definition, Entry, EntryKind, Generation, Ledger, LibraryId, State, UseAspect,
 };
 
-/// What the ledger knows of a name, at the moment of asking.
+/// What the engine knows about a name, at the moment of asking.
 #[derive(Clone, Debug)]
 pub struct FunctionState {
     /// The name.
     pub name: Arc<str>,
-    /// Its type, as IR writes it.
+    /// The type, as IR writes it; `None` if it isn't known.
     pub type_name: Option<Arc<str>>,
-    /// How a function takes or gives a value where a function pointer of C says nothing of it:
-    /// `argument 1 byval(%pair)`.
+    /// How a function passes a value where a C function pointer type doesn't tell: `argument 1
+    /// byval(%pair)`.
     pub passing: Option<Arc<str>>,
-    /// Its linkage.
+    /// The linkage.
     pub linkage: rewire_llvm::Linkage,
-    /// What kind of thing it is.
+    /// The kind of definition.
     pub kind: EntryKind,
-    /// The unit that defines it.
+    /// The name of the unit that defines it.
     pub unit: Option<Arc<str>>,
-    /// That unit's number: also of one that a resolver or a closure has brought.
+    /// That unit's ID, also if a resolver or closure supplied the unit.
     pub unit_id: Option<UnitId>,
-    /// Bytes of the variable; 0 for all else.
+    /// The variable's size in bytes; 0 for anything else.
     pub size: u64,
-    /// The number of the definition in force; 0 before there is one.
+    /// The generation of the definition in force; 0 before there is one.
     pub generation: Generation,
-    /// Where the body or the variable is now; `None` before it is linked.
+    /// The address of the body or variable now; `None` before it is linked.
     pub address: Option<ExecAddr>,
-    /// The one address that it has for its whole life; `None` as long as nobody asked.
+    /// The canonical address, which never changes; `None` as long as nothing has asked for it.
     pub canonical: Option<ExecAddr>,
-    /// Everyone who uses it.
+    /// All uses of the name by code and data in force.
     pub users: Vec<User>,
-    /// The functions whose code may hold a copy of its value or body.
+    /// The functions whose code may contain a copy of its value or body.
     pub inliners: Vec<Arc<str>>,
 }
 
-/// What a name is, without where it is and who uses it: [`FunctionState`]'s cheap part.
+/// What a name is, without its addresses and users: the part of [`FunctionState`] that is cheap to
+/// get.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Descriptor {
     /// The name.
     pub name: Arc<str>,
-    /// Its type, as IR writes it.
+    /// The type, as IR writes it; `None` if it isn't known.
     pub type_name: Option<Arc<str>>,
-    /// Its linkage.
+    /// The linkage.
     pub linkage: rewire_llvm::Linkage,
-    /// What kind of thing it is.
+    /// The kind of definition.
     pub kind: EntryKind,
-    /// The unit that defines it.
+    /// The name of the unit that defines it.
     pub unit: Option<Arc<str>>,
-    /// That unit's number: also of one that a resolver or a closure has brought.
+    /// That unit's ID, also if a resolver or closure supplied the unit.
     pub unit_id: Option<UnitId>,
 }
 
-/// One place that depends on a name.
+/// A place in code or data that depends on a name.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// The function or variable that contains the place.
+    /// The function or variable that contains the place, if any does.
     pub name: Option<Arc<str>>,
-    /// The address of the field that was fixed up.
+    /// The address of the relocated field.
     pub at: ExecAddr,
-    /// How it was fixed up.
+    /// The kind of relocation.
     pub kind: RelocKind,
-    /// What it takes of the name.
+    /// What the use takes from the name.
     pub aspect: UseAspect,
 }
 
-/// Where an address of compiled code lies.
+/// The function that an address of compiled code belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SymbolAt {
-    /// The function, as the linker sees its name; empty for one without a name.
+    /// The function's symbol name (mangled); empty if it has none.
     pub name: Arc<str>,
-    /// Bytes from the start of the body, or of the stub.
+    /// The offset in bytes from the start of the body or stub.
     pub offset: u64,
-    /// What the address is in.
+    /// The part of the function that the address is in.
     pub place: SymbolPlace,
 }
 
-/// What part of a function an address is in.
+/// The parts of a function that an address may be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SymbolPlace {
-    /// The body that calls go to now.
+    /// The body in force.
     Body,
-    /// A body that was replaced, and in which threads may still be.
+    /// A former body, in which threads may still be.
     FormerBody,
-    /// The function's canonical address, or the few instructions behind it.
+    /// The function's stub, at its canonical address.
     Stub,
 }
 
-/// What is at an address; costs O(log n) of what was linked.
+/// Implements [`Engine::symbol_at`](crate::Engine::symbol_at); costs O(log n) of what is linked.
 pub(crate) fn at(core: &Core, address: ExecAddr) -> Option<SymbolAt> {
     let ledger = core.ledger();
     if let Some((slot, offset)) = core.slots.at_stub(address) {
@@ -126,7 +127,8 @@ pub(crate) fn at(core: &Core, address: ExecAddr) -> Option<SymbolAt> {
     })
 }
 
-/// Costs the same however many users the name has.
+/// Implements [`Library::descriptor`](crate::Library::descriptor). Costs the same however many
+/// users the name has.
 pub(crate) fn descriptor(core: &Core, library: LibraryId, name: &str) -> Option<Descriptor> {
     let ledger = core.ledger();
     let (id, _) = ledger.target(ledger.seen_by_code(library, name)?);
@@ -141,7 +143,7 @@ pub(crate) fn descriptor(core: &Core, library: LibraryId, name: &str) -> Option<
     })
 }
 
-/// The unit that defines an entry.
+/// Returns the unit that defines an entry.
 fn unit_of<'l>(ledger: &'l Ledger, entry: &Entry) -> Option<&'l Unit> {
     let unit = match entry.definition {
         Definition::Ir(unit, _) | Definition::Assembly(unit) => ledger.unit(unit),

@@ -28,7 +28,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether this thread is changing a name.
+    /// Whether this thread has claimed a name for a change.
     pub(crate) fn is_mine(&self, id: EntryId) -> bool {
         self.entry(id).changing == Some(ThreadKey::mine())
     }

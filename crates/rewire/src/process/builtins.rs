@@ -1,12 +1,12 @@
-//! Functions that compilers call and that neither the C library nor libgcc_s has on Debian 12:
-//! 16-byte atomics (libatomic's, GCC's "Atomic Library Interface") and conversions to bfloat16
-//! (psABI, section 3.1.2: a `__bf16` is passed in the low 16 bits of a vector register).
+//! Functions that compilers emit calls of, and that neither the C library nor libgcc_s has on
+//! Debian 12: 16-byte atomics (libatomic's, GCC's "Atomic Library Interface") and conversions to
+//! bfloat16 (psABI, section 3.1.2: a `__bf16` is passed in the low 16 bits of a vector register).
 
 use std::arch::asm;
 
 use rewire_memory::ExecAddr;
 
-/// The low bits of a vector register, as a `__bf16` is returned.
+/// Puts the bits of a `__bf16` in the low bits of a vector register, where it is returned.
 fn bf16(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits))
 }
@@ -29,29 +29,29 @@ extern "C" fn truncate_double(value: f64) -> f32 {
     bf16(round_to_bf16(round_to_odd(value)))
 }
 
-/// To single precision such that rounding once more rounds as if it were done at once: a result
-/// that isn't exact gets an odd last bit.
+/// Rounds to single precision such that rounding the result once more is as if the value were
+/// rounded once: an inexact result gets an odd last bit.
 fn round_to_odd(value: f64) -> f32 {
     let nearest = value as f32;
     let back = f64::from(nearest);
     if value.is_nan() || back == value || nearest.to_bits() & 1 == 1 {
         return nearest;
     }
-    // The neighbour on the value's side has an odd last bit.
+    // The neighbour on the other side of the value has an odd last bit.
     let bits = nearest.to_bits();
     let towards_zero = back.abs() > value.abs();
     f32::from_bits(if towards_zero { bits - 1 } else { bits + 1 })
 }
 
-/// Whether the word held `old` and holds `new` now; else what it holds.
+/// Replaces `old` by `new` if the word holds `old`; otherwise returns what it holds.
 ///
 /// # Safety
 ///
-/// `at` is valid for reads and writes, and aligned to 16 bytes.
+/// The caller must ensure that `at` is valid for reads and writes, and aligned to 16 bytes.
 unsafe fn swap(at: *mut u128, old: u128, new: u128) -> Result<(), u128> {
     let (mut low, mut high) = (old as u64, (old >> 64) as u64);
-    // SAFETY: as the caller promises; all but the first x86-64 processors have the instruction,
-    // and the compiler, who keeps %rbx to itself, gets it back (Intel SDM vol. 2, CMPXCHG16B).
+    // SAFETY: as the caller promises. All but the first x86-64 processors have the instruction. The
+    // compiler reserves %rbx, which is restored here (Intel SDM vol. 2, CMPXCHG16B).
     unsafe {
         asm!(
             "xchg {new_low}, rbx",
@@ -73,7 +73,7 @@ unsafe fn swap(at: *mut u128, old: u128, new: u128) -> Result<(), u128> {
 ///
 /// # Safety
 ///
-/// As of [`swap`].
+/// The caller must ensure what [`swap`] requires.
 unsafe fn update(at: *mut u128, change: impl Fn(u128) -> u128) -> u128 {
     let mut held = 0;
     loop {
@@ -138,7 +138,7 @@ fetch! {
     fetch_nand = |held, value| !(held & value);
 }
 
-/// The address of the function with this name.
+/// Returns the address of the function with this name.
 pub(crate) fn find(name: &str) -> Option<ExecAddr> {
     let address = match name {
         "__truncsfbf2" => truncate_single as *const () as u64,
@@ -176,7 +176,7 @@ mod tests {
             "a tie, to even"
         );
         assert_eq!(round_to_bf16(f32::MAX), 0x7f80);
-        // Just above a tie, by less than single precision tells.
+        // Just above a tie, by less than single precision can represent.
         let above = f64::from(f32::from_bits(0x3f80_8000)) * (1.0 + f64::EPSILON);
         assert_eq!(round_to_bf16(above as f32), 0x3f80);
         assert_eq!(round_to_bf16(round_to_odd(above)), 0x3f81);

@@ -1,8 +1,9 @@
-//! The C++ standard library, for IR that needs it and doesn't say so.
+//! Loads the C++ standard library for IR that needs it and doesn't name it.
 //!
-//! A compiler's driver links `libstdc++` to whatever is C++. Bitcode has lost that word, but names
-//! tell: those of C++ are mangled, and its runtime's have a prefix of their own (Itanium C++ ABI,
-//! sections 2.2 and 5.1). The library is loaded before anything of the program runs, as natively.
+//! A compiler's driver links `libstdc++` to C++ programs. Bitcode doesn't say that it is C++, but
+//! its names do: C++ names are mangled, and names of the C++ runtime have a prefix of their own
+//! (Itanium C++ ABI, sections 2.2 and 5.1). The library is loaded before any code of the program
+//! runs, as in a native program.
 
 use rewire_llvm::Linkage;
 
@@ -12,14 +13,14 @@ use crate::host::symbols;
 use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, LibraryId};
 
-/// GCC's, which clang uses as well on Linux.
+/// GCC's library, which clang uses on Linux too.
 const LIBRARY: &str = "libstdc++.so.6";
 
-/// Every C++ runtime has this function, and nothing else has it.
+/// A function that every C++ runtime has, and nothing else.
 const PERSONALITY: &str = "__gxx_personality_v0";
 
-/// Loads the C++ library if the module names what only that can have and the process has none
-/// yet: another one (`-l c++`) serves as well.
+/// Loads the C++ library if the module refers to names that only such a library can define and the
+/// process has none yet. Any C++ library of the process (`-l c++`) will do.
 pub(crate) fn load_if_needed(core: &Core, unit: &Unit) {
     let is_needed = unit.index.globals.iter().any(|global| {
         !global.is_definition
@@ -32,7 +33,7 @@ pub(crate) fn load_if_needed(core: &Core, unit: &Unit) {
     }
     match symbols::load_library(LIBRARY) {
         Ok(()) => tracing::info!(library = LIBRARY, "loaded for C++"),
-        // What is missing is named when it is called.
+        // A missing function is reported when it is called.
         Err(reason) => tracing::warn!(reason, "no C++ library"),
     }
 }
@@ -50,7 +51,7 @@ fn is_undefined(core: &Core, library: LibraryId, name: &str) -> bool {
 fn is_of_cxx(name: &str) -> bool {
     let is_mangled = name.starts_with("_Z") && !is_of_rust(name);
     let of_runtime = ["__cxa_", "__gxx_", "__dynamic_cast"];
-    // The C library has some of the runtime's functions, for C.
+    // The C library defines some of the runtime's functions, for C programs.
     let of_libc = [
         "__cxa_atexit",
         "__cxa_at_quick_exit",

@@ -1,15 +1,15 @@
-//! Functions that compiled code has registered for the process's exit: destructors of static
-//! objects (`__cxa_atexit`), and what it gave to `atexit`.
+//! Exit functions of compiled code: destructors of static objects (`__cxa_atexit`), and functions
+//! registered with `atexit`.
 //!
-//! Each is registered with the C library too, through a record, so that it has its turn among those
-//! of the host and of shared libraries. It is called once: by the C library, or earlier, because
-//! its unit leaves, its engine is dropped, or the program says so (`__cxa_finalize`).
+//! Each is registered with the C library too, through a record, so that it is called in order with
+//! those of the host and of shared libraries. It is called once: by the C library, or earlier,
+//! because its unit leaves, its engine is dropped, or the program calls `__cxa_finalize`.
 //!
-//! The C library tells the owners of registrations apart by an address (`__dso_handle`, Itanium C++
-//! ABI, section 3.3.6.3), and all files of a program have the same. So that a unit can leave alone,
-//! whose a registration is follows from where the call comes from ([`super::registrations`]); what
-//! the program passes as its handle is kept for its own `__cxa_finalize`. The C library knows
-//! records by their [`Group`].
+//! The C library distinguishes the owners of registrations by an address (`__dso_handle`, Itanium
+//! C++ ABI, section 3.3.6.3), which is the same for all files of a program. To let a unit leave
+//! alone, the engine determines the owner from where the call comes from
+//! ([`super::registrations`]). The handle that the program passes is kept for the program's own
+//! `__cxa_finalize`. The C library identifies records by their [`Group`].
 
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
@@ -32,8 +32,8 @@ use crate::host::fork_lock;
 use crate::host::running_code::Running;
 
 impl Group {
-    /// Counts a member that was called, and takes all out of the C library's list if it was the
-    /// last.
+    /// Counts a member that was called. If it was the last, removes the group from the C library's
+    /// list.
     fn note_called(&self, caller: Caller) {
         let mut state = lock(&self.0);
         state.waiting -= 1;
@@ -48,7 +48,7 @@ impl Group {
 }
 
 impl Registration {
-    /// `unit`: whose it is, if it was taken from there.
+    /// Calls the function once. `unit` is the unit that the registration was taken from, if it was.
     fn call(&self, caller: Caller, unit: Option<UnitKey>) {
         struct Called<'r>(&'r Registration, Caller);
         impl Drop for Called<'_> {
@@ -59,7 +59,7 @@ impl Registration {
         if self.was_called.swap(true, Ordering::AcqRel) {
             return;
         }
-        // Also if it throws.
+        // Counted even if the function throws.
         let _called = Called(self, caller);
         let Some(core) = registry::engine_numbered(self.engine) else {
             return;
@@ -74,7 +74,8 @@ impl Registration {
         let mut function = self.function;
         let body = self.body.load(Ordering::Acquire);
         if body != 0 {
-            // SAFETY: it is a body of the same function, which stays until this was called.
+            // SAFETY: it is a body of the same function, which stays in memory until it was called
+            // here.
             function = unsafe { std::mem::transmute::<u64, ExitFunction>(body) };
         }
         if caller == Caller::Engine && recovery::is_wanted() {
@@ -97,8 +98,8 @@ impl Registration {
     }
 }
 
-/// Calls functions as long as there are any, each taken without any lock held when it is called:
-/// they may register others.
+/// Calls functions as long as there are any. Each is taken and called without a lock held, because
+/// it may register others.
 fn call_each(core: &Core, take: impl Fn(&mut ExitFunctions) -> Option<Taken>) {
     loop {
         let next = {
@@ -117,7 +118,7 @@ pub(crate) fn call_of_unit(core: &Core, unit: UnitKey) {
     call_each(core, |known| known.take_last_of(unit));
 }
 
-/// Calls all that an engine's units have registered, the latest first.
+/// Calls everything that an engine's units have registered, the latest first.
 pub(crate) fn call_all(core: &Core) {
     call_each(core, ExitFunctions::take_last);
 }
@@ -130,7 +131,7 @@ fn c_library_register() -> Option<RegisterExitFunction> {
     *FOUND.get_or_init(|| unsafe { c_library("__cxa_atexit") })
 }
 
-/// Registers a function for a unit; for nobody's if that isn't known.
+/// Registers a function for a unit, or, if the unit isn't known, directly with the C library.
 pub(super) fn register(
     registrant: Option<Registrant>,
     function: ExitFunction,
@@ -141,7 +142,7 @@ pub(super) fn register(
         return -1;
     };
     let Some(Registrant { core, unit }) = registrant else {
-        // SAFETY: as its caller, which is no unit of ours, promises.
+        // SAFETY: as promised by the caller, which is no code of an engine.
         return unsafe { register(function, argument, handle) };
     };
     let registration = {
@@ -161,10 +162,10 @@ pub(super) fn register(
     };
     let owner = registration.group.address();
     let record = Arc::into_raw(registration).cast_mut();
-    // SAFETY: the record is the trampoline's, which the C library calls once.
+    // SAFETY: the record belongs to the trampoline, which the C library calls once.
     let status = unsafe { register(call_registered, record.cast(), owner) };
     if status != 0 {
-        // SAFETY: the C library has not taken it.
+        // SAFETY: the C library has not taken the record.
         let registration = unsafe { Arc::from_raw(record) };
         registration.was_called.store(true, Ordering::Release);
         registration.group.note_called(Caller::Exit);
@@ -175,14 +176,14 @@ pub(super) fn register(
 }
 
 extern "C-unwind" fn call_registered(record: *mut c_void) {
-    // SAFETY: `register` made it, and the C library calls it once.
+    // SAFETY: `register` made the record, and the C library calls this once for it.
     let registration = unsafe { Arc::from_raw(record.cast::<Registration>().cast_const()) };
     registration.call(Caller::Exit, None);
 }
 
-/// `__cxa_finalize` of compiled code: calls what was registered with a handle.
+/// `__cxa_finalize` for compiled code: calls what was registered with a handle.
 pub(super) extern "C-unwind" fn finalize(handle: *mut c_void) {
-    // All there is to call, for null.
+    // A null handle means all registrations; the C library calls those.
     if !handle.is_null() {
         let engines = {
             let _no_fork = fork_lock::enter_engine();
@@ -195,14 +196,15 @@ pub(super) extern "C-unwind" fn finalize(handle: *mut c_void) {
     finalize_with_c_library(handle);
 }
 
-/// Has the C library call what it knows by an address, and forget it, and its handlers of forks.
+/// Makes the C library call and forget the registrations with this owner, and forget its fork
+/// handlers.
 pub(super) fn finalize_with_c_library(owner: *mut c_void) {
     type Finalize = unsafe extern "C-unwind" fn(*mut c_void);
     static FOUND: OnceLock<Option<Finalize>> = OnceLock::new();
     // SAFETY: the C library's function has this type.
     let finalize = FOUND.get_or_init(|| unsafe { c_library("__cxa_finalize") });
     if let Some(finalize) = finalize {
-        // SAFETY: what was registered by this address is still there.
+        // SAFETY: the functions registered with this owner are still in memory.
         unsafe { finalize(owner) };
     }
 }

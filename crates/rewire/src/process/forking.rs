@@ -1,5 +1,5 @@
-//! What happens around a fork: no thread is in the engine, its child finds everything whole and
-//! forgets the other threads.
+//! Handles forks: no thread is in the engine during a fork, and the child finds everything
+//! consistent and forgets the other threads.
 
 use std::ptr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::core::Core;
 use crate::core::registry;
 use crate::host::fork_lock;
 
-/// What a fork under way holds. Only the thread that forks touches it between the two handlers.
+/// What a fork under way holds. Only the forking thread touches it between the handlers.
 static HELD: AtomicPtr<HeldAcrossFork> = AtomicPtr::new(ptr::null_mut());
 
 /// Fields are dropped in this order.
@@ -22,15 +22,16 @@ struct HeldAcrossFork {
     _stacks: StacksHeld,
     _scans: ScansHeld,
     lock: Option<fork_lock::ForkingAlone>,
-    /// The last ones, perhaps: they go when others may enter the engine again.
+    /// These may be the last references to the engines; they are dropped after other threads may
+    /// enter the engine again.
     engines: Vec<Arc<Core>>,
 }
 
-/// Has the C library call us around each fork.
+/// Makes the C library call the handlers below around each fork.
 ///
-/// Handlers that are registered later run before ours before a fork, and after ours after it; they
-/// may call compiled code. So ours are registered when the program starts, before anyone else's but
-/// those of libraries' constructors.
+/// Handlers that are registered later run before these before a fork, and after these after it, and
+/// they may call compiled code. So these are registered when the program starts, before all others
+/// but those of libraries' constructors.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static REGISTER: extern "C" fn() = {
@@ -62,7 +63,7 @@ extern "C" fn after_in_child() {
     if held.is_null() {
         return;
     }
-    // SAFETY: `before` made it, and the swap made it ours alone.
+    // SAFETY: `before` made it, and the swap gave this call sole ownership.
     let held = unsafe { Box::from_raw(held) };
     let others_have_begun = fork_lock::forget_others_in_child(held.lock.as_ref());
     for engine in &held.engines {
@@ -77,7 +78,7 @@ extern "C" fn after_in_child() {
 extern "C" fn after() {
     let held = HELD.swap(ptr::null_mut(), Ordering::Acquire);
     if !held.is_null() {
-        // SAFETY: `before` made it, and the swap made it ours alone.
+        // SAFETY: `before` made it, and the swap gave this call sole ownership.
         drop(unsafe { Box::from_raw(held) });
     }
 }

@@ -1,5 +1,5 @@
-//! Names that nothing loaded defines, as code of a program finds them; and the program's own names,
-//! where it asks for them at run time.
+//! Looks up names that no unit defines, as code of a program finds them; and implements `dlsym` for
+//! compiled code, which also finds the program's own names.
 
 use std::ffi::{CStr, c_char, c_void};
 
@@ -11,8 +11,8 @@ use crate::core::registry;
 use crate::host::symbols::{self, HostSymbol};
 use crate::ledger::LibraryId;
 
-/// Looks up what code names and no unit defines: what the engine answers itself, then what the
-/// process has, then what the engine supplies where that has nothing.
+/// Looks a name up that no unit defines: first among what the engine itself supplies in any case,
+/// then in the process, then among what the engine supplies if the process has nothing.
 pub(crate) fn host_symbol(name: &str, thread_local: bool) -> Option<HostSymbol> {
     if let Some(address) = instead_of_host(name) {
         return Some(HostSymbol::Address(address));
@@ -24,7 +24,7 @@ pub(crate) fn host_symbol(name: &str, thread_local: bool) -> Option<HostSymbol> 
     })
 }
 
-/// Names that the engine answers itself, whatever the host has.
+/// Returns the functions that the engine supplies itself, whatever the host has.
 fn instead_of_host(name: &str) -> Option<ExecAddr> {
     match name {
         "dlsym" => Some(ExecAddr::new(dlsym as *const () as u64)),
@@ -32,12 +32,13 @@ fn instead_of_host(name: &str) -> Option<ExecAddr> {
     }
 }
 
-/// `dlsym` of compiled code: the program's names come first where a search starts with the
-/// program, which is what exporting them (`-rdynamic`) does for a native one.
+/// `dlsym` for compiled code. Where a search starts with the program, the program's own names come
+/// first, as they do for a native program that exports them (`-rdynamic`).
 ///
 /// # Safety
 ///
-/// As of the C library's: `handle` is one that it knows, `name` is a C string.
+/// The caller must meet the contract of the C library's function: `handle` is one that the C
+/// library knows, and `name` is a valid C string.
 pub(crate) unsafe extern "C" fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
     if handle == libc::RTLD_DEFAULT || handle == program() {
         // SAFETY: as the caller promises.
@@ -50,7 +51,8 @@ pub(crate) unsafe extern "C" fn dlsym(handle: *mut c_void, name: *const c_char) 
     }
     // SAFETY: as the caller promises.
     let found = unsafe { libc::dlsym(handle, name) };
-    // What the engine answers in place of the C library's when code names it.
+    // If the C library's function was found and the engine supplies one in its place, that one is
+    // returned.
     // SAFETY: as the caller promises.
     match unsafe { CStr::from_ptr(name) }
         .to_str()
@@ -62,8 +64,8 @@ pub(crate) unsafe extern "C" fn dlsym(handle: *mut c_void, name: *const c_char) 
     }
 }
 
-/// Whether it is what the process has under this name, or the C library, rather than another
-/// library's function of the name.
+/// Whether an address is what the process, or the C library, has under this name, rather than
+/// another library's function of the same name.
 fn is_hosts(found: *mut c_void, name: *const c_char) -> bool {
     // SAFETY: the names are C strings, and the C library is loaded.
     unsafe {
@@ -78,10 +80,10 @@ fn is_hosts(found: *mut c_void, name: *const c_char) -> bool {
     }
 }
 
-/// What `dlopen` returns for the program itself.
+/// Returns the handle that `dlopen` returns for the program itself.
 fn program() -> *mut c_void {
     static HANDLE: OnceLock<usize> = OnceLock::new();
-    // SAFETY: it opens nothing.
+    // SAFETY: with a null name, the call loads nothing.
     let open = || unsafe { libc::dlopen(std::ptr::null(), libc::RTLD_LAZY) as usize };
     *HANDLE.get_or_init(open) as *mut c_void
 }

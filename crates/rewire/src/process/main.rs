@@ -1,4 +1,4 @@
-//! Running a loaded program: constructors, its main function, and destructors at exit.
+//! Runs a loaded program: constructors, its main function, and destructors at exit.
 
 use std::ffi::c_char;
 use std::sync::{Arc, Weak};
@@ -15,14 +15,14 @@ use crate::host::at_exit;
 use crate::host::fork_lock;
 use crate::ledger::{EntryKind, LibraryId, State};
 
-/// The forms that a main function can have.
+/// The forms of a main function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signature {
     Returns { status: bool },
 }
 
 impl Signature {
-    /// Reads a type as IR writes it. How many parameters it takes doesn't matter to the call.
+    /// Parses a type as IR writes it. The number of parameters doesn't matter to the call.
     fn parse(type_name: &str) -> Option<Self> {
         let (result, rest) = type_name.split_once(" (")?;
         let parameters = rest.strip_suffix(')')?;
@@ -36,7 +36,7 @@ impl Signature {
     }
 }
 
-/// A main function that was found and fits.
+/// A main function that was found and has a fitting type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Main {
     address: ExecAddr,
@@ -71,23 +71,24 @@ pub(crate) fn find(core: &Core, name: &str) -> Result<Main, Error> {
     Ok(Main { address, signature })
 }
 
-/// What the process's exit runs, in the order of registration.
+/// The programs whose destructors the process's exit runs, in the order of registration.
 static AT_EXIT: Mutex<Vec<AtExit>> = Mutex::new(Vec::new());
 
-/// The destructors of a program.
+/// A program whose destructors run at exit.
 struct AtExit {
     program: Program,
     arguments: Arguments,
 }
 
 enum Program {
-    /// Its main function was called: the engine stays for it.
+    /// Its main function was called; the engine is kept alive for it.
     Whole(HeldEngine),
-    /// Only constructors were: the engine is the client's, and may be gone.
+    /// Only its constructors were called; the engine is the client's, and may be gone by then.
     Parts(Weak<Core>),
 }
 
-// SAFETY: the pointers are those that the process got at its start, valid as long as it lives.
+// SAFETY: the pointers are those that the process got at its start, and are valid as long as it
+// lives.
 unsafe impl Send for AtExit {}
 
 impl AtExit {
@@ -100,12 +101,13 @@ impl AtExit {
     }
 }
 
-/// Runs constructors and the main function; the process's exit runs the destructors, after the
+/// Runs constructors and the main function. The process's exit runs the destructors, after the
 /// functions that the program registered with `atexit`.
 ///
 /// # Safety
 ///
-/// `argv` and `envp` are arrays of C strings that end with null and live as long as the process.
+/// The caller must ensure that `argv` and `envp` are arrays of valid C strings that end with null
+/// and live as long as the process, and that the loaded code has no undefined behaviour.
 pub(crate) unsafe fn run(
     core: &HeldEngine,
     main: Main,
@@ -118,8 +120,8 @@ pub(crate) unsafe fn run(
     AtExit::register(Program::Whole(core.clone()), arguments);
     structors::initialise(core, |_| true, arguments)?;
     let address = main.address.get();
-    // SAFETY: the function's type was compared with the ledger's; a function that takes fewer
-    // arguments ignores the rest (psABI, section 3.2.3).
+    // SAFETY: the function's type in the ledger was checked; a function that takes fewer arguments
+    // ignores the rest (psABI, section 3.2.3).
     unsafe {
         type MainWithStatus =
             extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char) -> i32;
@@ -137,25 +139,25 @@ pub(crate) unsafe fn run(
     }
 }
 
-/// Runs the constructors that weren't run yet, with no arguments.
+/// Runs all pending constructors, without arguments.
 ///
 /// # Safety
 ///
-/// The loaded code does what it does.
+/// The caller must ensure that the loaded code has no undefined behaviour.
 pub(crate) unsafe fn run_constructors(core: &Arc<Core>) -> Result<(), Error> {
     prepare_exit(core);
     structors::initialise(core, |_| true, Arguments::default())
 }
 
-/// Has the process's exit run the destructors. Called before constructors register anything: what
-/// they register runs first.
+/// Arranges that the process's exit runs the destructors. Called before constructors register
+/// anything, so that what they register runs first.
 pub(super) fn prepare_exit(core: &Arc<Core>) {
     if structors::awaits_exit(core) {
         AtExit::register(Program::Parts(Arc::downgrade(core)), Arguments::default());
     }
 }
 
-/// The client has given the engine up: runs what the program has left for its end.
+/// Runs what the program has registered for its end, because the client dropped the engine.
 pub(crate) fn end(core: &Arc<Core>) {
     if let Err(error) = structors::finalize_all(core, Arguments::default()) {
         tracing::warn!(%error, "a destructor of a dropped engine did not run");
@@ -181,7 +183,7 @@ extern "C" fn run_destructors() {
         engine.process.fail(&format!("error: {error}\n"));
     }
     engine.finish_observed();
-    // The process ends: giving back what the engine holds would only take time.
+    // Leaked, because the process ends; freeing what the engine holds would only take time.
     std::mem::forget((engine, program));
 }
 

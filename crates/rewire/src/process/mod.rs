@@ -1,6 +1,6 @@
-//! What makes compiled code a program: constructors and destructors, thread-local variables,
-//! what a C library's static part supplies, the C++ library, named sections, forks, and the way it
-//! ends.
+//! Makes compiled code a program: constructors and destructors, registrations with the C library,
+//! signal handlers, what a C library's static part supplies, the C++ library, named sections,
+//! forks, and the exit.
 
 mod builtins;
 pub(crate) mod cxx;
@@ -30,7 +30,7 @@ use crate::core::Core;
 use crate::ledger::LibraryId;
 use crate::ledger::unit::Unit;
 
-/// Puts in memory what units need before their code runs, the C++ library included.
+/// Places in memory what units need before their code runs, the C++ library included.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
     for unit in units {
         cxx::load_if_needed(core, unit);
@@ -38,19 +38,19 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
     sections::place(core, units)
 }
 
-/// Runs the constructors of some units that haven't run.
+/// Runs the pending constructors of the units that `own` selects.
 pub(crate) fn initialise(core: &Arc<Core>, own: impl Fn(UnitKey) -> bool) -> Result<(), Error> {
     main::prepare_exit(core);
     let is_wanted = |unit: Option<UnitKey>| unit.is_some_and(&own);
     structors::initialise(core, is_wanted, structors::Arguments::default())
 }
 
-/// Whether constructors of a unit haven't run.
+/// Whether a unit has pending constructors.
 pub(crate) fn has_pending_constructors(core: &Core, unit: &Unit) -> bool {
     lock(&core.process.structors).is_pending(unit.id)
 }
 
-/// Says in the log, once for each unit, that its code is about to be used and its constructors
+/// Logs, once for each unit, that the unit's code is about to be used although its constructors
 /// haven't run.
 pub(crate) fn warn_if_pending(core: &Core, library: LibraryId, name: &str) {
     let unit = {

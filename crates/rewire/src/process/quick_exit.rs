@@ -1,6 +1,6 @@
-//! Functions that compiled code has registered with lists of the C library that nothing can be
-//! taken out of: those of `quick_exit` and of `on_exit`. When their unit leaves they aren't called
-//! any more.
+//! Functions that compiled code registers with `at_quick_exit` and `on_exit`. The C library can't
+//! remove anything from these lists, so functions of a unit that has left stay there and aren't
+//! called any more.
 
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Weak};
@@ -18,7 +18,7 @@ unsafe extern "C" {
     fn at_quick_exit(function: extern "C-unwind" fn()) -> c_int;
 }
 
-/// The unit that a function belongs to; `None` if it is nobody's of ours.
+/// The unit that a function belongs to; `None` if it belongs to no engine's code.
 type OwningUnit = Option<(Weak<Core>, UnitKey)>;
 
 fn owner_of(function: u64, returns_to: u64) -> OwningUnit {
@@ -26,7 +26,8 @@ fn owner_of(function: u64, returns_to: u64) -> OwningUnit {
     Some((Arc::downgrade(&registrant.core), registrant.unit))
 }
 
-/// The engine that keeps a function callable; `Err` if its unit has left.
+/// Returns the engine that a function belongs to, to keep the function callable, or `Err` if its
+/// unit has left.
 fn still_there(owner: &OwningUnit) -> Result<Option<Arc<Core>>, ()> {
     let Some((core, unit)) = owner else {
         return Ok(None);
@@ -37,8 +38,9 @@ fn still_there(owner: &OwningUnit) -> Result<Option<Arc<Core>>, ()> {
     if is_there { Ok(Some(core)) } else { Err(()) }
 }
 
-/// The functions of `quick_exit`, in the order of registration. The C library passes no argument,
-/// so it is given the same function for each; whose turn it is follows from the order.
+/// The functions of `quick_exit`, in the order of registration. The C library passes no argument to
+/// these, so the engine registers the same function each time, and the order tells which one is to
+/// be called.
 static AT_QUICK_EXIT: Mutex<Vec<(extern "C-unwind" fn(), OwningUnit)>> = Mutex::new(Vec::new());
 
 pub(super) extern "C" fn at_quick_exit_from(
@@ -50,7 +52,7 @@ pub(super) extern "C" fn at_quick_exit_from(
     let owner = owner_of(function as usize as u64, returns_to);
     let _no_fork = fork_lock::enter_engine();
     let mut known = lock(&AT_QUICK_EXIT);
-    // SAFETY: the function takes nothing and lives as long as the process.
+    // SAFETY: the function takes no arguments and lives as long as the process.
     let status = unsafe { at_quick_exit(call_last) };
     if status == 0 {
         known.push((function, owner));
@@ -67,7 +69,7 @@ extern "C-unwind" fn call_last() {
     }
 }
 
-/// A function of `on_exit`.
+/// A function that was registered with `on_exit`.
 struct OnExit {
     function: extern "C-unwind" fn(c_int, *mut c_void),
     argument: *mut c_void,

@@ -1,4 +1,4 @@
-//! Whose a registration with the C library is ([`super::registrations`]).
+//! Determines which unit registers something with the C library ([`super::registrations`]).
 
 use std::ffi::c_void;
 use std::ptr;
@@ -20,7 +20,8 @@ pub(super) struct Registrant {
 }
 
 impl Registrant {
-    /// The unit of the code that a call returns to, else of a function that it passed.
+    /// Returns the unit of the code that a call returns to, otherwise the unit that defines the
+    /// function it passed.
     pub(super) fn calling(returns_to: u64, function: u64) -> Option<Self> {
         Self::of_caller(returns_to).or_else(|| Self::defining(function))
     }
@@ -42,7 +43,7 @@ impl Registrant {
         })
     }
 
-    /// The unit that defines the function at an address.
+    /// Returns the unit that defines the function at an address.
     fn defining(function: u64) -> Option<Self> {
         let address = ExecAddr::new(function);
         let _no_fork = fork_lock::enter_engine();
@@ -57,12 +58,13 @@ impl Registrant {
         })
     }
 
-    /// The unit of a function that was passed, else of the code that a call returns to.
+    /// Returns the unit that defines the function a call passed, otherwise the unit of the code
+    /// that the call returns to.
     pub(super) fn of_function(function: u64, returns_to: u64) -> Option<Self> {
         Self::defining(function).or_else(|| Self::of_caller(returns_to))
     }
 
-    /// The `__dso_handle` of its library.
+    /// Returns the `__dso_handle` of the unit's library.
     pub(super) fn handle(&self) -> *mut c_void {
         let _no_fork = fork_lock::enter_engine();
         let ledger = self.core.ledger();

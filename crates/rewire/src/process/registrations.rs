@@ -1,11 +1,12 @@
-//! What compiled code registers with the C library, to be called later: functions for the
-//! process's exit, a thread's exit, a fork. Each registration is a unit's, so that it leaves with
-//! the unit, as that of a shared library does when it is closed.
+//! Functions that compiled code registers with the C library, to be called at the process's exit,
+//! at a thread's exit, or around a fork. Each registration belongs to a unit and leaves with it, as
+//! registrations of a shared library do when it is closed.
 //!
-//! Whose it is follows from where the call comes from; no such call is compiled as a jump
-//! (`keepCallers` in `shim/lower.cpp`), unless IR demands it. Else it is the unit's whose
-//! constructor runs, or whose function is registered. Functions without an argument (`atexit`) are
-//! always their own unit's, because they can't be called once that is gone.
+//! The return address of the call tells which unit registers, so no such call is compiled as a tail
+//! call (`keepCallers` in `shim/lower.cpp`), unless the IR demands it. Otherwise the unit is the
+//! one whose constructor is running, or whose function is registered. A function without an
+//! argument (`atexit`) always belongs to the unit that defines it, because it can't be called once
+//! that unit is gone.
 
 use std::arch::naked_asm;
 use std::ffi::{c_int, c_void};
@@ -25,21 +26,21 @@ use crate::host::at_exit::c_library;
 use crate::host::fork_lock;
 use crate::ledger::unit::Unit;
 
-/// Defines a function that passes its three arguments on, and as a fourth where it returns to.
+/// Defines a function that forwards its three arguments, and its return address as a fourth.
 macro_rules! with_return_address {
     ($(#[$about:meta])* $name:ident => $to:ident) => {
         $(#[$about])*
         #[unsafe(naked)]
         pub(super) extern "C" fn $name() {
-            // psABI, section 3.2.2: the return address is on top of the stack, the fourth argument
-            // in rcx.
+            // psABI, section 3.2.2: on entry, the return address is on top of the stack. Section
+            // 3.2.3: the fourth argument is in rcx.
             naked_asm!("mov rcx, [rsp]", "jmp {}", sym $to)
         }
     };
 }
 
 with_return_address! {
-    /// `__cxa_atexit` of compiled code.
+    /// `__cxa_atexit` for compiled code.
     cxa_atexit => cxa_atexit_from
 }
 
@@ -54,7 +55,7 @@ extern "C" fn cxa_atexit_from(
 }
 
 with_return_address! {
-    /// `atexit` of compiled code, which the C library has only as a static function.
+    /// `atexit` for compiled code; the C library has it only as a static function.
     atexit => atexit_from
 }
 
@@ -67,12 +68,12 @@ extern "C" fn atexit_from(function: ExitFunction, _: u64, _: u64, returns_to: u6
 }
 
 with_return_address! {
-    /// `at_quick_exit` of compiled code, and `__cxa_at_quick_exit`.
+    /// `at_quick_exit` and `__cxa_at_quick_exit` for compiled code.
     at_quick_exit => at_quick_exit_from
 }
 
 with_return_address! {
-    /// `on_exit` of compiled code.
+    /// `on_exit` for compiled code.
     on_exit => on_exit_from
 }
 
@@ -80,7 +81,7 @@ type ForkHandler = Option<extern "C" fn()>;
 type AtFork = unsafe extern "C" fn(ForkHandler, ForkHandler, ForkHandler, *mut c_void) -> c_int;
 
 with_return_address! {
-    /// `pthread_atfork` of compiled code, which the C library has only as a static function.
+    /// `pthread_atfork` for compiled code; the C library has it only as a static function.
     pthread_atfork => pthread_atfork_from
 }
 
@@ -113,19 +114,19 @@ extern "C" fn pthread_atfork_from(
     unsafe { register(prepare, parent, child, owner) }
 }
 
-/// What the C library knows a unit's handlers of forks by.
+/// Returns the address by which the C library identifies a unit's fork handlers.
 fn owner_of_fork_handlers(unit: &Unit) -> *mut c_void {
     (&raw const *unit).cast_mut().cast()
 }
 
-/// Takes a unit's handlers of forks out of the C library's list.
+/// Removes a unit's fork handlers from the C library's list.
 pub(super) fn forget_fork_handlers(unit: &Unit) {
     if unit.has_fork_handlers.swap(false, Ordering::AcqRel) {
         exit_functions::finalize_with_c_library(owner_of_fork_handlers(unit));
     }
 }
 
-/// A destructor of a thread-local object, to run when the thread ends.
+/// A destructor of a thread-local object, which runs when the thread ends.
 struct ThreadDestructor {
     run: extern "C-unwind" fn(*mut c_void),
     object: *mut c_void,
@@ -133,7 +134,8 @@ struct ThreadDestructor {
 }
 
 with_return_address! {
-    /// `__cxa_thread_atexit` of compiled code: the unit stays until the destructor has run.
+    /// `__cxa_thread_atexit` for compiled code. The unit stays in memory until the destructor has
+    /// run.
     cxa_thread_atexit => cxa_thread_atexit_from
 }
 
@@ -160,14 +162,15 @@ extern "C" fn cxa_thread_atexit_from(
         (Arc::downgrade(&registrant.core), registrant.unit)
     });
     let record = Box::new(ThreadDestructor { run, object, owner });
-    // Any address of ours: the C library crashes on a null one that is a thread's first.
+    // An address in the host's code; the C library crashes on null if it is a thread's first
+    // registration.
     let ours = run_thread_destructor as *mut c_void;
-    // SAFETY: the record is the trampoline's, which runs once.
+    // SAFETY: the record belongs to the trampoline, which runs once.
     unsafe { register(run_thread_destructor, Box::into_raw(record).cast(), ours) }
 }
 
 extern "C-unwind" fn run_thread_destructor(record: *mut c_void) {
-    // SAFETY: `cxa_thread_atexit_from` made it, and it is run once.
+    // SAFETY: `cxa_thread_atexit_from` made the record, and this runs once for it.
     let record = unsafe { Box::from_raw(record.cast::<ThreadDestructor>()) };
     let Some((core, unit)) = record.owner else {
         (record.run)(record.object);

@@ -1,6 +1,6 @@
-//! What has to be in memory before the program starts: variables in sections with names of their
-//! own, which the program walks from `__start_NAME` to `__stop_NAME`, tables of constructors,
-//! variables marked as used, and module-level assembly.
+//! Places in memory what has to be there before the program starts: variables in named sections,
+//! which the program walks from `__start_NAME` to `__stop_NAME`, tables of constructors, variables
+//! marked as used, and module-level assembly.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::ledger::unit::{ExtractScope, Unit};
 use crate::ledger::{Definition, EntryKind, LibraryId, State};
 use crate::link::{self, ArrayPiece, Linked, Object, Purpose};
 
-/// Places what the units need at load, in the order of the units.
+/// Places what units need before their code runs, in the order of the units.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
     if !units.iter().any(|unit| needs_placing(unit)) {
         return Ok(());
@@ -40,20 +40,20 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
             let Some(section) = object.first_named_section()? else {
                 return link::link(core, &[object], Purpose::Load);
             };
-            // It lies beside what others have in that section.
+            // This section is placed beside the parts of other units.
             object.section = Some(section.clone());
             let pieces = sections.entry((unit.library, section)).or_default();
             piece_of(pieces, unit, order).assembly = Some(object);
             Ok(Linked::default())
         });
         let linked = match linked {
-            // It was removed meanwhile.
+            // The unit was removed meanwhile.
             Err(_) if still_there(core, std::slice::from_ref(unit)).is_empty() => continue,
             other => other?,
         };
         arrays.insert(unit.id, linked.arrays);
     }
-    // Others may name what assembly defines.
+    // Sections with assembly come first, because others may refer to what the assembly defines.
     let has_assembly = |pieces: &SectionParts| pieces.iter().any(|piece| piece.assembly.is_some());
     let (assembled, others): (Vec<_>, Vec<_>) = sections
         .into_iter()
@@ -74,7 +74,7 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
         }
         let arrays = arrays.get(&unit.id).map_or(&[][..], Vec::as_slice);
         bound_own_sections(core, unit.library, arrays);
-        // As in an object of the whole unit, whose assembly comes first, and the older tables last.
+        // In the order of an object file of the whole unit: assembly first, the older tables last.
         plan_arrays(core, unit.id, arrays, |array| !array.is_backwards);
         plan_structors(core, unit);
         plan_arrays(core, unit.id, arrays, |array| array.is_backwards);
@@ -96,7 +96,7 @@ fn needs_placing(unit: &Unit) -> bool {
         || index.globals.iter().any(is_in_section)
 }
 
-/// Those units that nobody has removed since they were added.
+/// Returns the units that weren't removed since they were added.
 fn still_there(core: &Core, units: &[Arc<Unit>]) -> Vec<Arc<Unit>> {
     let ledger = core.ledger();
     let is_there = |unit: &&Arc<Unit>| {
@@ -106,7 +106,7 @@ fn still_there(core: &Core, units: &[Arc<Unit>]) -> Vec<Arc<Unit>> {
     units.iter().filter(is_there).cloned().collect()
 }
 
-/// Plans what a unit's assembly wrote into tables of constructors and destructors.
+/// Plans the constructors and destructors that a unit's assembly wrote into tables.
 pub(crate) fn plan_arrays(
     core: &Core,
     unit: UnitKey,
@@ -121,7 +121,7 @@ pub(crate) fn plan_arrays(
     }
 }
 
-/// Has a unit's constructors and destructors wait for their time.
+/// Plans a unit's constructors and destructors.
 pub(crate) fn plan_structors(core: &Core, unit: &Unit) {
     let all = unit
         .index
@@ -179,10 +179,10 @@ fn used(core: &Core, unit: &Unit) -> Vec<Ordinal> {
         .collect()
 }
 
-/// What a unit has in a section.
+/// A unit's part of a section.
 struct SectionPart {
     unit: Arc<Unit>,
-    /// Its place among the units.
+    /// The unit's index in the list of units.
     order: usize,
     variables: Vec<Ordinal>,
     assembly: Option<Object>,
@@ -190,7 +190,7 @@ struct SectionPart {
 
 type SectionParts = Vec<SectionPart>;
 
-/// The piece of a unit, which others of later units may follow.
+/// Returns a unit's part of a section; creates it in the order of units.
 fn piece_of<'p>(
     pieces: &'p mut SectionParts,
     unit: &Arc<Unit>,
@@ -209,7 +209,7 @@ fn piece_of<'p>(
     &mut pieces[place]
 }
 
-/// The sections that have to be placed whole, with the variables of each unit in them.
+/// Returns the sections that have to be placed as a whole, with each unit's variables in them.
 fn named_sections(
     core: &Core,
     units: &[Arc<Unit>],
@@ -233,8 +233,8 @@ fn named_sections(
     sections
 }
 
-/// Whether a section is more than a place for its variables: its name is an identifier, so that
-/// `__start_NAME` can be written in C, or it is a table that the C library walks.
+/// Whether a section has to be placed as a whole: its name is an identifier, so that C code can
+/// refer to `__start_NAME`, or it is a table that the C library walks.
 fn is_whole(section: &str) -> bool {
     link::is_identifier(section) || Array::of(section).is_some()
 }
@@ -278,7 +278,7 @@ fn place_section(
     Ok(linked.arrays)
 }
 
-/// Enters the bounds of sections of assembly that nobody else has a piece of.
+/// Enters the bounds of sections of assembly that no other unit has a part of.
 pub(crate) fn bound_own_sections(core: &Core, library: LibraryId, pieces: &[ArrayPiece]) {
     for piece in pieces {
         if link::is_identifier(&piece.section) {
@@ -307,7 +307,7 @@ fn bound_section(
     }
 }
 
-/// The addresses that a table of constructors holds.
+/// Returns the addresses in a table of constructors.
 fn members(core: &Core, pieces: impl IntoIterator<Item = (ExecAddr, u64)>) -> Vec<ExecAddr> {
     let pieces = pieces.into_iter();
     let bytes = pieces
@@ -320,7 +320,7 @@ fn members(core: &Core, pieces: impl IntoIterator<Item = (ExecAddr, u64)>) -> Ve
         });
         words.collect::<Vec<_>>()
     });
-    // Some tables are padded with these.
+    // Some tables are padded with 0 or -1.
     words
         .filter(|address| address.get() != 0 && address.get() != u64::MAX)
         .collect()

@@ -1,11 +1,11 @@
-//! Signal handlers are compiled when they are installed.
+//! Compiles signal handlers when they are installed.
 //!
-//! A signal comes at any moment, also while the program holds a lock that a compiler needs as
-//! well (the allocator's, the loader's). So a handler must not be compiled when it is first
-//! called: what the program gives to `sigaction` and its relatives is compiled there and then,
-//! with what it calls directly, and what those call. A handler may only call functions that are
-//! safe within one (POSIX, "Signal Concepts"), so there isn't much of it; [`MOST`] bounds it where
-//! there is. Calls through pointers can't be followed.
+//! A signal may arrive at any moment, even while the program holds a lock that a compiler needs too
+//! (the allocator's, the loader's). So a handler must not be compiled on its first call: the engine
+//! compiles what the program passes to `sigaction` and its relatives at once, together with what it
+//! calls directly, transitively. A handler may only call functions that are safe within one (POSIX,
+//! "Signal Concepts"), so this is rarely much; [`MOST`] bounds it. Calls through pointers can't be
+//! followed.
 
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,23 +21,23 @@ use crate::core::registry;
 use crate::host::fork_lock;
 use crate::ledger::{Definition, EntryId, State, UseAspect};
 
-/// How many functions are compiled for one handler.
+/// The maximum number of functions compiled for one handler.
 const MOST: usize = 32;
 
 type SignalHandler = libc::sighandler_t;
 type Install = unsafe extern "C" fn(c_int, SignalHandler) -> SignalHandler;
 
-/// `sigaction` of compiled code.
+/// `sigaction` for compiled code.
 ///
 /// # Safety
 ///
-/// As of the C library's.
+/// The caller must meet the contract of the C library's function of this name.
 unsafe extern "C-unwind" fn sigaction(
     signal: c_int,
     action: *const libc::sigaction,
     former: *mut libc::sigaction,
 ) -> c_int {
-    // SAFETY: as the caller promises; both kinds of handlers share a place.
+    // SAFETY: as the caller promises; both kinds of handlers share one field.
     if let Some(action) = unsafe { action.as_ref() } {
         prepare(action.sa_sigaction);
     }
@@ -48,11 +48,11 @@ unsafe extern "C-unwind" fn sigaction(
 macro_rules! installers {
     ($($wrapper:ident = $name:literal;)*) => {
         $(
-            /// The function of this name, of compiled code.
+            /// The C library's function of this name, for compiled code.
             ///
             /// # Safety
             ///
-            /// As of the C library's.
+            /// The caller must meet the contract of the C library's function of this name.
             unsafe extern "C-unwind" fn $wrapper(signal: c_int, handler: SignalHandler) -> SignalHandler {
                 static FOUND: OnceLock<Option<Install>> = OnceLock::new();
                 let install = FOUND.get_or_init(|| {
@@ -69,7 +69,8 @@ macro_rules! installers {
             }
         )*
 
-        /// What compiled code gets under the names of functions that install handlers.
+        /// Returns the function that compiled code gets under the name of a function that installs
+        /// handlers.
         pub(crate) fn find(name: &str) -> Option<ExecAddr> {
             let address = match name {
                 "sigaction" | "__sigaction" => sigaction as *const () as u64,
@@ -90,16 +91,16 @@ installers! {
     sigset = "sigset";
 }
 
-/// Has the handler compiled, if it is a function of an engine's. What goes wrong shows when it is
+/// Compiles a handler, if it is a function of an engine. Errors are reported when the handler is
 /// called.
 fn prepare(handler: SignalHandler) {
     let mut handler = handler;
-    // SAFETY: the work takes a handler.
+    // SAFETY: `prepare_uncancelled` takes a pointer to a handler.
     unsafe { entry::uncancelled((&raw mut handler).cast(), prepare_uncancelled) };
 }
 
 extern "C" fn prepare_uncancelled(handler: *mut c_void) {
-    // SAFETY: `prepare` passes one.
+    // SAFETY: `prepare` passes a pointer to a handler.
     let handler = unsafe { *handler.cast::<SignalHandler>() };
     let address = ExecAddr::new(handler as u64);
     let engines = registry::engines();
@@ -111,7 +112,7 @@ extern "C" fn prepare_uncancelled(handler: *mut c_void) {
     };
     let quiet = SignalsDeferred::begin();
     let no_fork = fork_lock::enter_engine();
-    // The caller's stack may be small.
+    // Done on a stack of the engine's, because the caller's may be small.
     entry::on_engine_stack(|| {
         let _open = FaultSignalsUnblocked::begin();
         let _ = catch_unwind(AssertUnwindSafe(|| core.compile_closure(id, MOST)));
@@ -121,7 +122,7 @@ extern "C" fn prepare_uncancelled(handler: *mut c_void) {
 }
 
 impl Core {
-    /// The function whose canonical address this is.
+    /// Returns the function that has this canonical address.
     fn function_of_handler(&self, address: ExecAddr) -> Option<EntryId> {
         let ledger = self.ledger();
         if let Some(slot) = self.slots.at_canonical(address) {
@@ -134,8 +135,8 @@ impl Core {
         }
     }
 
-    /// Compiles a function and what it calls directly, transitively, `most` functions at most, and
-    /// has their slots lead to their bodies.
+    /// Compiles a function and what it calls directly, transitively, at most `most` functions, and
+    /// points their slots at their bodies.
     pub(super) fn compile_closure(&self, first: EntryId, most: usize) {
         let mut seen = FxHashSet::from_iter([first]);
         let mut waiting = vec![first];
@@ -160,7 +161,7 @@ impl Core {
 }
 
 impl crate::ledger::Ledger {
-    /// The functions that the body at an address calls directly.
+    /// Returns the functions that the body at an address calls directly.
     fn callees(&self, body: ExecAddr) -> Vec<EntryId> {
         let Some((block, defined)) = self.definition_at(body) else {
             return Vec::new();

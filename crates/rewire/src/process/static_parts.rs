@@ -1,5 +1,5 @@
-//! What a linker would take from static parts of the C library and of the compiler, and no
-//! shared library has.
+//! Supplies what a linker would take from static parts of the C library and of the compiler, which
+//! no shared library has.
 
 use std::ffi::CString;
 
@@ -10,7 +10,7 @@ use super::{builtins as more_builtins, exit_functions, signals};
 use crate::host::thread_local;
 use crate::process::registrations;
 
-/// Names that the engine answers itself, whatever the host has.
+/// Returns the functions that the engine supplies itself, whatever the host has.
 pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
     let address = match name {
         "__tls_get_addr" => thread_local::get_address as *const () as u64,
@@ -29,8 +29,8 @@ pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
     Some(ExecAddr::new(address))
 }
 
-/// Atomics of all sizes and alignments share locks within libatomic, so where there is one, it
-/// serves all of them.
+/// Finds a function of libatomic. If there is a libatomic, it serves all atomics, because atomics
+/// of all sizes and alignments share its locks.
 fn libatomic(name: &str) -> Option<ExecAddr> {
     if !name.starts_with("__atomic_") {
         return None;
@@ -50,7 +50,8 @@ fn libatomic(name: &str) -> Option<ExecAddr> {
     }
 }
 
-/// Variables of the compiler's support library, as they are after its start-up code has run.
+/// Returns variables of the compiler's support library, with the values that they have after its
+/// start-up code has run.
 pub(crate) fn variable(name: &str) -> Option<Vec<u8>> {
     let bytes = match name {
         // SAFETY: libgcc defines it with 16 bytes and sets it before `main`.
@@ -86,8 +87,8 @@ macro_rules! builtins {
             }
         }
 
-        /// Names that the engine answers if the host doesn't: arithmetic that the compiler leaves
-        /// to functions of its own and that libgcc_s lacks.
+        /// Returns the functions that the engine supplies if the host has none: arithmetic that the
+        /// compiler leaves to support functions and that libgcc_s lacks.
         pub(crate) fn where_host_has_none(name: &str) -> Option<ExecAddr> {
             let address = match name {
                 $(stringify!($name) => builtins::$name as *const () as u64,)*
@@ -99,7 +100,7 @@ macro_rules! builtins {
     };
 }
 
-// Rust's own compiler support library has them, linked into every program.
+// Rust's compiler support library, which is linked into every program, has these.
 builtins! {
     __muloti4 __mulodi4 __mulosi4
     __udivti3 __umodti3 __divti3 __modti3 __multi3 __ashlti3 __ashrti3 __lshrti3

@@ -1,4 +1,4 @@
-//! Constructors and destructors: what runs before and after the program's main function.
+//! Runs constructors and destructors, before and after the program's main function.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use crate::host::running_code::Running;
 use crate::ledger::unit::Unit;
 use crate::process::registrations;
 
-/// What constructors are called with, as the C library does (`argc`, `argv`, `envp`).
+/// The arguments of constructors, as the C library passes them (`argc`, `argv`, `envp`).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arguments {
     pub(crate) argc: i32,
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     pub(crate) envp: *const *const libc::c_char,
 }
 
-/// What they are called with where there is no program.
+/// The arguments where there is no program.
 impl Default for Arguments {
     fn default() -> Self {
         static NOTHING: [usize; 1] = [0];
@@ -37,7 +37,7 @@ impl Default for Arguments {
     }
 }
 
-/// Runs the destructors that are planned for after the program.
+/// Runs the destructors that are planned for the process's exit.
 pub(crate) fn run_destructors(core: &Core, arguments: Arguments) -> Result<(), Error> {
     let planned = {
         let _no_fork = fork_lock::enter_engine();
@@ -46,13 +46,14 @@ pub(crate) fn run_destructors(core: &Core, arguments: Arguments) -> Result<(), E
     call(core, planned, arguments)
 }
 
-/// Whether somebody has to see to it that the process's exit runs the destructors; who asks is it.
+/// Returns whether the caller has to arrange that the process's exit runs the destructors: `true`
+/// for the first caller only.
 pub(crate) fn awaits_exit(core: &Core) -> bool {
     let _no_fork = fork_lock::enter_engine();
     !std::mem::replace(&mut lock(&core.process.structors).is_awaiting_exit, true)
 }
 
-/// Runs the constructors that haven't run of some of the units that are there.
+/// Runs the pending constructors of the units that `is_wanted` selects and that haven't left.
 pub(crate) fn initialise(
     core: &Core,
     is_wanted: impl Fn(Option<UnitKey>) -> bool,
@@ -60,7 +61,7 @@ pub(crate) fn initialise(
 ) -> Result<(), Error> {
     let planned = {
         let _no_fork = fork_lock::enter_engine();
-        // In this order: whoever holds the ledger may want these.
+        // Locked in this order, because a thread that holds the ledger may want this lock.
         let ledger = core.ledger();
         let has_left = |unit: UnitKey| ledger.record(unit).is_none_or(|it| it.has_left());
         let is_wanted = |unit: Option<UnitKey>| is_wanted(unit) && !unit.is_some_and(has_left);
@@ -76,7 +77,7 @@ pub(crate) fn initialise(
     Ok(())
 }
 
-/// Runs functions of a unit that construct something, in order.
+/// Runs functions of a unit that construct objects, in order.
 pub(crate) fn construct(core: &Core, unit: &Unit, functions: &[Ordinal]) -> Result<(), Error> {
     let entries = functions
         .iter()
@@ -90,7 +91,7 @@ pub(crate) fn construct(core: &Core, unit: &Unit, functions: &[Ordinal]) -> Resu
     call(core, planned.collect(), Arguments::default())
 }
 
-/// Runs the destructors of a unit, if its constructors ran; not those that a newer version has
+/// Runs the destructors of a unit, if its constructors ran, except those that a newer version has
 /// taken over.
 pub(super) fn destroy(core: &Core, unit: UnitKey) {
     let planned = {
@@ -106,14 +107,15 @@ pub(super) fn destroy(core: &Core, unit: UnitKey) {
         planned
     };
     for one in planned {
-        // A function without memory for its slot can't have been constructed either.
+        // Other errors don't matter: a function without memory for its slot can't have been
+        // constructed either.
         if let Err(Error::Stopped { stopped }) = call_one(core, one, Arguments::default()) {
             recovery::tell_of(&stopped);
         }
     }
 }
 
-/// The engine is given up: the same for all of its units, in the order of a process's exit.
+/// Ends all units of an engine that is being dropped, in the order of a process's exit.
 pub(crate) fn finalize_all(core: &Core, arguments: Arguments) -> Result<(), Error> {
     exit_functions::call_all(core);
     let constructed = |planned: &PlannedStructor| {
@@ -128,7 +130,7 @@ pub(crate) fn finalize_all(core: &Core, arguments: Arguments) -> Result<(), Erro
     };
     planned.retain(constructed);
     let called = call(core, planned, arguments);
-    // Those may have registered more.
+    // The destructors may have registered more exit functions.
     exit_functions::call_all(core);
     for unit in {
         let _no_fork = fork_lock::enter_engine();
@@ -146,8 +148,8 @@ fn call(core: &Core, planned: Vec<PlannedStructor>, arguments: Arguments) -> Res
     Ok(())
 }
 
-/// Constructors that are being run. Those that are left when one of them throws, is given up or is
-/// left where it was are pending again; that one isn't.
+/// Constructors that are being run. If one of them throws, is abandoned or is stopped, those after
+/// it are pending again; that one isn't.
 struct Pending<'c> {
     core: &'c Core,
     left: VecDeque<PlannedStructor>,
@@ -183,7 +185,7 @@ fn call_one(core: &Core, one: PlannedStructor, arguments: Arguments) -> Result<(
         return unsafe { recovery::call(core, address, arguments) }
             .map_err(|stopped| Error::Stopped { stopped });
     }
-    // SAFETY: the unit named this address as a constructor or destructor; it is called as the C
+    // SAFETY: the unit states that this is a constructor or destructor; it is called as the C
     // library calls them, with arguments that it may ignore.
     unsafe {
         let function: extern "C-unwind" fn(

@@ -1,14 +1,14 @@
-//! What units that leave have still to run: functions that they have registered for the process's
-//! exit, and their destructors.
+//! Runs the endings of units that leave: the exit functions that they registered, and their
+//! destructors.
 //!
-//! A static object lives as long as the variable that it is in. When a newer version takes the
-//! variable over, the object, with the destructor that was registered for it, is that one's. What
-//! is gone may still be in use by threads in the former code; it is destroyed when no thread is in
-//! it any more, before its memory is given back, and at the latest when the process exits or the
-//! engine is dropped.
+//! A static object lives as long as the variable that holds it. If a newer version of the unit
+//! takes the variable over, the object, with the destructor registered for it, belongs to the newer
+//! version. Threads in the former code may still use an object that is gone from the newer version.
+//! So it is destroyed when no thread is in the former code any more, before its memory is freed,
+//! and at the latest when the process exits or the engine is dropped.
 //!
-//! By then the unit's names are gone, or stand for newer bodies. So what will be called is compiled
-//! before the names move, and called by address.
+//! By then the unit's names are gone, or stand for newer bodies. So whatever will be called is
+//! compiled before the change is put in force, and called by address.
 
 use std::sync::atomic::Ordering;
 
@@ -24,19 +24,19 @@ use crate::ledger::unit::Unit;
 use crate::ledger::{EntryId, Ledger, State};
 use crate::process::registrations;
 
-/// So many functions are compiled at most for one that has still to run.
+/// The maximum number of functions compiled for one ending.
 const MOST: usize = 1024;
 
-/// The bodies that a unit's endings have before its names move.
+/// The bodies of a unit's endings, compiled before the change is put in force.
 #[derive(Debug, Default)]
 pub(crate) struct EndingBodies {
     registered: FxHashMap<u64, RegisteredEnding>,
     destructors: Vec<(EntryId, ExecAddr)>,
-    /// The unit's variables, by address.
+    /// The unit's variables, sorted by address.
     variables: Vec<UnitVariable>,
 }
 
-/// A unit that had left is there again, and its names stand for its functions.
+/// Restores a unit whose removal was undone: its endings are called by name again.
 pub(crate) fn restore_unit(core: &Core, unit: UnitKey) {
     let mut ledger = core.ledger();
     let known = lock(&core.process.exit_functions);
@@ -50,7 +50,7 @@ pub(crate) fn restore_unit(core: &Core, unit: UnitKey) {
     lock(&core.process.structors).call_by_name(unit);
 }
 
-/// A variable, where it is before the names move.
+/// A variable, and its address before the change is put in force.
 #[derive(Clone, Copy, Debug)]
 struct UnitVariable {
     start: ExecAddr,
@@ -58,7 +58,7 @@ struct UnitVariable {
     id: EntryId,
 }
 
-/// A function that was registered.
+/// A registered exit function.
 #[derive(Clone, Copy, Debug)]
 struct RegisteredEnding {
     function: Option<EntryId>,
@@ -66,14 +66,14 @@ struct RegisteredEnding {
     argument: ExecAddr,
 }
 
-/// Whether a unit has something to run before it is given back.
+/// Whether a unit has anything to run before it is freed.
 pub(crate) fn has_endings(core: &Core, unit: &Unit) -> bool {
     unit.has_fork_handlers.load(Ordering::Acquire)
         || lock(&core.process.exit_functions).are_of(unit.id)
         || lock(&core.process.structors).has_destructors(unit.id)
 }
 
-/// Compiles what a unit that is about to leave has still to run.
+/// Compiles what a unit that is about to leave still has to run.
 pub(crate) fn prepare(core: &Core, unit: &Unit) -> EndingBodies {
     let registered = lock(&core.process.exit_functions).of_unit(unit.id);
     let destructors = lock(&core.process.structors).destructors_of(unit.id);
@@ -101,7 +101,7 @@ pub(crate) fn prepare(core: &Core, unit: &Unit) -> EndingBodies {
     bodies
 }
 
-/// The body that a function has by a unit's definition.
+/// Returns the body of a function, if this unit defines it.
 fn body_of(core: &Core, unit: &Unit, id: EntryId) -> Option<ExecAddr> {
     let is_own = core
         .ledger()
@@ -118,8 +118,8 @@ fn body_of(core: &Core, unit: &Unit, id: EntryId) -> Option<ExecAddr> {
     }
 }
 
-/// A unit's names have moved: what lives on is the units' that have it now, the rest waits for the
-/// unit to be given back.
+/// Distributes a unit's endings after the change was put in force. Endings of what lives on go to
+/// the unit that has it now; the others wait for the unit to be freed.
 pub(crate) fn hand_over(core: &Core, unit: &Unit, bodies: &EndingBodies) {
     let mut ledger = core.ledger();
     let mut known = lock(&core.process.exit_functions);
@@ -131,7 +131,8 @@ pub(crate) fn hand_over(core: &Core, unit: &Unit, bodies: &EndingBodies) {
                 let is_there = matches!(state, State::Present(at) if at.addr() == variable.start);
                 heir(&ledger, unit, variable.id).filter(|_| is_there)
             }
-            // It is about nothing of the unit's: what the program does at its end.
+            // The argument is no variable of the unit: the function is something that the program
+            // does at its end.
             None => heir_of_function,
         };
         if let Some(heir) = heir {
@@ -141,7 +142,7 @@ pub(crate) fn hand_over(core: &Core, unit: &Unit, bodies: &EndingBodies) {
         let released = match ending.body {
             Some(body) if heir.is_none() || heir_of_function.is_none() => {
                 known.call_body(*number, body, keeps);
-                // The object outlives the code that destroys it.
+                // The object outlives the unit whose code destroys it.
                 let kept = keeps.and_then(|unit| ledger.record_mut(unit));
                 if let Some(record) = kept {
                     record.pending_thread_dtors += 1;
@@ -189,7 +190,7 @@ fn variable_at(variables: &[UnitVariable], address: ExecAddr) -> Option<&UnitVar
     (address.get() < before.start.get() + before.size.max(1)).then_some(before)
 }
 
-/// The unit that a name stands for a definition of, when another one leaves.
+/// Returns the unit that defines a name once `leaving` has left.
 fn heir(ledger: &Ledger, leaving: &Unit, id: EntryId) -> Option<UnitKey> {
     let entry = ledger.entry(id);
     let stays = |unit: &UnitKey| {
@@ -203,7 +204,7 @@ fn heir(ledger: &Ledger, leaving: &Unit, id: EntryId) -> Option<UnitKey> {
     elected.into_iter().chain(others).find(stays)
 }
 
-/// Nothing can use a unit's objects any more: runs what it has still to run, with no lock held.
+/// Runs a unit's endings, with no lock held, because nothing can use its objects any more.
 pub(crate) fn run(core: &Core, unit: &Unit) {
     exit_functions::call_of_unit(core, unit.id);
     registrations::forget_fork_handlers(unit);

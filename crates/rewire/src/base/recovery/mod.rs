@@ -67,8 +67,8 @@ pub enum Unable<'a> {
     /// The user interrupted the call while it was in a function that can't be left. The call ends
     /// when that function has returned.
     Waits(&'a Stopped),
-    /// A destructor of a unit that was removed has crashed, or the user has ended it: it was left
-    /// where it was, and the unit is removed all the same.
+    /// A destructor of a removed unit crashed, or the user interrupted it. It was stopped where it
+    /// was; the unit is removed nevertheless.
     Destructor(&'a Stopped),
     /// The user pressed Ctrl-C while no call was under way.
     NoCall,
@@ -124,7 +124,7 @@ pub(crate) unsafe fn call(
         .map_err(|stop| Box::new(Stopped::new(names, &stop)))
 }
 
-/// Tells the client of a destructor that was left.
+/// Tells the client about a destructor that was stopped.
 pub(crate) fn tell_of(destructor: &Stopped) {
     TOLD.get()(Unable::Destructor(destructor));
 }

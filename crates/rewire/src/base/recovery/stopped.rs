@@ -22,13 +22,13 @@ pub(crate) trait FrameNames {
 pub struct Stopped {
     /// The signal's number: `SIGINT` if the user interrupted the call.
     pub signal: i32,
-    /// What happened, for people: `SIGSEGV at 0x7f0012345678, writing address 0x10`.
+    /// What happened, as text for people: `SIGSEGV at 0x7f0012345678, writing address 0x10`.
     pub what: String,
-    /// The instruction that was interrupted.
+    /// The address of the interrupted instruction.
     pub at: ExecAddr,
     /// The function of the host that was running, if one was.
     pub outside: Option<Arc<str>>,
-    /// The functions of compiled code, innermost first.
+    /// The frames of compiled code, innermost first.
     pub frames: Vec<StoppedFrame>,
     /// The number of further frames that aren't listed.
     pub more: usize,

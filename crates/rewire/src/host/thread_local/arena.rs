@@ -6,7 +6,8 @@ use std::ptr;
 
 /// Blocks up to this size share chunks of memory; each larger block has its own pages.
 const LARGEST_SHARED: usize = 4096;
-/// Sizes of shared blocks are powers of two, from this one on; each block is aligned to its size.
+/// The smallest size of a shared block. Sizes are powers of two, and each block is aligned to its
+/// size.
 const SMALLEST: usize = 16;
 const CLASSES: usize = (LARGEST_SHARED.ilog2() - SMALLEST.ilog2() + 1) as usize;
 

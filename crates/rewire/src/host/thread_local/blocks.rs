@@ -340,7 +340,8 @@ mod tests {
         }
         assert_ne!(TABLE.get(), table);
         assert_eq!(find(first), start);
-        // What a handler that made the table grow interrupted goes on with the former one.
+        // A lookup that was interrupted by the handler which made the table grow continues in the
+        // former table.
         // SAFETY: it stays until the thread has ended.
         let row = unsafe { Table::row(table, first.place as usize) }.unwrap();
         assert_eq!(row.start.load(Ordering::Relaxed), start);
@@ -376,7 +377,7 @@ mod tests {
                 scope.spawn(ends);
             });
         }
-        // Those in the list are this test's alone until they are back.
+        // The swap gave this test sole ownership of the list until it puts the threads back.
         let mut ending = ENDING.swap(ptr::null_mut(), Ordering::Acquire);
         let mut waiting = 0;
         while !ending.is_null() {

@@ -102,7 +102,7 @@ fn new_place(given: &mut ModulePlaces) -> u32 {
     new
 }
 
-/// A number for a module whose image will follow.
+/// Returns a number for a new module, whose image will be set later.
 pub(super) fn new_module() -> u64 {
     let mut given = lock(&GIVEN);
     let number = new_place(&mut given);
