@@ -33,8 +33,9 @@ use crate::reclaim::{Reclaimed, RetiredCode};
 ///
 /// `Send + Sync`. A clone is another handle to the same engine; [`Function`](crate::Function),
 /// [`Data`](crate::Data) and [`Pin`](crate::Pin) keep the engine alive too. Dropping the last
-/// handle unmaps the engine's memory. By then, no thread may be running its code, and no pointer
-/// into its memory may be used afterwards.
+/// handle runs the exit functions and destructors that the loaded code still has to run, and then
+/// unmaps the engine's memory. By then, no thread may be running its code, and no pointer into its
+/// memory may be used afterwards.
 ///
 /// ```
 /// use rewire::{Engine, Options};

@@ -28,18 +28,16 @@ use crate::ledger::unit::{Unit, UnitPlace};
 use crate::ledger::{Definition, EntryKind, Generation, LibraryId, Standing};
 use crate::process;
 
-/// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). A clone is another
-/// handle to the same library.
+/// A namespace of symbols with a search order (LLVM's ORC calls it a JITDylib). Clones share it.
 ///
-/// When the library's code uses a name, the engine looks for a definition in the library itself,
-/// then in the libraries of its search order, then in the host process, and finally asks the
-/// library's resolvers. What it finds stays bound: a function that was linked against another
-/// library's definition keeps using that definition. Lookups by the client ([`Library::lookup`],
-/// [`Library::function`], [`Library::data`], [`Library::call`]) search the same way.
+/// A name that the library's code uses is looked up in the library itself, then in the libraries of
+/// its search order, then in the host process; finally the library's resolvers are asked. What is
+/// found stays bound: a function that was linked against another library's definition keeps using
+/// it. The client's lookups ([`Library::lookup`], [`Library::function`], [`Library::data`],
+/// [`Library::call`]) search the same way.
 ///
-/// A function is compiled when it is first called. To compile before the call, and get errors then,
-/// use [`Library::pin`] for one function or [`Engine::compile_all`](crate::Engine::compile_all) for
-/// all.
+/// A function is compiled when it is first called. To compile earlier, and get errors then, use
+/// [`Library::pin`] or, for all functions, [`Engine::compile_all`](crate::Engine::compile_all).
 ///
 /// ```
 /// use rewire::{Engine, Options};
@@ -102,7 +100,7 @@ impl Library {
 
     /// Adds a module of IR: bitcode, text, or an inkwell module (see [`Ir`]). Error messages call
     /// the unit `name`. Nothing is compiled yet. Of bitcode, no function body is read yet either:
-    /// if the verifier rejects a body, whichever operation first needs that body returns the error.
+    /// an invalid body is an error of whichever operation first needs it.
     ///
     /// # Errors
     ///
@@ -192,8 +190,7 @@ impl Library {
         Ok(())
     }
 
-    /// Sets whether names that no library defines are looked up in the host process. The default is
-    /// `true`.
+    /// Sets whether names that no library defines are looked up in the host process (the default).
     pub fn ask_host(&self, ask: bool) {
         let _no_fork = fork_lock::enter_engine();
         self.core.ledger().set_asks_host(self.id, ask);
@@ -235,13 +232,13 @@ impl Library {
             .push(Arc::new(resolver));
     }
 
-    /// Defines a name as an address of a function or variable of the host. If the client defined
-    /// the name as another address before, all users of the name switch to the new address in one
-    /// step, which [`Engine::undo`](crate::Engine::undo) can undo. [`Change::define_address`] does
-    /// the same together with other changes.
+    /// Defines a name as an address of a function or variable of the host. If the client defined it
+    /// as another address before, all its users switch to the new one in one step, which
+    /// [`Engine::undo`](crate::Engine::undo) can undo; [`Change::define_address`] does the same as
+    /// part of a change.
     ///
-    /// The function or variable must stay at this address as long as the engine lives, and must
-    /// have the type with which the code that uses the name declares it.
+    /// The function or variable must stay there as long as the engine lives, and must have the type
+    /// with which code that uses the name declares it.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -269,8 +266,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// The name is defined, but not as an address; or frozen code calls the address that the name
-    /// stands for directly.
+    /// The name is defined as something else, or frozen code calls its present address directly.
     pub fn define(&self, name: &str, address: ExecAddr) -> Result<(), Error> {
         {
             let _no_fork = fork_lock::enter_engine();
@@ -288,9 +284,9 @@ impl Library {
         change.commit().map(|_| ())
     }
 
-    /// Defines a function whose IR `make` returns when the function is first called: a module that
-    /// defines the name, as bitcode or text. Until then, the function has an address and costs no
-    /// more than its name.
+    /// Defines a function whose IR `make` returns when the function is first called: a module
+    /// (bitcode or text) that defines the name. Until then, it has an address and costs no more
+    /// than its name.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -327,9 +323,8 @@ impl Library {
 
     /// Returns the address that a name has for its whole life. For a function that is its canonical
     /// address, which may be called at once; the first call compiles the function. For a variable
-    /// it is the address of the variable's memory. The name is searched for as this library's code
-    /// would find it: in the library, along its search order, in the host process, and by the
-    /// resolvers.
+    /// it is its memory. The name is searched for as code of this library finds it: in the library,
+    /// along its search order, in the host process, and by the resolvers.
     ///
     /// ```
     /// # use rewire::{Answer, Engine, Options, Request};
@@ -349,7 +344,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// Nothing defines the name ([`Error::Unknown`]), the variable's initial value can't be linked,
+    /// Nothing defines the name ([`Error::Unknown`]), a variable's initial value can't be linked,
     /// or the variable is thread-local and so has no single address.
     pub fn lookup(&self, name: &str) -> Result<ExecAddr, Error> {
         self.lookup_as(name, EntryKind::Unknown, None)
@@ -388,14 +383,13 @@ impl Library {
         }
     }
 
-    /// Returns a function of the type `F`: `extern "C" fn(i32, *const u8) -> f64` and the like,
-    /// with up to twelve parameters. The name is searched for as by [`Library::lookup`]. `F` is
-    /// compared with the function's IR type.
+    /// Returns a function of the type `F`: `extern "C" fn(i32, *const u8) -> f64` and the like, of
+    /// up to twelve parameters, found as by [`Library::lookup`]. Its IR type is compared with `F`.
     ///
-    /// The function is compiled when it is first called. If it can't be compiled, or if something
-    /// that it calls is missing, the process ends, unless
-    /// [`Engine::on_failure`](crate::Engine::on_failure) says otherwise. To get an error instead,
-    /// compile the function before calling it ([`Library::pin`]), or call it by [`Library::call`].
+    /// The first call compiles the function. If it or something that it calls can't be compiled or
+    /// found, the process ends, unless [`Engine::on_failure`](crate::Engine::on_failure) says
+    /// otherwise. To get an error instead, compile the function first ([`Library::pin`]), or use
+    /// [`Library::call`].
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -418,9 +412,9 @@ impl Library {
     ///
     /// # Safety
     ///
-    /// The caller must ensure that the function takes and returns what `F` says, also where its IR
-    /// type doesn't tell (what its pointers point to, say), and that the function may be called as
-    /// often and on whichever threads the caller calls it.
+    /// The caller must ensure that the function has the type `F`, also where its IR type doesn't
+    /// tell (what its pointers point to, say), and may be called as often and on whichever threads
+    /// it is.
     pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
         let address = self.lookup_as(name, EntryKind::Function, Some(&F::type_name()))?;
         {
@@ -447,21 +441,19 @@ impl Library {
         Data::new(held, name, address, state.as_ref())
     }
 
-    /// Calls a function whose type is known only at run time. Returns `None` if the function
-    /// returns nothing.
+    /// Calls a function whose type is known only at run time; returns `None` if it returns nothing.
     ///
     /// If this function, or any that it calls in turn, can't be compiled or resolved when it is
     /// called, the result is [`Error::Call`]. The engine then abandons the call: it unwinds all
-    /// frames that the call has made. The unwinding runs the cleanups of compiled code and the
-    /// destructors of Rust functions in between (which have to be `extern "C-unwind"`); to them, it
-    /// looks like a panic. Exception handlers of compiled code (`catch (...)`) don't see it: a
-    /// function with such a handler, or with `noexcept`, is left without running its own cleanups.
+    /// frames that the call has made. This runs the cleanups of compiled code and the destructors
+    /// of Rust functions in between (which have to be `extern "C-unwind"`); to them, it looks like
+    /// a panic. Exception handlers of compiled code (`catch (...)`) don't see it: a function with
+    /// such a handler, or with `noexcept`, is left without running its own cleanups.
     ///
     /// The process ends instead if a frame can't be unwound: a C++ frame of the host with such a
-    /// handler, or an `extern "C"` function of Rust. In all cases, the handler of
-    /// [`Engine::on_failure`](crate::Engine::on_failure) is asked first. To find such errors
-    /// beforehand, compile before calling: [`Library::pin`],
-    /// [`Engine::compile_all`](crate::Engine::compile_all).
+    /// handler, or an `extern "C"` function of Rust. The handler of
+    /// [`Engine::on_failure`](crate::Engine::on_failure) is asked first in any case. To find such
+    /// errors beforehand: [`Library::pin`], [`Engine::compile_all`](crate::Engine::compile_all).
     ///
     /// ```
     /// # use rewire::{Engine, Options, Value};
@@ -490,10 +482,10 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// As [`Library::lookup`]; the name is not a function, its type is unknown or contains
-    /// something that no [`Value`](crate::Value) can hold ([`Error::WrongType`]), the arguments
-    /// don't fit its type ([`Error::WrongArguments`]), only compiled code can call its calling
-    /// convention ([`Error::Uncallable`]), or the call was abandoned ([`Error::Call`], see above).
+    /// As [`Library::lookup`]; or the name is not a function, its type is unknown or has something
+    /// in it that no [`Value`](crate::Value) holds ([`Error::WrongType`]), the arguments don't fit
+    /// its type ([`Error::WrongArguments`]), only compiled code can call its calling convention
+    /// ([`Error::Uncallable`]), or the call was abandoned ([`Error::Call`]).
     ///
     /// # Safety
     ///
@@ -625,14 +617,14 @@ impl Library {
     }
 
     /// Returns the IR of a function or variable, as text of a module that declares everything that
-    /// it refers to. The text can be edited and passed to [`Library::replace`]: names that are
-    /// local to the original unit refer to that unit's again.
+    /// it refers to. Edited, the text can be passed to [`Library::replace`]: names that are local
+    /// to the original unit refer to that unit's again.
     ///
     /// Arguments, blocks and instructions have the names that they had in the IR that was added.
-    /// Most compilers leave these names out of bitcode (clang writes them with
+    /// Most compilers leave these out of bitcode (clang keeps them with
     /// `-fno-discard-value-names`). Debug information is missing; metadata, attributes and comments
-    /// are as LLVM prints them. Each request parses another copy of the unit's module, with these
-    /// names. For a large unit, one such copy stays in memory for the next request.
+    /// are as LLVM prints them. Each request parses another copy of the unit's module; of a large
+    /// unit, one copy is kept for the next.
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -680,7 +672,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// The name is not a function that IR defines ([`Error::Unknown`]), or it can't be compiled
+    /// The name is no function of IR ([`Error::Unknown`]), or can't be compiled
     /// ([`Error::Compile`]).
     pub fn pin(&self, name: &str) -> Result<Pin, Error> {
         let _no_fork = fork_lock::enter_engine();
@@ -688,12 +680,12 @@ impl Library {
         code::pin(&self.core, self.id, name)
     }
 
-    /// Drops the machine code of a function; its next call compiles it again. Returns whether there
-    /// was any machine code.
+    /// Drops a function's machine code; its next call compiles it again. Returns whether it had
+    /// any.
     ///
     /// # Errors
     ///
-    /// The name is not a function ([`Error::Unknown`]), or a frozen unit defines it
+    /// The name is no function ([`Error::Unknown`]), or a frozen unit defines it
     /// ([`Error::Replace`]).
     pub fn unload(&self, name: &str) -> Result<bool, Error> {
         let caller = Caller::here();
@@ -704,8 +696,7 @@ impl Library {
         Ok(was_there)
     }
 
-    /// Marks a function as stale: its next call asks `make` for a module that defines it anew, as
-    /// for [`Library::replace`].
+    /// Marks a function as stale: its next call asks `make` for a module that defines it anew.
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -722,7 +713,7 @@ impl Library {
     /// # Errors
     ///
     /// The name is not a function ([`Error::Unknown`]), a frozen unit defines it
-    /// ([`Error::Replace`]), or another change is about to change it ([`Error::Changing`]).
+    /// ([`Error::Replace`]), or a change of it is under way ([`Error::Changing`]).
     pub fn refresh(
         &self,
         name: &str,
@@ -736,8 +727,7 @@ impl Library {
         Ok(())
     }
 
-    /// Begins a change: any number of additions, replacements and removals that become visible
-    /// together.
+    /// Begins a change: additions, replacements and removals that become visible together.
     pub fn change(&self) -> Change {
         Change::new(self.core.clone(), self.id)
     }

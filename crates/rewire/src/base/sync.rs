@@ -144,7 +144,7 @@ impl Held {
 }
 
 /// Checks that this thread holds none of the engine's locks. To be called before it waits for
-/// somebody outside the engine.
+/// anything outside the engine.
 pub(crate) fn nothing_is_held() {
     #[cfg(debug_assertions)]
     assert_none_from(

@@ -1,7 +1,7 @@
 //! Changes: additions, replacements and removals that become visible together, or not at all.
 //!
 //! ```text
-//! steps --read, verify--> [join] --plan--> compile --link--> names move over     (commit.rs)
+//! steps --read, verify--> [join] --plan--> compile --link--> put in force        (commit.rs)
 //! ```
 //!
 //! Almost everything that can fail is done before the first name is put in force. What a change

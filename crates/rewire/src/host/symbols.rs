@@ -107,7 +107,7 @@ pub(crate) fn load_library(path: &str) -> Result<(), String> {
     };
     let _outside = fork_lock::outside();
     let before = global_scope::before_opening();
-    // As a library that a program is linked with, it stays loaded, whoever closes it.
+    // Like a library that a program is linked with, it stays loaded even if it is closed.
     let flags = libc::RTLD_LAZY | libc::RTLD_GLOBAL | libc::RTLD_NODELETE;
     // SAFETY: constructors of the library run; that is what loading it means.
     unsafe {

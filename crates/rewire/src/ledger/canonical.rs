@@ -27,8 +27,8 @@ impl Ledger {
         Ok(slot)
     }
 
-    /// Returns the canonical address of a name. A caller that passes it to somebody who may keep it
-    /// also calls [`Ledger::note_escaped`].
+    /// Returns the canonical address of a name. A caller that gives the address to code, data or
+    /// the client also calls [`Ledger::note_escaped`].
     pub(crate) fn canonical(
         &mut self,
         id: EntryId,

@@ -171,8 +171,8 @@ impl Ledger {
         self.set_present_if(id, state);
     }
 
-    /// Lets a unit leave if it stays only for what is in force, borrowed or undoable of it, and
-    /// nothing is.
+    /// Retires a unit that stays only while its definitions are in force, are borrowed or may be
+    /// restored by undoing, if none of them is any more.
     pub(crate) fn leave_if_idle(&mut self, id: UnitKey) {
         let is_idle = self.record(id).is_some_and(|record| {
             record.in_force == 0

@@ -20,10 +20,10 @@ pub use stopped::{Stopped, StoppedFrame};
 /// process: when it crashes (its own instructions raise a signal, or it calls `abort`), and when
 /// the user presses Ctrl-C, if [`Recovery::watch_interrupts`] was called.
 ///
-/// The frames of the call are dropped without any cleanup, because at an arbitrary instruction
-/// nobody knows what there is to clean up. Locks stay held, memory stays allocated, and whatever
-/// the call was changing stays half changed. A `Recovery` therefore suits programs in which a
-/// person sees what happened, such as a REPL.
+/// The frames of the call are dropped without any cleanup, because at an arbitrary instruction it
+/// is unknown what there is to clean up. Locks stay held, memory stays allocated, and whatever the
+/// call was changing stays half changed. A `Recovery` therefore suits programs in which a person
+/// sees what happened, such as a REPL.
 ///
 /// A call can be left only where all its frames are compiled code, or functions of the C library
 /// that POSIX calls async-signal-safe (`memcpy`, `strlen`, `read`, `sleep`), because these hold no

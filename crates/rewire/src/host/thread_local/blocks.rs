@@ -278,8 +278,9 @@ fn is_alive(tid: i32) -> bool {
 ///
 /// The caller must ensure that the thread has ended.
 unsafe fn free(thread: *mut Thread) {
-    // SAFETY: as the caller promises; nobody uses its tables and blocks any more. What shares
-    // pieces of the arena goes with it, the thread itself as well.
+    // SAFETY: as the caller promises; nothing uses the thread's tables and blocks any more.
+    // Everything in shared chunks of the arena is freed with the arena, including the `Thread`
+    // itself.
     unsafe {
         let mut table = (*thread).newest;
         let mut arena = ptr::read(&raw const (*thread).arena);

@@ -79,7 +79,7 @@ struct MissingBlock {
 #[cold]
 extern "C" fn allocate_block(wanted: *mut c_void) {
     let _blocked = SignalsBlocked::block();
-    // SAFETY: `get_address` passes one that nobody else uses.
+    // SAFETY: `get_address` passes a pointer to its own `MissingBlock`, which nothing else uses.
     let wanted = unsafe { &mut *wanted.cast::<MissingBlock>() };
     // A signal handler may have made the block meanwhile.
     wanted.start = blocks::find(wanted.number);

@@ -68,7 +68,7 @@ const fn position(place: u32) -> (usize, usize) {
 fn place(place: u32) -> Option<&'static ModulePlace> {
     let (piece, index) = position(place);
     let start = PIECES.get(piece)?.load(Ordering::Acquire);
-    // SAFETY: a piece is never freed, and has this many places.
+    // SAFETY: an array of places is never freed, and has this many places.
     (!start.is_null()).then(|| unsafe { &*start.add(index) })
 }
 
@@ -147,7 +147,7 @@ pub(crate) fn set_image(module: u64, bytes: Vec<u8>, size: u64, align: u64) {
 /// Frees an image that was removed from its place.
 fn free(image: *mut Image) {
     if !image.is_null() {
-        // SAFETY: `set_image` made it, and nobody asks for it any more: its module has left, or
+        // SAFETY: `set_image` made it, and no thread asks for it any more: its module has left, or
         // isn't published yet.
         drop(unsafe { Box::from_raw(image) });
     }
