@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn stubs() {
+    fn stubs_lead_where_their_word_says() {
         let word = [0x88, 0x77, 0, 0, 0, 0, 0, 0];
         assert_eq!(
             leads(&[&[0xff, 0x25, 0, 0, 0, 0][..], &word].concat()),

@@ -194,7 +194,7 @@ mod tests {
 
     // Encodings as llvm-mc (22) prints them.
     #[test]
-    fn moves_and_arithmetic() {
+    fn moves_and_arithmetic_are_decoded() {
         use Operand::{Address, Number, Word};
         // movq 0x10(%rip), %r15
         let bytes = [0x4c, 0x8b, 0x3d, 0x10, 0, 0, 0];
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_and_jumps() {
+    fn calls_and_jumps_are_decoded() {
         let call = |bytes: &[u8]| decode(bytes, 0, 0x100).map(|i| (i.action, i.operand));
         let word = Operand::Word(0x107);
         assert_eq!(call(&[0xff, 0x15, 1, 0, 0, 0]), Some((Action::Call, word)));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn uses() {
+    fn what_stands_before_a_displacement_tells_the_use() {
         use_is(&[0xe8], 4, UseKind::Call);
         use_is(&[0x0f, 0x84], 4, UseKind::Call);
         use_is(&[0xeb], 1, UseKind::Call);

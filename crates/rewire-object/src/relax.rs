@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn near_targets() {
+    fn near_targets_need_no_entry() {
         use RelocKind::{Code4GotPcRelX, GotPcRelX, RexGotPcRelX};
         // The next instruction is at 0x1006 without a prefix, at 0x1007 with one.
         assert_eq!(
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn immediates() {
+    fn low_targets_become_immediates() {
         use RelocKind::{Code4GotPcRelX, GotPcRelX, RexGotPcRelX};
         // test %r15, foo -> test $foo, %r15
         assert_eq!(
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_stay() {
+    fn what_is_far_or_another_instruction_stays() {
         use RelocKind::{GotPcRel, GotPcRelX, RexGotPcRelX};
         let far = Nearness::default();
         assert_eq!(rewrite(GotPcRelX, &[0xff, 0x15], far, 0), None);

@@ -52,6 +52,7 @@ pub use base::events::{
     Replacement, TimeSpan, Wait, Why,
 };
 pub use base::exit_codes::{EXIT_COMPILE, EXIT_LOAD};
+pub use base::function_type::FunctionType;
 pub use base::ids::{EntryKind, Generation, LibraryId, UnitId};
 pub use base::ir::Ir;
 pub use base::link_observer::{LinkObserver, LinkRecord, RecordedUse};

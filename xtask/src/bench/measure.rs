@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn medians() {
+    fn a_median_is_in_the_middle() {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));

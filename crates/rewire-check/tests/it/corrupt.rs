@@ -18,7 +18,7 @@ fn links() -> Vec<Link> {
 }
 
 #[test]
-fn each_bit_of_each_field() {
+fn each_flipped_bit_of_a_field_is_found() {
     let mut bits = 0;
     for mut link in links() {
         for site in link.sites() {
@@ -37,7 +37,7 @@ fn each_bit_of_each_field() {
 }
 
 #[test]
-fn each_byte_of_each_section() {
+fn each_changed_byte_of_a_section_is_found() {
     for mut link in links() {
         let sections = link.section_ranges();
         for address in sections.into_iter().flatten() {
@@ -49,7 +49,7 @@ fn each_byte_of_each_section() {
 }
 
 #[test]
-fn each_got_word() {
+fn each_changed_word_of_the_got_is_found() {
     let mut words = 0;
     for mut link in links() {
         for site in link.sites() {
@@ -82,7 +82,7 @@ fn each_got_word() {
 }
 
 #[test]
-fn each_meaning() {
+fn each_wrong_meaning_of_a_symbol_is_found() {
     for link in links() {
         let used = link.sites();
         for (symbol, meaning) in &link.symbols {
@@ -135,7 +135,7 @@ fn each_meaning() {
 }
 
 #[test]
-fn a_section_that_is_elsewhere() {
+fn a_section_that_is_elsewhere_is_found() {
     let link = fixed(&[]);
     for section in [".text", ".rodata.second", ".data"] {
         let index = link.section(section);
@@ -155,7 +155,7 @@ fn a_section_that_is_elsewhere() {
 }
 
 #[test]
-fn sections_that_overlap_or_are_not_aligned() {
+fn sections_that_overlap_or_are_not_aligned_are_found() {
     let link = c(&["gcc", "-O1", "-fno-pic", "-fdata-sections"], &["-no-pie"]);
     let table = link.section(".data.table");
     let mut overlapping = link.clone();

@@ -33,7 +33,7 @@ const REST: &str = ".globl kept_personality\nkept_personality: ret\n\
     .section .note.GNU-stack, \"\"\n";
 
 #[test]
-fn may_be_cleared() {
+fn frames_of_discarded_code_may_be_cleared() {
     let mut link = Link::new(&["gcc"], TWO, REST, &[]);
     link.assert_right();
     // As if the linker had thrown the function away with its table.
@@ -68,7 +68,7 @@ fn may_be_cleared() {
 
 /// A frame describes the body in the object, wherever its name leads.
 #[test]
-fn describes_the_body() {
+fn a_frame_describes_the_body_whatever_its_name_means() {
     let source = TWO.replace(".gcc_except_table.dead", ".data.rel");
     let mut link = Link::new(&["clang-22"], &source, REST, &[]);
     link.assert_right();

@@ -3,18 +3,18 @@
 use crate::sources::{c, fixed, shared};
 
 #[test]
-fn at_a_fixed_address() {
+fn a_link_at_a_fixed_address_is_right() {
     let outcome = fixed(&[]).assert_right();
     assert!(outcome.relocations >= 40, "{}", outcome.relocations);
 }
 
 #[test]
-fn at_a_fixed_address_without_rewriting() {
+fn a_link_without_rewriting_is_right() {
     fixed(&["--no-relax"]).assert_right();
 }
 
 #[test]
-fn with_other_ways_to_pad_a_rewritten_call() {
+fn any_padding_of_a_rewritten_call_is_right() {
     for nop in ["prefix-addr", "suffix-nop", "prefix-0x40", "prefix-0x90"] {
         let option = format!("call-nop={nop}");
         fixed(&["-z", &option]).assert_right();
@@ -22,13 +22,13 @@ fn with_other_ways_to_pad_a_rewritten_call() {
 }
 
 #[test]
-fn as_a_shared_object() {
+fn a_shared_object_is_right() {
     let outcome = shared().assert_right();
     assert!(outcome.relocations >= 25, "{}", outcome.relocations);
 }
 
 #[test]
-fn without_being_told_where_the_got_is() {
+fn the_place_of_the_got_is_found() {
     for mut link in [fixed(&[]), shared()] {
         let got = link.symbol("_GLOBAL_OFFSET_TABLE_");
         assert!(link.symbols.remove(&got).is_some());
@@ -37,7 +37,7 @@ fn without_being_told_where_the_got_is() {
 }
 
 #[test]
-fn compiled_c() {
+fn links_of_compiled_c_are_right() {
     let pic = ["-O2", "-fPIC", "-ffunction-sections", "-fdata-sections"];
     let fixed = ["-O1", "-fno-pic", "-mcmodel=small"];
     let pie = ["-Os", "-fpie"];

@@ -57,7 +57,7 @@ fn compare(link: &Link, outcome: &Outcome) -> usize {
 }
 
 #[test]
-fn as_objdump_sees_them() {
+fn users_are_those_that_objdump_shows() {
     let link = fixed(&[]);
     let compared = compare(&link, &link.assert_right());
     assert!(compared >= 9, "{compared}");
@@ -80,7 +80,7 @@ fn kinds(outcome: &Outcome, name: &str) -> Vec<UseKind> {
 }
 
 #[test]
-fn kinds_by_instruction() {
+fn the_instruction_tells_the_kind_of_use() {
     use UseKind::{Address, Call, Data, GotCall, GotLoad, SlotCall, Thread};
     let relaxed = fixed(&[]).assert_right();
     assert_eq!(kinds(&relaxed, "near_word"), [SlotCall]);
@@ -107,7 +107,7 @@ fn kinds_by_instruction() {
 
 /// A call that was bent to another function shows up as a use of that one.
 #[test]
-fn a_call_of_another() {
+fn a_call_that_was_bent_is_a_use_of_the_other_function() {
     let mut link = fixed(&[]);
     let from = link.symbol("near_function");
     let site = link

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::c_int;
 use std::io::Write;
 
-use rewire::{Descriptor, Engine, EntryKind, Error, ExecAddr, Library, Value};
+use rewire::{Descriptor, Engine, EntryKind, Error, ExecAddr, FunctionType, Library, Value};
 
 use super::aggregates::{self, Signature};
 use super::bridge::{Bridges, Callee};
@@ -94,7 +94,7 @@ impl Calls {
                 "define it, or declare it if the process has it",
             ));
         };
-        let Some((result, parameters)) = values::split_type(&type_name) else {
+        let Some(FunctionType { result, parameters }) = FunctionType::parse(&type_name) else {
             return Err(Trouble::said(format!(
                 "{} is no function: its type is {type_name}",
                 quote(name)

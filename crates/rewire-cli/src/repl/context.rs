@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use rewire::{Descriptor, EntryKind, Library};
+use rewire::{Descriptor, EntryKind, FunctionType, Library};
 
 use super::entity::{Entity, What, entities};
 use super::lexer::{TokenKind, Tokens, quote};
@@ -129,8 +129,9 @@ impl Context {
             undeclarable.push((name.to_owned(), type_name.clone()));
             return None;
         }
-        let (result, parameters) = type_name.split_once(" (")?;
-        Some(format!("declare {result} @{}({parameters}", quote(name)))
+        let FunctionType { result, parameters } = FunctionType::parse(type_name)?;
+        let parameters = parameters.join(", ");
+        Some(format!("declare {result} @{}({parameters})", quote(name)))
     }
 
     /// Keeps what an input said, once the engine has taken it.

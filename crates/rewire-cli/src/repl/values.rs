@@ -3,7 +3,7 @@
 use rewire::{ExecAddr, Value};
 
 use super::numbers;
-use super::types::{Type, list};
+use super::types::Type;
 use super::words::Word;
 
 /// Bytes that arguments point to; compiled code may keep the pointer.
@@ -21,16 +21,6 @@ impl KeptBytes {
         self.0.push(kept);
         address.cast_const().into()
     }
-}
-
-/// The result and the parameters of a function's type as IR writes it; `None` if it is no
-/// function's.
-pub(crate) fn split_type(type_name: &str) -> Option<(&str, Vec<&str>)> {
-    let (result, rest) = type_name.split_once(" (")?;
-    Some(match rest.strip_suffix(')')? {
-        "" => (result, Vec::new()),
-        parameters => (result, list(parameters)),
-    })
 }
 
 /// What an argument of the type looks like.

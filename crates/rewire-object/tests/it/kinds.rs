@@ -27,7 +27,7 @@ fn out_of_range(result: Result<u64, LinkError>) -> i64 {
 }
 
 #[test]
-fn absolute() {
+fn absolute_values_fit_their_fields_or_are_refused() {
     let high = 0x1234_5678_9abc_def0;
     assert_eq!(one("64", 8, at(high), "+5"), Ok(high + 5));
     assert_eq!(one("32", 4, at(0xffff_fff0), "+15"), Ok(0xffff_ffff));
@@ -42,7 +42,7 @@ fn absolute() {
 }
 
 #[test]
-fn relative_to_the_field() {
+fn distances_fit_their_fields_or_are_refused() {
     assert_eq!(one("PC64", 8, at(P - 1), ""), Ok(u64::MAX));
     let top = P + (1 << 31) - 1;
     assert_eq!(one("PC32", 4, at(top), ""), Ok(0x7fff_ffff));
@@ -56,7 +56,7 @@ fn relative_to_the_field() {
 }
 
 #[test]
-fn through_the_got() {
+fn fields_lead_to_entries_of_the_got() {
     let far = at(0x1234_5678_9abc_def0);
     let entry = GOT.wrapping_sub(P);
     assert_eq!(one("GOTPCREL", 4, far, "-4"), Ok((entry - 4) & 0xffff_ffff));
@@ -102,7 +102,7 @@ fn the_got_has_a_name() {
 }
 
 #[test]
-fn sizes() {
+fn a_size_is_the_objects_own_or_refused() {
     let source =
         ".data\n.long x@SIZE\n.quad x@SIZE+1\nx: .zero 24\n.size x, 24\n.type x,@object\n.globl x";
     let image = build(source, &[]).unwrap();

@@ -8,7 +8,7 @@ use rewire_object::{
 use crate::support::{CODE, assemble, build, section, signed32, symbol};
 
 #[test]
-fn symbols_and_sections() {
+fn symbols_and_sections_are_what_the_source_said() {
     let source = ".weak w\n.globl g\n.hidden g\n.type g,@function\ng: call u@PLT\n.size g, 5\n\
                   .set absolute, 42\n.globl absolute\nw = g\n\
                   .section .data.rel.ro,\"aw\"\n.quad g\n.section .init_array,\"aw\",@init_array\n.quad g\n\

@@ -9,7 +9,7 @@ fn thread(module: u64, offset: u64) -> Binding {
 }
 
 #[test]
-fn general_and_local_dynamic() {
+fn dynamic_access_gets_a_module_and_an_offset() {
     let source = ".data\n.reloc ., R_X86_64_TLSGD, x\n.long 0\n.reloc ., R_X86_64_TLSLD, y\n.long 0\n\
                   .reloc ., R_X86_64_DTPOFF32, y+2\n.long 0\n.reloc ., R_X86_64_DTPOFF64, x\n.quad 0";
     let bindings = [("x", thread(7, 0x100)), ("y", thread(7, 0x200))];
@@ -42,7 +42,7 @@ fn general_and_local_dynamic() {
 }
 
 #[test]
-fn initial_and_local_exec() {
+fn exec_access_gets_the_offset_from_the_thread_pointer() {
     let source = "movq x@GOTTPOFF(%rip), %rax\nmovq %fs:x@TPOFF, %rcx";
     let image = build(source, &[("x", Binding::ThreadOffset(-40))]).unwrap();
     assert_eq!(number(&image.read_only, 0, 8) as i64, -40);

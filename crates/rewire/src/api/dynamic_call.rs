@@ -15,11 +15,12 @@ use rewire_memory::ExecAddr;
 use super::function::plain_pointer;
 use crate::base::demangle::demangle;
 use crate::base::error::Error;
+use crate::base::function_type::FunctionType;
 use crate::base::recovery::{self, FrameNames, StoppedFrame};
 use crate::base::sync::lock;
 use crate::core::lifetime::HeldEngine;
 use crate::core::observations::ObservedLoading;
-use crate::core::{CALL_ADAPTERS, Core, is_call_adapter};
+use crate::core::{CALL_ADAPTERS, Core, FrameOwner, frame_owner};
 use crate::ledger::unit::UnitPlace;
 use crate::ledger::{Definition, EntryKind, LibraryId, Standing};
 
@@ -171,7 +172,8 @@ pub(crate) fn open(
             ordinal,
         )
     };
-    let (result, parameters) = split(&type_name).ok_or_else(|| unfit(&type_name))?;
+    let FunctionType { result, parameters } =
+        FunctionType::parse(&type_name).ok_or_else(|| unfit(&type_name))?;
     let zero = ValueCell([0; 16]);
     let are_values = parameters
         .iter()
@@ -232,17 +234,6 @@ fn make_lazy(core: &Core, library: LibraryId, name: &str) -> Result<(), Error> {
     }
 }
 
-/// Splits a function type, as IR writes it, into result and parameters.
-fn split(type_name: &str) -> Option<(&str, Vec<&str>)> {
-    let (result, rest) = type_name.split_once(" (")?;
-    let parameters = rest.strip_suffix(')')?;
-    let parameters = match parameters {
-        "" => Vec::new(),
-        some => some.split(", ").collect(),
-    };
-    Some((result, parameters))
-}
-
 impl Core {
     /// Returns the address of the adapter with this IR; compiles the adapter if it is new.
     fn call_adapter(&self, text: String) -> Result<ExecAddr, Error> {
@@ -278,14 +269,10 @@ impl Core {
 impl FrameNames for Core {
     fn frame_at(&self, address: ExecAddr) -> Option<StoppedFrame> {
         let ledger = self.ledger();
-        let (_, defined) = ledger.definition_at(address)?;
-        let entry = ledger.entry(defined.entry);
-        // The frame below an adapter is the client's, which made the call.
-        if matches!(entry.definition, Definition::PrefixedStub(..))
-            || is_call_adapter(&ledger, defined.entry)
-        {
+        let Some(FrameOwner::Function(defined)) = frame_owner(&ledger, address) else {
             return None;
-        }
+        };
+        let entry = ledger.entry(defined.entry);
         let generation = defined.is_live.then(|| entry.generation.get());
         let name = entry.label();
         Some(StoppedFrame::new(name.into(), demangle(name), generation))

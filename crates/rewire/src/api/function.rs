@@ -7,6 +7,7 @@ use rewire_memory::ExecAddr;
 
 use super::code::HeldMemory;
 use crate::base::error::Error;
+use crate::base::function_type::FunctionType;
 use crate::core::lifetime::HeldEngine;
 use crate::introspect::state::FunctionState;
 use crate::ledger::EntryKind;
@@ -83,21 +84,14 @@ unsafe impl<T> Passed for &mut T {
 
 /// Whether an IR function type has this result and these parameters.
 fn matches(type_name: &str, result: &[&str], parameters: &[&[&str]]) -> bool {
-    let Some((found, rest)) = type_name.split_once(" (") else {
+    let Some(found) = FunctionType::parse(type_name) else {
         return false;
-    };
-    let Some(list) = rest.strip_suffix(')') else {
-        return false;
-    };
-    let listed: Vec<&str> = if list.is_empty() {
-        Vec::new()
-    } else {
-        list.split(", ").collect()
     };
     let fits = |found: &str, wanted: &[&str]| wanted.contains(&plain_pointer(found));
-    fits(found, result)
-        && listed.len() == parameters.len()
-        && listed
+    fits(found.result, result)
+        && found.parameters.len() == parameters.len()
+        && found
+            .parameters
             .iter()
             .zip(parameters)
             .all(|(one, wanted)| fits(one, wanted))

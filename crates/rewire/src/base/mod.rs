@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod escape;
 pub(crate) mod events;
 pub(crate) mod exit_codes;
+pub(crate) mod function_type;
 pub(crate) mod ids;
 pub(crate) mod ir;
 pub(crate) mod link_observer;

@@ -11,6 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::changed::Mismatch;
 use super::pending::PendingChange;
+use crate::base::function_type::FunctionType;
 use crate::ledger::unit::Unit;
 use crate::ledger::{EntryId, Ledger};
 
@@ -21,10 +22,12 @@ fn is_function(global: &Global) -> bool {
 /// Whether a caller with one of these declarations passes values as the other declaration takes
 /// them. A parameter list that states nothing (C before C23) fits any.
 fn are_alike(one: &Global, other: &Global) -> bool {
-    let says_nothing = |global: &Global| global.type_name.ends_with(" (...)");
-    says_nothing(one)
+    let says_nothing = |global: &Global| {
+        FunctionType::parse(&global.type_name).is_some_and(|it| it.says_nothing())
+    };
+    one.type_id == other.type_id && one.contract.passes_as(&other.contract)
+        || says_nothing(one)
         || says_nothing(other)
-        || one.type_id == other.type_id && one.contract.passes_as(&other.contract)
 }
 
 impl PendingChange<'_> {

@@ -12,7 +12,7 @@ use super::client_calls;
 use super::failure;
 use crate::base::error::Error;
 use crate::core::registry;
-use crate::core::{Core, is_call_adapter};
+use crate::core::{Core, FrameOwner, frame_owner};
 use crate::host::fork_lock;
 use crate::host::running_code;
 use crate::host::symbols;
@@ -153,9 +153,10 @@ fn callers(core: &Core, call: FirstCall) -> Vec<String> {
     // The frame below a call adapter is the client's, which made the call.
     let compiled = |inside| {
         let ledger = core.ledger();
-        let (_, defined) = ledger.definition_at(inside)?;
-        let is_call_adapter = is_call_adapter(&ledger, defined.entry);
-        Some((!is_call_adapter).then(|| ledger.entry(defined.entry).label().to_owned()))
+        Some(match frame_owner(&ledger, inside)? {
+            FrameOwner::Function(defined) => Some(ledger.entry(defined.entry).label().to_owned()),
+            FrameOwner::Engine => None,
+        })
     };
     // The dynamic loader has a lock of its own, so the ledger's isn't held while it is asked.
     let names = frames.iter().map_while(|frame| {

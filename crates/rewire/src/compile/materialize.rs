@@ -11,9 +11,9 @@ use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::events::{Wait, Why};
 use crate::base::resolver::LazyIr;
-use crate::core::Core;
 use crate::core::outside_request::OutsideAnswer;
 use crate::core::recording::span_since;
+use crate::core::{Core, FrameOwner, frame_owner};
 use crate::host::fork_lock;
 use crate::host::symbols::{self, HostSymbol};
 use crate::ledger::unit::Unit;
@@ -318,11 +318,14 @@ impl Core {
     fn function_at(&self, returns_to: ExecAddr) -> Option<Arc<str>> {
         let inside = returns_to.checked_add_signed(-1)?;
         let ledger = self.ledger();
-        if let Some((_, defined)) = ledger.definition_at(inside) {
-            return Some(ledger.entry(defined.entry).label().into());
+        match frame_owner(&ledger, inside) {
+            Some(FrameOwner::Function(defined)) => Some(ledger.entry(defined.entry).label().into()),
+            Some(FrameOwner::Engine) => None,
+            None => {
+                drop(ledger);
+                symbols::describe(inside).map(Into::into)
+            }
         }
-        drop(ledger);
-        symbols::describe(inside).map(Into::into)
     }
 
     /// Calls the resolver of an indirect function, and returns the address that it chooses.

@@ -41,7 +41,9 @@ use crate::host::fork_lock;
 use crate::host::running_code::HANDLE;
 use crate::host::symbols::HostSymbol;
 use crate::ledger::unit::Unit;
-use crate::ledger::{Demangled, EntryId, History, Ledger, LibraryId, ThreadKey};
+use crate::ledger::{
+    Definition, Demangled, EntryId, History, Ledger, LibraryId, PlacedDefinition, ThreadKey,
+};
 
 /// The size in bytes of a `__dso_handle`.
 const HANDLE_SIZE: u64 = 8;
@@ -278,8 +280,30 @@ pub(crate) struct CallAdapters {
     pub(crate) next: AtomicU64,
 }
 
+/// Whose frame is on a stack, of those of compiled code.
+pub(crate) enum FrameOwner {
+    /// A function's body.
+    Function(PlacedDefinition),
+    /// The engine's: below an adapter is the client that called.
+    Engine,
+}
+
+/// Whose code an address is in; `None` if it isn't compiled code. `inside` a frame is the byte
+/// before its return address.
+pub(crate) fn frame_owner(ledger: &Ledger, inside: ExecAddr) -> Option<FrameOwner> {
+    let (_, defined) = ledger.definition_at(inside)?;
+    let is_engines = matches!(
+        ledger.entry(defined.entry).definition,
+        Definition::PrefixedStub(..)
+    ) || is_call_adapter(ledger, defined.entry);
+    Some(match is_engines {
+        true => FrameOwner::Engine,
+        false => FrameOwner::Function(defined),
+    })
+}
+
 /// Whether an entry is a call adapter.
-pub(crate) fn is_call_adapter(ledger: &Ledger, id: EntryId) -> bool {
+fn is_call_adapter(ledger: &Ledger, id: EntryId) -> bool {
     let library = ledger.entry(id).library;
     library != LibraryId::MAIN && &**ledger.library_name(library) == CALL_ADAPTERS
 }

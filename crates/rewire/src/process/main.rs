@@ -8,6 +8,7 @@ use rewire_sync::Mutex;
 
 use super::structors::{self, Arguments};
 use crate::base::error::Error;
+use crate::base::function_type::FunctionType;
 use crate::base::sync::lock;
 use crate::core::Core;
 use crate::core::lifetime::HeldEngine;
@@ -24,14 +25,13 @@ enum Signature {
 impl Signature {
     /// Parses a type as IR writes it. The number of parameters doesn't matter to the call.
     fn parse(type_name: &str) -> Option<Self> {
-        let (result, rest) = type_name.split_once(" (")?;
-        let parameters = rest.strip_suffix(')')?;
+        let FunctionType { result, parameters } = FunctionType::parse(type_name)?;
         let status = match result {
             "i32" => true,
             "void" => false,
             _ => return None,
         };
-        let is_known = matches!(parameters, "" | "i32" | "i32, ptr" | "i32, ptr, ptr");
+        let is_known = ["i32", "ptr", "ptr"].starts_with(&parameters);
         is_known.then_some(Self::Returns { status })
     }
 }

@@ -116,7 +116,7 @@ fn along_the_search_order() {
 }
 
 #[test]
-fn what_resolvers_have() {
+fn what_resolvers_have_is_found() {
     for declared in [false, true] {
         let engine = engine();
         let main = engine.main();

@@ -120,7 +120,7 @@ fn commit(library: &Library, steps: impl FnOnce(&mut Change)) -> Result<Changed,
 }
 
 #[test]
-fn within_a_change() {
+fn addresses_change_together_with_bodies() {
     with_engines(|engine| {
         let main = engine.main();
         bind(&main, one);

@@ -204,7 +204,7 @@ fn a_stack_that_nobody_registered() {
 }
 
 #[test]
-fn a_registered_stack() {
+fn code_on_a_registered_stack_is_kept() {
     let _alone = alone();
     let pieces = Pieces::new();
     let at = pieces.call.at();

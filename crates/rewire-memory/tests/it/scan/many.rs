@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::support::{Pieces, Running, alone, busy, call, is_thread, sleep, spin};
 
 #[test]
-fn sixty_four_threads() {
+fn code_is_kept_until_sixty_four_threads_have_left_it() {
     let _alone = alone();
     let pieces = Pieces::new();
     let (calls, spins) = (pieces.call.at(), pieces.spin.at());
@@ -83,10 +83,10 @@ extern "C" fn sleep_shortly(argument: *mut std::ffi::c_void) {
     std::thread::sleep(Duration::from_micros(50));
 }
 
-/// What a scan costs: `cargo test -p rewire-memory --test it -- --ignored --nocapture cost`.
+/// What a scan costs: `cargo test -p rewire-memory --test it -- --ignored --nocapture costs`.
 #[test]
 #[ignore = "prints times, which depend on the machine"]
-fn cost() {
+fn prints_what_a_look_costs() {
     let _alone = alone();
     let pieces = Pieces::new();
     let calls = pieces.call.at();

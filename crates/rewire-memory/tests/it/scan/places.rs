@@ -127,7 +127,7 @@ fn a_thread_that_sleeps_and_wakes() {
 }
 
 #[test]
-fn deep_recursion() {
+fn code_below_a_deep_recursion_is_kept() {
     let _alone = alone();
     fn down(depth: usize, work: Work, argument: *mut c_void) {
         let space = std::hint::black_box([depth; 100]);

@@ -378,7 +378,9 @@ impl Trial {
         let result = change.commit();
         if let Err(error) = &result {
             let names_users = matches!(error, Error::InUse { users, .. } if !users.is_empty());
-            assert!(names_users, "{error}");
+            // What has the name of a function that was frozen may be bound for ever.
+            let was_frozen = names.iter().any(|name| names::is_frozen(name));
+            assert!(names_users || was_frozen, "{error}");
         }
         if Self::settle(&expected, result).is_some() {
             self.follow(next);
