@@ -60,9 +60,7 @@ impl fmt::Debug for Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        if let Some(block) = self.core.ledger().block_mut(self.block) {
-            block.pins -= 1;
-        }
+        self.core.ledger().unpin(self.block);
     }
 }
 
@@ -94,9 +92,7 @@ impl fmt::Debug for HeldMemory {
 impl Drop for MemoryHold {
     fn drop(&mut self) {
         let Some(block) = self.block else { return };
-        if let Some(block) = self.core.ledger().block_mut(block) {
-            block.handles -= 1;
-        }
+        self.core.ledger().remove_handle(block);
     }
 }
 
@@ -115,22 +111,22 @@ pub(crate) fn hold(
         };
         let (id, offset) = ledger.target(found);
         let known = ledger.entry(id);
-        let is_variable = known.kind != EntryKind::Function;
-        let Some((block, place)) = known.placed.filter(|_| is_variable) else {
-            let is_ir = matches!(known.definition, Definition::Ir(..));
-            if is_variable && is_ir && matches!(known.state, State::Absent) {
+        let is_variable = known.kind() != EntryKind::Function;
+        let Some((block, place)) = known.placed().filter(|_| is_variable) else {
+            let is_ir = matches!(known.definition(), Definition::Ir(..));
+            if is_variable && is_ir && matches!(known.state(), State::Absent) {
                 // The variable was removed after the lookup: look it up again.
                 continue;
             }
             return Ok((address, HeldMemory::new(core, None)));
         };
-        let Some(known) = ledger.block_mut(block) else {
+        let Some(known) = ledger.block(block) else {
             continue;
         };
         let start = known.definitions.get(place as usize).map(|one| one.start);
         // The variable may have got other memory after the lookup; then look it up again.
         if start.is_some_and(|start| start.at_offset(offset) == address) {
-            known.handles += 1;
+            ledger.add_handle(block);
             return Ok((address, HeldMemory::new(core, Some(block))));
         }
     }
@@ -148,7 +144,7 @@ fn function(ledger: &mut Ledger, library: LibraryId, name: &str) -> Result<Entry
     let unknown = || Error::Unknown { name: name.into() };
     let id = entry(ledger, library, name)?;
     let entry = ledger.entry(id);
-    if entry.kind != EntryKind::Function || entry.definition == Definition::None {
+    if entry.kind() != EntryKind::Function || entry.definition() == Definition::None {
         return Err(unknown());
     }
     Ok(id)
@@ -159,7 +155,7 @@ pub(crate) fn ir(core: &Core, library: LibraryId, name: &str) -> Result<String, 
     let (unit, ordinal) = {
         let mut ledger = core.ledger();
         let id = entry(&mut ledger, library, name)?;
-        match ledger.entry(id).definition {
+        match ledger.entry(id).definition() {
             Definition::Ir(unit, ordinal) => {
                 (ledger.unit(unit).cloned().ok_or(Error::NoUnit)?, ordinal)
             }
@@ -173,7 +169,7 @@ pub(crate) fn ir(core: &Core, library: LibraryId, name: &str) -> Result<String, 
 pub(crate) fn machine_code(core: &Core, library: LibraryId, name: &str) -> Option<MachineCode> {
     let mut ledger = core.ledger();
     let id = function(&mut ledger, library, name).ok()?;
-    let (block, place) = ledger.entry(id).placed?;
+    let (block, place) = ledger.entry(id).placed()?;
     let defined = ledger.block(block)?.definitions.get(place as usize)?;
     Some(MachineCode {
         address: defined.start.addr(),
@@ -193,10 +189,9 @@ pub(crate) fn pin(core: &HeldEngine, library: LibraryId, name: &str) -> Result<P
         let mut ledger = core.ledger();
         let entry = ledger.entry(id);
         // The function may have been replaced after it was compiled; then compile it again.
-        if let (State::Present(address), Some((block, _))) = (&entry.state, entry.placed) {
+        if let (State::Present(address), Some((block, _))) = (&entry.state(), entry.placed()) {
             let address = address.addr();
-            if let Some(known) = ledger.block_mut(block) {
-                known.pins += 1;
+            if ledger.pin(block) {
                 return Ok(Pin {
                     core: core.clone(),
                     block,
@@ -204,7 +199,7 @@ pub(crate) fn pin(core: &HeldEngine, library: LibraryId, name: &str) -> Result<P
                 });
             }
         }
-        if !matches!(ledger.entry(id).definition, Definition::Ir(..)) {
+        if !matches!(ledger.entry(id).definition(), Definition::Ir(..)) {
             return Err(Error::Unknown { name: name.into() });
         }
     }
@@ -241,7 +236,7 @@ pub(crate) fn refresh(
 ) -> Result<(), Error> {
     let mut ledger = core.ledger();
     let id = droppable(&mut ledger, library, name)?;
-    if ledger.entry(id).changing.is_some() {
+    if ledger.entry(id).changing().is_some() {
         return Err(Error::Changing { name: name.into() });
     }
     ledger.make_stale(id, make, &core.slots);

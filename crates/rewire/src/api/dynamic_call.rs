@@ -162,7 +162,7 @@ pub(crate) fn open(
             .unwrap_or_else(|| "unknown".into());
         let described = entry
             .described()
-            .filter(|_| entry.kind == EntryKind::Function);
+            .filter(|_| entry.kind() == EntryKind::Function);
         let Some((unit, ordinal)) = described else {
             return Err(unfit(&type_name));
         };
@@ -226,7 +226,7 @@ fn make_lazy(core: &Core, library: LibraryId, name: &str) -> Result<(), Error> {
         let ledger = core.ledger();
         let id = ledger.seen_by_code(library, name);
         let id = id.map(|id| ledger.target(id).0);
-        id.filter(|id| ledger.entry(*id).definition == Definition::Lazy)
+        id.filter(|id| ledger.entry(*id).definition() == Definition::Lazy)
     };
     match id {
         Some(id) => core.materialize(id, None).map(|_| ()),
@@ -273,7 +273,7 @@ impl FrameNames for Core {
             return None;
         };
         let entry = ledger.entry(defined.entry);
-        let generation = defined.is_live.then(|| entry.generation.get());
+        let generation = defined.is_live.then(|| entry.generation().get());
         let name = entry.label();
         Some(StoppedFrame::new(name.into(), demangle(name), generation))
     }

@@ -314,7 +314,7 @@ impl Library {
         }
         let id = ledger.find_or_enter(self.id, &Arc::from(name));
         let entry = ledger.entry(id);
-        if entry.definition != Definition::None || entry.is_present() {
+        if entry.definition() != Definition::None || entry.is_present() {
             return Err(Error::AlreadyDefined { name: name.into() });
         }
         ledger.define_lazily(id, Arc::new(make));
@@ -598,7 +598,7 @@ impl Library {
             }
             // Names that the client defined as addresses or lazily belong to no unit.
             for (name, id) in ledger.names(self.id) {
-                let definition = ledger.entry(id).definition;
+                let definition = ledger.entry(id).definition();
                 if matches!(definition, Definition::Absolute | Definition::Lazy) {
                     change.remove(name);
                 }
@@ -769,12 +769,12 @@ impl Library {
         let ledger = self.core.ledger();
         let defined = ledger.names(self.id).filter_map(|(name, id)| {
             let entry = ledger.entry(id);
-            let is_own = match entry.definition {
+            let is_own = match entry.definition() {
                 Definition::None | Definition::Engine => false,
-                Definition::Alias(..) => entry.elected.is_some(),
+                Definition::Alias(..) => entry.elected().is_some(),
                 _ => true,
             };
-            is_own.then(|| (name.clone(), entry.kind))
+            is_own.then(|| (name.clone(), entry.kind()))
         });
         let mut names: Vec<_> = defined.collect();
         names.sort_unstable_by(|one, other| one.0.cmp(&other.0));

@@ -281,7 +281,7 @@ impl<'c> PendingChange<'c> {
             let planned = planned.map(|target| (target.unit, target.ordinal));
             global.is_definition
                 && !global.is_local()
-                && planned.or(ledger.entry(id).elected) != Some(this)
+                && planned.or(ledger.entry(id).elected()) != Some(this)
         });
         let losers: Vec<Ordinal> = losers.map(|(ordinal, _)| ordinal).collect();
         ledger.note_losing(unit, &losers);
@@ -303,7 +303,7 @@ impl<'c> PendingChange<'c> {
         if let ModuleRole::Replace(name) = how
             && ledger.find(self.library, name).is_none_or(|id| {
                 let entry = ledger.entry(id);
-                entry.definition == Definition::None && !entry.is_present()
+                entry.definition() == Definition::None && !entry.is_present()
             })
         {
             return Err(Error::Unknown { name: name.clone() });
@@ -316,7 +316,7 @@ impl<'c> PendingChange<'c> {
         });
         let mut units = definitions.filter_map(|global| {
             let id = ledger.find(self.library, &global.name)?;
-            let (unit, _) = ledger.entry(id).elected?;
+            let (unit, _) = ledger.entry(id).elected()?;
             ledger.unit(unit).cloned()
         });
         Ok(units.next())
@@ -378,7 +378,7 @@ impl<'c> PendingChange<'c> {
             let is_global = |name: &str| {
                 ledger.find(self.library, name).is_some_and(|id| {
                     let entry = ledger.entry(id);
-                    entry.definition != Definition::None || entry.is_present()
+                    entry.definition() != Definition::None || entry.is_present()
                 })
             };
             for scope in &scopes {

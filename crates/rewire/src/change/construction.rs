@@ -62,7 +62,7 @@ impl NewVariables<'_> {
         }
         let id = self.ledger.find(self.library, &global.name)?;
         let entry = self.ledger.entry(id);
-        let (unit, former) = entry.elected?;
+        let (unit, former) = entry.elected()?;
         let former = &self.ledger.unit(unit)?.index.globals[former.index()];
         let is_variable = matches!(
             former.kind,
@@ -73,10 +73,7 @@ impl NewVariables<'_> {
         );
         let lives = is_variable
             && entry.is_present()
-            && entry
-                .value_type
-                .as_ref()
-                .is_some_and(|it| it.id == global.type_id)
+            && entry.value_type().is_some_and(|it| it.id == global.type_id)
             && !self.renewed.contains(&id);
         lives.then_some(id)
     }
@@ -165,7 +162,7 @@ fn is_new_function(known: &NewVariables<'_>, function: Ordinal) -> bool {
         return !known.matched.contains_key(&function);
     }
     let found = known.ledger.find(known.library, &global.name);
-    found.is_none_or(|id| known.ledger.entry(id).elected.is_none())
+    found.is_none_or(|id| known.ledger.entry(id).elected().is_none())
 }
 
 /// Pairs variables with their guard variables, by name (Itanium C++ ABI, section 5.1.5.2): the

@@ -24,17 +24,17 @@ impl PendingChange<'_> {
         let id = ledger.find_or_enter(self.library, name);
         let entry = ledger.entry(id);
         let is_imported =
-            matches!(entry.definition, Definition::Alias(..)) && entry.elected.is_none();
-        let is_free = matches!(entry.definition, Definition::None | Definition::Absolute);
+            matches!(entry.definition(), Definition::Alias(..)) && entry.elected().is_none();
+        let is_free = matches!(entry.definition(), Definition::None | Definition::Absolute);
         let is_taken = self.planned.targets.contains_key(&id) || self.is_given(id);
         if !(is_free || is_imported) || is_taken {
             return Err(Error::AlreadyDefined { name: name.clone() });
         }
         check_host(&ledger, id)?;
-        if entry.definition == Definition::Absolute {
+        if entry.definition() == Definition::Absolute {
             self.changed.replaced.push(Replaced {
                 name: name.clone(),
-                generation: entry.generation.next(),
+                generation: entry.generation().next(),
                 users: users_of(&ledger, id).len(),
                 pointers: Vec::new(),
             });
@@ -59,16 +59,16 @@ pub(super) fn check_host(ledger: &Ledger, id: EntryId) -> Result<(), Error> {
     let entry = ledger.entry(id);
     let refuse = |reason: &str| {
         Err(Error::Replace {
-            name: entry.name.clone(),
+            name: entry.name().clone(),
             reason: reason.to_owned(),
         })
     };
     let is_bound = |(_, one): (_, &crate::ledger::Use)| one.aspect == UseAspect::Direct;
-    if entry.is_bound || ledger.users(id).any(is_bound) {
+    if entry.is_bound() || ledger.users(id).any(is_bound) {
         return refuse("frozen code calls the host's directly");
     }
-    let is_variable = entry.kind != EntryKind::Function && entry.is_present();
-    if entry.definition == Definition::None && is_variable {
+    let is_variable = entry.kind() != EntryKind::Function && entry.is_present();
+    if entry.definition() == Definition::None && is_variable {
         return refuse("it is a variable of the host's, which others use where it is");
     }
     Ok(())

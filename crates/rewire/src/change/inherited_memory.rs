@@ -14,7 +14,7 @@ pub(super) fn other_storage(ledger: &Ledger, global: &Global, id: EntryId) -> Op
     let GlobalKind::Variable { thread_local, .. } = global.kind else {
         return None;
     };
-    match (ledger.entry(id).kind, thread_local) {
+    match (ledger.entry(id).kind(), thread_local) {
         (EntryKind::ThreadLocal, false) => {
             Some("each thread has its own, and the new one is shared")
         }
@@ -36,7 +36,7 @@ pub(super) fn takes_over(ledger: &Ledger, global: &Global, id: EntryId) -> bool 
         )
     };
     let entry = ledger.entry(id);
-    let former = entry.elected.and_then(|(unit, ordinal)| {
+    let former = entry.elected().and_then(|(unit, ordinal)| {
         let unit = ledger.unit(unit)?;
         unit.index.globals.get(ordinal.index())
     });
@@ -46,7 +46,7 @@ pub(super) fn takes_over(ledger: &Ledger, global: &Global, id: EntryId) -> bool 
 /// What a new definition gets from a former one whose memory is too small for it. A thread-local
 /// variable's values can't be copied, because each thread has its own.
 pub(super) fn moved(ledger: &Ledger, id: EntryId) -> InheritedMemory {
-    match ledger.entry(id).state {
+    match ledger.entry(id).state() {
         State::Present(_) => InheritedMemory::Value,
         _ => InheritedMemory::Nothing,
     }
@@ -55,12 +55,12 @@ pub(super) fn moved(ledger: &Ledger, id: EntryId) -> InheritedMemory {
 /// Returns the variables whose initial values contain the address of a name's memory. Their present
 /// values may be anything, so the engine doesn't change them when the name gets other memory.
 pub(super) fn pointers_to(ledger: &Ledger, id: EntryId) -> Vec<Arc<str>> {
-    if ledger.entry(id).kind != EntryKind::Data {
+    if ledger.entry(id).kind() != EntryKind::Data {
         return Vec::new();
     }
     let is_variable = |user: &EntryId| {
         let entry = ledger.entry(*user);
-        let Definition::Ir(unit, ordinal) = entry.definition else {
+        let Definition::Ir(unit, ordinal) = entry.definition() else {
             return false;
         };
         let unit = ledger.unit(unit);

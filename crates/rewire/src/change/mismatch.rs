@@ -87,7 +87,7 @@ impl PendingChange<'_> {
         let defined = self.retyped.iter().filter_map(|id| {
             let target = self.planned.targets.get(id);
             let target = target.map(|target| (target.unit, target.ordinal));
-            let elected = ledger.entry(*id).elected;
+            let elected = ledger.entry(*id).elected();
             let (unit, ordinal) = target.or(elected)?;
             let global = ledger.unit(unit)?.index.globals.get(ordinal.index())?;
             is_function(global).then(|| (*id, global.clone()))

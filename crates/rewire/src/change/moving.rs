@@ -44,7 +44,7 @@ impl<'c> PendingChange<'c> {
                 return Err(Error::Changing { name });
             }
             self.waited.get_or_insert_with(|| (name, Instant::now()));
-            let awaited = ledger.entry(taken).changing.map(Awaited::Thread);
+            let awaited = ledger.entry(taken).changing().map(Awaited::Thread);
             awaited.into_iter().for_each(|it| ledger.waits(it));
             ledger = core.changed.wait(ledger, || core.ledger());
             ledger.has_waited();
@@ -151,7 +151,7 @@ impl<'c> PendingChange<'c> {
     fn disassemble(&self, ledger: &mut Ledger) {
         for (name, unit) in &self.assembled {
             if let Some(id) = ledger.find(self.library, name)
-                && ledger.entry(id).definition == Definition::Assembly(*unit)
+                && ledger.entry(id).definition() == Definition::Assembly(*unit)
             {
                 ledger.retract(id, &self.core.slots);
                 ledger.forget_unused(&[id]);
@@ -187,8 +187,8 @@ impl<'c> PendingChange<'c> {
             let is_function = unit.is_some_and(|unit| {
                 unit.index.globals[target.ordinal.index()].kind == GlobalKind::Function
             });
-            let was_called = matches!(entry.state, State::Present(_));
-            let is_body = is_function && was_called && entry.kind == EntryKind::Function;
+            let was_called = matches!(entry.state(), State::Present(_));
+            let is_body = is_function && was_called && entry.kind() == EntryKind::Function;
             // A value is copied when the names are put in force.
             if is_body || target.memory == InheritedMemory::Value {
                 roots.push((target.unit, target.ordinal));
@@ -272,7 +272,7 @@ impl<'c> PendingChange<'c> {
                 part.associated.is_none_or(|ordinal| {
                     let id = unit.entry(ordinal);
                     id.is_some_and(|id| {
-                        ledger.entry(id).definition == Definition::Ir(unit.id, ordinal)
+                        ledger.entry(id).definition() == Definition::Ir(unit.id, ordinal)
                     })
                 })
             });

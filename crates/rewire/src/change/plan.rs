@@ -24,7 +24,7 @@ impl PendingChange<'_> {
         ordinal: Ordinal,
         id: EntryId,
     ) -> Result<(), Error> {
-        self.changed.added.push(ledger.entry(id).name.clone());
+        self.changed.added.push(ledger.entry(id).name().clone());
         if ledger.define_new(unit, ordinal, id) {
             self.new.push(id);
             return Ok(());
@@ -55,16 +55,16 @@ impl PendingChange<'_> {
                 reason: reason.to_owned(),
             })
         };
-        match entry.definition {
-            Definition::None if entry.is_bound => Err(Error::Frozen {
+        match entry.definition() {
+            Definition::None if entry.is_bound() => Err(Error::Frozen {
                 name: global.name.clone(),
                 unit: unit.name.clone(),
             }),
-            Definition::None if entry.is_present() && entry.kind != EntryKind::Function => {
+            Definition::None if entry.is_present() && entry.kind() != EntryKind::Function => {
                 refuse("it is a variable of the host's, which others use where it is")
             }
             Definition::None => self.define(ledger, unit, ordinal, id),
-            Definition::Alias(..) if entry.elected.is_none() => {
+            Definition::Alias(..) if entry.elected().is_none() => {
                 self.define(ledger, unit, ordinal, id)
             }
             Definition::Assembly(_) | Definition::Engine => refuse("it is not defined by IR"),
@@ -80,7 +80,7 @@ impl PendingChange<'_> {
                 // copy.
                 let is_copy = matches!(global.linkage, Linkage::Weak | Linkage::LinkOnce);
                 let here = self.defined_here(ledger, id, unit);
-                let elected = entry.elected.map(|(unit, _)| unit);
+                let elected = entry.elected().map(|(unit, _)| unit);
                 let is_other = elected.is_some() && elected != former.map(|former| former.id);
                 if is_copy && (here.is_some() || is_other && !self.going.contains(&id)) {
                     return ledger.check_room(id, &unit.name, global);
@@ -102,7 +102,7 @@ impl PendingChange<'_> {
     fn defined_here(&self, ledger: &Ledger, id: EntryId, unit: &Unit) -> Option<Arc<str>> {
         let planned = self.planned.targets.get(&id);
         let planned = planned.map(|target| (target.unit, target.ordinal));
-        let (by, ordinal) = planned.or(ledger.entry(id).elected)?;
+        let (by, ordinal) = planned.or(ledger.entry(id).elected())?;
         // Of the units that are joining, only this change's can define names that it has claimed.
         let record = ledger
             .record(by)
@@ -169,7 +169,7 @@ impl PendingChange<'_> {
         let entry = ledger.entry(id);
         self.changed.replaced.push(Replaced {
             name: entry.label().into(),
-            generation: entry.generation.next(),
+            generation: entry.generation().next(),
             users: users.len(),
             pointers: match memory {
                 InheritedMemory::Memory => Vec::new(),
@@ -194,7 +194,7 @@ fn misfit(
 ) -> Option<String> {
     let global = &unit.index.globals[ordinal.index()];
     let entry = ledger.entry(id);
-    if let Some(known) = entry.value_type.as_ref()
+    if let Some(known) = entry.value_type()
         && known.id != global.type_id
     {
         return Some(match known.name == global.type_name {
@@ -208,7 +208,7 @@ fn misfit(
             ),
         });
     }
-    let (former, ordinal_there) = entry.elected?;
+    let (former, ordinal_there) = entry.elected()?;
     let former = &ledger.unit(former)?.index.globals[ordinal_there.index()];
     former.contract.broken_by(contracts.of(ordinal)?)
 }

@@ -23,7 +23,7 @@ pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, E
     let globals = record.unit.index.globals.iter().zip(&record.unit.entries);
     let elected = globals.filter_map(|(global, id)| {
         let id = (*id)?;
-        let stands = ledger.entry(id).elected.is_some_and(|one| one.0 == unit);
+        let stands = ledger.entry(id).elected().is_some_and(|one| one.0 == unit);
         (!global.is_local() && stands).then_some(id)
     });
     let mut names: Vec<EntryId> = elected.collect();
@@ -31,7 +31,7 @@ pub(super) fn names_of(ledger: &Ledger, unit: UnitKey) -> Result<Vec<EntryId>, E
         // The unit's IR needn't declare what its assembly defines, so look through all names of the
         // library.
         let all = ledger.names(record.unit.library).map(|(_, id)| id);
-        names.extend(all.filter(|id| ledger.entry(*id).definition == Definition::Assembly(unit)));
+        names.extend(all.filter(|id| ledger.entry(*id).definition() == Definition::Assembly(unit)));
     }
     Ok(names)
 }
@@ -44,9 +44,9 @@ impl PendingChange<'_> {
         let unknown = || Error::Unknown { name: name.clone() };
         let id = ledger.find(self.library, name).ok_or_else(unknown)?;
         let entry = ledger.entry(id);
-        match entry.definition {
+        match entry.definition() {
             Definition::None => return Err(unknown()),
-            Definition::Alias(..) if entry.elected.is_none() => return Err(unknown()),
+            Definition::Alias(..) if entry.elected().is_none() => return Err(unknown()),
             Definition::Assembly(_) | Definition::Engine => {
                 return Err(Error::Replace {
                     name: name.clone(),
@@ -111,7 +111,7 @@ impl PendingChange<'_> {
                 let entry = ledger.entry(*id);
                 // Code that may contain the removed body (inlined) is dropped as well; values that
                 // were read from variables stay.
-                if entry.alternatives.is_empty() && !entry.is_fixed() {
+                if entry.alternatives().is_empty() && !entry.is_fixed() {
                     self.drop_copies(ledger, *id)?;
                 }
             }
@@ -123,9 +123,9 @@ impl PendingChange<'_> {
     /// unit defines.
     fn assembled_anew(&self, ledger: &Ledger, id: EntryId) -> Option<UnitKey> {
         let entry = ledger.entry(id);
-        let is_alike =
-            matches!(entry.definition, Definition::Assembly(_)) && entry.alternatives.is_empty();
-        let unit = self.assembled.get(&entry.name).copied();
+        let is_alike = matches!(entry.definition(), Definition::Assembly(_))
+            && entry.alternatives().is_empty();
+        let unit = self.assembled.get(entry.name()).copied();
         unit.filter(|_| is_alike)
     }
 
@@ -136,7 +136,7 @@ impl PendingChange<'_> {
         let entry = ledger.entry(id);
         self.changed.replaced.push(Replaced {
             name: entry.label().into(),
-            generation: entry.generation.next(),
+            generation: entry.generation().next(),
             users: users_of(ledger, id).len(),
             pointers: Vec::new(),
         });
@@ -152,7 +152,7 @@ impl PendingChange<'_> {
             for id in self.planned.withdrawn.iter() {
                 let entry = ledger.entry(*id);
                 let has_heir =
-                    !entry.alternatives.is_empty() || self.planned.assembly.contains_key(id);
+                    !entry.alternatives().is_empty() || self.planned.assembly.contains_key(id);
                 let mut staying = users_of(&ledger, *id);
                 staying.retain(|user| !self.leaves(&ledger, *user));
                 let is_bound = ledger.users(*id).any(|(within, one)| {
@@ -166,7 +166,7 @@ impl PendingChange<'_> {
                     });
                 }
                 let goes_alone = entry
-                    .elected
+                    .elected()
                     .is_none_or(|(unit, _)| !self.planned.leaving.contains(&unit));
                 // Functions of its frozen unit may have inlined it, and they are never compiled
                 // again.
@@ -174,10 +174,10 @@ impl PendingChange<'_> {
                     bound.insert(*id);
                 }
                 // If the whole unit is removed, only other units may still need the name.
-                if !has_heir && (goes_alone || entry.mentions.len() > 1) {
+                if !has_heir && (goes_alone || entry.mentions().len() > 1) {
                     mentioned.insert(*id);
                 }
-                if !has_heir && !entry.name.is_empty() {
+                if !has_heir && !entry.name().is_empty() {
                     mentioned.extend(ledger.importers(*id));
                 }
             }
@@ -191,7 +191,7 @@ impl PendingChange<'_> {
 
     /// Whether this change removes or replaces a definition's code.
     fn leaves(&self, ledger: &Ledger, user: EntryId) -> bool {
-        let of_unit = ledger.entry(user).elected.map(|one| one.0);
+        let of_unit = ledger.entry(user).elected().map(|one| one.0);
         of_unit.is_some_and(|unit| self.planned.leaving.contains(&unit))
             || self.planned.targets.contains_key(&user)
             || self.planned.withdrawn.contains(user)
@@ -252,7 +252,7 @@ impl PendingChange<'_> {
         match self.planned.targets.get(&id) {
             Some(target) => (target.unit, target.ordinal) == (unit.id, ordinal),
             None => {
-                let elected = self.core.ledger().entry(id).elected;
+                let elected = self.core.ledger().entry(id).elected();
                 elected == Some((unit.id, ordinal)) && !self.planned.withdrawn.contains(id)
             }
         }

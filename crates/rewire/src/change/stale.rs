@@ -23,7 +23,7 @@ impl PendingChange<'_> {
                 self.drop_code(ledger, [target])?;
                 // Frozen code can't be compiled again, so it counts only if it certainly names the
                 // alias.
-                let name = &ledger.entry(id).name;
+                let name = &ledger.entry(id).name();
                 users.retain(|user| {
                     let frozen = ledger.frozen_unit(*user);
                     frozen.is_none_or(|frozen| frozen.says(name))
@@ -35,11 +35,11 @@ impl PendingChange<'_> {
             }
             for user in users {
                 let entry = ledger.entry(user);
-                if entry.kind == EntryKind::Function {
+                if entry.kind() == EntryKind::Function {
                     self.drop_code(ledger, [user])?;
                     continue;
                 }
-                let Definition::Ir(unit, ordinal) = entry.definition else {
+                let Definition::Ir(unit, ordinal) = entry.definition() else {
                     continue;
                 };
                 let Some(unit) = ledger.unit(unit) else {
@@ -63,7 +63,7 @@ impl PendingChange<'_> {
         for id in std::mem::take(&mut self.stale_constants).iter() {
             let is_settled =
                 self.planned.targets.contains_key(id) || self.planned.withdrawn.contains(*id);
-            if let Definition::Ir(unit, ordinal) = ledger.entry(*id).definition
+            if let Definition::Ir(unit, ordinal) = ledger.entry(*id).definition()
                 && let Some(unit) = ledger.unit(unit)
                 && !is_settled
             {
@@ -79,12 +79,12 @@ impl PendingChange<'_> {
         functions: impl IntoIterator<Item = EntryId>,
     ) -> Result<(), Error> {
         for id in functions {
-            if ledger.entry(id).kind != EntryKind::Function || self.planned.stale.contains(id) {
+            if ledger.entry(id).kind() != EntryKind::Function || self.planned.stale.contains(id) {
                 continue;
             }
             if let Some(frozen) = ledger.frozen_unit(id) {
                 return Err(Error::Replace {
-                    name: ledger.entry(id).name.clone(),
+                    name: ledger.entry(id).name().clone(),
                     reason: format!(
                         "it would have to be compiled again, and {}, which defines it, was added \
                          as frozen",
@@ -100,6 +100,6 @@ impl PendingChange<'_> {
 
 /// Whether users of a name's address have that of the definition itself, not of a stub.
 fn has_own_place(entry: &Entry) -> bool {
-    let is_host = matches!(entry.definition, Definition::None | Definition::Absolute);
+    let is_host = matches!(entry.definition(), Definition::None | Definition::Absolute);
     entry.is_present() && (entry.is_fixed() || is_host)
 }

@@ -141,19 +141,19 @@ impl PendingChange<'_> {
                 ledger.restore_memory(former);
                 return Ok(());
             }
-            if entry.elected.is_some() || entry.definition == Definition::Absolute {
+            if entry.elected().is_some() || entry.definition() == Definition::Absolute {
                 self.changed.removed.push(entry.label().into());
                 self.planned.withdrawn.insert(former.entry);
                 self.drop_copies(ledger, former.entry)?;
             }
             return Ok(());
         };
-        if entry.elected == Some((unit, ordinal)) {
+        if entry.elected() == Some((unit, ordinal)) {
             return Ok(());
         }
         // A copy that took over becomes an alternative again.
         if entry
-            .elected
+            .elected()
             .is_some_and(|(heir, _)| !joined.contains(&heir))
         {
             self.planned.overridden.insert(former.entry);
@@ -178,16 +178,16 @@ impl PendingChange<'_> {
         let entry = ledger.entry(id);
         let name: Arc<str> = entry.label().into();
         let was_there = matches!(
-            entry.definition,
+            entry.definition(),
             Definition::Assembly(_) | Definition::Absolute
         );
-        if entry.elected.is_none() && !was_there {
+        if entry.elected().is_none() && !was_there {
             self.changed.added.push(name);
             return;
         }
         self.changed.replaced.push(super::changed::Replaced {
             name,
-            generation: entry.generation.next(),
+            generation: entry.generation().next(),
             users: super::users::users_of(ledger, id).len(),
             pointers: Vec::new(),
         });

@@ -25,10 +25,10 @@ impl Core {
             }
             let entry = ledger.entry(id);
             // An unnamed or `extern_weak` name may stay undefined.
-            if entry.name.is_empty() || entry.linkage == rewire_llvm::Linkage::ExternWeak {
+            if entry.name().is_empty() || entry.linkage() == rewire_llvm::Linkage::ExternWeak {
                 return Ok(false);
             }
-            (entry.name.clone(), ledger.units_with_labels_for(id))
+            (entry.name().clone(), ledger.units_with_labels_for(id))
         };
         for unit in units {
             for function in unit.labelled(&name) {

@@ -258,9 +258,9 @@ impl EagerPlan {
 /// Returns the unit and ordinal of a function that isn't compiled yet and isn't frozen.
 fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitKey, Ordinal)> {
     let entry = ledger.entry(id);
-    match (entry.definition, &entry.state) {
+    match (entry.definition(), &entry.state()) {
         (Definition::Ir(unit, ordinal), State::Absent)
-            if entry.kind == EntryKind::Function && !ledger.is_stale(id) =>
+            if entry.kind() == EntryKind::Function && !ledger.is_stale(id) =>
         {
             let is_frozen = ledger.unit(unit).is_none_or(|unit| unit.is_frozen);
             (!is_frozen).then_some((unit, ordinal))

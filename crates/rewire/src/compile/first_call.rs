@@ -122,7 +122,7 @@ fn resolve_call(core: &Core, call: FirstCall) -> Result<CallOutcome, FailedCall>
 /// function was replaced since, so that another body has to be awaited.
 fn outcome(core: &Core, id: EntryId, call: FirstCall, address: ExecAddr) -> Option<CallOutcome> {
     let mut ledger = core.ledger();
-    let Some(slot) = ledger.entry(id).slot else {
+    let Some(slot) = ledger.entry(id).slot() else {
         return Some(CallOutcome::To(address));
     };
     match ledger.admission(id, call.caller) {

@@ -70,9 +70,9 @@ impl Core {
             let ledger = self.ledger();
             let is_wanted = |id: &EntryId| {
                 let entry = ledger.entry(*id);
-                matches!(entry.state, State::Absent)
-                    && matches!(entry.definition, Definition::Ir(..))
-                    && entry.kind == EntryKind::Function
+                matches!(entry.state(), State::Absent)
+                    && matches!(entry.definition(), Definition::Ir(..))
+                    && entry.kind() == EntryKind::Function
             };
             let entries = functions.iter().filter_map(|one| unit.entry(*one));
             entries.filter(is_wanted).collect()

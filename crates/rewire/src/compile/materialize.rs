@@ -162,7 +162,7 @@ impl Core {
     /// possibly by whoever supplied the address.
     fn enter_address(&self, id: EntryId, address: ExecAddr, began_with: Definition) {
         let mut ledger = self.ledger();
-        if ledger.entry(id).definition == began_with {
+        if ledger.entry(id).definition() == began_with {
             enter_host(self, &mut ledger, id, HostSymbol::Address(address));
         }
     }
@@ -170,7 +170,7 @@ impl Core {
     /// Returns the address that the ledger has for a function. If it has none, releases the claim
     /// and returns `None`.
     fn found_meanwhile(&self, id: EntryId) -> Option<ExecAddr> {
-        let address = match self.ledger().entry(id).state {
+        let address = match self.ledger().entry(id).state() {
             State::Present(address) => Some(address.addr()),
             _ => None,
         };
@@ -190,7 +190,7 @@ impl Core {
         began_with: Definition,
     ) -> Result<Option<ExecAddr>, Error> {
         let mut ledger = self.ledger();
-        if ledger.entry(id).definition != began_with {
+        if ledger.entry(id).definition() != began_with {
             drop(ledger);
             return Ok(self.found_meanwhile(id));
         }
@@ -218,17 +218,17 @@ impl Core {
         let mut is_owner = true;
         let mut ledger = self.ledger();
         loop {
-            match &ledger.entry(id).state {
+            match &ledger.entry(id).state() {
                 State::Present(address) => {
                     return Ok(Claimed {
                         work: MaterializeStep::Done(address.addr()),
                         is_owner: false,
-                        began_with: ledger.entry(id).definition,
+                        began_with: ledger.entry(id).definition(),
                     });
                 }
                 State::Failed(error) => return Err(Error::Again(error.clone())),
                 State::PerThread { .. } => {
-                    let name = ledger.entry(id).name.clone();
+                    let name = ledger.entry(id).name().clone();
                     return Err(Error::MissingFunction { name });
                 }
                 State::Pending(_) if ledger.would_wait_for_itself(me, Awaited::Definition(id)) => {
@@ -247,7 +247,7 @@ impl Core {
                 State::Absent => break,
             }
         }
-        let began_with = ledger.entry(id).definition;
+        let began_with = ledger.entry(id).definition();
         let work = match began_with {
             Definition::Ir(..) if ledger.is_stale(id) => match ledger.lazies.get(&id) {
                 Some(lazy) => MaterializeStep::Generate(lazy.0.clone()),
@@ -288,8 +288,8 @@ impl Core {
     /// Returns the error for a called function that nothing defines, or no longer does.
     fn missing(&self, id: EntryId) -> Error {
         let ledger = self.ledger();
-        let name = ledger.entry(id).name.clone();
-        if ledger.entry(id).is_removed {
+        let name = ledger.entry(id).name().clone();
+        if ledger.entry(id).is_removed() {
             Error::Removed { name }
         } else {
             Error::MissingFunction { name }

@@ -105,7 +105,7 @@ impl Core {
         let found = {
             let ledger = self.ledger();
             let entry = ledger.entry(id);
-            match (entry.definition, &entry.state) {
+            match (entry.definition(), &entry.state()) {
                 (Definition::Ir(unit, ordinal), State::Absent) if !ledger.is_stale(id) => {
                     ledger.unit(unit).map(|unit| (unit.clone(), ordinal))
                 }

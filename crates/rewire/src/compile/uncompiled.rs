@@ -24,7 +24,7 @@ pub(crate) fn not_inlined(ledger: &Ledger, unit: &Unit) -> Vec<Ordinal> {
     let to_inline = globals.filter(|(_, global)| global.is_inlined_away);
     let named = to_inline.filter(|(ordinal, _)| {
         let entry = unit.entry(*ordinal).map(|id| ledger.entry(id));
-        entry.is_some_and(|entry| !entry.users.is_empty()) && is_absent(ledger, unit, *ordinal)
+        entry.is_some_and(|entry| !entry.users().is_empty()) && is_absent(ledger, unit, *ordinal)
     });
     named.map(|(ordinal, _)| ordinal).collect()
 }
@@ -34,8 +34,8 @@ pub(crate) fn is_absent(ledger: &Ledger, unit: &Unit, ordinal: Ordinal) -> bool 
     let id = unit.entry(ordinal).filter(|id| !ledger.is_stale(*id));
     let entry = id.map(|id| ledger.entry(id));
     entry.is_some_and(|entry| {
-        entry.kind == EntryKind::Function
-            && entry.definition == Definition::Ir(unit.id, ordinal)
-            && matches!(entry.state, State::Absent)
+        entry.kind() == EntryKind::Function
+            && entry.definition() == Definition::Ir(unit.id, ordinal)
+            && matches!(entry.state(), State::Absent)
     })
 }

@@ -293,7 +293,7 @@ pub(crate) enum FrameOwner {
 pub(crate) fn frame_owner(ledger: &Ledger, inside: ExecAddr) -> Option<FrameOwner> {
     let (_, defined) = ledger.definition_at(inside)?;
     let is_engines = matches!(
-        ledger.entry(defined.entry).definition,
+        ledger.entry(defined.entry).definition(),
         Definition::PrefixedStub(..)
     ) || is_call_adapter(ledger, defined.entry);
     Some(match is_engines {
@@ -304,7 +304,7 @@ pub(crate) fn frame_owner(ledger: &Ledger, inside: ExecAddr) -> Option<FrameOwne
 
 /// Whether an entry is a call adapter.
 fn is_call_adapter(ledger: &Ledger, id: EntryId) -> bool {
-    let library = ledger.entry(id).library;
+    let library = ledger.entry(id).library();
     library != LibraryId::MAIN && &**ledger.library_name(library) == CALL_ADAPTERS
 }
 

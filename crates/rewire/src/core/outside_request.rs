@@ -31,11 +31,11 @@ impl OutsideRequest {
     pub(crate) fn of(ledger: &Ledger, id: EntryId) -> Self {
         let entry = ledger.entry(id);
         Self {
-            library: entry.library,
-            name: entry.name.clone(),
-            kind: entry.kind,
+            library: entry.library(),
+            name: entry.name().clone(),
+            kind: entry.kind(),
             type_name: entry.type_name().cloned(),
-            asks_host: ledger.asks_host(entry.library),
+            asks_host: ledger.asks_host(entry.library()),
         }
     }
 }

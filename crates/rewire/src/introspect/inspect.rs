@@ -269,7 +269,7 @@ impl Builder {
             if !global.is_definition {
                 continue;
             }
-            if ledger.entry(id).elected == Some((unit.id, ordinal)) {
+            if ledger.entry(id).elected() == Some((unit.id, ordinal)) {
                 let home = Home::Unit(place);
                 elected.push((ordinal, self.enter(ledger, id, global, home)));
             } else {
@@ -293,7 +293,7 @@ impl Builder {
             if self.ids.contains_key(&id) {
                 continue;
             }
-            let home = match ledger.entry(id).definition {
+            let home = match ledger.entry(id).definition() {
                 Definition::Engine => Home::Host,
                 Definition::Assembly(unit) => match self.places.get(&unit) {
                     Some(place) => Home::Assembly(*place),
@@ -310,7 +310,7 @@ impl Builder {
         self.ids.insert(id, symbol);
         self.inspection.symbols.push(Symbol {
             name: global.name.clone(),
-            linkage: ledger.entry(id).linkage,
+            linkage: ledger.entry(id).linkage(),
             type_name: global.type_name.clone(),
             home,
             kind: kind(global),
@@ -326,7 +326,7 @@ impl Builder {
         let elected = self.elected.get(place).cloned().unwrap_or_default();
         for (ordinal, symbol) in elected {
             let id = unit.entry(ordinal);
-            let kind = match id.map(|id| ledger.entry(id).definition) {
+            let kind = match id.map(|id| ledger.entry(id).definition()) {
                 Some(Definition::Alias(target, offset)) => self
                     .ids
                     .get(&target)

@@ -105,17 +105,17 @@ pub(crate) fn at(core: &Core, address: ExecAddr) -> Option<SymbolAt> {
     if let Some((slot, offset)) = core.slots.at_stub(address) {
         let entry = ledger.entry(ledger.of_slot(slot)?);
         return Some(SymbolAt {
-            name: entry.name.clone(),
+            name: entry.name().clone(),
             offset,
             place: SymbolPlace::Stub,
         });
     }
     let (_, defined) = ledger.definition_at(address)?;
     let entry = ledger.entry(defined.entry);
-    let is_front = matches!(entry.definition, Definition::PrefixedStub(..));
-    let is_current = matches!(entry.state, State::Present(now) if now == defined.start);
+    let is_front = matches!(entry.definition(), Definition::PrefixedStub(..));
+    let is_current = matches!(entry.state(), State::Present(now) if *now == defined.start);
     Some(SymbolAt {
-        name: entry.name.clone(),
+        name: entry.name().clone(),
         offset: address.get() - defined.start.addr().get(),
         place: if is_front {
             SymbolPlace::Stub
@@ -134,10 +134,10 @@ pub(crate) fn descriptor(core: &Core, library: LibraryId, name: &str) -> Option<
     let (id, _) = ledger.target(ledger.seen_by_code(library, name)?);
     let entry = ledger.entry(id);
     Some(Descriptor {
-        name: entry.name.clone(),
+        name: entry.name().clone(),
         type_name: entry.type_name().cloned(),
-        linkage: entry.linkage,
-        kind: entry.kind,
+        linkage: entry.linkage(),
+        kind: entry.kind(),
         unit: unit_of(&ledger, entry).map(|unit| unit.name.clone()),
         unit_id: unit_of(&ledger, entry).map(|unit| unit.number()),
     })
@@ -145,7 +145,7 @@ pub(crate) fn descriptor(core: &Core, library: LibraryId, name: &str) -> Option<
 
 /// Returns the unit that defines an entry.
 fn unit_of<'l>(ledger: &'l Ledger, entry: &Entry) -> Option<&'l Unit> {
-    let unit = match entry.definition {
+    let unit = match entry.definition() {
         Definition::Ir(unit, _) | Definition::Assembly(unit) => ledger.unit(unit),
         _ => None,
     };
@@ -156,34 +156,34 @@ pub(crate) fn of(core: &Core, library: LibraryId, name: &str) -> Option<Function
     let ledger = core.ledger();
     let (id, _) = ledger.target(ledger.seen_by_code(library, name)?);
     let entry = ledger.entry(id);
-    let address = match entry.state {
+    let address = match entry.state() {
         State::Present(address) => Some(address.addr()),
         _ => None,
     };
-    let stub = entry.slot.map(|slot| core.slots.canonical(slot));
+    let stub = entry.slot().map(|slot| core.slots.canonical(slot));
     let users = ledger.users(id).map(|(within, one)| User {
-        name: within.map(|within| ledger.entry(within).name.clone()),
+        name: within.map(|within| ledger.entry(within).name().clone()),
         at: one.at,
         kind: one.kind,
         aspect: one.aspect,
     });
     Some(FunctionState {
-        name: entry.name.clone(),
+        name: entry.name().clone(),
         type_name: entry.type_name().cloned(),
         passing: entry.described().and_then(|(unit, ordinal)| {
             let globals = &ledger.unit(unit)?.index.globals;
             let contract = &globals.get(ordinal.index())?.contract;
             contract.unusual_passing().map(Arc::from)
         }),
-        linkage: entry.linkage,
-        kind: entry.kind,
+        linkage: entry.linkage(),
+        kind: entry.kind(),
         unit: unit_of(&ledger, entry).map(|unit| unit.name.clone()),
         unit_id: unit_of(&ledger, entry).map(|unit| unit.number()),
-        size: entry.size,
-        generation: entry.generation,
+        size: entry.size(),
+        generation: entry.generation(),
         address,
-        canonical: if let Some(front) = entry.prefixed_stub {
-            match ledger.entry(front).state {
+        canonical: if let Some(front) = entry.prefixed_stub() {
+            match ledger.entry(front).state() {
                 State::Present(address) => Some(address.addr()),
                 _ => None,
             }

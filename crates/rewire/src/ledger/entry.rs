@@ -67,62 +67,85 @@ pub(crate) enum State {
     Failed(Arc<Error>),
 }
 
+/// Where a definition is that is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Located {
+    /// For all threads at one address.
+    At(BodyAddr),
+    /// For each thread elsewhere: module and offset as `__tls_get_addr` takes them.
+    PerThread {
+        /// The module's number.
+        module: u64,
+        /// Bytes.
+        offset: u64,
+    },
+}
+
+impl From<Located> for State {
+    fn from(located: Located) -> Self {
+        match located {
+            Located::At(address) => Self::Present(address),
+            Located::PerThread { module, offset } => Self::PerThread { module, offset },
+        }
+    }
+}
+
 /// A name and its state, for the name's whole life.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// The library that the name belongs to.
-    pub(crate) library: LibraryId,
+    pub(super) library: LibraryId,
     /// The symbol name (mangled); empty for unnamed locals.
-    pub(crate) name: Arc<str>,
+    pub(super) name: Arc<str>,
     /// The type, once a definition or declaration has stated it.
-    pub(crate) value_type: Option<ValueType>,
+    pub(super) value_type: Option<ValueType>,
     /// The linkage of the elected definition, otherwise of a declaration.
-    pub(crate) linkage: Linkage,
+    pub(super) linkage: Linkage,
     /// The visibility of the elected definition.
-    pub(crate) visibility: Visibility,
-    pub(crate) kind: EntryKind,
-    pub(crate) definition: Definition,
+    pub(super) visibility: Visibility,
+    pub(super) kind: EntryKind,
+    pub(super) definition: Definition,
     /// The elected definition: the global (function, variable or alias) that the name stands for.
-    pub(crate) elected: Option<(UnitKey, Ordinal)>,
+    pub(super) elected: Option<(UnitKey, Ordinal)>,
     /// The definitions that were not elected. One of them takes over if the elected definition
     /// leaves.
-    pub(crate) alternatives: Vec<(UnitKey, Ordinal)>,
+    pub(super) alternatives: Vec<(UnitKey, Ordinal)>,
     /// The globals of all units that define or declare the name.
-    pub(crate) mentions: SmallVec<[Mention; 1]>,
-    pub(crate) generation: Generation,
-    pub(crate) state: State,
+    pub(super) mentions: SmallVec<[Mention; 1]>,
+    pub(super) generation: Generation,
+    pub(super) state: State,
     /// Where the definition in force was linked: its block, and its index in
     /// `LinkedBlock::definitions`.
-    pub(crate) placed: Option<(BlockId, u32)>,
+    pub(super) placed: Option<(BlockId, u32)>,
     /// The slot (and with it the stub), allocated when something first names the function.
-    pub(crate) slot: Option<SlotId>,
+    pub(super) slot: Option<SlotId>,
     /// The entry of the function's prefixed stub, if it has one.
-    pub(crate) prefixed_stub: Option<EntryId>,
+    pub(super) prefixed_stub: Option<EntryId>,
     /// The uses of the name.
-    pub(crate) users: Vec<UseRef>,
+    pub(super) users: Vec<UseRef>,
     /// The blocks whose code may contain the value of this constant.
-    pub(crate) inliners: Vec<BlockId>,
+    pub(super) inliners: Vec<BlockId>,
     /// Whether the function was called through its first-call entry.
-    pub(crate) called: bool,
+    pub(super) called: bool,
     /// Whether the body was compiled before the first call.
-    pub(crate) is_ahead: bool,
+    pub(super) is_ahead: bool,
     /// Whether frozen code calls the host's function of this name directly. If so, the name can't
     /// be defined any more.
-    pub(crate) is_bound: bool,
+    pub(super) is_bound: bool,
     /// The thread that is changing the name's definition.
-    pub(crate) changing: Option<ThreadKey>,
+    pub(super) changing: Option<ThreadKey>,
     /// Whether the address was given out, to code, data or the client. If so, it stays this name's
     /// for ever.
-    pub(crate) has_escaped: bool,
+    pub(super) has_escaped: bool,
     /// The number of undoable changes that remember what the name stood for.
-    pub(crate) remembered: u32,
+    pub(super) remembered: u32,
     /// Whether this entry was set aside: it stands for former memory of a variable, which only
     /// older code still uses.
-    pub(crate) is_aside: bool,
+    pub(super) is_aside: bool,
     /// Whether the name's definition was removed while others used the name.
-    pub(crate) is_removed: bool,
+    pub(super) is_removed: bool,
     /// The variable's size in bytes; 0 for anything else.
-    pub(crate) size: u64,
+    pub(super) size: u64,
 }
 
 /// A global of a unit that defines or declares the entry's name.
@@ -147,6 +170,85 @@ impl ValueType {
             name: global.type_name.clone(),
             id: global.type_id,
         }
+    }
+}
+
+/// What other rooms may know of an entry. Only the ledger writes.
+impl Entry {
+    pub(crate) fn library(&self) -> LibraryId {
+        self.library
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn linkage(&self) -> Linkage {
+        self.linkage
+    }
+
+    pub(crate) fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
+    pub(crate) fn definition(&self) -> Definition {
+        self.definition
+    }
+
+    pub(crate) fn elected(&self) -> Option<(UnitKey, Ordinal)> {
+        self.elected
+    }
+
+    pub(crate) fn alternatives(&self) -> &[(UnitKey, Ordinal)] {
+        &self.alternatives
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn placed(&self) -> Option<(BlockId, u32)> {
+        self.placed
+    }
+
+    pub(crate) fn slot(&self) -> Option<SlotId> {
+        self.slot
+    }
+
+    pub(crate) fn prefixed_stub(&self) -> Option<EntryId> {
+        self.prefixed_stub
+    }
+
+    pub(crate) fn users(&self) -> &[UseRef] {
+        &self.users
+    }
+
+    pub(crate) fn value_type(&self) -> Option<&ValueType> {
+        self.value_type.as_ref()
+    }
+
+    pub(crate) fn mentions(&self) -> &[Mention] {
+        &self.mentions
+    }
+
+    pub(crate) fn is_bound(&self) -> bool {
+        self.is_bound
+    }
+
+    pub(crate) fn changing(&self) -> Option<ThreadKey> {
+        self.changing
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
     }
 }
 

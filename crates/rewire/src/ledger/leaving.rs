@@ -347,7 +347,7 @@ impl Ledger {
         if record.undo_refs > 0 {
             return Some("a change that can be undone".into());
         }
-        if record.pending_thread_dtors > 0 {
+        if record.pending_destructors > 0 {
             return Some("destructors of threads that still run".into());
         }
         for block in &record.blocks {

@@ -69,7 +69,7 @@ pub(crate) use closed_names::Admission;
 pub(crate) use coroutines::{BLOCK_COUNTS, NOOP_FRAME};
 pub(crate) use demand::Demand;
 pub(crate) use demangled::Demangled;
-pub(crate) use entry::{Definition, Entry, State, ValueType};
+pub(crate) use entry::{Definition, Entry, Located, State, ValueType};
 pub(crate) use former_meaning::{FormerMeaning, NonIrDefinition};
 use lazy_closure::Lazy;
 pub(crate) use linked_block::{BlockMemory, FrameCounts, LinkedBlock, PlacedDefinition};
@@ -254,9 +254,9 @@ impl Ledger {
     }
 
     /// Records that a definition is in memory, and tells the extractor.
-    pub(crate) fn set_present(&mut self, id: EntryId, state: State) {
+    pub(crate) fn set_present(&mut self, id: EntryId, located: Located) {
         let entry = self.entry_mut(id);
-        entry.state = state;
+        entry.state = located.into();
         if let Definition::Ir(unit, ordinal) = entry.definition {
             let known = GlobalState {
                 elected: true,
@@ -269,9 +269,12 @@ impl Ledger {
     }
 
     /// As [`Ledger::set_present`], also for a state in which the definition has no memory.
-    fn set_present_if(&mut self, id: EntryId, state: State) {
+    pub(super) fn set_present_if(&mut self, id: EntryId, state: State) {
         match state {
-            State::Present(_) | State::PerThread { .. } => self.set_present(id, state),
+            State::Present(address) => self.set_present(id, Located::At(address)),
+            State::PerThread { module, offset } => {
+                self.set_present(id, Located::PerThread { module, offset });
+            }
             other => self.entry_mut(id).state = other,
         }
     }

@@ -4,7 +4,7 @@ use rewire_llvm::Linkage;
 use rewire_memory::{ExecAddr, Slots};
 
 use super::slot_stores::{SlotStore, store};
-use super::{Definition, EntryId, EntryKind, Ledger, State};
+use super::{Definition, EntryId, EntryKind, Ledger, Located, State};
 use crate::base::addresses::BodyAddr;
 use crate::base::ids::UnitKey;
 
@@ -23,9 +23,9 @@ impl Ledger {
     }
 
     /// Enters what the host or a resolver has for a name that nothing defines.
-    pub(crate) fn supply(&mut self, id: EntryId, state: State, slots: &Slots) {
+    pub(crate) fn supply(&mut self, id: EntryId, located: Located, slots: &Slots) {
         let entry = self.entry_mut(id);
-        entry.state = state;
+        entry.state = located.into();
         if let (Some(slot), State::Present(address)) = (entry.slot, &entry.state) {
             store(slots, slot, SlotStore::Given(*address));
         }
@@ -48,7 +48,7 @@ impl Ledger {
             return false;
         }
         entry.definition = Definition::Absolute;
-        self.supply(id, State::Present(BodyAddr::new(address)), slots);
+        self.supply(id, Located::At(BodyAddr::new(address)), slots);
         true
     }
 

@@ -194,7 +194,34 @@ impl Ledger {
         beside.sum()
     }
 
-    pub(crate) fn block_mut(&mut self, id: BlockId) -> Option<&mut LinkedBlock> {
+    /// Keeps a block's code where it is, called or not.
+    pub(crate) fn pin(&mut self, id: BlockId) -> bool {
+        let block = self.block_mut(id);
+        block.map(|block| block.pins += 1).is_some()
+    }
+
+    /// Takes one [`Ledger::pin`] back.
+    pub(crate) fn unpin(&mut self, id: BlockId) {
+        if let Some(block) = self.block_mut(id) {
+            block.pins -= 1;
+        }
+    }
+
+    /// Keeps a block's variables where they are: a client has a handle of one.
+    pub(crate) fn add_handle(&mut self, id: BlockId) {
+        if let Some(block) = self.block_mut(id) {
+            block.handles += 1;
+        }
+    }
+
+    /// Takes one [`Ledger::add_handle`] back.
+    pub(crate) fn remove_handle(&mut self, id: BlockId) {
+        if let Some(block) = self.block_mut(id) {
+            block.handles -= 1;
+        }
+    }
+
+    pub(super) fn block_mut(&mut self, id: BlockId) -> Option<&mut LinkedBlock> {
         self.blocks.get_mut(id)
     }
 

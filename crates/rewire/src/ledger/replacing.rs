@@ -136,7 +136,7 @@ impl Ledger {
         if target.keeps_memory() {
             let entry = self.entry_mut(id);
             entry.placed = placed;
-            self.set_present(id, state);
+            self.set_present_if(id, state);
         } else if let Some(slot) = self.entry(id).slot
             && !arrives
         {

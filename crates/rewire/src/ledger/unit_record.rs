@@ -22,8 +22,9 @@ pub(crate) struct UnitRecord {
     pub(crate) undo_refs: u32,
     /// Whether the unit was superseded rather than removed. If so, its variables stay in memory.
     pub(crate) is_superseded: bool,
-    /// The number of destructors of thread-local variables that it still has to run.
-    pub(crate) pending_thread_dtors: u32,
+    /// The number of destructors that will be called and need the unit's code: those of
+    /// thread-local variables, and of objects that outlive the unit.
+    pub(crate) pending_destructors: u32,
     /// The units that use this unit's locals ([`super::borrowing`]).
     pub(super) borrowers: Vec<UnitKey>,
     /// The units whose locals this one uses.

@@ -25,7 +25,7 @@ impl Ledger {
             in_force: 0,
             undo_refs: 0,
             is_superseded: false,
-            pending_thread_dtors: 0,
+            pending_destructors: 0,
             borrowers: Vec::new(),
             lenders: Vec::new(),
             stood_in_line: Vec::new(),
@@ -42,8 +42,30 @@ impl Ledger {
         self.units.get(id)
     }
 
-    pub(crate) fn record_mut(&mut self, id: UnitKey) -> Option<&mut UnitRecord> {
+    pub(super) fn record_mut(&mut self, id: UnitKey) -> Option<&mut UnitRecord> {
         self.units.get_mut(id)
+    }
+
+    /// Keeps a unit that was made while the program runs until it is removed, though no name stands
+    /// for any of it: its assembly is in force as long as it is loaded.
+    pub(crate) fn keep_until_removed(&mut self, id: UnitKey) {
+        if let Some(record) = self.record_mut(id) {
+            record.standing = Standing::UntilRemoved;
+        }
+    }
+
+    /// Somebody will call a destructor that needs the unit's code: the unit stays for that.
+    pub(crate) fn expect_destructor(&mut self, id: UnitKey) {
+        if let Some(record) = self.record_mut(id) {
+            record.pending_destructors += 1;
+        }
+    }
+
+    /// A destructor that needed the unit's code has run, or won't be called.
+    pub(crate) fn destructor_is_over(&mut self, id: UnitKey) {
+        if let Some(record) = self.record_mut(id) {
+            record.pending_destructors -= 1;
+        }
     }
 
     /// Returns the units that were removed or superseded and aren't freed yet.

@@ -64,7 +64,7 @@ impl Ledger {
             }
             if stays {
                 self.entry_mut(id).placed = placed;
-                self.set_present(id, state);
+                self.set_present_if(id, state);
             }
         } else {
             self.set_aside(id);

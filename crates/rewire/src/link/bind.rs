@@ -90,7 +90,7 @@ impl<'c> Binder<'c> {
         for parsed in batch.iter_mut().filter(|one| is_alone(one.object)) {
             let owned: SmallVec<[(SymbolId, EntryId); 4]> = parsed.owned().collect();
             for (symbol, entry) in owned {
-                if view.entry(entry).kind == EntryKind::Function {
+                if view.entry(entry).kind() == EntryKind::Function {
                     continue;
                 }
                 let demand = view.demand(entry);
@@ -159,7 +159,7 @@ impl<'c> Binder<'c> {
         meaning: SymbolMeaning,
         place: usize,
     ) -> Binding {
-        if view.entry(meaning.entry).kind != EntryKind::ThreadLocal {
+        if view.entry(meaning.entry).kind() != EntryKind::ThreadLocal {
             return Binding::Own;
         }
         self.pending.push(PendingReference {
@@ -195,18 +195,18 @@ impl<'c> Binder<'c> {
         let entry = view.entry(target);
         // A variable that gets other memory in this batch is no longer at its present address.
         let moves = view.is_change() && self.owner(batch, target).is_some();
-        match entry.state {
+        match entry.state() {
             State::PerThread { module, offset: at } if !moves => {
                 return Ok(Binding::Thread {
-                    module,
+                    module: *module,
                     offset: at.wrapping_add_signed(offset),
                 });
             }
             State::Present(address) if !entry.address_is_stub() && !moves => {
                 let address = address.at_offset(offset);
                 let is_foreign =
-                    matches!(entry.definition, Definition::None | Definition::Absolute);
-                if is_foreign && entry.kind != EntryKind::Data {
+                    matches!(entry.definition(), Definition::None | Definition::Absolute);
+                if is_foreign && entry.kind() != EntryKind::Data {
                     return self.foreign(view, target, address);
                 }
                 return Ok(Binding::Address(address));
@@ -227,7 +227,7 @@ impl<'c> Binder<'c> {
                 target,
                 offset,
             });
-            return Ok(match entry.kind {
+            return Ok(match entry.kind() {
                 EntryKind::ThreadLocal => Binding::Thread {
                     module: 0,
                     offset: 0,
@@ -254,14 +254,14 @@ impl<'c> Binder<'c> {
         slot: ExecAddr,
     ) -> Binding {
         let entry = view.entry(target);
-        let is_frozen = entry.kind == EntryKind::Function && view.frozen_unit(target).is_some();
-        match (&entry.state, entry.definition) {
+        let is_frozen = entry.kind() == EntryKind::Function && view.frozen_unit(target).is_some();
+        match (&entry.state(), entry.definition()) {
             (State::Present(function), _) if is_frozen => Binding::FixedSlot {
                 slot,
                 function: function.addr(),
             },
             (State::Present(function), Definition::None)
-                if entry.kind == EntryKind::Function && self.is_near(function.addr()) =>
+                if entry.kind() == EntryKind::Function && self.is_near(function.addr()) =>
             {
                 let function = function.addr();
                 view.note_bound(target);
@@ -324,7 +324,7 @@ impl<'c> Binder<'c> {
         if is_weak && !is_defined(parsed, id) {
             return Ok(Binding::Null);
         }
-        match view.entry(target).kind {
+        match view.entry(target).kind() {
             // The missing function is an error only when it is called.
             EntryKind::Function | EntryKind::Unknown => {
                 debug_assert!(self.absent.contains(&target) || is_defined(parsed, id));

@@ -18,7 +18,7 @@ use crate::core::Core;
 use crate::core::outside_request::OutsideAnswer;
 use crate::host::symbols::HostSymbol;
 use crate::ledger::unit::{ExtractScope, Unit};
-use crate::ledger::{Definition, EntryId, EntryKind, Ledger, State, UseAspect};
+use crate::ledger::{Definition, EntryId, EntryKind, Ledger, Located, UseAspect};
 
 /// What a batch still needs.
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ impl Needs {
             return;
         }
         match view.definition(id) {
-            Definition::Ir(unit, ordinal) if view.entry(id).kind != EntryKind::Function => {
+            Definition::Ir(unit, ordinal) if view.entry(id).kind() != EntryKind::Function => {
                 self.data.push((unit, ordinal));
             }
             Definition::PrefixedStub(unit, ordinal) => self.fronts.push((unit, ordinal)),
@@ -105,7 +105,7 @@ impl Needs {
             match core.ask_outside(*id, Some(*by))? {
                 OutsideAnswer::Symbol(symbol) => found.push((*id, symbol)),
                 OutsideAnswer::Entered
-                    if core.ledger().entry(*id).definition != Definition::None => {}
+                    if core.ledger().entry(*id).definition() != Definition::None => {}
                 OutsideAnswer::Entered | OutsideAnswer::Nothing => {
                     absent.insert(*id);
                 }
@@ -120,7 +120,7 @@ impl Needs {
                 other => other,
             };
             let entry = ledger.entry(id);
-            if entry.is_present() || entry.definition != Definition::None {
+            if entry.is_present() || entry.definition() != Definition::None {
                 continue;
             }
             enter_host(core, &mut ledger, id, symbol);
@@ -144,7 +144,7 @@ impl Parsed<'_> {
                 return None;
             }
             let (target, _) = ledger.target(meaning.entry);
-            let is_undefined = ledger.entry(target).definition == Definition::None;
+            let is_undefined = ledger.entry(target).definition() == Definition::None;
             is_undefined.then_some((symbol, target))
         })
     }
@@ -152,12 +152,12 @@ impl Parsed<'_> {
 
 /// Enters what the host defines for a name.
 pub(crate) fn enter_host(core: &Core, ledger: &mut Ledger, id: EntryId, symbol: HostSymbol) {
-    let state = match symbol {
-        HostSymbol::Address(address) => State::Present(BodyAddr::new(address)),
-        HostSymbol::Thread { module, offset } => State::PerThread { module, offset },
+    let located = match symbol {
+        HostSymbol::Address(address) => Located::At(BodyAddr::new(address)),
+        HostSymbol::Thread { module, offset } => Located::PerThread { module, offset },
         HostSymbol::Variable(_) => return,
     };
-    ledger.supply(id, state, &core.slots);
+    ledger.supply(id, located, &core.slots);
 }
 
 /// Whether the object defines the symbol.

@@ -38,7 +38,7 @@ impl LinkRecord {
             Some((start, core.memory.read_bytes(start, size)?))
         });
         let uses = block.uses.iter().map(|used| RecordedUse {
-            name: ledger.entry(used.entry).name.to_string(),
+            name: ledger.entry(used.entry).name().to_string(),
             symbol: graph
                 .symbols
                 .get(used.symbol as usize)

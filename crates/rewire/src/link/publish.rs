@@ -18,7 +18,7 @@ use crate::core::timings::Timer;
 use crate::host::thread_local;
 use crate::ledger::{
     BLOCK_COUNTS, BlockId, BlockMemory, EntryId, FrameCounts, InheritedMemory, Ledger, LinkedBlock,
-    PlacedDefinition, PlannedNames, State, Use, UseAspect,
+    Located, PlacedDefinition, PlannedNames, State, Use, UseAspect,
 };
 
 /// Registers unwind tables and stores the slots, then enters definitions and uses in the ledger.
@@ -92,10 +92,10 @@ fn move_values(ledger: &Ledger, planned: &PlannedNames, staged: &[Staged<'_>]) {
         {
             continue;
         }
-        let State::Present(former) = ledger.entry(definition.entry).state else {
+        let State::Present(former) = ledger.entry(definition.entry).state() else {
             continue;
         };
-        let size = ledger.entry(definition.entry).size.min(definition.size);
+        let size = ledger.entry(definition.entry).size().min(definition.size);
         // SAFETY: the former memory is the variable's until its name is put in force, and nothing
         // uses the new memory yet; both have at least `size` bytes, and are writable.
         unsafe {
@@ -171,12 +171,12 @@ impl Recorder<'_, '_> {
         let mut place = 0;
         for definition in &one.definitions {
             linked.defined.push((definition.entry, definition.start));
-            let state = match definition.kind {
-                DefinitionKind::Thread { module, offset } => State::PerThread { module, offset },
-                _ => State::Present(definition.start),
+            let located = match definition.kind {
+                DefinitionKind::Thread { module, offset } => Located::PerThread { module, offset },
+                _ => Located::At(definition.start),
             };
-            let is_thread_local = matches!(state, State::PerThread { .. });
-            ledger.set_present(definition.entry, state);
+            let is_thread_local = matches!(located, Located::PerThread { .. });
+            ledger.set_present(definition.entry, located);
             ledger.set_placed(definition.entry, block, (!is_thread_local).then_some(place));
             place += usize::from(!is_thread_local);
             if definition.kind == DefinitionKind::Body {

@@ -163,7 +163,7 @@ fn own_meaning(view: &View<'_, '_>, unit: &Unit, symbol: &Symbol<'_>) -> Option<
         GlobalRef::Named(name) => view.find(unit.library, name)?,
     };
     let entry = match meant.aspect {
-        Aspect::Front => view.entry(entry).prefixed_stub?,
+        Aspect::Front => view.entry(entry).prefixed_stub()?,
         _ => entry,
     };
     Some(SymbolMeaning {
@@ -204,15 +204,15 @@ fn assembly_meaning(
         return Ok(Some(owned));
     }
     let known = view.entry(entry);
-    match known.definition {
-        Definition::None if known.is_bound => {
+    match known.definition() {
+        Definition::None if known.is_bound() => {
             return Err(Error::Frozen {
-                name: known.name.clone(),
+                name: known.name().clone(),
                 unit: unit.name.clone(),
             });
         }
         Definition::None | Definition::Engine | Definition::Lazy => {}
-        Definition::Alias(..) if known.elected.is_none() => {}
+        Definition::Alias(..) if known.elected().is_none() => {}
         Definition::Assembly(owner) if owner == unit.id => {}
         _ if symbol.binding != SymbolBinding::Weak
             && view.gives_way(entry, is_common.then_some(symbol.size)) =>
@@ -228,7 +228,7 @@ fn assembly_meaning(
         }
         _ => {
             return Err(Error::Duplicate {
-                name: known.name.clone(),
+                name: known.name().clone(),
                 first: view.defining_unit(known).unwrap_or_default(),
                 second: unit.name.clone(),
             });

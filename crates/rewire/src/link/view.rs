@@ -22,7 +22,7 @@ impl<'l, 'p> View<'l, 'p> {
     /// Returns the definition that a name will stand for.
     pub(crate) fn definition(&self, id: EntryId) -> Definition {
         let planned = self.planned.and_then(|planned| planned.definition(id));
-        planned.unwrap_or(self.entry(id).definition)
+        planned.unwrap_or(self.entry(id).definition())
     }
 
     /// Whether a unit's IR has the definition that a name will stand for.

@@ -43,9 +43,9 @@ fn is_undefined(core: &Core, library: LibraryId, name: &str) -> bool {
     let Some(id) = ledger.find(library, name) else {
         return true;
     };
-    ledger.asks_host(ledger.entry(id).library)
+    ledger.asks_host(ledger.entry(id).library())
         && !ledger.import(id)
-        && ledger.entry(id).definition == Definition::None
+        && ledger.entry(id).definition() == Definition::None
 }
 
 fn is_of_cxx(name: &str) -> bool {

@@ -91,9 +91,7 @@ impl Registration {
         let kept = lock(&self.keeps).take();
         if let Some(unit) = kept {
             let _no_fork = fork_lock::enter_engine();
-            if let Some(record) = core.ledger().record_mut(unit) {
-                record.pending_thread_dtors -= 1;
-            }
+            core.ledger().destructor_is_over(unit);
         }
     }
 }

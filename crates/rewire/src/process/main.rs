@@ -50,15 +50,15 @@ pub(crate) fn find(core: &Core, name: &str) -> Result<Main, Error> {
     let id = ledger.find(LibraryId::MAIN, name).ok_or_else(unknown)?;
     let (target, _) = ledger.target(id);
     let entry = ledger.entry(target);
-    let is_defined = entry.address_is_stub() || matches!(entry.state, State::Present(_));
-    if !is_defined || entry.definition == crate::ledger::Definition::None {
+    let is_defined = entry.address_is_stub() || matches!(entry.state(), State::Present(_));
+    if !is_defined || entry.definition() == crate::ledger::Definition::None {
         return Err(unknown());
     }
     let found: Arc<str> = entry
         .type_name()
         .cloned()
         .unwrap_or_else(|| "unknown".into());
-    let signature = match (entry.kind, Signature::parse(&found)) {
+    let signature = match (entry.kind(), Signature::parse(&found)) {
         (EntryKind::Function, Some(signature)) => signature,
         _ => {
             return Err(Error::Signature {

@@ -56,7 +56,7 @@ pub(crate) fn warn_if_pending(core: &Core, library: LibraryId, name: &str) {
     let unit = {
         let ledger = core.ledger();
         let id = ledger.find(library, name).map(|id| ledger.target(id).0);
-        let unit = id.and_then(|id| ledger.entry(id).elected);
+        let unit = id.and_then(|id| ledger.entry(id).elected());
         unit.and_then(|(unit, _)| ledger.unit(unit).cloned())
     };
     if let Some(unit) = unit

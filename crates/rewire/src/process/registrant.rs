@@ -51,7 +51,7 @@ impl Registrant {
             let slot = core.slots.at_canonical(address)?;
             let unit = {
                 let ledger = core.ledger();
-                let (unit, _) = ledger.entry(ledger.of_slot(slot)?).elected?;
+                let (unit, _) = ledger.entry(ledger.of_slot(slot)?).elected()?;
                 ledger.unit(unit)?.id
             };
             Some(Self { core, unit })
@@ -73,7 +73,7 @@ impl Registrant {
             .map_or(LibraryId::MAIN, |unit| unit.library);
         let handle = ledger
             .find(library, HANDLE)
-            .map(|id| &ledger.entry(id).state);
+            .map(|id| ledger.entry(id).state());
         match handle {
             Some(State::Present(address)) => address.addr().get() as *mut c_void,
             _ => ptr::null_mut(),

@@ -156,9 +156,9 @@ extern "C" fn cxa_thread_atexit_from(
     let registrant = Registrant::calling(returns_to, run as usize as u64);
     let owner = registrant.map(|registrant| {
         let _no_fork = fork_lock::enter_engine();
-        if let Some(record) = registrant.core.ledger().record_mut(registrant.unit) {
-            record.pending_thread_dtors += 1;
-        }
+        let mut ledger = registrant.core.ledger();
+        ledger.expect_destructor(registrant.unit);
+        drop(ledger);
         (Arc::downgrade(&registrant.core), registrant.unit)
     });
     let record = Box::new(ThreadDestructor { run, object, owner });
@@ -182,7 +182,5 @@ extern "C-unwind" fn run_thread_destructor(record: *mut c_void) {
     };
     (record.run)(record.object);
     let _no_fork = fork_lock::enter_engine();
-    if let Some(record) = core.ledger().record_mut(unit) {
-        record.pending_thread_dtors -= 1;
-    }
+    core.ledger().destructor_is_over(unit);
 }

@@ -158,7 +158,7 @@ fn object(
 fn is_elected(core: &Core, unit: &Unit, ordinal: Ordinal) -> bool {
     let ledger = core.ledger();
     unit.entry(ordinal)
-        .is_some_and(|id| ledger.entry(id).definition == Definition::Ir(unit.id, ordinal))
+        .is_some_and(|id| ledger.entry(id).definition() == Definition::Ir(unit.id, ordinal))
 }
 
 fn used(core: &Core, unit: &Unit) -> Vec<Ordinal> {
@@ -166,9 +166,9 @@ fn used(core: &Core, unit: &Unit) -> Vec<Ordinal> {
     let is_unplaced = |ordinal: &Ordinal| {
         unit.entry(*ordinal).is_some_and(|id| {
             let entry = ledger.entry(id);
-            entry.definition == Definition::Ir(unit.id, *ordinal)
-                && entry.kind == EntryKind::Data
-                && matches!(entry.state, State::Absent)
+            entry.definition() == Definition::Ir(unit.id, *ordinal)
+                && entry.kind() == EntryKind::Data
+                && matches!(entry.state(), State::Absent)
         })
     };
     unit.index

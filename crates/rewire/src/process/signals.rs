@@ -129,7 +129,7 @@ impl Core {
             return ledger.of_slot(slot);
         }
         let (_, defined) = ledger.definition_at(address)?;
-        match ledger.entry(defined.entry).definition {
+        match ledger.entry(defined.entry).definition() {
             Definition::PrefixedStub(unit, ordinal) => ledger.unit(unit)?.entry(ordinal),
             _ => None,
         }
@@ -147,7 +147,7 @@ impl Core {
                 continue;
             }
             let mut ledger = self.ledger();
-            let State::Present(body) = ledger.entry(id).state else {
+            let State::Present(body) = *ledger.entry(id).state() else {
                 continue;
             };
             ledger.lead_past_engine(id, &self.slots);

@@ -100,7 +100,7 @@ pub(super) fn destroy(core: &Core, unit: UnitKey) {
         let ledger = core.ledger();
         planned.retain(|one| match (one.target, one.body) {
             (StructorTarget::Entry(entry), None) => {
-                ledger.entry(entry).elected.is_some_and(|it| it.0 == unit)
+                ledger.entry(entry).elected().is_some_and(|it| it.0 == unit)
             }
             _ => true,
         });

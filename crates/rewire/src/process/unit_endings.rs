@@ -42,8 +42,8 @@ pub(crate) fn restore_unit(core: &Core, unit: UnitKey) {
     let known = lock(&core.process.exit_functions);
     for (number, ..) in known.of_unit(unit) {
         let released = known.call_by_name(number);
-        if let Some(record) = released.and_then(|unit| ledger.record_mut(unit)) {
-            record.pending_thread_dtors -= 1;
+        if let Some(unit) = released {
+            ledger.destructor_is_over(unit);
         }
     }
     drop(known);
@@ -106,13 +106,13 @@ fn body_of(core: &Core, unit: &Unit, id: EntryId) -> Option<ExecAddr> {
     let is_own = core
         .ledger()
         .entry(id)
-        .elected
+        .elected()
         .is_some_and(|it| it.0 == unit.id);
     if !is_own {
         return None;
     }
     core.compile_closure(id, MOST);
-    match core.ledger().entry(id).state {
+    match core.ledger().entry(id).state() {
         State::Present(body) => Some(body.addr()),
         _ => None,
     }
@@ -127,7 +127,7 @@ pub(crate) fn hand_over(core: &Core, unit: &Unit, bodies: &EndingBodies) {
         let heir_of_function = ending.function.and_then(|id| heir(&ledger, unit, id));
         let heir = match variable_at(&bodies.variables, ending.argument) {
             Some(variable) => {
-                let state = &ledger.entry(variable.id).state;
+                let state = &ledger.entry(variable.id).state();
                 let is_there = matches!(state, State::Present(at) if at.addr() == variable.start);
                 heir(&ledger, unit, variable.id).filter(|_| is_there)
             }
@@ -143,16 +143,15 @@ pub(crate) fn hand_over(core: &Core, unit: &Unit, bodies: &EndingBodies) {
             Some(body) if heir.is_none() || heir_of_function.is_none() => {
                 known.call_body(*number, body, keeps);
                 // The object outlives the unit whose code destroys it.
-                let kept = keeps.and_then(|unit| ledger.record_mut(unit));
-                if let Some(record) = kept {
-                    record.pending_thread_dtors += 1;
+                if let Some(unit) = keeps {
+                    ledger.expect_destructor(unit);
                 }
                 None
             }
             _ => known.call_by_name(*number),
         };
-        if let Some(record) = released.and_then(|unit| ledger.record_mut(unit)) {
-            record.pending_thread_dtors -= 1;
+        if let Some(unit) = released {
+            ledger.destructor_is_over(unit);
         }
     }
     drop(known);
@@ -171,7 +170,7 @@ fn variables(ledger: &Ledger, unit: &Unit) -> Vec<UnitVariable> {
             return None;
         };
         let id = (*id).filter(|_| global.is_definition)?;
-        match ledger.entry(id).state {
+        match ledger.entry(id).state() {
             State::Present(start) => {
                 let start = start.addr();
                 Some(UnitVariable { start, size, id })
@@ -199,8 +198,8 @@ fn heir(ledger: &Ledger, leaving: &Unit, id: EntryId) -> Option<UnitKey> {
                 .record(*unit)
                 .is_some_and(|record| !record.has_left())
     };
-    let elected = entry.elected.map(|one| one.0);
-    let others = entry.alternatives.iter().rev().map(|one| one.0);
+    let elected = entry.elected().map(|one| one.0);
+    let others = entry.alternatives().iter().rev().map(|one| one.0);
     elected.into_iter().chain(others).find(stays)
 }
 

@@ -88,7 +88,7 @@ impl Core {
         let mut ledger = self.ledger();
         let id = ledger.find_or_enter(wanted.library, &wanted.name);
         let entry = ledger.entry(id);
-        if !entry.is_present() && entry.definition == Definition::None {
+        if !entry.is_present() && entry.definition() == Definition::None {
             ledger.note_kind(id, wanted.kind);
             enter_host(self, &mut ledger, id, symbol);
         }
@@ -112,7 +112,7 @@ impl Core {
             if ledger.entry(target).address_is_stub() {
                 return Ok(Some(ledger.canonical(target, &self.slots)?.addr()));
             }
-            match ledger.entry(target).state {
+            match ledger.entry(target).state() {
                 State::Present(address) => {
                     return Ok(Some(address.at_offset(offset)));
                 }
@@ -141,14 +141,14 @@ impl Core {
         let (definition, unit) = {
             let ledger = self.ledger();
             let entry = ledger.entry(id);
-            let unit = match (entry.definition, &entry.state) {
+            let unit = match (entry.definition(), &entry.state()) {
                 (Definition::PrefixedStub(unit, _) | Definition::Ir(unit, _), State::Absent) => {
                     unit
                 }
                 _ => return Ok(false),
             };
             let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
-            (entry.definition, unit)
+            (entry.definition(), unit)
         };
         match definition {
             Definition::PrefixedStub(_, ordinal) => {

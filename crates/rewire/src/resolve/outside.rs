@@ -72,7 +72,7 @@ impl Core {
         let answer = client_calls::call(name, ask)?;
         let is_defined = |ledger: &Ledger| {
             let id = ledger.find(*library, name);
-            id.is_some_and(|id| ledger.entry(id).definition != Definition::None)
+            id.is_some_and(|id| ledger.entry(id).definition() != Definition::None)
         };
         let name = name.clone();
         match answer {
@@ -111,7 +111,7 @@ impl Core {
         let (name, library) = {
             let ledger = self.ledger();
             let entry = ledger.entry(id);
-            (entry.name.clone(), entry.library)
+            (entry.name().clone(), entry.library())
         };
         let bytes =
             client_calls::call(&name, || make())?.map_err(|reason| Error::NotGenerated {
@@ -122,7 +122,7 @@ impl Core {
             let ledger = self.ledger();
             let asked = ledger.lazies.get(&id);
             let is_asked = asked.is_some_and(|lazy| Arc::ptr_eq(&lazy.0, make));
-            (is_asked, ledger.entry(id).definition == Definition::Lazy)
+            (is_asked, ledger.entry(id).definition() == Definition::Lazy)
         };
         if !is_asked {
             // The function was defined differently meanwhile.
@@ -132,7 +132,7 @@ impl Core {
             return (self.above.renew)(self, library, &name, &bytes);
         }
         self.add_answer(library, name.clone(), bytes)?;
-        match self.ledger().entry(id).definition {
+        match self.ledger().entry(id).definition() {
             Definition::Lazy => Err(Error::NotGenerated {
                 name,
                 reason: "its IR doesn't define it".to_owned(),
@@ -153,10 +153,11 @@ impl Core {
         let unit = self.add(source, place, ObservedLoading::begin(self))?;
         {
             let mut ledger = self.ledger();
-            match ledger.record_mut(unit.id) {
-                // Assembly is in force as long as its unit is loaded.
-                Some(record) if unit.index.has_assembly => record.standing = Standing::UntilRemoved,
-                _ => ledger.leave_if_idle(unit.id),
+            // Assembly is in force as long as its unit is loaded.
+            if unit.index.has_assembly {
+                ledger.keep_until_removed(unit.id);
+            } else {
+                ledger.leave_if_idle(unit.id);
             }
         }
         self.finish_loading()
