@@ -130,6 +130,7 @@ fn stage<'m>(
             joined_end: None,
             image: Image::default(),
             unwind: None,
+            observed: Vec::new(),
         });
     }
     for (parsed, one) in batch.iter().zip(&mut staged.0) {

@@ -1,5 +1,6 @@
 //! Describes a linked object for a [`LinkObserver`](crate::LinkObserver).
 
+use rewire_memory::ExecAddr;
 use rewire_object::{Binding, SectionRole, Segment};
 
 use super::{Parsed, Staged};
@@ -7,12 +8,23 @@ use crate::base::link_observer::{LinkRecord, RecordedUse};
 use crate::core::Core;
 use crate::ledger::{Ledger, LinkedBlock};
 
+/// Reads the bytes of an object from the memory that they were written to. Once its slots are
+/// stored, other threads may run its code and write to its variables.
+pub(super) fn read_memory(core: &Core, one: &Staged<'_>) -> Vec<(ExecAddr, Vec<u8>)> {
+    let memory = Segment::ALL.into_iter().filter_map(|segment| {
+        let start = one.placement.segment(segment);
+        let size = one.layout.extent(segment).size as usize;
+        Some((start, core.memory.read_bytes(start, size)?))
+    });
+    memory.collect()
+}
+
 impl LinkRecord {
+    /// Describes an object whose bytes were read before it was published.
     pub(crate) fn new(
-        core: &Core,
         ledger: &Ledger,
         parsed: &Parsed<'_>,
-        one: &Staged<'_>,
+        one: &mut Staged<'_>,
         block: &LinkedBlock,
     ) -> Self {
         let graph = &parsed.graph;
@@ -32,11 +44,6 @@ impl LinkRecord {
             };
             (symbol.elf_index, symbol.name.to_owned(), binding)
         });
-        let memory = Segment::ALL.into_iter().filter_map(|segment| {
-            let start = one.placement.segment(segment);
-            let size = one.layout.extent(segment).size as usize;
-            Some((start, core.memory.read_bytes(start, size)?))
-        });
         let uses = block.uses.iter().map(|used| RecordedUse {
             name: ledger.entry(used.entry).name().to_string(),
             symbol: graph
@@ -46,11 +53,12 @@ impl LinkRecord {
             at: used.at,
             kind: used.kind,
         });
+        let (sections, symbols) = (sections.collect(), symbols.collect());
         Self {
             object: parsed.object.bytes.clone(),
-            sections: sections.collect(),
-            symbols: symbols.collect(),
-            memory: memory.collect(),
+            sections,
+            symbols,
+            memory: std::mem::take(&mut one.observed),
             uses: uses.collect(),
         }
     }

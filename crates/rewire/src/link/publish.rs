@@ -7,6 +7,7 @@ use rewire_object::{RelocKind, SectionRole, Segment, SymbolBinding};
 
 use super::definition::{DefinitionKind, LinkedDefinition};
 use super::gather::is_defined;
+use super::observed;
 use super::resolve::{self, Parsed};
 use super::{ArrayPiece, Linked, Origin, Purpose, Staged, is_identifier};
 use crate::base::link_observer::LinkRecord;
@@ -39,6 +40,9 @@ pub(crate) fn publish(
     for one in &mut staged {
         for memory in one.memory.drain(..) {
             memory.keep();
+        }
+        if core.observer.is_some() {
+            one.observed = observed::read_memory(core, one);
         }
         give_thread_image(one);
         if !one.image.frames.is_empty() {
@@ -157,7 +161,7 @@ impl Recorder<'_, '_> {
         let mut block = block_of(ledger, parsed, one);
         block.unwind = one.unwind.take();
         if core.observer.is_some() {
-            let record = LinkRecord::new(core, ledger, parsed, one, &block);
+            let record = LinkRecord::new(ledger, parsed, one, &block);
             self.notes.records.push(record);
         }
         ledger.counts.relocations_applied += one.image.applied;

@@ -32,6 +32,8 @@ pub(crate) struct Staged<'m> {
     pub(crate) image: Image,
     /// The registration of its frames with the unwinder, once it is published.
     pub(crate) unwind: Option<UnwindRegistration>,
+    /// For an observer: the bytes in memory before other threads could run or change them.
+    pub(crate) observed: Vec<(ExecAddr, Vec<u8>)>,
 }
 
 /// The value of a symbol that is absolute rather than an address in the object.
