@@ -426,30 +426,32 @@ fn a_function_that_replaces_itself_in_each_of_its_frames() {
         };
         let engine = case.engine();
         add(&engine, &body(0));
-        let f: WithData = function(&engine, "f");
-        let results = std::cell::RefCell::new(Vec::new());
-        let depth = std::cell::Cell::new(0);
-        let this = std::cell::Cell::new(ptr::null_mut());
-        let mut nested = Act::new(|| {
-            let now = depth.get() + 1;
-            depth.set(now);
-            if now > 8 {
-                return;
+        on_fresh_thread(|| {
+            let f: WithData = function(&engine, "f");
+            let results = std::cell::RefCell::new(Vec::new());
+            let depth = std::cell::Cell::new(0);
+            let this = std::cell::Cell::new(ptr::null_mut());
+            let mut nested = Act::new(|| {
+                let now = depth.get() + 1;
+                depth.set(now);
+                if now > 8 {
+                    return;
+                }
+                engine.replace("f", body(now).as_bytes()).unwrap();
+                let result = f(this.get());
+                results.borrow_mut().push(result);
+            });
+            this.set(nested.data());
+            assert_eq!(f(nested.data()), 0);
+            drop(nested);
+            assert_eq!(results.into_inner(), [8, 7, 6, 5, 4, 3, 2, 1]);
+            if case.undoes() {
+                for value in (0..8).rev() {
+                    engine.undo().unwrap();
+                    assert_eq!(f(ptr::null_mut()), value);
+                }
             }
-            engine.replace("f", body(now).as_bytes()).unwrap();
-            let result = f(this.get());
-            results.borrow_mut().push(result);
         });
-        this.set(nested.data());
-        assert_eq!(f(nested.data()), 0);
-        drop(nested);
-        assert_eq!(results.into_inner(), [8, 7, 6, 5, 4, 3, 2, 1]);
-        if case.undoes() {
-            for value in (0..8).rev() {
-                engine.undo().unwrap();
-                assert_eq!(f(ptr::null_mut()), value);
-            }
-        }
         on_fresh_thread(|| reclaim_all(&engine));
     });
 }

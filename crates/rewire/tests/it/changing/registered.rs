@@ -231,7 +231,8 @@ fn a_destructor_may_replace_functions() {
             let body = super::returns("f", 2);
             engine.replace("f", body.as_bytes()).unwrap();
         });
-        register(replace.data());
+        let data = replace.data() as usize;
+        on_fresh_thread(|| register(data as *mut c_void));
         engine.remove_unit(unit).unwrap();
         if case.undoes() {
             // It could come back, until so many changes have come after it.
