@@ -44,6 +44,12 @@ fn base_name(name: &str) -> &str {
     }
 }
 
+/// Whether the text of a value names globals: an `@` that isn't part of a string.
+fn names_globals(value: &str) -> bool {
+    // LLVM escapes quotes within strings and within quoted names.
+    value.split('"').step_by(2).any(|text| text.contains('@'))
+}
+
 fn likeness(
     module: &Module,
     ordinal: Ordinal,
@@ -62,7 +68,7 @@ fn likeness(
         GlobalKind::Variable { constant: true, .. } => {
             let value = module.value_text(ordinal);
             // A value that refers to names isn't compared, because those names say little too.
-            if value.is_empty() || value.contains('@') {
+            if value.is_empty() || names_globals(&value) {
                 return None;
             }
             ("", LikenessKind::Constant(value.into()))
@@ -158,6 +164,14 @@ fn unnamed_local(unit: &Unit, name: &str) -> Option<EntryId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_string_names_no_globals() {
+        assert!(names_globals("@x = constant ptr @y"));
+        assert!(names_globals("{ ptr @\"a \\22 b\", [2 x i8] c\"ab\" }"));
+        assert!(!names_globals("[4 x i8] c\"a@b\\00\""));
+        assert!(!names_globals("{ [3 x i8] c\"\\22@\\22\", i32 1 }"));
+    }
 
     #[test]
     fn numbers_are_no_part_of_a_name() {

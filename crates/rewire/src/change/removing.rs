@@ -151,8 +151,9 @@ impl PendingChange<'_> {
             let ledger = self.core.ledger();
             for id in self.planned.withdrawn.iter() {
                 let entry = ledger.entry(*id);
-                let has_heir =
-                    !entry.alternatives().is_empty() || self.planned.assembly.contains_key(id);
+                let mut copies = entry.alternatives().iter();
+                let has_heir = copies.any(|(unit, _)| !self.planned.leaving.contains(unit))
+                    || self.planned.assembly.contains_key(id);
                 let mut staying = users_of(&ledger, *id);
                 staying.retain(|user| !self.leaves(&ledger, *user));
                 let is_bound = ledger.users(*id).any(|(within, one)| {

@@ -96,6 +96,10 @@ impl Ledger {
         for (id, given) in &planned.given {
             self.give_again(*id, given, slots);
         }
+        // Copies of units that leave take over from nobody.
+        for unit in &planned.leaving {
+            self.leave_the_line(*unit);
+        }
         for id in planned.withdrawn.iter() {
             self.remove_definition(*id, slots);
         }

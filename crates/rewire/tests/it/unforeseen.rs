@@ -230,3 +230,48 @@ fn an_alias_goes_though_frozen_code_calls_what_it_stands_for() {
         assert!(changed(&main, |change| change.remove("alias2")).is_err());
     });
 }
+
+/// A copy in a unit that leaves with the one whose copy is in force takes over from nobody.
+#[test]
+fn copies_that_leave_together_leave_nothing() {
+    at_each_level(|level| {
+        let engine = engine(level, 4);
+        let main = engine.main();
+        let units = [1, 2].map(|value| added(&main, &weak("f", value)));
+        let last = added(&main, &weak("f", 3));
+        added(&main, &calls("g", "f"));
+        assert_eq!(call(&main, "g"), 1);
+        // The third is an heir, so that nothing stands in the way.
+        changed(&main, |change| {
+            change.remove_unit(units[0]).remove_unit(units[1])
+        })
+        .unwrap();
+        assert_eq!(call(&main, "g"), 3);
+        engine.undo().unwrap();
+        assert_eq!(call(&main, "g"), 1);
+        let refused = changed(&main, |change| {
+            units.iter().for_each(|unit| {
+                change.remove_unit(*unit);
+            });
+            change.remove_unit(last)
+        });
+        assert!(matches!(refused, Err(Error::InUse { .. })), "{refused:?}");
+        assert_eq!(call(&main, "g"), 1);
+        changed(&main, |change| {
+            units.iter().for_each(|unit| {
+                change.remove_unit(*unit);
+            });
+            change.remove_unit(last).force()
+        })
+        .unwrap();
+        // SAFETY: it takes nothing.
+        let removed = unsafe { main.call("g", &[]) };
+        assert!(
+            matches!(&removed, Err(error) if matches!(error, Error::Removed { .. })
+                || error.to_string().contains("removed")),
+            "{removed:?}"
+        );
+        engine.undo().unwrap();
+        assert_eq!(call(&main, "g"), 1);
+    });
+}
