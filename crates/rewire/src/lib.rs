@@ -11,6 +11,11 @@
 //! knows from the IR ([`Library::call`]). [`Library::state`] shows what the engine records for a
 //! name; a [`CompileObserver`] is told what is compiled, when and why.
 //!
+//! If a function can't be compiled or found when it is first called, that call has no error to
+//! return, and **the process ends** with exit code 70. To survive it, enter compiled code through
+//! [`Library::call`], which returns the error, or set a handler ([`Engine::on_failure`]).
+//! [`Library::function`] says what compiling beforehand finds.
+//!
 //! With the feature `inkwell`, every method that takes IR ([`Ir`]) also takes a module that was
 //! built with that crate; `examples/inkwell.rs` shows how.
 //!
@@ -24,7 +29,26 @@
 //! 4. The engine stores the address of the code in the slot, and later calls go there directly.
 //! 5. Replacing the function ([`Library::replace`]) compiles the new body, and ends with the same
 //!    store. A [`Change`] does so for several functions at once, and [`Engine::undo`] takes the
-//!    latest change back.
+//!    latest change back, if [`Options::undo_depth`] says so (it is 0 by default).
+//!
+//! # Words
+//!
+//! - *Unit*: what was added in one step, a module of IR ([`UnitId`]).
+//! - *Definition in force*: what a name stands for now. New calls go to the body in force; threads
+//!   that are inside a former body finish there.
+//! - *Generation*: the number of a name's definition ([`Generation`]), which grows by one each time
+//!   the name gets another.
+//! - *Slot*: the word that holds the address to which calls of a function go.
+//! - *Stub*: a few bytes of code that jump through a function's slot.
+//! - *Canonical address*: the address that a function has as a pointer. For a function of IR it is
+//!   the stub's, so it stays the same through all changes, and calls of it follow them.
+//! - *Contract*: what callers may rely on besides the type: the attributes of a function and of its
+//!   parameters. A new body has to keep it, unless the change says otherwise
+//!   ([`Change::on_type_change`]).
+//! - *Frozen*: of a unit that is never replaced ([`Engine::add_ir_frozen`]). It is compiled as a
+//!   whole, and other frozen code calls it directly, not through slots.
+//! - *Retired*: of code that no new call enters, because it was replaced or removed, and that is
+//!   still in memory ([`Engine::retired`]).
 
 mod api;
 mod base;

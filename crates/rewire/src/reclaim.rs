@@ -46,7 +46,9 @@ pub struct RetiredCode {
     pub name: Arc<str>,
     /// The size of its code in bytes.
     pub size: u64,
-    /// What still needs it; `None` if nothing does, or if it wasn't scanned for yet.
+    /// What still needs it: a thread's stack, a [`Pin`](crate::Pin) or [`Data`](crate::Data), a
+    /// change that can be undone, other code. `None` if nothing does, or if it wasn't scanned for
+    /// yet.
     pub holder: Option<Arc<str>>,
 }
 

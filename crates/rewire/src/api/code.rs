@@ -24,7 +24,8 @@ pub struct MachineCode {
 
 /// Keeps a function's current body in memory until the pin is dropped, even if the function is
 /// replaced or removed. For clients that jump to a body by the body's own address rather than by
-/// the function's canonical address.
+/// the function's canonical address. If the body's unit is removed, the whole unit stays in memory,
+/// and its destructors wait, until the pin is dropped.
 ///
 /// ```
 /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -45,7 +46,9 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// Returns the address of the body's first byte.
+    /// Returns the address of the body's first byte. Calls through it always run this body: they
+    /// don't follow replacements, as calls of the canonical address
+    /// ([`Library::lookup`](crate::Library::lookup)) do.
     #[must_use]
     pub fn address(&self) -> ExecAddr {
         self.address

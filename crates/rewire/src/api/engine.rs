@@ -136,10 +136,15 @@ impl Engine {
     /// the unit `name`. Nothing is compiled yet. Of bitcode, no function body is read yet either: a
     /// body that is malformed is an error when the function is first needed.
     ///
+    /// The unit's static constructors don't run by themselves, not even when one of its functions
+    /// is called. Run them by [`Engine::run_constructors`], [`Engine::initialize`] or
+    /// [`Engine::run_main`]; [`Engine::pending_constructors`] lists the units that still wait.
+    ///
     /// # Errors
     ///
-    /// The bytes aren't IR, the verifier rejects the IR, the IR is for another target, or it
-    /// defines a name that is defined already. On an error, nothing has been added.
+    /// The bytes aren't IR, the verifier rejects the IR, the IR is for another target, it defines a
+    /// name that is defined already, or one that another thread is changing ([`Error::Changing`]).
+    /// On an error, nothing has been added.
     pub fn add_ir<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<UnitId, Error> {
         self.main().add_ir(name, ir)
     }
@@ -207,8 +212,9 @@ impl Engine {
         self.core.finish_loading()
     }
 
-    /// Compiles all functions that aren't compiled yet. A called function that nothing defines is
-    /// not an error here; it becomes one when it is called.
+    /// Compiles all functions that aren't compiled yet, except those whose IR a closure is still to
+    /// make. A called function that nothing defines is not an error here; it becomes one when it is
+    /// called.
     ///
     /// # Errors
     ///
@@ -219,7 +225,7 @@ impl Engine {
         self.core.compile_all()
     }
 
-    /// Returns the address that a name has for its whole life: see [`Library::lookup`].
+    /// Returns a name's address, which for a function of IR never changes: see [`Library::lookup`].
     ///
     /// # Errors
     ///
@@ -233,7 +239,8 @@ impl Engine {
     /// store redirects every caller to it. Calls that are under way finish in the former body,
     /// which stays in memory until no thread is in it.
     ///
-    /// Any other name that the module defines has to be local to it (`internal` or `private`).
+    /// Any other name that the module defines has to be local to it (`internal` or `private`). If
+    /// another thread is changing the function, this one waits, as [`Change`](crate::Change) says.
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -249,8 +256,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The function doesn't exist, its type differs from the new body's, or the module can't be
-    /// compiled or linked. On an error, the former body stays in force.
+    /// The function doesn't exist, its type differs from the new body's, the module can't be
+    /// compiled or linked, or this thread is changing the function already ([`Error::Changing`]).
+    /// On an error, the former body stays in force.
     pub fn replace<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<Generation, Error> {
         self.main().replace(name, ir)
     }
@@ -277,9 +285,22 @@ impl Engine {
         change.commit()
     }
 
-    /// Undoes the latest change that wasn't undone yet. Every name that it changed gets its former
-    /// definition back; variables keep the values that they have now. [`Options::undo_depth`] says
-    /// how many changes can be undone.
+    /// Undoes the latest change that wasn't undone yet, whichever thread committed it, in whichever
+    /// library. [`Options::undo_depth`] says how many changes can be undone: with 0, **the
+    /// default**, none.
+    ///
+    /// A change is what [`Change::commit`](crate::Change::commit) has done, including
+    /// [`Engine::replace`], [`Engine::remove_unit`], a redefinition by [`Library::define`], and a
+    /// new body that the closure of [`Library::refresh`] has made. Adding isn't a change outside of
+    /// a [`Change`](crate::Change): `undo` passes over [`Engine::add_ir`], the first
+    /// [`Library::define`] of a name, [`Library::define_lazily`] and what resolvers bring. Nor is
+    /// an undo: it can't be undone, and the next `undo` takes back the change before.
+    ///
+    /// Every name that the change replaced or removed gets its former definition back, and names
+    /// that it added are removed. A variable that kept its memory keeps its present value; one that
+    /// got other memory, or was removed, gets the former memory back with the value in it. If
+    /// another thread is changing one of the names, `undo` waits, and then undoes the change that
+    /// is the latest by then.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -296,8 +317,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// There is no change to undo ([`Error::NothingToUndo`]), or a former definition can't be
-    /// compiled.
+    /// There is no change to undo ([`Error::NothingToUndo`]), a former definition can't be
+    /// compiled, or this thread is changing one of the names ([`Error::Changing`]).
     pub fn undo(&self) -> Result<Changed, Error> {
         let caller = Caller::here();
         let no_fork = fork_lock::enter_engine();
@@ -415,7 +436,8 @@ impl Engine {
     }
 
     /// Registers a hook that the engine calls before it ends the process because a called function
-    /// could not be compiled or resolved. Hooks run in the order in which they were registered.
+    /// could not be compiled or resolved. Hooks run in the order in which they were registered. As
+    /// for [`Engine::on_failure`], they shouldn't own a handle of the engine.
     pub fn at_failure(&self, hook: impl FnMut() + Send + 'static) {
         self.core.process.add_at_failure(Box::new(hook));
     }
@@ -428,7 +450,9 @@ impl Engine {
     /// callers, and exits with code 70 ([`EXIT_COMPILE`](crate::EXIT_COMPILE)).
     ///
     /// The handler runs on the thread that makes the call, on a stack of the engine's, with no lock
-    /// held. An engine has one handler: setting another one replaces it.
+    /// held. An engine has one handler: setting another one replaces it. The engine keeps the
+    /// handler, so a handler that owns an `Engine`, a [`Library`] or another handle keeps the
+    /// engine for ever: see [`Resolver`](crate::Resolver).
     ///
     /// ```
     /// use rewire::{Engine, Options};

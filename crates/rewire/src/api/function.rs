@@ -152,8 +152,17 @@ pointers! {
 
 /// A function of compiled code that can be called like a function pointer. It keeps its engine
 /// alive. Each call goes to the body in force: after a replacement, the next call runs the new
-/// body. The first call compiles the function, unless [`Library::pin`](crate::Library::pin) did so
-/// before.
+/// body. (A function that isn't defined by IR is called at the address that it had when the handle
+/// was created.)
+///
+/// The first call compiles the function, unless [`Library::pin`](crate::Library::pin) did so
+/// before. A call that can't be carried out has no error to return: **the process ends** if the
+/// function, or one that it calls in turn, can't be compiled or found, unless the client has
+/// provided for it (see [`Library::function`](crate::Library::function)).
+///
+/// The handle doesn't keep the function from being removed. A call afterwards goes to another copy
+/// if there is one (COMDAT or weak), and otherwise fails in the same way, with
+/// [`Error::Removed`].
 #[derive(Clone, Debug)]
 pub struct Function<F> {
     pointer: F,

@@ -36,8 +36,8 @@ use crate::process;
 /// it. The client's lookups ([`Library::lookup`], [`Library::function`], [`Library::data`],
 /// [`Library::call`]) search the same way.
 ///
-/// A function is compiled when it is first called. To compile earlier, and get errors then, use
-/// [`Library::pin`] or, for all functions, [`Engine::compile_all`](crate::Engine::compile_all).
+/// A function is compiled when it is first called. If that fails, the call can't return an error:
+/// see [`Library::function`].
 ///
 /// ```
 /// use rewire::{Engine, Options};
@@ -56,21 +56,6 @@ use crate::process;
 /// // SAFETY: it has this type.
 /// let ask = unsafe { main.function::<extern "C" fn() -> i32>("ask")? };
 /// assert_eq!(ask(), 42);
-///
-/// // A function of the host's, under a name.
-/// extern "C" fn twice(x: i32) -> i32 {
-///     2 * x
-/// }
-/// main.define("twice", (twice as *const ()).into())?;
-/// main.add_ir("use.ll", b"declare i32 @twice(i32)
-///     define i32 @four_times(i32 %x) {
-///       %y = call i32 @twice(i32 %x)
-///       %z = call i32 @twice(i32 %y)
-///       ret i32 %z
-///     }")?;
-/// // SAFETY: as above.
-/// let four_times = unsafe { main.function::<extern "C" fn(i32) -> i32>("four_times")? };
-/// assert_eq!(four_times(3), 12);
 /// # Ok::<(), rewire::Error>(())
 /// ```
 #[derive(Clone)]
@@ -102,10 +87,14 @@ impl Library {
     /// the unit `name`. Nothing is compiled yet. Of bitcode, no function body is read yet either:
     /// an invalid body is an error of whichever operation first needs it.
     ///
+    /// The unit's static constructors don't run by themselves, not even when one of its functions
+    /// is called: see [`Engine::run_constructors`](crate::Engine::run_constructors).
+    ///
     /// # Errors
     ///
-    /// The bytes aren't IR, the verifier rejects the IR, the IR is for another target, or it
-    /// defines a name that the library defines already. On an error, nothing has been added.
+    /// The bytes aren't IR, the verifier rejects the IR, the IR is for another target, it defines a
+    /// name that the library defines already, or one that another thread is changing
+    /// ([`Error::Changing`]). On an error, nothing has been added.
     pub fn add_ir<'i>(&self, name: &str, ir: impl Into<Ir<'i>>) -> Result<UnitId, Error> {
         let source = ir.into().source(name)?;
         self.add(|_| Ok(source), false)
@@ -234,8 +223,8 @@ impl Library {
 
     /// Defines a name as an address of a function or variable of the host. If the client defined it
     /// as another address before, all its users switch to the new one in one step, which
-    /// [`Engine::undo`](crate::Engine::undo) can undo; [`Change::define_address`] does the same as
-    /// part of a change.
+    /// [`Engine::undo`](crate::Engine::undo) can undo, unlike the first definition of a name;
+    /// [`Change::define_address`] does the same as part of a change.
     ///
     /// The function or variable must stay there as long as the engine lives, and must have the type
     /// with which code that uses the name declares it.
@@ -286,7 +275,8 @@ impl Library {
 
     /// Defines a function whose IR `make` returns when the function is first called: a module
     /// (bitcode or text) that defines the name. Until then, it has an address and costs no more
-    /// than its name.
+    /// than its name. [`LazyIr`](crate::LazyIr) says on which thread `make` runs and how often, and
+    /// what it shouldn't capture.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -321,10 +311,14 @@ impl Library {
         Ok(())
     }
 
-    /// Returns the address that a name has for its whole life. For a function that is its canonical
-    /// address, which may be called at once; the first call compiles the function. For a variable
-    /// it is its memory. The name is searched for as code of this library finds it: in the library,
-    /// along its search order, in the host process, and by the resolvers.
+    /// Returns a name's address. For a function of IR, that is its canonical address, which the
+    /// function keeps however often it is replaced. It may be called at once: the first call
+    /// compiles the function, and ends the process if that fails (see [`Library::function`]). For
+    /// anything else it is where the name leads now: a change may give a variable other memory
+    /// ([`Library::data`] keeps the present memory), or an alias or host address another target.
+    ///
+    /// The name is searched for as code of this library finds it: in the library, along its search
+    /// order, in the host process, and by the resolvers.
     ///
     /// ```
     /// # use rewire::{Answer, Engine, Options, Request};
@@ -384,12 +378,16 @@ impl Library {
     }
 
     /// Returns a function of the type `F`: `extern "C" fn(i32, *const u8) -> f64` and the like, of
-    /// up to twelve parameters, found as by [`Library::lookup`]. Its IR type is compared with `F`.
+    /// up to twelve parameters, found as by [`Library::lookup`]. `F` is compared with the type in
+    /// IR, if that is known: that of a lazy function isn't until its IR is made, nor that of a
+    /// function of the host which no loaded code declares.
     ///
-    /// The first call compiles the function. If it or something that it calls can't be compiled or
-    /// found, the process ends, unless [`Engine::on_failure`](crate::Engine::on_failure) says
-    /// otherwise. To get an error instead, compile the function first ([`Library::pin`]), or use
-    /// [`Library::call`].
+    /// The first call compiles the function. If that function, or one that it calls in turn, can't
+    /// be compiled or found when it is called, **the process ends** with exit code 70. To survive
+    /// every such failure, enter through [`Library::call`] or set a handler
+    /// ([`Engine::on_failure`](crate::Engine::on_failure)). Compiling beforehand finds only some:
+    /// [`Library::pin`] those of this function, [`Engine::compile_all`](crate::Engine::compile_all)
+    /// those of all bodies, and neither finds a called function that nothing defines.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -426,7 +424,8 @@ impl Library {
         unsafe { Function::new(self.core.clone(), name, address, state.as_ref()) }
     }
 
-    /// Returns a variable of the type `T`. The name is searched for as by [`Library::lookup`].
+    /// Returns a variable of the type `T`, in the memory that it has now (see [`Data`]). The name
+    /// is searched for as by [`Library::lookup`].
     ///
     /// # Errors
     ///
@@ -452,8 +451,7 @@ impl Library {
     ///
     /// The process ends instead if a frame can't be unwound: a C++ frame of the host with such a
     /// handler, or an `extern "C"` function of Rust. The handler of
-    /// [`Engine::on_failure`](crate::Engine::on_failure) is asked first in any case. To find such
-    /// errors beforehand: [`Library::pin`], [`Engine::compile_all`](crate::Engine::compile_all).
+    /// [`Engine::on_failure`](crate::Engine::on_failure) is asked first in any case.
     ///
     /// ```
     /// # use rewire::{Engine, Options, Value};
@@ -654,7 +652,8 @@ impl Library {
     }
 
     /// Compiles a function now, and keeps the compiled body in memory as long as the returned
-    /// [`Pin`] lives. The functions that it calls are compiled when they are called.
+    /// [`Pin`] lives. The functions that it calls are compiled when they are called, so errors of
+    /// theirs aren't found here.
     ///
     /// ```
     /// # use rewire::{Engine, Options};
@@ -673,7 +672,7 @@ impl Library {
     /// # Errors
     ///
     /// The name is no function of IR ([`Error::Unknown`]), or can't be compiled
-    /// ([`Error::Compile`]).
+    /// ([`Error::Compile`], within [`Error::Again`]).
     pub fn pin(&self, name: &str) -> Result<Pin, Error> {
         let _no_fork = fork_lock::enter_engine();
         self.core.finish_loading()?;
@@ -696,7 +695,9 @@ impl Library {
         Ok(was_there)
     }
 
-    /// Marks a function as stale: its next call asks `make` for a module that defines it anew.
+    /// Marks a function as stale: its next call asks `make` for a module that defines it anew, and
+    /// replaces its body as [`Library::replace`] would. If that fails, so do all calls from then
+    /// on; the former body isn't called again. [`LazyIr`](crate::LazyIr) says more about `make`.
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -713,7 +714,8 @@ impl Library {
     /// # Errors
     ///
     /// The name is not a function ([`Error::Unknown`]), a frozen unit defines it
-    /// ([`Error::Replace`]), or a change of it is under way ([`Error::Changing`]).
+    /// ([`Error::Replace`]), or a change of it is under way, whichever thread's
+    /// ([`Error::Changing`]).
     pub fn refresh(
         &self,
         name: &str,

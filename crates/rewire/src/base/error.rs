@@ -124,7 +124,10 @@ pub enum Error {
         /// How the memory falls short.
         reason: String,
     },
-    /// Another change of this name is under way.
+    /// A change of this name is under way, and this operation can't wait for it: a change or undo
+    /// that the same thread began meanwhile (in a resolver or constructor, say), an addition of IR
+    /// while another thread changes the name, or a refresh while any thread does. A change or undo
+    /// of another thread waits instead (see [`Change`](crate::Change)).
     #[error("{name} is being changed by a change that is not finished")]
     Changing {
         /// The name.
@@ -133,8 +136,8 @@ pub enum Error {
     /// No change is left that can be undone.
     #[error("there is nothing to undo")]
     NothingToUndo,
-    /// A closure of the client panicked while a function was resolved for a call. The panic resumes
-    /// in the code that made the call.
+    /// A closure of the client (a resolver, or one that makes IR) panicked. During a first call,
+    /// the panic resumes in the code that made the call instead.
     #[error("a resolver panicked as it was asked for {name}")]
     Panicked {
         /// The name.
@@ -242,7 +245,7 @@ pub enum Error {
         /// The mangled names that it may stand for.
         candidates: Vec<Arc<str>>,
     },
-    /// A client's closure could not make the IR of a function.
+    /// A client's closure could not make the IR of a function, or made IR that doesn't define it.
     #[error("{name} has no IR: {reason}")]
     NotGenerated {
         /// The function.
@@ -276,8 +279,9 @@ pub enum Error {
     /// An invariant of the engine was violated. This is a bug of the engine; it continues to run.
     #[error("internal error: {0}")]
     Internal(String),
-    /// A repetition of an earlier error: compiling this definition failed before, and it isn't
-    /// tried again.
+    /// A definition could not be compiled, resolved or made. The engine shares the error among all
+    /// that need the definition. Most such errors it remembers: it doesn't try again, and repeats
+    /// the error.
     #[error("{0}")]
     Again(Arc<Error>),
 }

@@ -91,7 +91,7 @@ pub trait CompileObserver: Send + Sync {
     }
 
     /// A change, or the undoing of one, removed definitions. Threads may still be running their
-    /// code.
+    /// code, and their unit's destructors may still have to run.
     fn removed(&self, removal: &Removal) {
         let _ = removal;
     }

@@ -32,9 +32,11 @@ impl OptLevel {
 pub struct Options {
     /// The optimisation level at which functions are compiled.
     pub level: OptLevel,
-    /// The number of compile threads, besides the program's own threads. While the program runs,
-    /// they compile functions that are certain to be called soon; when everything is compiled at
-    /// once ([`Engine::compile_all`](crate::Engine::compile_all)), they share the work.
+    /// The maximum number of compile threads, besides the program's own threads. While the program
+    /// runs, they compile functions that are certain to be called soon; when everything is compiled
+    /// at once ([`Engine::compile_all`](crate::Engine::compile_all)), as many share the work. With
+    /// 0, the default, there are none: each function is compiled by the thread that first needs it,
+    /// and everything at once by the calling thread alone.
     pub threads: usize,
     /// The number of changes that can be undone, the latest first
     /// ([`Engine::undo`](crate::Engine::undo)). The engine keeps the former definitions for as
@@ -50,9 +52,11 @@ pub struct Options {
     /// process that handles fault signals has to install its handlers through
     /// [`sigaction`](crate::sigaction), which behaves as the C library's does.
     pub guard_crashes: bool,
-    /// An observer of everything that is linked; for tests of the linker.
+    /// An observer of everything that is linked; for tests of the linker. It shouldn't own a handle
+    /// of the engine: see [`Resolver`](crate::Resolver).
     pub observer: Option<Arc<dyn LinkObserver>>,
-    /// An observer that is told what is loaded and compiled, when and why.
+    /// An observer that is told what is loaded and compiled, when and why. It shouldn't own a
+    /// handle of the engine either.
     pub compile_observer: Option<Arc<dyn CompileObserver>>,
 }
 

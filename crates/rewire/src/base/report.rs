@@ -41,7 +41,8 @@ impl Phase {
     }
 }
 
-/// What an engine has done so far.
+/// What an engine has done so far. The durations add up over all threads, so together they may
+/// exceed the time that has passed; steps that failed aren't counted.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Functions with a body that were loaded.

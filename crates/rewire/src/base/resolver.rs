@@ -90,18 +90,47 @@ impl fmt::Debug for Answer {
 /// A closure that returns the IR of a function (a module that defines it, as bitcode or text), or
 /// the reason why it can't. [`Ir::into_bytes`] converts IR in other forms to what the closure has
 /// to return.
+///
+/// The closure runs on the thread that needs the function, with no lock of the engine's held, so it
+/// may call the engine and run compiled code. During a first call it runs on a stack of the
+/// engine's, with the program's signals blocked. No compile thread runs it ahead.
+///
+/// It is asked once: other threads that call the function meanwhile wait. (Only where waiting would
+/// be a deadlock, a second thread asks as well, and the first IR counts.) If the closure returns
+/// `Err`, or IR that doesn't define the function or can't be added, the error
+/// ([`Error::NotGenerated`](crate::Error::NotGenerated), for example) is remembered: each call
+/// fails with it, without asking again, until the client defines or refreshes the function anew. If
+/// the closure panics, nothing is remembered: the panic resumes in the code that made the call, and
+/// the next call asks again. Outside of a first call (in [`Library::pin`](crate::Library::pin),
+/// say), a panic becomes the error [`Error::Panicked`](crate::Error::Panicked).
+///
+/// The module of [`Library::refresh`](crate::Library::refresh) is a new body as for
+/// [`Library::replace`](crate::Library::replace): it may define no other global name, and the
+/// function keeps its type. Any other may define more, and is added as a unit.
+///
+/// The engine keeps the closure: see [`Resolver`] for what it shouldn't own.
 pub type LazyIr = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
 
 /// Is asked for names that nothing defines; registered by
 /// [`Library::resolve_with`](crate::Library::resolve_with).
 ///
-/// The engine calls a resolver on the thread that needs the name, with no lock of the engine's
-/// held, so a resolver may call the engine and run compiled code. During a first call it runs on a
-/// stack of the engine's, with the program's signals blocked. Two threads may ask for the same name
-/// at once; the first answer counts. `None` leaves the name to the next resolver.
+/// The engine calls a resolver on the thread that needs the name (for a variable, that may be a
+/// compile thread), with no lock of the engine's held, so a resolver may call the engine and run
+/// compiled code. During a first call it runs on a stack of the engine's, with the program's
+/// signals blocked. Two threads may ask for the same name at once; the first answer counts. `None`
+/// leaves the name to the next resolver.
 ///
 /// If a resolver panics during a first call, the panic resumes in the code that made the call. The
 /// next call asks again.
+///
+/// # Handles in closures
+///
+/// An engine lives as long as any handle to it, and owns its resolvers, lazy closures, failure
+/// handler and hooks, and observers. So one of these that owns an [`Engine`](crate::Engine),
+/// [`Library`](crate::Library), [`Function`](crate::Function), [`Data`](crate::Data) or
+/// [`Pin`](crate::Pin) of its own engine keeps that engine for ever: its destructors don't run, and
+/// its memory isn't freed, before the process ends. Let it hold a [`Weak`](std::sync::Weak) of an
+/// `Arc` around the handle instead.
 pub trait Resolver: Send + Sync {
     /// Supplies a definition for one name, or `None` to leave it to the next resolver.
     fn resolve(&self, request: &Request<'_>) -> Option<Answer>;

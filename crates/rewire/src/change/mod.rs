@@ -59,6 +59,13 @@ use crate::ledger::unit::NEW_BODY;
 /// A thread that has called one new function of the change never calls a former version of another
 /// afterwards. Threads that are inside a former body finish there.
 ///
+/// While a change is being committed, the names that it affects are its own. A change or undo of
+/// another thread that affects one of them waits until it is done. A change of the same thread (in
+/// a resolver or constructor that the commit calls) can't wait, and is refused with
+/// [`Error::Changing`]. Adding doesn't wait either: [`Library::add_ir`](crate::Library::add_ir) is
+/// refused if another thread is changing one of the names, and
+/// [`Library::refresh`](crate::Library::refresh) if any thread is.
+///
 /// ```
 /// # use rewire::{Engine, Options};
 /// let engine = Engine::new(Options::default())?;
@@ -115,7 +122,8 @@ impl Change {
     }
 
     /// Adds a module of IR whose names are new. Error messages call the unit `name`. The unit stays
-    /// until it is removed.
+    /// until it is removed. As after [`Engine::add_ir`](crate::Engine::add_ir), its static
+    /// constructors don't run by themselves.
     pub fn add<'i>(&mut self, name: &str, ir: impl Into<Ir<'i>>) -> &mut Self {
         self.bring(name, ir.into(), |source| Step::Add {
             source,
@@ -187,8 +195,21 @@ impl Change {
         self.step(Step::Remove(name.into()))
     }
 
-    /// Removes a unit with everything that it defines, from the ledger, the lookups and memory.
-    /// Destructors that the unit has registered run first.
+    /// Removes a unit with everything that it defines: from the ledger and the lookups when the
+    /// change is committed, from memory when nothing needs it any more.
+    ///
+    /// The exit functions that its code registered, and its destructors, run before its memory is
+    /// freed. They wait until no thread is in the unit, no [`Pin`](crate::Pin) or
+    /// [`Data`](crate::Data) keeps a part of it, and the removal can't be undone any more
+    /// ([`Options::undo_depth`](crate::Options::undo_depth)). If nothing delays them,
+    /// [`Change::commit`] runs them at its end; otherwise a later scan does
+    /// ([`Engine::reclaim`](crate::Engine::reclaim)), and at the latest the end of the process or
+    /// of the engine.
+    ///
+    /// Handles stay valid. A call of a [`Function`](crate::Function) goes to another copy if there
+    /// is one, and otherwise fails with [`Error::Removed`]; if the name is defined again by IR, it
+    /// usually goes there. A [`Data`](crate::Data) still reads the former memory. A
+    /// [`Pin`](crate::Pin) still has the body, which finds what it calls in its unit.
     pub fn remove_unit(&mut self, unit: UnitId) -> &mut Self {
         self.step(Step::RemoveUnit(unit))
     }
@@ -242,13 +263,14 @@ impl Change {
         self
     }
 
-    /// Makes all steps visible.
+    /// Makes all steps visible. If another thread is changing one of the names, waits for it first.
     ///
     /// # Errors
     ///
     /// LLVM rejects a module, a definition can't be compiled or linked, a type differs, a name is
-    /// defined twice, a name that is to be removed is used by other code, or a unit was removed
-    /// already. On an error, nothing has changed.
+    /// defined twice, a name that is to be removed is used by other code, a unit was removed
+    /// already, or this thread is changing one of the names ([`Error::Changing`]). On an error,
+    /// nothing has changed.
     pub fn commit(mut self) -> Result<Changed, Error> {
         if let Some(error) = self.terms.refused.take() {
             return Err(error);

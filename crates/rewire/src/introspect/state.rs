@@ -36,11 +36,14 @@ pub struct FunctionState {
     pub generation: Generation,
     /// The address of the body or variable now; `None` before it is linked.
     pub address: Option<ExecAddr>,
-    /// The canonical address, which never changes; `None` as long as nothing has asked for it.
+    /// The canonical address; `None` as long as nothing has asked for it. For a function of IR it
+    /// never changes. For anything else it is the same as `address`, which a change may alter.
     pub canonical: Option<ExecAddr>,
-    /// All uses of the name by code and data in force.
+    /// All uses of the name in linked code and data in force. Callers that aren't compiled yet have
+    /// no places, so they are missing here; [`Engine::inspect`](crate::Engine::inspect) finds users
+    /// in the IR.
     pub users: Vec<User>,
-    /// The functions whose code may contain a copy of its value or body.
+    /// The functions whose linked code may contain a copy of its value or body.
     pub inliners: Vec<Arc<str>>,
 }
 
@@ -63,7 +66,7 @@ pub struct Descriptor {
     pub unit_id: Option<UnitId>,
 }
 
-/// A place in code or data that depends on a name.
+/// A place in linked code or data that depends on a name.
 #[derive(Clone, Debug)]
 pub struct User {
     /// The function or variable that contains the place, if any does.
