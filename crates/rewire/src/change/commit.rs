@@ -8,8 +8,9 @@ use rewire_llvm::{Global, GlobalKind, Linkage, Ordinal};
 use rewire_memory::ExecAddr;
 use rustc_hash::FxHashSet;
 
+use super::changed::Changed;
 use super::construction::{self, Construction};
-use super::finishing::Finishing;
+use super::finishing::{FailedChange, Finishing};
 use super::join::ReadModule;
 use super::matching::{self, Matched, declared_locals, match_locals};
 use super::pending::PendingChange;
@@ -19,7 +20,9 @@ use super::undo;
 use crate::base::error::Error;
 use crate::base::ids::{UnitId, UnitKey};
 use crate::base::sync::lock;
+use crate::compile::failure;
 use crate::core::Core;
+use crate::host::fork_lock;
 use crate::ledger::unit::{Unit, UnitPlace};
 use crate::ledger::{Definition, EntryId, Ledger, LibraryId, Standing};
 use crate::link::Object;
@@ -67,12 +70,26 @@ pub(super) fn commit(
     work.is_forced = terms.is_forced;
     work.renews_objects = terms.renews_objects;
     let result = work.run(begun);
-    work.end(result, began).map_err(|unfinished| {
-        if let Some(number) = unfinished.moved {
-            undo::undo_failed(core, number);
-        }
-        unfinished.error
+    work.end(result, began)
+        .map_err(|failed| undo_what_moved(core, failed))
+}
+
+/// Constructs the objects that a change needs. If a constructor fails, the change is undone; the
+/// objects that were constructed before it are destroyed when their unit leaves.
+pub(super) fn complete(finishing: Finishing<'_>) -> Result<Changed, Error> {
+    let (core, moved) = (finishing.core, finishing.number);
+    failure::catch(|| finishing.complete()).map_err(|error| {
+        let _no_fork = fork_lock::enter_engine();
+        undo_what_moved(core, FailedChange { error, moved })
     })
+}
+
+fn undo_what_moved(core: &Core, failed: FailedChange) -> Error {
+    if let Some(number) = failed.moved {
+        undo::undo_failed(core, number);
+    }
+    core.history.trim(core);
+    failed.error
 }
 
 fn begin(core: &Core, step: Step) -> Result<ReadStep, Error> {

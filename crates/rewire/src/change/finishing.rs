@@ -36,6 +36,8 @@ pub(crate) struct Finishing<'c> {
     pub(super) constructed: Vec<(Arc<Unit>, Vec<Ordinal>)>,
     /// Whether the destructors of a leaving unit still have to run.
     pub(super) has_endings: bool,
+    /// The number by which the change is undone if a constructor fails; `None` if it can't be.
+    pub(super) number: Option<u64>,
     pub(super) began: Instant,
 }
 
@@ -46,14 +48,15 @@ impl Finishing<'_> {
     }
 
     /// Destroys and constructs objects, opens the gate, and notifies the observer.
-    pub(crate) fn complete(mut self) -> Result<Changed, Error> {
+    pub(super) fn complete(mut self) -> Result<Changed, Error> {
         let core = self.core;
         for unit in &self.destroyed {
             unit_endings::run(core, unit);
         }
-        for (unit, functions) in &self.constructed {
-            structors::construct(core, unit, functions)?;
-        }
+        let mut constructed = self.constructed.iter();
+        constructed
+            .try_for_each(|(unit, functions)| structors::construct(core, unit, functions))?;
+        core.history.trim(core);
         let changed = std::mem::take(&mut self.changed);
         let began = self.began;
         drop(self);

@@ -291,7 +291,7 @@ impl Change {
         // Constructors may fork.
         drop(no_fork);
         let has_endings = finishing.has_endings();
-        let changed = finishing.complete()?;
+        let changed = commit::complete(finishing)?;
         core.reclaim_after_change(&caller, has_endings);
         Ok(changed)
     }
@@ -312,5 +312,5 @@ pub(crate) fn renew(
         steps: vec![step],
         ..Terms::default()
     };
-    commit::commit(core, library, terms)?.complete().map(|_| ())
+    commit::complete(commit::commit(core, library, terms)?).map(|_| ())
 }

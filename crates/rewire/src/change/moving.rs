@@ -64,6 +64,9 @@ impl<'c> PendingChange<'c> {
         let constructs = self.constructions.iter().any(|it| !it.1.run.is_empty());
         self.planned.renews_objects = self.renews_objects && constructs;
         self.planned.is_gated = constructs;
+        // A constructor may fail after the names are in force. Destroyed objects can't be brought
+        // back.
+        self.planned.is_remembered |= constructs && !self.planned.renews_objects;
         let link = |objects: &[Object]| -> Result<Vec<FormerMeaning>, Error> {
             let linked = link::link(core, objects, Purpose::Change(&self.planned))?;
             for object in objects.iter().filter(|it| it.origin == Origin::Assembly) {
@@ -243,6 +246,7 @@ impl<'c> PendingChange<'c> {
             claimed: self.claimed,
             is_gated: self.planned.is_gated,
             has_endings: !self.endings.is_empty(),
+            number: self.number.filter(|_| !self.planned.renews_objects),
             destroyed: Vec::new(),
             constructed: Vec::new(),
             began,
@@ -280,7 +284,6 @@ impl<'c> PendingChange<'c> {
             drop(ledger);
             finishing.constructed.push((unit, run));
         }
-        core.history.trim(core);
         Ok(finishing)
     }
 }
