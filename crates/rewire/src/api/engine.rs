@@ -240,7 +240,7 @@ impl Engine {
     /// which stays in memory until no thread is in it.
     ///
     /// Any other name that the module defines has to be local to it (`internal` or `private`). If
-    /// another thread is changing the function, this one waits, as [`Change`](crate::Change) says.
+    /// another thread is changing the function, this one waits: see [`Change`](crate::Change).
     ///
     /// ```
     /// # let engine = rewire::Engine::new(rewire::Options::default())?;
@@ -447,7 +447,8 @@ impl Engine {
     /// instead; that function may throw an exception, for example. If there is no handler, or if it
     /// returns `None`, a call that the client began with [`Library::call`] is abandoned and returns
     /// the error. Any other call ends the process: the engine prints the error and the chain of
-    /// callers, and exits with code 70 ([`EXIT_COMPILE`](crate::EXIT_COMPILE)).
+    /// callers, and exits at once, without running exit functions or destructors, with code 70
+    /// ([`EXIT_COMPILE`](crate::EXIT_COMPILE)).
     ///
     /// The handler runs on the thread that makes the call, on a stack of the engine's, with no lock
     /// held. An engine has one handler: setting another one replaces it. The engine keeps the

@@ -102,7 +102,8 @@ impl fmt::Debug for Answer {
 /// fails with it, without asking again, until the client defines or refreshes the function anew. If
 /// the closure panics, nothing is remembered: the panic resumes in the code that made the call, and
 /// the next call asks again. Outside of a first call (in [`Library::pin`](crate::Library::pin),
-/// say), a panic becomes the error [`Error::Panicked`](crate::Error::Panicked).
+/// say), a panic becomes the error [`Error::Panicked`](crate::Error::Panicked), within
+/// [`Error::Again`](crate::Error::Again).
 ///
 /// The module of [`Library::refresh`](crate::Library::refresh) is a new body as for
 /// [`Library::replace`](crate::Library::replace): it may define no other global name, and the

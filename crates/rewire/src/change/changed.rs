@@ -13,7 +13,8 @@ pub struct Replaced {
     pub name: Arc<str>,
     /// The generation of the new definition.
     pub generation: Generation,
-    /// The number of definitions that use the name.
+    /// The number of linked definitions that use the name; callers that aren't compiled yet don't
+    /// count.
     pub users: usize,
     /// For a variable that got other memory: the variables whose initial values contain the address
     /// of its former memory. Their present values were not changed.

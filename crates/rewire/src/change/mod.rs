@@ -62,9 +62,10 @@ use crate::ledger::unit::NEW_BODY;
 /// While a change is being committed, the names that it affects are its own. A change or undo of
 /// another thread that affects one of them waits until it is done. A change of the same thread (in
 /// a resolver or constructor that the commit calls) can't wait, and is refused with
-/// [`Error::Changing`]. Adding doesn't wait either: [`Library::add_ir`](crate::Library::add_ir) is
-/// refused if another thread is changing one of the names, and
-/// [`Library::refresh`](crate::Library::refresh) if any thread is.
+/// [`Error::Changing`]. What isn't a change doesn't wait either:
+/// [`Library::add_ir`](crate::Library::add_ir) is refused if another thread is changing a name that
+/// the IR defines, and [`Library::refresh`](crate::Library::refresh) if any thread is changing the
+/// function.
 ///
 /// ```
 /// # use rewire::{Engine, Options};
@@ -207,9 +208,10 @@ impl Change {
     /// of the engine.
     ///
     /// Handles stay valid. A call of a [`Function`](crate::Function) goes to another copy if there
-    /// is one, and otherwise fails with [`Error::Removed`]; if the name is defined again by IR, it
-    /// usually goes there. A [`Data`](crate::Data) still reads the former memory. A
-    /// [`Pin`](crate::Pin) still has the body, which finds what it calls in its unit.
+    /// is one, and otherwise fails with [`Error::Removed`]. If IR defines the name again, the call
+    /// goes there, unless thousands of other functions were removed in between. A
+    /// [`Data`](crate::Data) still reads the former memory. A [`Pin`](crate::Pin) still has the
+    /// body, which finds what it calls in its unit.
     pub fn remove_unit(&mut self, unit: UnitId) -> &mut Self {
         self.step(Step::RemoveUnit(unit))
     }
