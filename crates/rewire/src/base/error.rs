@@ -127,7 +127,8 @@ pub enum Error {
     /// A change of this name is under way, and this operation can't wait for it: a change or undo
     /// that the same thread began meanwhile (in a resolver or constructor, say), an addition of IR
     /// while another thread changes the name, or a refresh while any thread does. A change or undo
-    /// of another thread waits instead (see [`Change`](crate::Change)).
+    /// of another thread waits instead (see [`Change`](crate::Change)), unless the thread that it
+    /// would wait for waits for it.
     #[error("{name} is being changed by a change that is not finished")]
     Changing {
         /// The name.
@@ -307,8 +308,10 @@ fn list(names: &[String]) -> String {
 }
 
 impl Error {
-    /// The original error, if this one repeats or wraps it.
-    pub(crate) fn cause(&self) -> &Self {
+    /// Returns the original error, if this one repeats or wraps it: what a function failed with
+    /// when it was first called, or what ended a call.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
         match self {
             Self::Again(error) | Self::Call { error, .. } => error.cause(),
             other => other,
@@ -361,7 +364,7 @@ impl Error {
                     "give {name} the same type, alignment and section in both units"
                 ));
             }
-            Self::Changing { .. } => "wait until that change is committed, or drop it",
+            Self::Changing { .. } => "make this change when the other is done",
             Self::NothingToUndo => {
                 "a change can be undone once, and only the latest ones: Options::undo_depth says \
                  how many"

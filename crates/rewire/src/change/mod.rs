@@ -272,7 +272,8 @@ impl Change {
     /// LLVM rejects a module, a definition can't be compiled or linked, a type differs, a name is
     /// defined twice, a name that is to be removed is used by other code, a unit was removed
     /// already, or this thread is changing one of the names ([`Error::Changing`]). On an error,
-    /// nothing has changed.
+    /// nothing has changed. A constructor may fail after the new definitions are in force: then the
+    /// change is undone, unless [`Change::renew_objects`] had the former objects destroyed.
     pub fn commit(mut self) -> Result<Changed, Error> {
         if let Some(error) = self.terms.refused.take() {
             return Err(error);

@@ -18,7 +18,7 @@ use crate::base::sync::lock;
 use crate::ledger::unit::{ExtractScope, Unit};
 use crate::ledger::{
     Awaited, Definition, EntryId, EntryKind, FormerMeaning, InheritedMemory, Ledger, Standing,
-    State,
+    State, ThreadKey,
 };
 use crate::link::{self, Object, Origin, Purpose};
 use crate::process::sections;
@@ -26,7 +26,8 @@ use crate::process::unit_endings;
 
 impl<'c> PendingChange<'c> {
     /// Claims names for this thread, once no other thread is changing any of them. The names are
-    /// computed again after each wait.
+    /// computed again after each wait. Fails if the other thread waits for this one: its change,
+    /// too, was begun while another one was being finished.
     pub(super) fn claim(
         &mut self,
         names: impl Fn(&mut Ledger) -> Result<Vec<EntryId>, Error>,
@@ -40,11 +41,12 @@ impl<'c> PendingChange<'c> {
                 return Ok(());
             };
             let name: Arc<str> = ledger.entry(taken).label().into();
-            if ledger.is_mine(taken) {
+            let awaited = ledger.entry(taken).changing().map(Awaited::Thread);
+            let me = ThreadKey::mine();
+            if awaited.is_some_and(|it| ledger.would_wait_for_itself(me, it)) {
                 return Err(Error::Changing { name });
             }
             self.waited.get_or_insert_with(|| (name, Instant::now()));
-            let awaited = ledger.entry(taken).changing().map(Awaited::Thread);
             awaited.into_iter().for_each(|it| ledger.waits(it));
             ledger = core.changed.wait(ledger, || core.ledger());
             ledger.has_waited();

@@ -27,12 +27,6 @@ impl Ledger {
         }
         Ok(())
     }
-
-    /// Whether this thread has claimed a name for a change.
-    pub(crate) fn is_mine(&self, id: EntryId) -> bool {
-        self.entry(id).changing == Some(ThreadKey::mine())
-    }
-
     /// Releases the names that this thread claimed.
     pub(crate) fn release_names(&mut self, ids: &[EntryId]) {
         let me = ThreadKey::mine();

@@ -433,3 +433,63 @@ fn destructors_call_what_leaves_with_them() {
         },
     );
 }
+
+/// Each of two threads changes a name, and a constructor of its change the other thread's name.
+#[test]
+fn changes_that_would_wait_for_each_other_are_refused() {
+    let engine = Case::new(Level::O0, 0).engine();
+    let units = [0, 1].map(|number| {
+        add(
+            &engine,
+            &format!("define i32 @f{number}() {{\n ret i32 0\n}}"),
+        )
+    });
+    let both_are_changing = std::sync::Barrier::new(2);
+    let results = std::thread::scope(|scope| {
+        let threads = [0, 1].map(|number: usize| {
+            let (engine, both_are_changing) = (&engine, &both_are_changing);
+            scope.spawn(move || {
+                let mut nested = None;
+                let mut change_other = Act::new(|| {
+                    both_are_changing.wait();
+                    let other = 1 - number;
+                    let body = format!("define i32 @f{other}() {{\n ret i32 2\n}}");
+                    nested = Some(engine.replace(&format!("f{other}"), body.as_bytes()));
+                });
+                let data = change_other.data() as usize;
+                let newer = format!(
+                    "declare void @act(ptr)
+                     @made{number} = global i32 0
+                     @llvm.global_ctors = appending global [1 x {{ i32, ptr, ptr }}] [
+                       {{ i32, ptr, ptr }} {{ i32 1, ptr @make, ptr null }}]
+                     define internal void @make() {{
+                       call void @act(ptr inttoptr (i64 {data} to ptr))
+                       store i32 1, ptr @made{number}
+                       ret void
+                     }}
+                     define i32 @f{number}() {{
+                       ret i32 1
+                     }}"
+                );
+                let mut change = engine.main().change();
+                change.reload(units[number], "newer.ll", newer.as_bytes());
+                change.commit().unwrap();
+                drop(change_other);
+                nested.unwrap()
+            })
+        });
+        threads.map(|thread| thread.join().unwrap())
+    });
+    let refused = results.iter().filter(|result| result.is_err()).count();
+    assert!((1..=2).contains(&refused), "{results:?}");
+    for result in results.iter().filter(|result| result.is_err()) {
+        assert!(
+            matches!(result, Err(rewire::Error::Changing { .. })),
+            "{result:?}"
+        );
+    }
+    for number in [0, 1] {
+        let f: Plain = function(&engine, &format!("f{number}"));
+        assert!([1, 2].contains(&f()));
+    }
+}
