@@ -27,6 +27,7 @@ impl Ledger {
         }
         Ok(())
     }
+
     /// Releases the names that this thread claimed.
     pub(crate) fn release_names(&mut self, ids: &[EntryId]) {
         let me = ThreadKey::mine();
