@@ -55,12 +55,9 @@ const MAIN: &str = r#"
 int main(void) { puts("ran"); return 0; }
 "#;
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
-    let mut all = vec![
-        bench.test("bad_input::truncated", truncated),
-        bench.test("bad_input::random", random),
-        bench.test("bad_input::permission", permission),
-    ];
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let mut all = Vec::new();
     for (name, file, content, parts) in FILES {
         for eager in [false, true] {
             let suffix = if eager { "_eager" } else { "" };
@@ -80,8 +77,6 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
             }),
         );
     }
-    all.push(bench.test("bad_input::duplicate", duplicate));
-    all.push(bench.test("bad_input::duplicate_data", duplicate_data));
     all.push(bench.test("bad_input::same_file_twice", |folder| {
         let path = folder.bitcode("main", MAIN)?;
         expect_error(&run(folder, &[&path, &path], false)?, BAD, &["main"])
@@ -178,6 +173,7 @@ fn run(folder: &Folder, files: &[&Path], eager: bool) -> Result<Outcome, String>
     finish(command.args(files))
 }
 
+trial!(truncated);
 /// Bitcode cut off at many places. Its last block is the table of names, so each cut is seen.
 fn truncated(folder: &Folder) -> Result<(), String> {
     let whole = fs::read(folder.bitcode("victim", VICTIM)?).map_err(|e| e.to_string())?;
@@ -194,6 +190,7 @@ fn truncated(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(random);
 /// Random bytes, with and without the magic numbers of the formats.
 fn random(folder: &Folder) -> Result<(), String> {
     let mut numbers = fastrand::Rng::with_seed(7);
@@ -218,6 +215,7 @@ fn random(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(permission);
 /// A file that may not be read. (The superuser may read all, so there the run succeeds.)
 fn permission(folder: &Folder) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
@@ -231,6 +229,7 @@ fn permission(folder: &Folder) -> Result<(), String> {
     expect_error(&outcome, BAD, &["main.bc"])
 }
 
+trial!(duplicate);
 fn duplicate(folder: &Folder) -> Result<(), String> {
     let first = folder.bitcode(
         "first",
@@ -241,6 +240,7 @@ fn duplicate(folder: &Folder) -> Result<(), String> {
     expect_error(&outcome, BAD, &["twice", "first.bc", "second.bc"])
 }
 
+trial!(duplicate_data);
 fn duplicate_data(folder: &Folder) -> Result<(), String> {
     let first = folder.bitcode("first", "int shared = 1;\nint main(void) { return 0; }\n")?;
     let second = folder.bitcode("second", "int shared = 2;\n")?;

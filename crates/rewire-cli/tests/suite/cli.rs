@@ -36,22 +36,9 @@ const NOT_YET: &[&[&str]] = &[
     &["--perf"],
 ];
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
-    let mut all = vec![
-        bench.test("cli::help", help),
-        bench.test("cli::wrong_usage", wrong_usage),
-        bench.test("cli::entry", entry),
-        bench.test("cli::entry_missing", entry_missing),
-        bench.test("cli::levels", levels),
-        bench.test("cli::last_option_counts", last_option_counts),
-        bench.test("cli::arguments_are_not_options", arguments_are_not_options),
-        bench.test("cli::kinds_of_files", kinds_of_files),
-        bench.test("cli::bitcode_from_a_pipe", bitcode_from_a_pipe),
-        bench.test("cli::library_from_folder", library_from_folder),
-        bench.test("cli::quiet_and_verbose", quiet_and_verbose),
-        bench.test("cli::first_file_is_argv_0", first_file_is_argv_0),
-        bench.test("cli::completions", completions),
-    ];
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let mut all = Vec::new();
     for option in NOT_YET {
         let name = format!("cli::not_yet::{}", option.join("_").trim_start_matches('-'));
         all.push(bench.test(name, move |folder| not_yet(folder, option)));
@@ -69,6 +56,7 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     all
 }
 
+trial!(help);
 fn help(_: &Folder) -> Result<(), String> {
     let whole = finish(process::rewire().arg("--help"))?;
     expect_code(&whole, &[0])?;
@@ -105,6 +93,7 @@ fn help(_: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(wrong_usage);
 fn wrong_usage(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
     let path = path.to_str().ok_or("a path that is no text")?;
@@ -170,6 +159,7 @@ fn files_not_yet(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(entry);
 fn entry(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
     let outcome = finish(folder.rewire_run().args(["--entry", "other"]).arg(&path))?;
@@ -177,6 +167,7 @@ fn entry(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "other\n")
 }
 
+trial!(entry_missing);
 fn entry_missing(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
     let outcome = finish(
@@ -188,6 +179,7 @@ fn entry_missing(folder: &Folder) -> Result<(), String> {
     expect_error(&outcome, &[65], &["elsewhere"])
 }
 
+trial!(levels);
 fn levels(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
     for level in ["auto", "0", "1", "2", "3"] {
@@ -203,6 +195,7 @@ fn levels(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(last_option_counts);
 /// Of an option that is given more than once; each of those that may be, counts.
 fn last_option_counts(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
@@ -225,6 +218,7 @@ fn last_option_counts(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(arguments_are_not_options);
 /// What follows `--` is the program's, whatever it looks like.
 fn arguments_are_not_options(folder: &Folder) -> Result<(), String> {
     let source = "#include <stdio.h>\nint main(int n, char **v) {\n  \
@@ -235,6 +229,7 @@ fn arguments_are_not_options(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "-std=c11\n--std\n--\n-O9\n")
 }
 
+trial!(bitcode_from_a_pipe);
 /// Bitcode whose file no extension describes, and which can be read only once.
 fn bitcode_from_a_pipe(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
@@ -258,6 +253,7 @@ fn bitcode_from_a_pipe(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(kinds_of_files);
 /// By content, else by extension.
 fn kinds_of_files(folder: &Folder) -> Result<(), String> {
     let bitcode = folder.bitcode("main", MAIN)?;
@@ -285,6 +281,7 @@ fn kinds_of_files(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(library_from_folder);
 /// `-L DIR -l NAME` with a shared library that the program takes a function and a datum from.
 fn library_from_folder(folder: &Folder) -> Result<(), String> {
     let source = folder.file(
@@ -316,6 +313,7 @@ fn library_from_folder(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(quiet_and_verbose);
 fn quiet_and_verbose(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("main", MAIN)?;
     for options in [
@@ -341,6 +339,7 @@ fn quiet_and_verbose(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(first_file_is_argv_0);
 fn first_file_is_argv_0(folder: &Folder) -> Result<(), String> {
     let source = "#include <stdio.h>\nint main(int n, char **v) { printf(\"%d %s %s\\n\", n, v[0], v[1]); return 0; }\n";
     folder.bitcode("first", source)?;
@@ -350,6 +349,7 @@ fn first_file_is_argv_0(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "2 ./first.bc -x\n")
 }
 
+trial!(completions);
 /// Each shell's completions know subcommands and options; bash reads its own.
 fn completions(_: &Folder) -> Result<(), String> {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

@@ -68,27 +68,9 @@ int deeper_function(int);
 int main(void) { say("main"); return chosen(library_data) + library_function(1) + deeper_function(2); }
 "#;
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
-    let mut all = vec![
-        bench.test("inspect::table", table),
-        bench.test("inspect::units", units),
-        bench.test("inspect::calls", calls),
-        bench.test("inspect::calls_nobody", calls_nobody),
-        bench.test("inspect::undefined", undefined),
-        bench.test("inspect::json", json),
-        bench.test("inspect::orders", orders),
-        bench.test("inspect::names_of_native_objects", names_of_native_objects),
-        bench.test("inspect::runs_nothing", runs_nothing),
-        bench.test("inspect::libraries", libraries),
-        bench.test("inspect::colours", colours),
-        bench.test("inspect::odd_names", odd_names),
-        bench.test("inspect::names_of_sources", names_of_sources),
-        bench.test("inspect::closed_pipe", closed_pipe),
-        bench.test("inspect::full_disk", full_disk),
-        bench.test("inspect::wrong_usage", wrong_usage),
-        bench.test("inspect::bad_input", bad_input),
-        bench.test("inspect::truncated", truncated),
-    ];
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let mut all = Vec::new();
     for seed in 1..=FLIPS {
         all.push(
             bench.test(format!("inspect::flips::{seed}"), move |folder| {
@@ -138,6 +120,7 @@ fn expect_equal<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result
     }
 }
 
+trial!(table);
 fn table(folder: &Folder) -> Result<(), String> {
     folder.file("counted.ll", COUNTED)?;
     let text = output(inspect(folder).arg("counted.ll"))?;
@@ -168,6 +151,7 @@ fn table(folder: &Folder) -> Result<(), String> {
     }
 }
 
+trial!(units);
 /// Each line says which unit it is about as soon as there are two.
 fn units(folder: &Folder) -> Result<(), String> {
     folder.file(
@@ -193,6 +177,7 @@ fn units(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(calls);
 fn calls(folder: &Folder) -> Result<(), String> {
     folder.file("counted.ll", COUNTED)?;
     let main = output(inspect(folder).args(["--calls", "main", "counted.ll"]))?;
@@ -223,6 +208,7 @@ fn calls(folder: &Folder) -> Result<(), String> {
     expect_line(&alias, "stands for leaf")
 }
 
+trial!(calls_nobody);
 fn calls_nobody(folder: &Folder) -> Result<(), String> {
     folder.file("counted.ll", COUNTED)?;
     for json in [false, true] {
@@ -237,6 +223,7 @@ fn calls_nobody(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(undefined);
 fn undefined(folder: &Folder) -> Result<(), String> {
     folder.file("counted.ll", COUNTED)?;
     let text = output(inspect(folder).args(["--undefined", "counted.ll"]))?;
@@ -283,6 +270,7 @@ fn undefined(folder: &Folder) -> Result<(), String> {
     )
 }
 
+trial!(json);
 /// Both directions of the call graph tell the same.
 fn json(folder: &Folder) -> Result<(), String> {
     folder.file("counted.ll", COUNTED)?;
@@ -324,6 +312,7 @@ fn json(folder: &Folder) -> Result<(), String> {
     )
 }
 
+trial!(orders);
 fn orders(folder: &Folder) -> Result<(), String> {
     folder.file("counted.ll", COUNTED)?;
     let expected = [
@@ -344,6 +333,7 @@ fn orders(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(names_of_native_objects);
 /// The functions that are defined, and the names that aren't, are those of the object that clang
 /// makes of the same source.
 fn names_of_native_objects(folder: &Folder) -> Result<(), String> {
@@ -413,6 +403,7 @@ fn build_libraries(folder: &Folder) -> Result<(), String> {
     )
 }
 
+trial!(runs_nothing);
 fn runs_nothing(folder: &Folder) -> Result<(), String> {
     build_libraries(folder)?;
     let loud = folder.bitcode("loud", LOUD)?;
@@ -432,6 +423,7 @@ fn runs_nothing(folder: &Folder) -> Result<(), String> {
     expect_line(&text, "65535 after after")
 }
 
+trial!(libraries);
 /// What libraries have, and the libraries that these need; given by `-l` or as a FILE.
 fn libraries(folder: &Folder) -> Result<(), String> {
     build_libraries(folder)?;
@@ -462,6 +454,7 @@ fn libraries(folder: &Folder) -> Result<(), String> {
     expect_error(&outcome, &[65], &["broken.so"])
 }
 
+trial!(colours);
 fn colours(folder: &Folder) -> Result<(), String> {
     folder.file("counted.ll", COUNTED)?;
     for (when, expected) in [("auto", false), ("never", false), ("always", true)] {
@@ -473,6 +466,7 @@ fn colours(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(odd_names);
 /// A name may hold anything; the terminal must not take it for a command, nor a reader for two
 /// lines.
 fn odd_names(folder: &Folder) -> Result<(), String> {
@@ -492,6 +486,7 @@ fn odd_names(folder: &Folder) -> Result<(), String> {
     )
 }
 
+trial!(closed_pipe);
 /// The reader goes away: death by SIGPIPE, as of any other tool, and not a message.
 fn closed_pipe(folder: &Folder) -> Result<(), String> {
     // More than a pipe holds.
@@ -522,6 +517,7 @@ fn closed_pipe(folder: &Folder) -> Result<(), String> {
     Err(format!("expected death by SIGPIPE, found {outcome}"))
 }
 
+trial!(full_disk);
 fn full_disk(folder: &Folder) -> Result<(), String> {
     folder.file("counted.ll", COUNTED)?;
     let mut command = Command::new("sh");
@@ -532,6 +528,7 @@ fn full_disk(folder: &Folder) -> Result<(), String> {
     expect_error(&finish(&mut command)?, &[1], &["standard output"])
 }
 
+trial!(wrong_usage);
 fn wrong_usage(folder: &Folder) -> Result<(), String> {
     folder.file("counted.ll", COUNTED)?;
     let wrong: [&[&str]; 5] = [
@@ -551,6 +548,7 @@ fn wrong_usage(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "")
 }
 
+trial!(bad_input);
 fn bad_input(folder: &Folder) -> Result<(), String> {
     let uncalled = "define i32 @main() {\n  ret i32 0\n}\ndefine i32 @f() {\n  br label %b\na:\n\
                     \x20 %x = add i32 1, 1\n  br label %b\nb:\n  ret i32 %x\n}\n";
@@ -582,6 +580,7 @@ fn bad_input(folder: &Folder) -> Result<(), String> {
     output(inspect(folder).arg("one.ll")).map(|_| ())
 }
 
+trial!(truncated);
 fn truncated(folder: &Folder) -> Result<(), String> {
     let whole = fs::read(folder.bitcode("victim", VICTIM)?).map_err(|e| e.to_string())?;
     for part in 1..20 {
@@ -605,6 +604,7 @@ fn flipped(folder: &Folder, seed: u64) -> Result<(), String> {
     }
 }
 
+trial!(names_of_sources);
 /// Names are shown and taken as C++ and Rust sources have them; JSON has both, and the linker's are
 /// taken as well.
 fn names_of_sources(folder: &Folder) -> Result<(), String> {

@@ -2,12 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-
-use libtest_mimic::Trial;
 
 use crate::process::{self, Outcome};
-use crate::support::{Bench, Folder, expect_code, expect_error, expect_stdout, finish};
+use crate::support::{Folder, expect_code, expect_error, expect_stdout, finish};
 
 /// Its output needs `std::cout` initialised and flushed at exit, and an exception from the library
 /// to reach a frame of the program.
@@ -32,23 +29,12 @@ fn main() {
 
 const LEVELS: [&str; 5] = ["auto", "0", "1", "2", "3"];
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
-    vec![
-        bench.test("languages::cxx_sources", cxx_sources),
-        bench.test("languages::cxx_bitcode", cxx_bitcode),
-        bench.test("languages::c_gets_no_cxx_library", c_gets_no_cxx_library),
-        bench.test("languages::rust_source", rust_source),
-        bench.test("languages::rust_bitcode", rust_bitcode),
-        bench.test("languages::refused_sources", refused_sources),
-        bench.test("languages::nothing_is_exported", nothing_is_exported),
-    ]
-}
-
 fn expect(outcome: &Outcome, stdout: &str) -> Result<(), String> {
     expect_code(outcome, &[3])?;
     expect_stdout(outcome, stdout)
 }
 
+trial!(cxx_sources);
 fn cxx_sources(folder: &Folder) -> Result<(), String> {
     for name in ["a.cpp", "a.cc", "a.cxx", "a.C"] {
         let source = folder.file(name, CXX)?;
@@ -62,6 +48,7 @@ fn cxx_sources(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(cxx_bitcode);
 /// With `-l stdc++` and without: a unit that names what is C++ gets the library by itself.
 fn cxx_bitcode(folder: &Folder) -> Result<(), String> {
     let source = folder.file("a.cpp", CXX)?;
@@ -74,6 +61,7 @@ fn cxx_bitcode(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(c_gets_no_cxx_library);
 /// A C program may ask whether there is a C++ library; natively there is none.
 fn c_gets_no_cxx_library(folder: &Folder) -> Result<(), String> {
     let bitcode = folder.bitcode(
@@ -84,6 +72,7 @@ fn c_gets_no_cxx_library(folder: &Folder) -> Result<(), String> {
     expect_code(&finish(folder.rewire_run().arg(bitcode))?, &[0])
 }
 
+trial!(rust_source);
 fn rust_source(folder: &Folder) -> Result<(), String> {
     let source = folder.file("a.rs", RUST)?;
     for level in LEVELS {
@@ -94,6 +83,7 @@ fn rust_source(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(rust_bitcode);
 /// Bitcode of rustc is linked with `-L FOLDER -l std-HASH`, and without them says so.
 fn rust_bitcode(folder: &Folder) -> Result<(), String> {
     let source = folder.file("a.rs", RUST)?;
@@ -129,6 +119,7 @@ fn standard_library() -> Result<(PathBuf, String), String> {
     Ok((folder, name))
 }
 
+trial!(refused_sources);
 fn refused_sources(folder: &Folder) -> Result<(), String> {
     for (name, compiler) in [("bad.cpp", "clang"), ("bad.rs", "rustc")] {
         let source = folder.file(name, "this is no program\n")?;
@@ -141,6 +132,7 @@ fn refused_sources(folder: &Folder) -> Result<(), String> {
     expect_error(&outcome, &[65], &["a.rs", "no rustc", "RUSTC"])
 }
 
+trial!(nothing_is_exported);
 /// The program holds libraries of its own (libstdc++, zlib, zstd); if it exported names of them,
 /// compiled code and the shared libraries would get half of theirs from it.
 fn nothing_is_exported(_: &Folder) -> Result<(), String> {

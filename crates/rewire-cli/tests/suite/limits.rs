@@ -10,7 +10,8 @@ use libtest_mimic::Trial;
 use crate::process::{self, Outcome};
 use crate::support::{Bench, Folder, expect_code, expect_error, expect_stdout, finish};
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     let as_native = [
         ("limits::size_of_files", "-f 8"),
         ("limits::no_files_at_all", "-f 0"),

@@ -12,31 +12,17 @@ const AT_LOAD: &[i32] = &[65];
 /// `main` is compiled before the program runs, so either may be said of what it names itself.
 const EITHER: &[i32] = &[65, 70];
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     vec![
-        bench.test("load_errors::called_from_main", called_from_main),
         bench.test("load_errors::called_deep", |f| called_deep(f, &[])),
         bench.test("load_errors::called_deep_O2", |f| {
             called_deep(f, &["-O", "2"])
         }),
-        bench.test("load_errors::called_by_pointer", called_by_pointer),
-        bench.test("load_errors::called_in_thread", called_in_thread),
-        bench.test("load_errors::called_in_constructor", called_in_constructor),
-        bench.test("load_errors::second_call", second_call),
-        bench.test("load_errors::missing_data_in_main", missing_data_in_main),
-        bench.test("load_errors::missing_data_later", missing_data_later),
-        bench.test(
-            "load_errors::missing_data_in_initialiser",
-            missing_data_in_initialiser,
-        ),
-        bench.test(
-            "load_errors::body_rejected_when_called",
-            body_rejected_when_called,
-        ),
-        bench.test("load_errors::missing_uncalled", missing_uncalled),
     ]
 }
 
+trial!(called_from_main);
 fn called_from_main(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode(
         "x",
@@ -60,6 +46,7 @@ fn called_deep(folder: &Folder, options: &[&str]) -> Result<(), String> {
     expect_stdout(&outcome, "before\n")
 }
 
+trial!(called_by_pointer);
 /// Here the caller can't be known by name from the use; the missing function still is.
 fn called_by_pointer(folder: &Folder) -> Result<(), String> {
     let source = "
@@ -71,6 +58,7 @@ fn called_by_pointer(folder: &Folder) -> Result<(), String> {
     expect_error(&outcome, LATER, &["nowhere_function"])
 }
 
+trial!(called_in_thread);
 fn called_in_thread(folder: &Folder) -> Result<(), String> {
     let source = "
         #include <pthread.h>
@@ -87,6 +75,7 @@ fn called_in_thread(folder: &Folder) -> Result<(), String> {
     expect_error(&outcome, LATER, &["nowhere_function", "in_thread"])
 }
 
+trial!(called_in_constructor);
 fn called_in_constructor(folder: &Folder) -> Result<(), String> {
     let source = "
         void nowhere_function(void);
@@ -97,6 +86,7 @@ fn called_in_constructor(folder: &Folder) -> Result<(), String> {
     expect_error(&outcome, LATER, &["nowhere_function", "early"])
 }
 
+trial!(second_call);
 /// The first call of a function that exists works; only the path that is taken later fails.
 fn second_call(folder: &Folder) -> Result<(), String> {
     let source = "
@@ -114,6 +104,7 @@ fn second_call(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "seven\n")
 }
 
+trial!(missing_data_in_main);
 fn missing_data_in_main(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode(
         "x",
@@ -125,6 +116,7 @@ fn missing_data_in_main(folder: &Folder) -> Result<(), String> {
     expect_error(&outcome, AT_LOAD, &["nowhere_data"])
 }
 
+trial!(missing_data_later);
 fn missing_data_later(folder: &Folder) -> Result<(), String> {
     let source = "
         long write(int, const void *, unsigned long);
@@ -137,6 +129,7 @@ fn missing_data_later(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "before\n")
 }
 
+trial!(missing_data_in_initialiser);
 /// Data that is reached through the initialiser of other data.
 fn missing_data_in_initialiser(folder: &Folder) -> Result<(), String> {
     let source = "
@@ -148,6 +141,7 @@ fn missing_data_in_initialiser(folder: &Folder) -> Result<(), String> {
     expect_error(&outcome, EITHER, &["nowhere_data"])
 }
 
+trial!(body_rejected_when_called);
 /// Inline assembly that no assembler takes: known only when the function is compiled.
 fn body_rejected_when_called(folder: &Folder) -> Result<(), String> {
     let source = "
@@ -168,6 +162,7 @@ fn body_rejected_when_called(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "before\n")
 }
 
+trial!(missing_uncalled);
 /// What is never called may be missing, data included.
 fn missing_uncalled(folder: &Folder) -> Result<(), String> {
     let source = "

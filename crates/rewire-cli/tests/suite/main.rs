@@ -15,6 +15,9 @@
 //! repl_terminal.rs, pty.rs: the same at a terminal
 //! ```
 
+#[macro_use]
+mod support;
+
 mod artefacts;
 mod bad_input;
 mod case;
@@ -33,7 +36,6 @@ mod repl_terminal;
 mod report;
 mod skip;
 mod streams;
-mod support;
 mod trace;
 mod verifying;
 
@@ -68,20 +70,7 @@ fn run() -> Result<ExitCode, String> {
 
     let mut trials = own_tests(&bench);
     trials.extend(matrix::trials(cases, &skip, scratch.path()));
-    trials.extend(bad_input::trials(&bench));
-    trials.extend(limits::trials(&bench));
-    trials.extend(load_errors::trials(&bench));
-    trials.extend(cli::trials(&bench));
-    trials.extend(inspect::trials(&bench));
-    trials.extend(languages::trials(&bench));
-    trials.extend(messages::trials(&bench));
-    trials.extend(outputs::trials(&bench));
-    trials.extend(repl::trials(&bench)?);
-    trials.extend(repl_terminal::trials(&bench));
-    trials.extend(report::trials(&bench));
-    trials.extend(streams::trials(&bench));
-    trials.extend(trace::trials(&bench));
-    trials.extend(verifying::trials(&bench));
+    trials.extend(support::REGISTERED.iter().flat_map(|make| make(&bench)));
     let conclusion = libtest_mimic::run(&arguments, trials);
 
     if conclusion.has_failed() && std::env::var_os("REWIRE_KEEP").is_some() {

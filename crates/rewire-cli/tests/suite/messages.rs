@@ -170,17 +170,15 @@ const MESSAGES: &[Message] = &[
     },
 ];
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
-    let mut all: Vec<Trial> = MESSAGES
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    MESSAGES
         .iter()
         .map(|message| {
             let name = format!("messages::{}", message.name);
             bench.test(name, move |folder| check(folder, message))
         })
-        .collect();
-    all.push(bench.test("messages::path_that_is_no_text", path_that_is_no_text));
-    all.push(bench.test("messages::compilers_colours", compilers_colours));
-    all
+        .collect()
 }
 
 fn check(folder: &Folder, message: &Message) -> Result<(), String> {
@@ -198,6 +196,7 @@ fn omits(outcome: &Outcome, parts: &[&str]) -> Result<(), String> {
     }
 }
 
+trial!(path_that_is_no_text);
 /// Its bytes are shown, of a file that is there and of one that isn't.
 fn path_that_is_no_text(folder: &Folder) -> Result<(), String> {
     let name = OsStr::from_bytes(b"caf\xe9.ll");
@@ -208,6 +207,7 @@ fn path_that_is_no_text(folder: &Folder) -> Result<(), String> {
     expect_error(&wrong, &[65], &["caf\\xe9.ll:1:1: "])
 }
 
+trial!(compilers_colours);
 /// A compiler's messages have its colours where ours have colours, and nothing else for a terminal.
 fn compilers_colours(folder: &Folder) -> Result<(), String> {
     folder.file(

@@ -9,7 +9,8 @@ use libtest_mimic::Trial;
 use crate::process::{self, Outcome};
 use crate::support::{Bench, Folder, expect_code, expect_error, expect_stdout, finish};
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for (option, name) in [("--report=", "report"), ("--trace=", "trace")] {
         for (place, path) in [

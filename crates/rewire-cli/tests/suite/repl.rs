@@ -16,7 +16,26 @@ use libtest_mimic::Trial;
 use crate::process::{self, Ending, Outcome};
 use crate::support::{Bench, Folder, expect_code, expect_error, expect_stdout};
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Result<Vec<Trial>, String> {
+trial!(addresses_and_times_are_masked);
+fn addresses_and_times_are_masked(_: &Folder) -> Result<(), String> {
+    masks()
+}
+
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let inputs = match inputs() {
+        Ok(inputs) => inputs,
+        Err(error) => return vec![bench.test("repl::cases", move |_| Err(error))],
+    };
+    let trials = inputs.into_iter().map(|path| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        bench.test(format!("repl::cases::{name}"), move |_| run(&path))
+    });
+    trials.collect()
+}
+
+/// The files of tests/repl, in the order of their names.
+fn inputs() -> Result<Vec<PathBuf>, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/repl");
     let entries = fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut inputs: Vec<PathBuf> = entries
@@ -24,28 +43,7 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Result<Vec<Trial>, String> {
         .filter(|path| path.extension().is_some_and(|e| e == "in"))
         .collect();
     inputs.sort();
-    let mut all: Vec<Trial> = inputs
-        .into_iter()
-        .map(|path| {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            bench.test(format!("repl::cases::{name}"), move |_| run(&path))
-        })
-        .collect();
-    all.extend([
-        bench.test("repl::addresses_and_times_are_masked", |_| masks()),
-        bench.test("repl::files_come_first", files_come_first),
-        bench.test("repl::bad_files", bad_files),
-        bench.test("repl::c_is_not_there_yet", c_is_not_there_yet),
-        bench.test("repl::no_utf8", no_utf8),
-        bench.test("repl::too_deep", too_deep),
-        bench.test("repl::endless_recursion", endless_recursion),
-        bench.test("repl::full_disk", full_disk),
-        bench.test("repl::many_names", many_names),
-        bench.test("repl::report", report),
-        bench.test("repl::names_of_values", names_of_values),
-        bench.test("repl::given_back", given_back),
-    ]);
-    Ok(all)
+    Ok(inputs)
 }
 
 /// What a case says of itself.
@@ -173,6 +171,7 @@ fn repl(folder: &Folder, arguments: &[&str], input: &[u8]) -> Result<Outcome, St
     process::run(&mut command, input)
 }
 
+trial!(files_come_first);
 fn files_come_first(folder: &Folder) -> Result<(), String> {
     folder.bitcode("library", "int f(int x) { return x * 2; }\n")?;
     folder.file("other.c", "int g(void) { return 5; }\n")?;
@@ -182,6 +181,7 @@ fn files_come_first(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "defined h\n10\n")
 }
 
+trial!(bad_files);
 fn bad_files(folder: &Folder) -> Result<(), String> {
     folder.file("bad.ll", "define i32 @f( {\n")?;
     for file in ["bad.ll", "nowhere.bc", "-"] {
@@ -192,6 +192,7 @@ fn bad_files(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(c_is_not_there_yet);
 fn c_is_not_there_yet(folder: &Folder) -> Result<(), String> {
     let outcome = repl(folder, &["--lang", "c"], b"")?;
     expect_error(&outcome, &[2], &["--lang c", "yet", "help: "])?;
@@ -199,6 +200,7 @@ fn c_is_not_there_yet(folder: &Folder) -> Result<(), String> {
     expect_code(&outcome, &[0])
 }
 
+trial!(no_utf8);
 /// Bytes that are no text are an error of their line alone.
 fn no_utf8(folder: &Folder) -> Result<(), String> {
     let input = b"define i32 @f() { ret i32 1 }\n:call \xff\xfe\n:call f\n";
@@ -207,6 +209,7 @@ fn no_utf8(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "defined f\n1\n")
 }
 
+trial!(too_deep);
 /// LLVM's parser goes as deep as the input does.
 fn too_deep(folder: &Folder) -> Result<(), String> {
     let depth = 1_000_000;
@@ -220,6 +223,7 @@ fn too_deep(folder: &Folder) -> Result<(), String> {
     )
 }
 
+trial!(endless_recursion);
 /// The stack overflows, as often as one likes.
 fn endless_recursion(folder: &Folder) -> Result<(), String> {
     let input = b"define i32 @deep(i32 %x) {\n %y = add i32 %x, 1\n %z = call i32 @deep(i32 %y)\n \
@@ -236,6 +240,7 @@ fn endless_recursion(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, told)
 }
 
+trial!(full_disk);
 fn full_disk(folder: &Folder) -> Result<(), String> {
     for (option, code) in [("--strict", 1), ("--color=never", 0)] {
         let mut command = Command::new("sh");
@@ -249,6 +254,7 @@ fn full_disk(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(many_names);
 /// What an input costs depends on what it names: here, that each of many is found.
 fn many_names(folder: &Folder) -> Result<(), String> {
     let mut input = String::from("define i32 @f0() {\n ret i32 0\n}\n");
@@ -267,6 +273,7 @@ fn many_names(folder: &Folder) -> Result<(), String> {
     }
 }
 
+trial!(report);
 fn report(folder: &Folder) -> Result<(), String> {
     let input = b"define i32 @f() { ret i32 1 }\n:call f\n";
     let outcome = repl(folder, &["--report=report.json"], input)?;
@@ -278,6 +285,7 @@ fn report(folder: &Folder) -> Result<(), String> {
     Err(text)
 }
 
+trial!(names_of_values);
 /// `:ir` tells the names of arguments, blocks and instructions that typed text, files of text and
 /// bitcode have: of units whose IR is read anew for each function, and of larger ones, whose copies
 /// stay.
@@ -326,6 +334,7 @@ fn names_of_values(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(given_back);
 /// What `:ir` says of a function is typed in again: it is the same function, with the variables and
 /// functions of its module that nobody else can name.
 fn given_back(_: &Folder) -> Result<(), String> {

@@ -26,14 +26,11 @@ int main(int argc, char **argv) {
 const DEFINED: u64 = 13;
 const CALLED: u64 = 3;
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     vec![
         bench.test("report::fields", |f| fields(f, false)),
         bench.test("report::fields_after_exit", |f| fields(f, true)),
-        bench.test("report::eager", eager),
-        bench.test("report::levels", levels),
-        bench.test("report::table", table),
-        bench.test("report::sources", sources),
     ]
 }
 
@@ -137,12 +134,14 @@ fn times_make_sense(report: &Value) -> Result<(), String> {
     Ok(())
 }
 
+trial!(eager);
 fn eager(folder: &Folder) -> Result<(), String> {
     let report = report(folder, &["--eager"], false)?;
     equal(&report, "functions_defined", DEFINED)?;
     equal(&report, "functions_compiled", DEFINED)
 }
 
+trial!(levels);
 fn levels(folder: &Folder) -> Result<(), String> {
     for level in ["0", "2"] {
         let report = report(folder, &["-O", level], false)?;
@@ -152,6 +151,7 @@ fn levels(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(table);
 /// Without a file: a table on standard error, after what the program wrote there.
 fn table(folder: &Folder) -> Result<(), String> {
     let program = folder.bitcode("program", PROGRAM)?;
@@ -165,6 +165,7 @@ fn table(folder: &Folder) -> Result<(), String> {
     Err(format!("no table: {outcome}"))
 }
 
+trial!(sources);
 /// The compiler's time is a phase of its own; there is none of IR.
 fn sources(folder: &Folder) -> Result<(), String> {
     let source = folder.file("source.c", PROGRAM)?;

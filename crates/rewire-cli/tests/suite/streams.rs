@@ -11,14 +11,9 @@ use libtest_mimic::Trial;
 use crate::process::{self, Ending, LIMIT};
 use crate::support::{Bench, Folder, expect_code, expect_stdout, finish};
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     vec![
-        bench.test("streams::stdin_is_inherited", stdin_is_inherited),
-        bench.test("streams::large_stdin", large_stdin),
-        bench.test("streams::ir_from_stdin", ir_from_stdin),
-        bench.test("streams::bitcode_from_stdin", bitcode_from_stdin),
-        bench.test("streams::stdout_closed_early", stdout_closed_early),
-        bench.test("streams::stdout_closed_at_start", stdout_closed_at_start),
         bench.test("streams::sigterm", |f| {
             killed_from_outside(f, "TERM", libc::SIGTERM)
         }),
@@ -28,7 +23,6 @@ pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         bench.test("streams::sighup", |f| {
             killed_from_outside(f, "HUP", libc::SIGHUP)
         }),
-        bench.test("streams::ignored_stays_ignored", ignored_stays_ignored),
     ]
 }
 
@@ -45,6 +39,7 @@ int main(void) {
 }
 "#;
 
+trial!(stdin_is_inherited);
 fn stdin_is_inherited(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("echo", ECHO)?;
     let outcome = process::run(folder.rewire_run().arg(&path), b"ab")?;
@@ -52,6 +47,7 @@ fn stdin_is_inherited(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, &format!("2 {}\n", 97 * 31 + 98))
 }
 
+trial!(large_stdin);
 fn large_stdin(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("echo", ECHO)?;
     let text: Vec<u8> = (0..1_000_000_u32).map(|i| (i * 7 % 251) as u8).collect();
@@ -65,12 +61,14 @@ fn large_stdin(folder: &Folder) -> Result<(), String> {
 const TEXT: &str = "declare i32 @puts(ptr)\n@t = constant [5 x i8] c\"text\\00\"\n\
                     define i32 @main() {\n  %r = call i32 @puts(ptr @t)\n  ret i32 3\n}\n";
 
+trial!(ir_from_stdin);
 fn ir_from_stdin(folder: &Folder) -> Result<(), String> {
     let outcome = process::run(folder.rewire_run().arg("-"), TEXT.as_bytes())?;
     expect_code(&outcome, &[3])?;
     expect_stdout(&outcome, "text\n")
 }
 
+trial!(bitcode_from_stdin);
 fn bitcode_from_stdin(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("echo", ECHO)?;
     let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
@@ -112,6 +110,7 @@ int main(void) {
 }
 "#;
 
+trial!(stdout_closed_early);
 /// The reader of standard output goes away: death by SIGPIPE, as natively, and not a message.
 fn stdout_closed_early(folder: &Folder) -> Result<(), String> {
     let path = folder.bitcode("endless", ENDLESS)?;
@@ -128,6 +127,7 @@ fn stdout_closed_early(folder: &Folder) -> Result<(), String> {
     }
 }
 
+trial!(stdout_closed_at_start);
 /// Standard output that was never open: the program sees its own errors.
 fn stdout_closed_at_start(folder: &Folder) -> Result<(), String> {
     let source = "#include <stdio.h>\n#include <errno.h>\n\
@@ -163,6 +163,7 @@ fn killed_from_outside(folder: &Folder, name: &str, number: i32) -> Result<(), S
     }
 }
 
+trial!(ignored_stays_ignored);
 /// A signal that the parent ignores (`nohup`) stays ignored in the program.
 fn ignored_stays_ignored(folder: &Folder) -> Result<(), String> {
     let source = "#include <stdio.h>\n#include <signal.h>\n\

@@ -42,6 +42,38 @@ impl Bench {
     }
 }
 
+/// What makes the trials of each file: [`trial!`] and [`trials!`] add to it where they stand.
+#[linkme::distributed_slice]
+pub(crate) static REGISTERED: [fn(&Arc<Bench>) -> Vec<Trial>];
+
+/// Registers a function as a trial, under its module's name and its own.
+macro_rules! trial {
+    ($function:ident) => {
+        const _: () = {
+            #[linkme::distributed_slice(crate::support::REGISTERED)]
+            static MAKE: fn(
+                &::std::sync::Arc<crate::support::Bench>,
+            ) -> Vec<::libtest_mimic::Trial> = |bench| {
+                let (_, module) = module_path!().split_once("::").unwrap_or_default();
+                let name = format!("{module}::{}", stringify!($function));
+                vec![bench.test(name, $function)]
+            };
+        };
+    };
+}
+
+/// Registers a function that makes trials that differ in a value.
+macro_rules! trials {
+    ($function:ident) => {
+        const _: () = {
+            #[linkme::distributed_slice(crate::support::REGISTERED)]
+            static MAKE: fn(
+                &::std::sync::Arc<crate::support::Bench>,
+            ) -> Vec<::libtest_mimic::Trial> = $function;
+        };
+    };
+}
+
 /// Where one test keeps its files.
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,

@@ -66,12 +66,9 @@ int main(int argc, char **argv) {
 "#;
 const DEFINED: usize = 6;
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
-    let mut all = vec![
-        bench.test("trace::eager", eager),
-        bench.test("trace::source", source),
-        bench.test("trace::bad_input", bad_input),
-    ];
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let mut all = Vec::new();
     let endings = [
         ("return", 4, "12\nlate\n"),
         ("exit", 9, "12\nlate\n"),
@@ -314,6 +311,7 @@ fn ahead(folder: &Folder, how: &str, code: i32, stdout: &str) -> Result<(), Stri
     Ok(())
 }
 
+trial!(eager);
 fn eager(folder: &Folder) -> Result<(), String> {
     // Eagerly, a function that nothing defines is no error either before it is called.
     for threads in ["0", "2"] {
@@ -327,6 +325,7 @@ fn eager(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(source);
 /// A caller that is compiled code has a name; clang's own work shows.
 fn source(folder: &Folder) -> Result<(), String> {
     let source = "int inner(int x) { return x; }\n\
@@ -348,6 +347,7 @@ fn source(folder: &Folder) -> Result<(), String> {
     }
 }
 
+trial!(bad_input);
 /// The trace of what came before the error.
 fn bad_input(folder: &Folder) -> Result<(), String> {
     let good = folder.bitcode("program", PROGRAM)?;

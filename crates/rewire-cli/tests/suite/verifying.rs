@@ -59,25 +59,13 @@ b:
 }
 ";
 
-pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+trials!(trials);
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     let mut all = Vec::new();
     for (name, body) in BODIES {
         let name = format!("verifying::{name}");
         all.push(bench.test(name, move |folder| wrong_body(folder, body)));
     }
-    all.extend([
-        bench.test("verifying::body_that_is_inlined", body_that_is_inlined),
-        bench.test(
-            "verifying::body_whose_blocks_are_named",
-            body_whose_blocks_are_named,
-        ),
-        bench.test("verifying::all_that_there_is", all_that_there_is),
-        bench.test("verifying::outside_bodies", outside_bodies),
-        bench.test(
-            "verifying::text_with_debug_information",
-            text_with_debug_information,
-        ),
-    ]);
     all
 }
 
@@ -141,6 +129,7 @@ fn wrong_body(folder: &Folder, body: &str) -> Result<(), String> {
     expect_error(&finish(&mut inspect)?, &[65], &["in wrong: ", "x.bc"])
 }
 
+trial!(body_that_is_inlined);
 /// The body that is wrong is another than the one that is called.
 fn body_that_is_inlined(folder: &Folder) -> Result<(), String> {
     let text = format!(
@@ -155,6 +144,7 @@ fn body_that_is_inlined(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(body_whose_blocks_are_named);
 /// LLVM reads such a body with the module, or with another body.
 fn body_whose_blocks_are_named(folder: &Folder) -> Result<(), String> {
     let body = "  %c = icmp eq i32 %0, 0\n  br i1 %c, label %a, label %b\na:\n  %x = add i32 %0, 1\n\
@@ -178,6 +168,7 @@ fn body_whose_blocks_are_named(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(all_that_there_is);
 /// A module of one function, which is compiled in its own module.
 fn all_that_there_is(folder: &Folder) -> Result<(), String> {
     let text = format!("define i32 @main(i32, ptr) {{\n{}}}\n", BODIES[0].1);
@@ -189,6 +180,7 @@ fn all_that_there_is(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
+trial!(outside_bodies);
 /// What belongs to no body is checked when the file is loaded.
 fn outside_bodies(folder: &Folder) -> Result<(), String> {
     let text = format!(
@@ -200,6 +192,7 @@ fn outside_bodies(folder: &Folder) -> Result<(), String> {
     expect_stdout(&outcome, "")
 }
 
+trial!(text_with_debug_information);
 /// LLVM verifies text with debug information as it reads it, and ends the process where it is
 /// wrong.
 fn text_with_debug_information(folder: &Folder) -> Result<(), String> {
