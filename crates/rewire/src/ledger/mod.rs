@@ -177,12 +177,10 @@ impl Ledger {
     ///
     /// Not inlined: changes call this so often that inlined copies would push other code out of the
     /// processor's cache.
-    #[inline(never)]
     pub(crate) fn entry(&self, id: EntryId) -> &Entry {
         self.entries.get(id).unwrap_or(&self.gone)
     }
 
-    #[inline(never)]
     pub(crate) fn entry_mut(&mut self, id: EntryId) -> &mut Entry {
         if let Some(entry) = self.entries.get_mut(id) {
             return entry;
@@ -226,7 +224,6 @@ impl Ledger {
     }
 
     /// Returns a unit; `None` once it was freed.
-    #[inline(never)]
     pub(crate) fn unit(&self, id: UnitKey) -> Option<&Arc<Unit>> {
         self.units.get(id).map(|record| &record.unit)
     }

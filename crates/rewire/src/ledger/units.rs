@@ -37,7 +37,6 @@ impl Ledger {
         self.units[id].unit.clone()
     }
 
-    #[inline(never)]
     pub(crate) fn record(&self, id: UnitKey) -> Option<&UnitRecord> {
         self.units.get(id)
     }
