@@ -107,7 +107,7 @@ impl Ledger {
             }
         }
         if let Some(record) = self.record_mut(id) {
-            record.stood_in_line.extend(stood);
+            record.stood_in_line = stood;
         }
     }
 

@@ -193,7 +193,8 @@ impl Ledger {
         self.leave_if_idle(id);
     }
 
-    /// Removes a unit; keeps it in memory as long as the removal can be undone.
+    /// Removes a unit whose copies stand in no line any more ([`Ledger::leave_the_line`]); keeps it
+    /// in memory as long as the removal can be undone.
     pub(super) fn remove_unit(&mut self, id: UnitKey, is_remembered: bool) {
         if !is_remembered {
             self.leave(id);
@@ -205,7 +206,6 @@ impl Ledger {
             let unit = record.unit.clone();
             self.free_copies_later(unit);
         }
-        self.leave_the_line(id);
     }
 
     /// Returns the functions in force whose code may contain a copy of the name's value or body.
