@@ -17,10 +17,10 @@ impl PendingChange<'_> {
         while let Some(id) = waiting.pop() {
             self.drop_code(ledger, ledger.inliners(id))?;
             let (target, _) = ledger.target(id);
-            let mut users = users_of(ledger, target);
-            if target != id {
+            let users = if target != id {
                 self.drop_code(ledger, ledger.inliners(target))?;
                 self.drop_code(ledger, [target])?;
+                let mut users = users_of(ledger, target);
                 // Frozen code can't be compiled again, so it counts only if it certainly names the
                 // alias.
                 let name = &ledger.entry(id).name();
@@ -28,11 +28,12 @@ impl PendingChange<'_> {
                     let frozen = ledger.frozen_unit(*user);
                     frozen.is_none_or(|frozen| frozen.says(name))
                 });
-            } else if !has_own_place(ledger.entry(id)) {
-                continue;
+                users
+            } else if has_own_place(ledger.entry(id)) {
+                placed_users_of(ledger, id)
             } else {
-                users = placed_users_of(ledger, id);
-            }
+                continue;
+            };
             for user in users {
                 let entry = ledger.entry(user);
                 if entry.kind() == EntryKind::Function {

@@ -75,11 +75,25 @@ impl BlockMemory {
 impl LinkedBlock {
     /// Returns the definition that contains an address.
     pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<&PlacedDefinition> {
+        self.definition_until(address).map(|(found, _)| found)
+    }
+
+    /// Returns the definition that contains an address, and the end of the bytes from there on that
+    /// it contains and no other begins in.
+    pub(super) fn definition_until(
+        &self,
+        address: ExecAddr,
+    ) -> Option<(&PlacedDefinition, ExecAddr)> {
         let after = self
             .definitions
             .partition_point(|one| one.start.addr() <= address);
-        let mut before = self.definitions[..after].iter().rev();
-        before.find(|one| one.range().contains(&address) || one.start.addr() == address)
+        let (before, behind) = self.definitions.split_at(after);
+        let mut before = before.iter().rev();
+        let found =
+            before.find(|one| one.range().contains(&address) || one.start.addr() == address)?;
+        let end = found.range().end;
+        let next = behind.first().map_or(end, |next| next.start.addr());
+        Some((found, end.min(next)))
     }
 }
 

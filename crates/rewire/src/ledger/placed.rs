@@ -11,6 +11,15 @@ use crate::base::ids::UnitKey;
 /// The index of a definition that isn't in `LinkedBlock::definitions`: a thread-local variable.
 const THREAD_LOCAL: u32 = u32::MAX;
 
+/// Which definition contains a stretch of a block's bytes.
+struct UsesWithin<'l> {
+    id: BlockId,
+    block: &'l LinkedBlock,
+    range: Range<ExecAddr>,
+    /// The definition, if it is in force.
+    user: Option<EntryId>,
+}
+
 impl Ledger {
     /// Enters a published block and its uses.
     pub(crate) fn add_block(&mut self, mut block: LinkedBlock) -> BlockId {
@@ -235,14 +244,32 @@ impl Ledger {
     /// Returns all uses of a name by code and data in force, each with the definition that contains
     /// it.
     pub(crate) fn users(&self, id: EntryId) -> impl Iterator<Item = (Option<EntryId>, &Use)> {
-        self.entry(id).users.iter().filter_map(|user| {
-            let block = self.blocks.get(user.block)?;
+        // A definition's uses of one name mostly follow one another, so that what is found out
+        // for one mostly holds for the next.
+        let mut found: Option<UsesWithin<'_>> = None;
+        self.entry(id).users.iter().filter_map(move |user| {
+            let of_block = found.as_ref().filter(|found| found.id == user.block);
+            let block = match of_block {
+                Some(found) => found.block,
+                None => self.blocks.get(user.block)?,
+            };
             let one = block.uses.get(user.place as usize)?;
-            match block.definition_at(one.at) {
-                Some(within) if !self.is_in_force(user.block, within) => None,
-                Some(within) => Some((Some(within.entry), one)),
-                None => (block.live > 0).then_some((None, one)),
+            if let Some(found) = of_block.filter(|found| found.range.contains(&one.at)) {
+                return found.user.map(|user| (Some(user), one));
             }
+            let Some((within, end)) = block.definition_until(one.at) else {
+                return (block.live > 0).then_some((None, one));
+            };
+            let is_in_force = self.is_in_force(user.block, within);
+            let within = UsesWithin {
+                id: user.block,
+                block,
+                range: one.at..end,
+                user: is_in_force.then_some(within.entry),
+            };
+            let user = within.user;
+            found = Some(within);
+            user.map(|user| (Some(user), one))
         })
     }
 
