@@ -22,6 +22,12 @@ fn main() {
     if let Ok(here) = std::env::var("CARGO_MANIFEST_DIR") {
         println!("cargo:rustc-link-arg-bins=-Wl,--version-script={here}/exports.map");
     }
+    // The constructors of LLVM's static objects run when LLVM is first used: half of the time to
+    // start a program that needs none. They do so with ld and lld; mold has no such scripts.
+    if let Ok(here) = std::env::var("CARGO_MANIFEST_DIR") {
+        println!("cargo:rustc-link-arg-bins=-Wl,-T,{here}/llvm_constructors.ld");
+    }
+    println!("cargo:rerun-if-changed=llvm_constructors.ld");
     println!("cargo:rerun-if-changed=exports.map");
     println!("cargo:rerun-if-changed=build.rs");
 }

@@ -29,6 +29,7 @@ const SOURCES: &[&str] = &[
     "optimise.cpp",
     "read.cpp",
     "slot_calls.cpp",
+    "start.cpp",
     "types.cpp",
 ];
 

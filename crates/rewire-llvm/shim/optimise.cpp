@@ -16,8 +16,9 @@
 using namespace llvm;
 using namespace rewire;
 
-static const OptimizationLevel kLevels[] = {OptimizationLevel::O0, OptimizationLevel::O1,
-                                            OptimizationLevel::O2, OptimizationLevel::O3};
+// Addresses, because the objects may be constructed after this one.
+static const OptimizationLevel *const kLevels[] = {&OptimizationLevel::O0, &OptimizationLevel::O1,
+                                                   &OptimizationLevel::O2, &OptimizationLevel::O3};
 
 Optimiser::Optimiser(TargetMachine &machine, OptimizationLevel level)
     : builder(&machine), level(level) {
@@ -73,7 +74,7 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
       return;
   }
   if (!codegen->optimiser) {
-    codegen->optimiser = std::make_unique<Optimiser>(*codegen->machine, kLevels[codegen->level]);
+    codegen->optimiser = std::make_unique<Optimiser>(*codegen->machine, *kLevels[codegen->level]);
   }
   codegen->optimiser->run(ir, lowerings);
   if (lowerings.coroutines)
@@ -87,7 +88,7 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
     return rewire_optimise(codegen, module);
   Module &ir = *unwrap(module);
   keepCallers(ir);
-  const OptimizationLevel level = kLevels[codegen->level];
+  const OptimizationLevel level = *kLevels[codegen->level];
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
   CGSCCAnalysisManager groups;

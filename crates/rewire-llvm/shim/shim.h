@@ -43,6 +43,10 @@ bool rewire_read_bitcode(LLVMContextRef context, const RewireTarget *host, const
 bool rewire_read_text(LLVMContextRef context, const RewireTarget *host, const char *bytes,
                       size_t length, LLVMModuleRef *module, char **error);
 
+// Runs the constructors of LLVM's static objects, where the program's linker has gathered them for
+// it: once, before anything else of LLVM's or the shim's.
+void rewire_construct(void);
+
 // Has `handler` called when LLVM finds no memory, which it does not survive.
 void rewire_on_out_of_memory(void (*handler)(const char *reason));
 

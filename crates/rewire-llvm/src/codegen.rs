@@ -7,7 +7,7 @@ use crate::error::LlvmError;
 use crate::extraction::Extracted;
 use crate::ffi;
 use crate::level::Level;
-use crate::raw_codegen;
+use crate::start;
 
 /// A code generator: a target machine and its pipelines, made once and used again for each
 /// function, whatever context it comes from. Making one costs about 100 us; each thread keeps one
@@ -41,7 +41,7 @@ impl Codegen {
     /// LLVM was built without support for this machine.
     pub fn new(level: Level) -> Result<Self, LlvmError> {
         Ok(Self {
-            raw: raw_codegen::new(level)?,
+            raw: start::codegen(level)?,
             level,
             is_lost: false,
         })

@@ -5,7 +5,7 @@
 //! bounded amount of text. A few wait here for the next small module of any engine, with what was
 //! found out about their types and attributes.
 
-use llvm_sys::core::{LLVMContextCreate, LLVMContextDispose};
+use llvm_sys::core::LLVMContextDispose;
 use llvm_sys::prelude::LLVMContextRef;
 use rewire_sync::{Mutex, try_lock};
 use std::cell::RefCell;
@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use crate::diagnostics::Diagnostics;
 use crate::known_types::KnownTypes;
 use crate::source::Source;
+use crate::start;
 
 /// How many contexts wait at most.
 const MOST_FREE: usize = 4;
@@ -54,8 +55,7 @@ impl Drop for Context {
 impl Context {
     /// Makes a context.
     pub(crate) fn new() -> Self {
-        // SAFETY: it belongs to the value that is returned.
-        let raw = unsafe { LLVMContextCreate() };
+        let raw = start::context();
         Self {
             raw,
             diagnostics: Diagnostics::install(raw),

@@ -3,18 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Once;
 
 use llvm_sys::LLVMDiagnosticSeverity;
 use llvm_sys::core::{
     LLVMContextSetDiagnosticHandler, LLVMDisposeMessage, LLVMGetDiagInfoDescription,
     LLVMGetDiagInfoSeverity,
 };
-use llvm_sys::error_handling::LLVMInstallFatalErrorHandler;
 use llvm_sys::prelude::{LLVMContextRef, LLVMDiagnosticInfoRef};
 use rewire_sync::OnceLock;
-
-use crate::ffi;
 
 /// Takes ownership of a message that LLVM or the shim made.
 ///
@@ -83,33 +79,14 @@ thread_local! {
 /// What a thread unwinds with from an error that LLVM doesn't survive.
 struct Fatal(String);
 
-/// Has `hook` called when LLVM has no memory left, or meets an error that it doesn't survive
-/// outside of code generation; LLVM ends the process when the hook returns. The first hook stays.
-/// Affects the whole process.
-pub fn set_fatal_error_hook(hook: fn(&str)) {
-    if FATAL.set(hook).is_ok() {
-        install();
-        // SAFETY: the handler is a function that lives as long as the process.
-        unsafe { ffi::rewire_on_out_of_memory(out_of_memory) };
-    }
-}
-
-fn install() {
-    static INSTALLED: Once = Once::new();
-    type Handler = extern "C" fn(*const c_char);
-    // SAFETY: the handler lives as long as the process. It unwinds only where `contained` has been
-    // entered; LLVM's frames have descriptions and nothing to clean up.
-    INSTALLED.call_once(|| unsafe {
-        let handler = fatal as extern "C-unwind" fn(*const c_char);
-        let handler = std::mem::transmute::<extern "C-unwind" fn(*const c_char), Handler>(handler);
-        LLVMInstallFatalErrorHandler(Some(handler));
-    });
+/// Takes the hook for errors that LLVM doesn't survive, unless there is one.
+pub(crate) fn keep_hook(hook: fn(&str)) -> bool {
+    FATAL.set(hook).is_ok()
 }
 
 /// Has LLVM do something, which may fail with an error that it doesn't survive: the answer is that
 /// error then. Whatever LLVM was working on is in an unknown state, and must not be used or freed.
 pub(crate) fn contained<R>(work: impl FnOnce() -> R) -> Result<R, String> {
-    install();
     let was = IS_CONTAINED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     IS_CONTAINED.set(was);
@@ -119,7 +96,8 @@ pub(crate) fn contained<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     })
 }
 
-extern "C-unwind" fn fatal(reason: *const c_char) {
+/// What LLVM calls for an error that it doesn't survive.
+pub(crate) extern "C-unwind" fn fatal(reason: *const c_char) {
     // SAFETY: LLVM passes a C string.
     let reason = unsafe { CStr::from_ptr(reason) }.to_string_lossy();
     if IS_CONTAINED.get() {
@@ -132,7 +110,8 @@ extern "C-unwind" fn fatal(reason: *const c_char) {
     eprintln!("LLVM ERROR: {reason}");
 }
 
-extern "C" fn out_of_memory(reason: *const c_char) {
+/// What LLVM calls when it finds no memory.
+pub(crate) extern "C" fn out_of_memory(reason: *const c_char) {
     // SAFETY: LLVM passes a C string.
     let reason = unsafe { CStr::from_ptr(reason) };
     if let Some(hook) = FATAL.get() {

@@ -1,4 +1,5 @@
-//! The shim's C interface (`shim/shim.h`), as Rust sees it.
+//! The shim's C interface (`shim/shim.h`), as Rust sees it. What takes no object of LLVM's is in
+//! [`crate::start`].
 
 use std::sync::atomic::AtomicU64;
 
@@ -159,7 +160,6 @@ unsafe extern "C" {
         out: *mut LLVMModuleRef,
         error: *mut *mut c_char,
     ) -> bool;
-    pub(crate) fn rewire_on_out_of_memory(handler: extern "C" fn(*const c_char));
     pub(crate) fn rewire_shown(index: *const RewireIndex, count: *mut usize) -> *const usize;
     pub(crate) fn rewire_attributes(global: LLVMValueRef, convention: *mut c_uint)
     -> *const c_void;
@@ -175,7 +175,6 @@ unsafe extern "C" {
     pub(crate) fn rewire_text(extracted: LLVMModuleRef, unit: u64) -> *mut c_char;
     pub(crate) fn rewire_is_taken(index: *const RewireIndex, ordinal: usize) -> bool;
     pub(crate) fn rewire_extract_asm(index: *mut RewireIndex) -> LLVMModuleRef;
-    pub(crate) fn rewire_codegen_new(level: c_uint, error: *mut *mut c_char) -> *mut RewireCodegen;
     pub(crate) fn rewire_codegen_free(codegen: *mut RewireCodegen);
     pub(crate) fn rewire_codegen_data_layout(codegen: *const RewireCodegen) -> *mut c_char;
     pub(crate) fn rewire_codegen_triple(codegen: *const RewireCodegen) -> *mut c_char;

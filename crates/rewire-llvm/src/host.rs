@@ -9,7 +9,7 @@ use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
 use crate::level::Level;
-use crate::raw_codegen;
+use crate::start;
 
 /// The host's triple and data layout.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Host {
     pub(crate) fn get() -> Result<&'static Self, LlvmError> {
         static HOST: OnceLock<Result<Host, LlvmError>> = OnceLock::new();
         HOST.get_or_init(|| {
-            let codegen = raw_codegen::new(Level::O0)?;
+            let codegen = start::codegen(Level::O0)?;
             // SAFETY: the code generator is valid and ours to free, and so are the strings.
             let (triple, layout, target) = unsafe {
                 let told = (

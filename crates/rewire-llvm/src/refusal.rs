@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use llvm_sys::core::LLVMGetVersion;
-
 use crate::error::LlvmError;
+use crate::start;
 
 /// The error for a module that LLVM didn't read; its `text`, if it isn't bitcode.
 pub(crate) fn refused(module: Arc<str>, text: Option<&[u8]>, said: String) -> LlvmError {
@@ -20,7 +19,7 @@ pub(crate) fn refused(module: Arc<str>, text: Option<&[u8]>, said: String) -> Ll
         };
     }
     match producer(&said) {
-        Some(version) if version > reader() => LlvmError::Newer {
+        Some(version) if version > start::version() => LlvmError::Newer {
             module,
             version,
             reason: said,
@@ -72,14 +71,6 @@ fn producer(said: &str) -> Option<u32> {
     let (_, rest) = said.split_once("(Producer: 'LLVM")?;
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
-}
-
-/// The major version of this program's LLVM.
-fn reader() -> u32 {
-    let (mut major, mut minor, mut patch) = (0, 0, 0);
-    // SAFETY: it stores three numbers.
-    unsafe { LLVMGetVersion(&raw mut major, &raw mut minor, &raw mut patch) };
-    major
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! support.rs      a folder and expectations for the tests of single behaviours:
 //! bad_input.rs    load_errors.rs    cli.rs    report.rs    streams.rs    trace.rs
 //! inspect.rs      languages.rs      limits.rs    messages.rs  outputs.rs
-//! verifying.rs
+//! start.rs         verifying.rs
 //! repl.rs         tests/repl, through a pipe
 //! repl_terminal.rs, pty.rs: the same at a terminal
 //! ```
@@ -35,6 +35,7 @@ mod repl;
 mod repl_terminal;
 mod report;
 mod skip;
+mod start;
 mod streams;
 mod trace;
 mod verifying;
