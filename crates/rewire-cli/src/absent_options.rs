@@ -19,10 +19,6 @@ pub(crate) struct AbsentOptions {
     #[arg(long, value_name = "FILE")]
     tier_log: Option<PathBuf>,
 
-    /// Compile, replace and drop functions at random (not there yet).
-    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true)]
-    stress: Option<Option<String>>,
-
     /// Load all members of the archives that follow (not there yet).
     #[arg(long)]
     whole_archive: bool,
@@ -91,7 +87,6 @@ impl AbsentOptions {
             (self.cpu.is_some(), "--cpu"),
             (!self.pin.is_empty(), "--pin"),
             (self.tier_log.is_some(), "--tier-log"),
-            (self.stress.is_some(), "--stress"),
             (self.whole_archive, "--whole-archive"),
             (self.no_whole_archive, "--no-whole-archive"),
             (self.start_group, "--start-group"),

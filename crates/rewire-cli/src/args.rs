@@ -137,6 +137,12 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
 
+    /// Compile functions at random levels at random moments, replace them by themselves, and drop
+    /// and recompile their code, while the program runs. What it does must not change. SEED is a
+    /// number; without it, another is drawn each time, and printed.
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true)]
+    pub(crate) stress: Option<Option<u64>>,
+
     /// Write a timeline of loading, compiling, linking and waiting to FILE when the program ends,
     /// in the Trace Event format: open it with ui.perfetto.dev or chrome://tracing.
     #[arg(long, value_name = "FILE")]

@@ -90,6 +90,8 @@ struct Summary {
     functions_called: u64,
     functions_compiled: u64,
     compiled_ahead: u64,
+    functions_optimised: u64,
+    loops_optimised: u64,
     compiled_by_tier: BTreeMap<String, u64>,
     functions_replaced: u64,
     definitions_retired: u64,
@@ -122,13 +124,20 @@ struct Milliseconds {
 impl Summary {
     fn new(report: &Report, to_main: Option<Duration>, total: Duration) -> Self {
         let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-        let tier = format!("O{}", report.level);
+        let mut compiled_by_tier =
+            BTreeMap::from([(format!("O{}", report.level), report.functions_compiled)]);
+        let optimised = report.functions_optimised + report.loops_optimised;
+        if optimised > 0 {
+            compiled_by_tier.insert("O2".to_owned(), optimised);
+        }
         Self {
             functions_defined: report.functions_defined,
             functions_called: report.functions_called,
             functions_compiled: report.functions_compiled,
             compiled_ahead: report.compiled_ahead,
-            compiled_by_tier: BTreeMap::from([(tier, report.functions_compiled)]),
+            functions_optimised: report.functions_optimised,
+            loops_optimised: report.loops_optimised,
+            compiled_by_tier,
             functions_replaced: report.functions_replaced,
             definitions_retired: report.definitions_retired,
             definitions_freed: report.definitions_freed,
@@ -173,6 +182,8 @@ impl Summary {
             ("functions called", self.functions_called),
             ("functions compiled", self.functions_compiled),
             ("of them, before their first call", self.compiled_ahead),
+            ("functions optimised", self.functions_optimised),
+            ("loops optimised", self.loops_optimised),
             ("relocations applied", self.relocations_applied),
             ("bytes of code", self.code_bytes),
             ("bytes of data", self.data_bytes),

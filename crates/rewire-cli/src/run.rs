@@ -1,6 +1,7 @@
 //! `rewire run`.
 
 use std::ffi::{CString, OsString, c_char};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -135,6 +136,7 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
     let level = run.level.level();
     let engine = Engine::new(Options {
         level,
+        stress: run.stress.map(stress_seed),
         threads: run.threads.unwrap_or_else(spare_processors),
         guard_crashes: true,
         observer,
@@ -169,6 +171,15 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         engine.compile_all()?;
     }
     Ok(engine)
+}
+
+/// The seed that was given, or one that is drawn and printed.
+fn stress_seed(given: Option<u64>) -> u64 {
+    given.unwrap_or_else(|| {
+        let drawn = RandomState::new().hash_one(0) >> 32;
+        crate::message::say(format_args!("note: --stress={drawn}\n"));
+        drawn
+    })
 }
 
 /// One thread besides the program's own, where there is a processor for it.

@@ -216,6 +216,15 @@ void rewire_set_layout(const RewireTarget *target, LLVMModuleRef module);
 void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module);
 // The same for a module whose functions may learn from one another, and inline one another.
 void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module);
+// Counts, in the functions of an extracted module, how often the heads of their loops are passed;
+// at more than `limit` passes the engine is asked, which may have an optimised body go on there.
+void rewire_count_loops(LLVMModuleRef module, uint32_t limit);
+// Has loops that may come to hold copies of other functions watch whether these are replaced.
+void rewire_poll_loops(LLVMModuleRef module);
+// Makes the only function of an extracted module its continuation at the head of a loop: it takes
+// the transfer buffer, and returns null or the next continuation. `counts` as above, else it
+// polls. False, and nothing done, if there is no such head.
+bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32_t limit);
 // Turns direct calls into calls through slots.
 void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module);
 // Emits an ELF object; the bytes belong to `codegen` and stand until the next call.

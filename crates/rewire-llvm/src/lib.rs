@@ -33,6 +33,7 @@ mod index;
 mod initialisers;
 mod known_types;
 mod level;
+mod loops;
 mod module;
 pub mod names;
 mod ordinal;

@@ -60,7 +60,7 @@ pub struct Usage {
 pub struct CodeMemory {
     start: u64,
     size: u64,
-    regions: [Mutex<Region>; 5],
+    regions: [Mutex<Region>; RegionKind::ALL.len()],
     mirror: Option<Arc<Mirror>>,
     writer: Writer,
     barrier: Barrier,

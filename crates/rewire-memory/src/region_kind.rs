@@ -11,6 +11,8 @@ pub enum RegionKind {
     Code,
     /// Stubs: readable, executable.
     Stubs,
+    /// Counting stubs: readable, executable.
+    Counting,
     /// Constants and unwind tables: readable.
     ReadOnly,
     /// Variables: readable, writable.
@@ -20,9 +22,10 @@ pub enum RegionKind {
 }
 
 impl RegionKind {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Code,
         Self::Stubs,
+        Self::Counting,
         Self::ReadOnly,
         Self::Data,
         Self::Slots,
@@ -30,7 +33,7 @@ impl RegionKind {
 
     pub(crate) const fn protection(self) -> i32 {
         match self {
-            Self::Code | Self::Stubs => libc::PROT_READ | libc::PROT_EXEC,
+            Self::Code | Self::Stubs | Self::Counting => libc::PROT_READ | libc::PROT_EXEC,
             Self::ReadOnly => libc::PROT_READ,
             Self::Data | Self::Slots => libc::PROT_READ | libc::PROT_WRITE,
         }
@@ -40,9 +43,10 @@ impl RegionKind {
     pub(crate) const fn share(self) -> u64 {
         match self {
             Self::Code => 11,
-            Self::Data => 12,
+            Self::Data => 11,
             Self::ReadOnly => 5,
             Self::Stubs => 3,
+            Self::Counting => 1,
             Self::Slots => 1,
         }
     }
@@ -52,7 +56,7 @@ impl RegionKind {
     }
 
     pub(crate) const fn is_executable(self) -> bool {
-        matches!(self, Self::Code | Self::Stubs)
+        matches!(self, Self::Code | Self::Stubs | Self::Counting)
     }
 
     /// What memory is overwritten with when it is given back; `None` where it never is.
@@ -63,7 +67,7 @@ impl RegionKind {
             // As an address, this is none that a processor accepts.
             Self::ReadOnly | Self::Data => Some(0xdb),
             // Slots and stubs are given back one by one, see `Slots::free`.
-            Self::Stubs | Self::Slots => None,
+            Self::Stubs | Self::Counting | Self::Slots => None,
         }
     }
 
@@ -83,6 +87,7 @@ impl fmt::Display for RegionKind {
         f.write_str(match self {
             Self::Code => "code",
             Self::Stubs => "stub",
+            Self::Counting => "counting stub",
             Self::ReadOnly => "read-only",
             Self::Data => "data",
             Self::Slots => "slot",

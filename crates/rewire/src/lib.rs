@@ -80,7 +80,7 @@ pub use base::function_type::FunctionType;
 pub use base::ids::{EntryKind, Generation, LibraryId, UnitId};
 pub use base::ir::Ir;
 pub use base::link_observer::{LinkObserver, LinkRecord, RecordedUse};
-pub use base::options::{CodeMapping, Level, OptLevel, Options};
+pub use base::options::{CodeMapping, HotThresholds, Level, OptLevel, Options};
 pub use base::recovery::{Recovery, Stopped, StoppedFrame, Unable};
 pub use base::report::{Phase, Report};
 pub use base::resolver::{Answer, LazyIr, Request, Resolver};

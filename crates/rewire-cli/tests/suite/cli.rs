@@ -16,8 +16,6 @@ const NOT_YET: &[&[&str]] = &[
     &["--cpu", "host"],
     &["--pin", "main=2"],
     &["--tier-log", "x.json"],
-    &["--stress"],
-    &["--stress=3"],
     &["--whole-archive"],
     &["--no-whole-archive"],
     &["--start-group"],

@@ -31,7 +31,7 @@ enum Input {
     Source,
 }
 
-pub(crate) const MODES: [Mode; 12] = [
+pub(crate) const MODES: [Mode; 14] = [
     Mode::new("lazy", &[], Input::Bitcode),
     Mode::new("lazy-O0", &["-O", "0"], Input::Bitcode),
     Mode::new("lazy-O1", &["-O", "1"], Input::Bitcode),
@@ -43,6 +43,12 @@ pub(crate) const MODES: [Mode; 12] = [
     Mode::new("optimised", &["-O", "0"], Input::Optimised),
     Mode::new("frozen", &["-O", "0"], Input::Frozen),
     Mode::new("frozen-O2", &["-O", "2"], Input::Frozen),
+    Mode::new("stress", &["--stress=1"], Input::Bitcode),
+    Mode::new(
+        "stress-optimised",
+        &["--stress=2", "--threads", "0"],
+        Input::Optimised,
+    ),
     Mode::new("source", &[], Input::Source),
 ];
 

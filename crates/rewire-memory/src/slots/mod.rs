@@ -29,7 +29,9 @@
 //! Slots can be given back ([`Slots::free`]) and are then given out again, with their stubs. What
 //! may happen to a function's two words, and in which order, is in `words.rs`.
 
+mod counting;
 mod ready;
+mod slot_id;
 pub(crate) mod words;
 
 use std::collections::VecDeque;
@@ -44,20 +46,10 @@ use crate::memory::CodeMemory;
 use crate::page::PAGE;
 use crate::region_kind::RegionKind;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use counting::CountingStubs;
 use ready::ReadyWords;
+pub use slot_id::SlotId;
 use words::{NEW, Words};
-
-/// The number of a slot and of the stub that belongs to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SlotId(u32);
-
-impl SlotId {
-    /// Numbers count up from 0; those that were given back are given out again.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 const STUB: u64 = 16;
 /// What stands before the stubs of a page.
@@ -89,6 +81,7 @@ struct SlotTable {
     /// that is gone finds a slot of nobody's for as long as possible, and is told so.
     free: VecDeque<SlotId>,
     ready: ReadyWords,
+    counting: CountingStubs,
     /// For each page of ready words, how many of them aren't used any more.
     unused_ready: Vec<u16>,
 }
@@ -152,7 +145,7 @@ impl Slots {
             let ready = table.ready.open((next / STUBS_PER_PAGE) as usize)?;
             self.add_page(next, ready)?;
         }
-        let id = SlotId(next as u32);
+        let id = SlotId::new(next as u32);
         table.known.push(NEW_SLOT);
         self.words(&table.ready, id).store_new();
         Ok(id)
@@ -168,6 +161,7 @@ impl Slots {
         let was_in_use = table.is_in_use(id);
         if was_in_use {
             self.words(&table.ready, id).store_engine();
+            table.counting.free(id, self.canonical(id));
             table.known[id.index()].in_use = false;
             table.free.push_back(id);
         }
@@ -180,6 +174,7 @@ impl Slots {
     pub fn store_engine_for_ever(&self, id: SlotId) {
         let table = &mut *self.table();
         self.words(&table.ready, id).store_engine();
+        table.counting.free(id, self.canonical(id));
         let known = &mut table.known[id.index()];
         if std::mem::replace(&mut known.ready_is_unused, true) {
             return;
@@ -211,7 +206,7 @@ impl Slots {
         let words = self
             .memory
             .allocate(RegionKind::Slots, 8 * STUBS_PER_PAGE, 8)?;
-        let ids = (first..first + STUBS_PER_PAGE).map(|id| SlotId(id as u32));
+        let ids = (first..first + STUBS_PER_PAGE).map(|id| SlotId::new(id as u32));
         let mut code = Vec::with_capacity(PAGE as usize);
         // jmp *2(%rip), to the word behind it.
         code.extend([0xff, 0x25, 2, 0, 0, 0, 0xcc, 0xcc]);
@@ -228,8 +223,11 @@ impl Slots {
             code.extend(displacement(page.start(), RETURNS));
             code.extend([0xeb, 0xf1, 0xcc]);
         }
-        debug_assert_eq!(self.canonical(SlotId(first as u32)), page.start() + HEAD);
-        debug_assert_eq!(self.slot(SlotId(first as u32)), words.start());
+        debug_assert_eq!(
+            self.canonical(SlotId::new(first as u32)),
+            page.start() + HEAD
+        );
+        debug_assert_eq!(self.slot(SlotId::new(first as u32)), words.start());
         page.write(&code)?;
         page.keep();
         words.keep();
@@ -239,15 +237,15 @@ impl Slots {
     /// The address of the slot itself.
     #[must_use]
     pub fn slot(&self, id: SlotId) -> ExecAddr {
-        self.slots.start + 8 * u64::from(id.0)
+        self.slots.start + 8 * id.index() as u64
     }
 
     /// The function's canonical address: its stub.
     #[must_use]
     pub fn canonical(&self, id: SlotId) -> ExecAddr {
         let (page, place) = (
-            u64::from(id.0) / STUBS_PER_PAGE,
-            u64::from(id.0) % STUBS_PER_PAGE,
+            id.index() as u64 / STUBS_PER_PAGE,
+            id.index() as u64 % STUBS_PER_PAGE,
         );
         self.stubs.start + (page * PAGE + HEAD + place * STUB)
     }
@@ -258,6 +256,15 @@ impl Slots {
     pub fn inside_stub(&self, id: SlotId) -> Range<ExecAddr> {
         let start = self.canonical(id);
         start + 1..start + (STUB - 1)
+    }
+
+    /// As [`Slots::inside_stub`], and all addresses of the function's counting stub, if it has one.
+    #[must_use]
+    pub fn ways_in(&self, id: SlotId) -> Vec<Range<ExecAddr>> {
+        let counting = self.table().counting.range(id);
+        std::iter::once(self.inside_stub(id))
+            .chain(counting)
+            .collect()
     }
 
     /// The slot in use whose stub is at a canonical address.
@@ -275,7 +282,7 @@ impl Slots {
         }
         let offset = address.get() - self.stubs.start.get();
         let (page, place) = (offset / PAGE, (offset % PAGE).checked_sub(HEAD)? / STUB);
-        let id = SlotId((page * STUBS_PER_PAGE + place) as u32);
+        let id = SlotId::new((page * STUBS_PER_PAGE + place) as u32);
         self.table().is_in_use(id).then_some((id, offset % STUB))
     }
 
@@ -285,10 +292,48 @@ impl Slots {
         self.at_canonical(returns_to.checked_add_signed(-(RETURNS as i64))?)
     }
 
-    /// The addresses of all stubs there can be.
+    /// The slot whose counting stub called the engine, from the return address of that call.
+    #[must_use]
+    pub fn of_counting_call(&self, returns_to: ExecAddr) -> Option<SlotId> {
+        self.table().counting.of_call(returns_to)
+    }
+
+    /// Has the calls of a function counted: makes the function's counting stub lead to `body`, and
+    /// returns its address, for the slot to lead to. After `calls` calls the stub calls the engine
+    /// each time, until it is told to count anew, or to [stop](Slots::stop_counting).
+    ///
+    /// # Errors
+    ///
+    /// The memory for stubs is used up.
+    pub fn count_calls(
+        &self,
+        id: SlotId,
+        body: ExecAddr,
+        calls: u32,
+    ) -> Result<ExecAddr, MemoryError> {
+        let found_ready = &raw const *self.found_ready as u64;
+        let table = &mut *self.table();
+        let page = (&*self.memory, self.entry, found_ready);
+        table.counting.count(page, id, body, calls)
+    }
+
+    /// Stops counting a function's calls. The slot must lead elsewhere by then.
+    pub fn stop_counting(&self, id: SlotId) {
+        let canonical = self.canonical(id);
+        self.table().counting.stop(id, canonical);
+    }
+
+    /// How many calls of the function are left until its counting stub calls the engine; `None` if
+    /// its calls were never counted.
+    #[must_use]
+    pub fn calls_left(&self, id: SlotId) -> Option<i32> {
+        self.table().counting.left(id)
+    }
+
+    /// The addresses of all stubs there can be, counting stubs included.
     #[must_use]
     pub fn stub_range(&self) -> Range<ExecAddr> {
-        self.stubs.clone()
+        self.stubs.start..self.memory.region(RegionKind::Counting).end
     }
 
     /// Where calls go now.
@@ -363,8 +408,8 @@ impl Slots {
 
     fn words<'p>(&'p self, ready: &'p ReadyWords, id: SlotId) -> Words<'p> {
         let (page, place) = (
-            u64::from(id.0) / STUBS_PER_PAGE,
-            u64::from(id.0) % STUBS_PER_PAGE,
+            id.index() as u64 / STUBS_PER_PAGE,
+            id.index() as u64 % STUBS_PER_PAGE,
         );
         let ready = ready.word(page as usize, ((HEAD / STUB) + place) as usize);
         Words::new(self.slot_word(id), ready, self.canonical(id).get())

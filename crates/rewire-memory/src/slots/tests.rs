@@ -9,6 +9,8 @@ use crate::entry::{self, FirstCall};
 use crate::memory::CodeMapping;
 
 const BODIES: u32 = 64;
+/// The body of a function that was called as often as its calls were counted.
+const OFTEN: u32 = 40;
 /// What a call through a slot of nobody's returns.
 const LOST: u32 = u32::MAX;
 
@@ -30,6 +32,11 @@ fn handler(call: FirstCall) -> Option<ExecAddr> {
     let engine = engines.iter().find(is_here).cloned()?;
     drop(engines);
     engine.entered.fetch_add(1, Ordering::Relaxed);
+    if let Some(slot) = engine.slots.of_counting_call(call.stub) {
+        engine.slots.store_target(slot, engine.body(OFTEN));
+        engine.slots.stop_counting(slot);
+        return None;
+    }
     let Some(slot) = engine.slots.of_first_call(call.stub) else {
         return Some(engine.lost);
     };
@@ -160,7 +167,7 @@ fn slots_are_given_back() {
     slots.store_target(first, engine.body(1));
     assert!(slots.free(first) && slots.free(second));
     assert!(!slots.free(first), "twice");
-    assert!(!slots.free(SlotId(100_000)), "never given out");
+    assert!(!slots.free(SlotId::new(100_000)), "never given out");
     assert_eq!(slots.in_use(), 598);
     let stub = slots.canonical(first);
     assert_eq!(
@@ -273,4 +280,64 @@ fn slots_of_functions_that_left_lead_to_the_engine_until_they_lead_somewhere() {
         slots.store_engine_for_ever(*slot);
     }
     assert_eq!(slots.in_use(), all.len());
+}
+
+#[test]
+fn the_engine_is_called_after_as_many_calls_as_were_counted() {
+    let engine = Engine::new();
+    let slots = &engine.slots;
+    // More than a page of counting stubs.
+    let ids: Vec<SlotId> = (0..300).map(|_| slots.allocate().unwrap()).collect();
+    for (calls, id) in (1..).zip(&ids) {
+        let counting = slots.count_calls(*id, engine.body(1), calls).unwrap();
+        assert!(slots.stub_range().contains(&counting));
+        assert!(slots.ways_in(*id).iter().any(|way| way.contains(&counting)));
+        slots.store_target(*id, counting);
+    }
+    for (calls, id) in (1..).zip(&ids) {
+        for _ in 0..calls {
+            assert_eq!(engine.call(*id), 1);
+        }
+        let entered = engine.entered();
+        // The engine retargets the slot, and the call that was one too many still gets the body
+        // that it was on its way to: through the function's stub.
+        assert_eq!(engine.call(*id), OFTEN);
+        assert_eq!(engine.entered(), entered + 1);
+        assert_eq!(engine.call(*id), OFTEN);
+        assert_eq!(engine.entered(), entered + 1);
+    }
+}
+
+#[test]
+fn a_thread_in_a_counting_stub_goes_where_its_function_is() {
+    let engine = Engine::new();
+    let slots = &engine.slots;
+    let id = slots.allocate().unwrap();
+    let counting = slots.count_calls(id, engine.body(1), 100).unwrap();
+    slots.store_target(id, counting);
+    assert_eq!(run(counting), 1);
+    slots.store_target(id, engine.body(2));
+    slots.stop_counting(id);
+    assert_eq!(run(counting), 2, "as if it had been in the stub since");
+    // Counted anew, at the same place.
+    assert_eq!(slots.count_calls(id, engine.body(3), 5).unwrap(), counting);
+    assert_eq!(run(counting), 3);
+    assert_eq!(slots.calls_left(id), Some(4));
+    slots.free(id);
+    assert_eq!(slots.calls_left(id), None);
+    // The counting stub is given to the next function, and tells its slot.
+    let next = slots.allocate().unwrap();
+    assert_eq!(
+        slots.count_calls(next, engine.body(4), 1).unwrap(),
+        counting
+    );
+    slots.store_target(next, counting);
+    assert_eq!([engine.call(next), engine.call(next)], [4, OFTEN]);
+}
+
+/// Calls the code at an address.
+fn run(code: ExecAddr) -> u32 {
+    // SAFETY: it leads to bodies, which are functions of this type.
+    let function: extern "C" fn() -> u32 = unsafe { std::mem::transmute(code.get() as *const ()) };
+    function()
 }

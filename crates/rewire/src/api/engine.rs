@@ -62,6 +62,7 @@ pub struct Engine {
 const ABOVE: Above = Above {
     first_call: first_call::handle,
     compile_ahead: Core::compile_ahead,
+    optimise: Core::optimise_hot,
     host_symbol: process::host_symbol,
     place: process::place,
     end: process::end,
@@ -564,6 +565,47 @@ impl Engine {
         self.finish_loading()?;
         // SAFETY: as the caller promises.
         failure::catch(|| unsafe { process::run_constructors(&self.core) })
+    }
+
+    /// Waits until everything that is hot now has its final body ([`OptLevel::Auto`]). What becomes
+    /// hot meanwhile is waited for as well. Loops that are running get there on their own, when
+    /// they next pass their heads.
+    ///
+    /// ```
+    /// use rewire::{Engine, HotThresholds, Options};
+    ///
+    /// let engine = Engine::new(Options {
+    ///     threads: 1,
+    ///     hot: HotThresholds { calls: 10, ..HotThresholds::default() },
+    ///     ..Options::default()
+    /// })?;
+    /// engine.add_ir("twice.ll", b"
+    ///     define i32 @twice(i32 %n) {
+    ///       %double = shl i32 %n, 1
+    ///       ret i32 %double
+    ///     }
+    ///     define i32 @sum(i32 %n) {
+    ///       %a = call i32 @twice(i32 %n)
+    ///       %b = call i32 @twice(i32 %a)
+    ///       %sum = add i32 %a, %b
+    ///       ret i32 %sum
+    ///     }")?;
+    /// let sum = engine.lookup("sum")?;
+    /// // SAFETY: it has this type, and the engine lives on.
+    /// let sum: extern "C" fn(i32) -> i32 = unsafe { std::mem::transmute(sum.get()) };
+    /// for _ in 0..20 {
+    ///     assert_eq!(sum(3), 18);
+    /// }
+    /// engine.settle();
+    /// assert_eq!(engine.report().functions_optimised, 2);
+    /// assert_eq!(sum(3), 18);
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    ///
+    /// [`OptLevel::Auto`]: crate::OptLevel::Auto
+    pub fn settle(&self) {
+        let _no_fork = fork_lock::enter_engine();
+        self.core.settle();
     }
 
     /// Returns counts and times of what the engine has done so far.

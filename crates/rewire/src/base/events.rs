@@ -196,6 +196,20 @@ pub enum Why {
     },
     /// A compile thread compiled the function because it is certain to be called soon.
     Ahead,
+    /// The function was called often, so it was compiled again at full optimisation.
+    Hot,
+    /// A loop of the function is passed often, so what follows the loop's head was compiled again
+    /// at full optimisation.
+    HotLoop {
+        /// Which of the function's loops, in the order of their heads in the IR.
+        head: u32,
+    },
+    /// A loop was running code that holds a copy of a function that was replaced, so what follows
+    /// the loop's head was compiled again.
+    StaleLoop {
+        /// As for [`Why::HotLoop`].
+        head: u32,
+    },
     /// Everything was to be compiled ([`Engine::compile_all`](crate::Engine::compile_all)).
     Eager,
     /// It is a new body of a function that had one.
@@ -213,6 +227,11 @@ impl std::fmt::Display for Why {
             Self::Called { by: None } => f.write_str("called"),
             Self::Company { of } => write!(f, "in company of {of}"),
             Self::Ahead => f.write_str("surely called soon"),
+            Self::Hot => f.write_str("called often"),
+            Self::HotLoop { head } => write!(f, "loop {head} is hot"),
+            Self::StaleLoop { head } => {
+                write!(f, "loop {head} held a copy of a replaced function")
+            }
             Self::Eager => f.write_str("eager"),
             Self::Replacement => f.write_str("replacement"),
             Self::Data => f.write_str("data needed"),

@@ -18,3 +18,4 @@ pub(crate) mod recovery;
 pub(crate) mod report;
 pub(crate) mod resolver;
 pub(crate) mod sync;
+pub(crate) mod tier;

@@ -11,18 +11,30 @@ use super::link_observer::LinkObserver;
 /// The optimisation level of LLVM's IR passes and code generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OptLevel {
-    /// The engine chooses. At present it chooses level 0, which starts programs soonest.
+    /// Tiers: a function is compiled quickly when it is first called, and again at full
+    /// optimisation if it is hot.
     #[default]
     Auto,
     /// The same level for all functions, IR passes included.
     Fixed(Level),
 }
 
-impl OptLevel {
-    pub(crate) fn level(self) -> Level {
-        match self {
-            Self::Auto => Level::O0,
-            Self::Fixed(level) => level,
+/// When code that was compiled quickly counts as hot, at [`OptLevel::Auto`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HotThresholds {
+    /// The number of calls of a function.
+    pub calls: u32,
+    /// The number of passes of a loop's head, in all calls of the function together.
+    pub loop_passes: u32,
+}
+
+impl Default for HotThresholds {
+    /// 2,000 calls or 20,000 passes: compiling a function again costs about as much as so many
+    /// gain, and few functions of a program get there.
+    fn default() -> Self {
+        Self {
+            calls: 2_000,
+            loop_passes: 20_000,
         }
     }
 }
@@ -32,11 +44,18 @@ impl OptLevel {
 pub struct Options {
     /// The optimisation level at which functions are compiled.
     pub level: OptLevel,
+    /// When a function is compiled again, at [`OptLevel::Auto`].
+    pub hot: HotThresholds,
+    /// A seed: functions are then compiled at random levels, at random moments, replaced by
+    /// themselves, and dropped and compiled anew, while the program runs. Its results must not
+    /// change. For tests, of the engine and of code that relies on it, at [`OptLevel::Auto`].
+    pub stress: Option<u64>,
     /// The maximum number of compile threads, besides the program's own threads. While the program
     /// runs, they compile functions that are certain to be called soon; when everything is compiled
     /// at once ([`Engine::compile_all`](crate::Engine::compile_all)), as many share the work. With
     /// 0, the default, there are none: each function is compiled by the thread that first needs it,
-    /// and everything at once by the calling thread alone.
+    /// and everything at once by the calling thread alone. Compile threads also compile hot
+    /// functions again; without any, the thread that finds a function to be hot does so at once.
     pub threads: usize,
     /// The number of changes that can be undone, the latest first
     /// ([`Engine::undo`](crate::Engine::undo)). The engine keeps the former definitions for as
@@ -64,6 +83,8 @@ impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Options")
             .field("level", &self.level)
+            .field("hot", &self.hot)
+            .field("stress", &self.stress)
             .field("threads", &self.threads)
             .field("undo_depth", &self.undo_depth)
             .field("code_mapping", &self.code_mapping)

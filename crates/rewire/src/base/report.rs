@@ -54,6 +54,11 @@ pub struct Report {
     /// Of the compiled bodies, those that were compiled before they were called, because they were
     /// certain to be called.
     pub compiled_ahead: u64,
+    /// Functions that were compiled again at full optimisation, because they were hot.
+    pub functions_optimised: u64,
+    /// Loops of functions that were compiled again at full optimisation, for the loop to go on in
+    /// while it runs.
+    pub loops_optimised: u64,
     /// The number of replacements of function bodies.
     pub functions_replaced: u64,
     /// Bodies that are retired: no new call enters them.

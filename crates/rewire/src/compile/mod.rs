@@ -7,17 +7,21 @@ pub(crate) mod failure;
 pub(crate) mod first_call;
 pub(crate) mod foresight;
 pub(crate) mod materialize;
+pub(crate) mod optimise;
+mod rebuild;
+mod stress;
 pub(crate) mod uncompiled;
 pub(crate) mod workers;
 
 use std::sync::Arc;
 
-use rewire_llvm::{LlvmError, Module, Ordinal};
+use rewire_llvm::{Extracted, LlvmError, Module, Ordinal};
 use rewire_memory::fault::CrashGuard;
 
 use crate::base::error::Error;
 use crate::base::events::Why;
 use crate::base::report::Phase;
+use crate::base::tier::Tier;
 use crate::compile::uncompiled::{is_absent, wanted};
 use crate::core::Core;
 use crate::ledger::unit::{ExtractScope, ModuleLease, Unit};
@@ -240,13 +244,28 @@ impl Core {
         roots: &[Ordinal],
         scope: ExtractScope,
     ) -> Result<Emitted, Error> {
+        self.emit_for(copy, roots, scope, (self.tiers.first, BodyPart::All))
+    }
+
+    /// As [`Core::emit_from`], for bodies of a tier.
+    fn emit_for(
+        &self,
+        copy: &mut ModuleLease<'_>,
+        roots: &[Ordinal],
+        scope: ExtractScope,
+        (tier, part): (Tier, BodyPart),
+    ) -> Result<Emitted, Error> {
         let unit = copy.unit;
-        self.with_codegen(|codegen| {
+        let level = tier.level();
+        self.with_codegen(level, |codegen| {
             let extract = self.timings.start(Phase::Extract);
-            let fold = codegen.level() > rewire_llvm::Level::O0;
+            let fold = level > rewire_llvm::Level::O0;
             let emit = || {
                 let mut extracted = copy.extract(roots, scope, fold)?;
                 let folds = extracted.folds();
+                if scope == ExtractScope::Values {
+                    self.check_loops(&mut extracted, tier, part)?;
+                }
                 extract.stop();
                 let optimise = self.timings.start(Phase::Optimise);
                 if scope == ExtractScope::Whole {
@@ -258,7 +277,7 @@ impl Core {
                 let generate = self.timings.start(Phase::Codegen);
                 let bytes = codegen.emit(extracted)?.to_vec();
                 generate.stop();
-                Ok(Emitted { bytes, folds })
+                Ok(Emitted { bytes, folds, tier })
             };
             let emitted = emit();
             if tracing::enabled!(tracing::Level::DEBUG) {
@@ -267,6 +286,23 @@ impl Core {
             }
             emitted.map_err(|source| compile_error(unit, roots, source))
         })
+    }
+
+    /// Adds checks to the heads of loops, where the body may be left for another, and makes the
+    /// part of the body that is wanted.
+    fn check_loops(
+        &self,
+        extracted: &mut Extracted<'_>,
+        tier: Tier,
+        part: BodyPart,
+    ) -> Result<(), LlvmError> {
+        let limit = (tier == Tier::Quick).then(|| self.tiers.loop_passes());
+        match (part, limit) {
+            (BodyPart::FromHead(head), limit) => extracted.continue_at(head, limit)?,
+            (BodyPart::All, Some(limit)) => extracted.count_loops(limit),
+            (BodyPart::All, None) => extracted.poll_loops(),
+        }
+        Ok(())
     }
 
     /// Assembles the unit's module-level assembly to an object.
@@ -278,7 +314,7 @@ impl Core {
 
     /// As [`Core::emit_assembly`], for a module; the module is left unchanged.
     pub(crate) fn emit_assembly_of(&self, module: &mut Module) -> Result<Option<Vec<u8>>, Error> {
-        self.with_codegen(|codegen| {
+        self.with_codegen(self.tiers.first.level(), |codegen| {
             Ok(match module.extract_assembly() {
                 Some(extracted) => Some(codegen.emit(extracted)?.to_vec()),
                 None => None,
@@ -298,6 +334,14 @@ impl Core {
             )
         })
     }
+}
+
+/// Which part of a function is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyPart {
+    All,
+    /// What follows the head of a loop.
+    FromHead(u32),
 }
 
 /// Claims all functions of a frozen unit that have no body yet, for a call of one of them.

@@ -21,6 +21,7 @@ use rewire_sync::Mutex;
 use crate::base::sync::lock;
 use crate::core::Core;
 use crate::core::compile_queue::{PATIENCE, ParkingSpot, Queue};
+use crate::core::tiers::{HotFunction, Tiers};
 use crate::host::fork_lock;
 use crate::host::last_thread::{self, RemainingThreads};
 use crate::ledger::EntryId;
@@ -40,24 +41,35 @@ impl Core {
             queue.waiting.push_front(*id);
         }
         queue.waiting.truncate(MOST_WAITING);
+        self.wake_one(&mut queue);
+    }
+
+    /// Has a compile thread look for work, if there may be any.
+    pub(crate) fn wake_compile_thread(&self) {
+        if self.workers.most > 0 {
+            self.wake_one(&mut lock(&self.workers.queue));
+        }
+    }
+
+    fn wake_one(&self, queue: &mut Queue) {
         if let Some(thread) = queue.asleep.pop() {
             thread.wake();
         } else if queue.threads.len() < self.workers.most {
-            self.start_one(&mut queue);
+            self.start_one(queue);
         }
     }
 
     /// If no thread can be started, the engine does without one.
     fn start_one(&self, queue: &mut Queue) {
         let core = self.me.clone();
-        let shared = self.workers.queue.clone();
+        let (shared, tiers) = (self.workers.queue.clone(), self.tiers.clone());
         let _blocked = ThreadStartMask::begin();
         let mask = self.workers.mask;
         let bed = Arc::<ParkingSpot>::default();
         let own = bed.clone();
         let thread = thread::start(c"rewire-compile", 8 << 20, move || {
             let present = CompileThreadPresence::new();
-            work(&core, &shared, &own, &present);
+            work(&core, (&shared, &tiers), &own, &present);
             if let Some(left) = present.is_all() {
                 end_as_program(left, mask);
             }
@@ -70,6 +82,7 @@ impl Core {
         PRESENT.store(0, Ordering::Relaxed);
         OUTLIVED.store(false, Ordering::Relaxed);
         self.workers.forget_threads();
+        self.tiers.forget_threads();
     }
 }
 
@@ -145,11 +158,20 @@ fn end_as_program(left: RemainingThreads, mask: SignalMask) {
     mask.set();
 }
 
+/// What a compile thread does next.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    /// Compile a function that will be called soon.
+    Ahead(EntryId),
+    /// Compile a hot function again.
+    Hot(HotFunction),
+}
+
 /// The loop of a compile thread. It takes the queue's lock only where no fork can happen, so that a
 /// forked child finds the lock free.
 fn work(
     core: &Weak<Core>,
-    queue: &Mutex<Queue>,
+    (queue, tiers): (&Mutex<Queue>, &Tiers),
     bed: &Arc<ParkingSpot>,
     present: &CompileThreadPresence,
 ) {
@@ -164,7 +186,9 @@ fn work(
             if queue.is_over {
                 return;
             }
-            let next = queue.waiting.pop_front();
+            // What the program waits for comes first.
+            let next = queue.waiting.pop_front().map(Task::Ahead);
+            let next = next.or_else(|| tiers.take().map(Task::Hot));
             match next {
                 None if has_slept => {
                     queue.ends(bed);
@@ -177,11 +201,14 @@ fn work(
         };
         has_slept = next.is_none();
         match next {
-            Some(id) => {
+            Some(task) => {
                 let Some(core) = core.upgrade() else { return };
-                // A panic of the engine only means that this function isn't compiled ahead.
-                let compile =
-                    std::panic::AssertUnwindSafe(|| (core.above.compile_ahead)(&core, id));
+                // A panic of the engine only means that this function isn't compiled ahead, or
+                // again.
+                let compile = std::panic::AssertUnwindSafe(|| match task {
+                    Task::Ahead(id) => (core.above.compile_ahead)(&core, id),
+                    Task::Hot(hot) => (core.above.optimise)(&core, hot),
+                });
                 let _ = std::panic::catch_unwind(compile);
                 if looked.elapsed() > PATIENCE {
                     if present.is_all().is_some() {

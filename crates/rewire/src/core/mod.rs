@@ -11,6 +11,7 @@ pub(crate) mod recording;
 pub(crate) mod registry;
 pub(crate) mod structors;
 pub(crate) mod sure_calls;
+pub(crate) mod tiers;
 pub(crate) mod timings;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ use crate::base::sync::{Guard, LockRank, lock, lock_ranked};
 use crate::core::compile_queue::Workers;
 use crate::core::program_state::Process;
 use crate::core::sure_calls::Foresight;
+use crate::core::tiers::{HotFunction, Tiers};
 use crate::core::timings::Timings;
 use crate::host::condition::Condition;
 use crate::host::fork_lock;
@@ -62,7 +64,7 @@ pub(crate) struct Core {
     pub(crate) changed: Condition,
     pub(crate) unwind: UnwindTable,
     codegens: Mutex<Vec<Codegen>>,
-    pub(crate) level: Level,
+    pub(crate) tiers: Arc<Tiers>,
     pub(crate) guard_crashes: bool,
     pub(crate) observer: Option<Arc<dyn LinkObserver>>,
     pub(crate) compile_observer: Option<Arc<dyn CompileObserver>>,
@@ -95,6 +97,8 @@ pub(crate) struct Above {
     pub(crate) first_call: entry::Handler,
     /// Compiles a function before it is called.
     pub(crate) compile_ahead: fn(&Core, EntryId),
+    /// Compiles a hot function again.
+    pub(crate) optimise: fn(&Core, HotFunction),
     /// Looks a name up in the host; the flag says whether it is a thread-local variable.
     pub(crate) host_symbol: fn(&str, bool) -> Option<HostSymbol>,
     /// Places in memory what units need before their code runs.
@@ -147,7 +151,7 @@ impl Core {
             changed: Condition::default(),
             unwind,
             codegens: Mutex::new(Vec::new()),
-            level: options.level.level(),
+            tiers: Arc::new(Tiers::new(options.level, options.hot, options.stress)),
             guard_crashes: options.guard_crashes,
             observer: options.observer,
             timings: Timings::new(options.compile_observer.is_some()),
@@ -207,15 +211,20 @@ impl Core {
         self.foresight.forget(entries);
     }
 
-    /// Runs `work` with an idle code generator, or a new one.
+    /// Runs `work` with an idle code generator of a level, or a new one.
     pub(crate) fn with_codegen<R>(
         &self,
+        level: Level,
         work: impl FnOnce(&mut Codegen) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let free = lock(&self.codegens).pop();
+        let free = {
+            let mut codegens = lock(&self.codegens);
+            let place = codegens.iter().rposition(|one| one.level() == level);
+            place.map(|place| codegens.swap_remove(place))
+        };
         let mut codegen = match free {
             Some(codegen) => codegen,
-            None => Codegen::new(self.level)?,
+            None => Codegen::new(level)?,
         };
         let result = work(&mut codegen);
         if !codegen.is_lost() {

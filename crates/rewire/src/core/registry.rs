@@ -33,6 +33,11 @@ pub(crate) fn engine_of(stub: ExecAddr) -> Option<Arc<Core>> {
     find(|core| core.slots.stub_range().contains(&stub))
 }
 
+/// Returns the engine whose code an address is in.
+pub(crate) fn engine_with_code(address: ExecAddr) -> Option<Arc<Core>> {
+    find(|core| core.memory.reach().contains(&address))
+}
+
 /// Returns the engine with this number.
 pub(crate) fn engine_numbered(number: EngineNumber) -> Option<Arc<Core>> {
     find(|core| core.number == number)

@@ -21,7 +21,12 @@ impl Ledger {
         let is_ahead = may_wait && !known.called && known.address_is_stub() && !is_gated;
         known.is_ahead = is_ahead;
         if let Some(slot) = known.slot.filter(|_| !is_gated) {
-            store(slots, slot, SlotStore::Body { start, is_ahead });
+            let body = SlotStore::Body {
+                start,
+                is_ahead,
+                counted: known.counted_calls,
+            };
+            store(slots, slot, body);
         }
         self.counts.compiled_ahead += u64::from(is_ahead);
     }
@@ -33,7 +38,11 @@ impl Ledger {
         let (Some(slot), State::Present(address)) = (entry.slot, &entry.state) else {
             return false;
         };
-        store(slots, slot, SlotStore::Present(*address));
+        let body = SlotStore::Present {
+            start: *address,
+            counted: entry.counted_calls,
+        };
+        store(slots, slot, body);
         true
     }
 

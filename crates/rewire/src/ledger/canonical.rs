@@ -21,8 +21,12 @@ impl Ledger {
             && !is_gated
         {
             let is_ahead = entry.is_ahead && !entry.called;
-            let start = address;
-            store(slots, slot, SlotStore::Body { start, is_ahead });
+            let body = SlotStore::Body {
+                start: address,
+                is_ahead,
+                counted: entry.counted_calls,
+            };
+            store(slots, slot, body);
         }
         Ok(slot)
     }

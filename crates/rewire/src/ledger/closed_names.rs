@@ -90,7 +90,11 @@ impl Ledger {
             if let (Some(slot), State::Present(address)) = (entry.slot, &entry.state)
                 && !self.is_gated(*id)
             {
-                store(slots, slot, SlotStore::Present(*address));
+                let body = SlotStore::Present {
+                    start: *address,
+                    counted: entry.counted_calls,
+                };
+                store(slots, slot, body);
             }
         }
     }

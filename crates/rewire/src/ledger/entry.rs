@@ -127,6 +127,8 @@ pub(crate) struct Entry {
     pub(super) inliners: Vec<BlockId>,
     /// Whether the function was called through its first-call entry.
     pub(super) called: bool,
+    /// After how many calls the function is hot; `None` if its calls aren't counted.
+    pub(super) counted_calls: Option<u32>,
     /// Whether the body was compiled before the first call.
     pub(super) is_ahead: bool,
     /// Whether frozen code calls the host's function of this name directly. If so, the name can't
@@ -273,6 +275,7 @@ impl Entry {
             users: Vec::new(),
             inliners: Vec::new(),
             called: false,
+            counted_calls: None,
             is_ahead: false,
             is_bound: false,
             changing: None,

@@ -244,7 +244,7 @@ impl Ledger {
             let blocks = record.blocks.iter().map(|block| &self.blocks[*block]);
             let code = blocks.map(|block| block.memory.code.clone());
             let slots_of = self.slots_of(&record.unit);
-            let stubs = slots_of.iter().map(|slot| slots.inside_stub(*slot));
+            let stubs = slots_of.iter().flat_map(|slot| slots.ways_in(*slot));
             retired.push(Retired {
                 what: RetiredItem::Unit(id),
                 code: code.filter(|code| !code.is_empty()).collect(),

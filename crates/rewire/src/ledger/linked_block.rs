@@ -5,9 +5,11 @@ use std::ops::Range;
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind};
 
+use super::continuation::LoopWords;
 use super::uses::Use;
 use crate::base::addresses::BodyAddr;
 use crate::base::ids::{EntryId, UnitKey};
+use crate::base::tier::Tier;
 
 /// The address of a pair of counters for coroutine frames ([`super::coroutines`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,10 @@ pub(crate) struct LinkedBlock {
     pub(crate) threads_aside: Vec<EntryId>,
     /// The counters for frames of the coroutines whose parts are in this block.
     pub(crate) frame_counts: Option<FrameCounts>,
+    /// How its code was compiled.
+    pub(crate) tier: Tier,
+    /// What the checks at its loop heads read.
+    pub(crate) loop_words: Option<LoopWords>,
     /// The number of definitions in force that have code in this block.
     pub(crate) live_code: u32,
     /// The number of definitions in force in this block, including thread-local variables.

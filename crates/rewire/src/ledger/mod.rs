@@ -16,7 +16,10 @@ mod canonical;
 mod claiming;
 mod closed_name;
 mod closed_names;
+mod continuation;
+mod continuations;
 mod coroutines;
+mod counted_calls;
 mod demand;
 mod demangled;
 mod election;
@@ -66,6 +69,8 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 use slotmap::SlotMap;
 
 pub(crate) use closed_names::Admission;
+pub(crate) use continuation::LoopWords;
+pub(crate) use continuations::AskingBody;
 pub(crate) use coroutines::{BLOCK_COUNTS, NOOP_FRAME};
 pub(crate) use demand::Demand;
 pub(crate) use demangled::Demangled;
@@ -112,6 +117,8 @@ pub(crate) struct Ledger {
     given_before: HashMap<EntryId, ExecAddr, FxBuildHasher>,
     /// The gates of changes whose new code may not be called by other threads yet.
     gates: Vec<closed_name::ConstructionGate>,
+    /// The functions' continuations in force.
+    continuations: HashMap<EntryId, Vec<continuation::Continuation>, FxBuildHasher>,
     /// What each waiting thread waits for.
     pub(super) waiting: HashMap<ThreadKey, Awaited, FxBuildHasher>,
     /// The threads that are placing in memory what units need before their code runs.
@@ -138,6 +145,8 @@ pub(crate) struct Counts {
     pub(crate) functions_called: u64,
     pub(crate) functions_compiled: u64,
     pub(crate) compiled_ahead: u64,
+    pub(crate) functions_optimised: u64,
+    pub(crate) loops_optimised: u64,
     pub(crate) functions_replaced: u64,
     pub(crate) definitions_retired: u64,
     pub(crate) definitions_freed: u64,
@@ -163,6 +172,7 @@ impl Ledger {
             noop_frame: None,
             labels: label_places::Labels::default(),
             gates: Vec::new(),
+            continuations: HashMap::default(),
             given_before: HashMap::default(),
             waiting: HashMap::default(),
             placing: FxHashSet::default(),

@@ -69,12 +69,30 @@ impl Ledger {
         self.entry_mut(entry).placed = Some((block, place));
     }
 
-    /// Takes a name's definition out of force. Its block is retired when nothing else in it is in
-    /// force.
-    pub(super) fn set_dead(&mut self, id: EntryId) {
+    /// As [`Ledger::set_placed`], for a definition that calls of its name don't enter.
+    pub(super) fn put_place_in_force(&mut self, block: BlockId, place: u32) {
+        let Some(known) = self.blocks.get_mut(block) else {
+            return;
+        };
+        if let Some(defined) = known.definitions.get_mut(place as usize) {
+            known.live += 1;
+            defined.is_live = true;
+            known.live_code += u32::from(defined.is_in(&known.memory.code));
+        }
+    }
+
+    /// Takes what a name's calls or other uses enter out of force. Its block is retired when
+    /// nothing else in it is in force.
+    pub(super) fn set_body_dead(&mut self, id: EntryId) {
         if let Some((block, place)) = self.entry_mut(id).placed.take() {
             self.set_place_dead(block, place);
         }
+    }
+
+    /// Takes the body that a function's calls enter out of force, because a better body of the same
+    /// definition is about to take its place.
+    pub(crate) fn retire_body(&mut self, id: EntryId) {
+        self.set_body_dead(id);
     }
 
     /// As [`Ledger::set_dead`], for a definition that no name stands for any more.

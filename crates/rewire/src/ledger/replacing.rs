@@ -75,6 +75,7 @@ impl Ledger {
         let mut former = Vec::new();
         let mut imported = Vec::new();
         for id in planned.changed() {
+            self.note_copies_stale(*id);
             former.push(self.note_former(*id, planned));
             // Calls from other libraries bypass an alias and go to its target.
             if matches!(self.entry(*id).definition, Definition::Alias(..)) {

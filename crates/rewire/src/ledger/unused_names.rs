@@ -65,7 +65,7 @@ impl Ledger {
             Some(Retired {
                 what: RetiredItem::Name(*id),
                 code: Vec::new(),
-                stubs: vec![slots.inside_stub(slot)],
+                stubs: slots.ways_in(slot),
                 slots: vec![slot],
                 label: nothing.clone(),
                 kept_by: None,

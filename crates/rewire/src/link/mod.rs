@@ -74,7 +74,7 @@ fn complete(
         )));
     }
     let mut ledger = core.ledger();
-    let mut view = View::new(&mut ledger, purpose.planned());
+    let mut view = View::new(&mut ledger, purpose);
     for parsed in &mut batch {
         parsed.resolve(&core.memory, &mut view)?;
     }

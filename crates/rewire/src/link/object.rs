@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::Ordinal;
+use rewire_llvm::{Level, Ordinal};
 use rewire_memory::ExecAddr;
 use rewire_object::{SectionRole, Segment};
 
 use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::ids::{EntryId, UnitKey};
+use crate::base::tier::Tier;
 use crate::ledger::unit::Unit;
 use crate::ledger::{FormerMeaning, PlannedNames};
 
 /// An object file as LLVM's code generation wrote it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Emitted {
     pub(crate) bytes: Vec<u8>,
     /// The constants of other objects whose values the optimiser saw.
     pub(crate) folds: Vec<Ordinal>,
+    /// The tier of its bodies.
+    pub(crate) tier: Tier,
 }
 
 /// An object to be linked.
@@ -32,6 +35,8 @@ pub(crate) struct Object {
     pub(crate) section: Option<Arc<str>>,
     /// Constants whose values its code may contain, although it neither holds nor names them.
     pub(crate) folds: Vec<Ordinal>,
+    /// The tier of its bodies.
+    pub(crate) tier: Tier,
 }
 
 impl Object {
@@ -43,6 +48,7 @@ impl Object {
             origin: Origin::Ir,
             section: None,
             folds: emitted.folds,
+            tier: emitted.tier,
         }
     }
 
@@ -54,6 +60,7 @@ impl Object {
             origin: Origin::Assembly,
             section: None,
             folds: Vec::new(),
+            tier: Tier::Fixed(Level::O0),
         }
     }
 }
@@ -153,6 +160,10 @@ pub(crate) enum Purpose<'p> {
     Call,
     /// For a change: all slots are pointed at the bodies when the names are put in force.
     Change(&'p PlannedNames),
+    /// To give a function a better body of the definition that it has.
+    Improve(EntryId),
+    /// To give a function a continuation at the head of a loop.
+    Continue(EntryId, u32),
 }
 
 impl<'p> Purpose<'p> {
@@ -160,7 +171,23 @@ impl<'p> Purpose<'p> {
     pub(crate) fn planned(self) -> Option<&'p PlannedNames> {
         match self {
             Self::Change(planned) => Some(planned),
-            Self::Load | Self::Call => None,
+            Self::Load | Self::Call | Self::Improve(_) | Self::Continue(..) => None,
+        }
+    }
+
+    /// Returns the function that gets another body of the definition that it has.
+    pub(crate) fn rebuilt(self) -> Option<EntryId> {
+        match self {
+            Self::Improve(id) | Self::Continue(id, _) => Some(id),
+            Self::Load | Self::Call | Self::Change(_) => None,
+        }
+    }
+
+    /// Returns the head of a loop, if a continuation that begins there is linked.
+    pub(crate) fn head(self) -> Option<u32> {
+        match self {
+            Self::Continue(_, head) => Some(head),
+            Self::Load | Self::Call | Self::Change(_) | Self::Improve(_) => None,
         }
     }
 }

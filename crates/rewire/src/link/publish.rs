@@ -19,7 +19,7 @@ use crate::core::timings::Timer;
 use crate::host::thread_local;
 use crate::ledger::{
     BLOCK_COUNTS, BlockId, BlockMemory, EntryId, FrameCounts, InheritedMemory, Ledger, LinkedBlock,
-    Located, PlacedDefinition, PlannedNames, State, Use, UseAspect,
+    Located, LoopWords, PlacedDefinition, PlannedNames, State, Use, UseAspect,
 };
 
 /// Registers unwind tables and stores the slots, then enters definitions and uses in the ledger.
@@ -52,8 +52,17 @@ pub(crate) fn publish(
     if let Some(planned) = purpose.planned() {
         move_values(&ledger, planned, &staged);
     }
-    for definition in staged.iter().flat_map(|one| &one.definitions) {
-        store_slot(core, &mut ledger, definition, purpose);
+    for (parsed, one) in batch.iter().zip(&staged) {
+        let counted = core.tiers.counted_calls(parsed.object.tier);
+        for definition in &one.definitions {
+            if continues(purpose, definition) {
+                continue;
+            }
+            if definition.kind == DefinitionKind::Body {
+                ledger.set_counted_calls(definition.entry, counted);
+            }
+            store_slot(core, &mut ledger, definition, purpose);
+        }
     }
     let timer = timer.then(Phase::Record);
     let mut linked = Linked::default();
@@ -123,6 +132,12 @@ fn store_slot(
     ledger.lead_to_body(definition.entry, definition.start, may_wait, &core.slots);
 }
 
+/// Whether a definition is a continuation, which no call enters.
+fn continues(purpose: Purpose<'_>, definition: &LinkedDefinition) -> bool {
+    let is_body = definition.kind == DefinitionKind::Body;
+    is_body && purpose.head().is_some() && purpose.rebuilt() == Some(definition.entry)
+}
+
 /// What observers are told once the ledger is unlocked.
 #[derive(Debug, Default)]
 struct ForObservers {
@@ -175,16 +190,29 @@ impl Recorder<'_, '_> {
         let mut place = 0;
         for definition in &one.definitions {
             linked.defined.push((definition.entry, definition.start));
+            if continues(self.purpose, definition) {
+                let at = (block, place as u32);
+                enter_continuation(ledger, parsed, self.purpose, definition, at);
+                place += 1;
+                continue;
+            }
             let located = match definition.kind {
                 DefinitionKind::Thread { module, offset } => Located::PerThread { module, offset },
                 _ => Located::At(definition.start),
             };
+            let is_better = self.purpose.rebuilt() == Some(definition.entry);
+            if is_better {
+                ledger.retire_body(definition.entry);
+            }
             let is_thread_local = matches!(located, Located::PerThread { .. });
             ledger.set_present(definition.entry, located);
             ledger.set_placed(definition.entry, block, (!is_thread_local).then_some(place));
             place += usize::from(!is_thread_local);
             if definition.kind == DefinitionKind::Body {
-                ledger.counts.functions_compiled += 1;
+                match is_better {
+                    true => ledger.counts.functions_optimised += 1,
+                    false => ledger.counts.functions_compiled += 1,
+                }
                 if core.compile_observer.is_some() {
                     self.notes.bodies.push(Published {
                         entry: definition.entry,
@@ -201,6 +229,26 @@ impl Recorder<'_, '_> {
         if is_for_names && ledger.block(block).is_some_and(|block| block.live == 0) {
             ledger.retire(block);
         }
+    }
+}
+
+/// Puts a continuation in force, unless its definition has left. In that case only the thread that
+/// asked for it enters it, and then it is freed.
+fn enter_continuation(
+    ledger: &mut Ledger,
+    parsed: &Parsed<'_>,
+    purpose: Purpose<'_>,
+    definition: &LinkedDefinition,
+    at: (BlockId, u32),
+) {
+    let (unit, tier) = (parsed.object.unit.id, parsed.object.tier);
+    let entry = ledger.entry(definition.entry);
+    if let Some(head) = purpose.head()
+        && entry.definition().unit() == Some(unit)
+        && entry.is_present()
+    {
+        ledger.counts.loops_optimised += u64::from(tier.is_optimised());
+        ledger.add_continuation(definition.entry, (head, tier), at, definition.start);
     }
 }
 
@@ -349,6 +397,8 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlo
         thread_module: thread_module(one),
         threads_aside: Vec::new(),
         frame_counts: frame_counts(parsed, one),
+        tier: parsed.object.tier,
+        loop_words: loop_words(parsed, one),
         live_code: 0,
         live: 0,
         pins: 0,
@@ -363,6 +413,19 @@ fn frame_counts(parsed: &Parsed<'_>, one: &Staged<'_>) -> Option<FrameCounts> {
     let (id, _) = symbols.find(|(_, symbol)| symbol.name == BLOCK_COUNTS)?;
     one.address(parsed, id).map(FrameCounts)
 }
+
+/// Returns the words that the checks at the object's loop heads read, if it has one such body.
+fn loop_words(parsed: &Parsed<'_>, one: &Staged<'_>) -> Option<LoopWords> {
+    let mut symbols = parsed.graph.symbol_ids();
+    let (id, symbol) = symbols.find(|(_, symbol)| symbol.name == LOOP_WORDS)?;
+    Some(LoopWords {
+        start: one.address(parsed, id)?,
+        count: (symbol.size / 4) as u32,
+    })
+}
+
+/// The symbol of the words that checks at loop heads read (`shim/continuations.cpp`).
+const LOOP_WORDS: &str = "rewire.loops";
 
 fn defines(one: &Staged<'_>, entry: EntryId) -> bool {
     let mut definitions = one.definitions.iter();

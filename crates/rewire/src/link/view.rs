@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use super::Purpose;
 use crate::base::ids::UnitKey;
 use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, Demand, EntryId, Ledger, PlannedNames, PlannedTarget};
@@ -12,11 +13,20 @@ use crate::ledger::{Definition, Demand, EntryId, Ledger, PlannedNames, PlannedTa
 pub(crate) struct View<'l, 'p> {
     ledger: &'l mut Ledger,
     planned: Option<&'p PlannedNames>,
+    /// The function that gets another body of the definition that it has.
+    rebuilt: Option<EntryId>,
+    /// Whether that body is a continuation, which a definition that has left may get as well.
+    continues: bool,
 }
 
 impl<'l, 'p> View<'l, 'p> {
-    pub(crate) fn new(ledger: &'l mut Ledger, planned: Option<&'p PlannedNames>) -> Self {
-        Self { ledger, planned }
+    pub(crate) fn new(ledger: &'l mut Ledger, purpose: Purpose<'p>) -> Self {
+        Self {
+            ledger,
+            planned: purpose.planned(),
+            rebuilt: purpose.rebuilt(),
+            continues: purpose.head().is_some(),
+        }
     }
 
     /// Returns the definition that a name will stand for.
@@ -27,6 +37,9 @@ impl<'l, 'p> View<'l, 'p> {
 
     /// Whether a unit's IR has the definition that a name will stand for.
     pub(crate) fn is_owner(&self, unit: &Unit, id: EntryId) -> bool {
+        if self.continues && self.rebuilt == Some(id) {
+            return true;
+        }
         match self.definition(id) {
             Definition::Ir(owner, _) | Definition::PrefixedStub(owner, _) => owner == unit.id,
             _ => false,
@@ -42,6 +55,7 @@ impl<'l, 'p> View<'l, 'p> {
     pub(crate) fn needs_memory(&self, id: EntryId) -> bool {
         match self.target(id) {
             Some(target) => !target.keeps_memory(),
+            None if self.rebuilt == Some(id) => self.continues || self.entry(id).is_present(),
             None => !self.entry(id).is_present() || self.planned_assembly(id).is_some(),
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod cxx;
 mod exit_functions;
 mod forking;
 mod host_names;
+mod loop_heads;
 mod main;
 mod quick_exit;
 mod registrant;

@@ -6,7 +6,7 @@ use std::ffi::CString;
 use rewire_memory::{ExecAddr, scan};
 use rewire_sync::OnceLock;
 
-use super::{builtins as more_builtins, exit_functions, signals};
+use super::{builtins as more_builtins, exit_functions, loop_heads, signals};
 use crate::host::thread_local;
 use crate::process::registrations;
 
@@ -23,6 +23,7 @@ pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
         "at_quick_exit" | "__cxa_at_quick_exit" => registrations::at_quick_exit as *const () as u64,
         "on_exit" => registrations::on_exit as *const () as u64,
         "pthread_atfork" => registrations::pthread_atfork as *const () as u64,
+        "__rewire_loop" => loop_heads::at_loop_head as *const () as u64,
         "makecontext" => scan::makecontext().get(),
         _ => return signals::find(name),
     };

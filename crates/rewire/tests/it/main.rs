@@ -35,6 +35,7 @@ mod static_objects;
 mod stress;
 mod support;
 mod threads;
+mod tiers;
 mod together;
 #[cfg(rewire_tsan)]
 mod tsan;

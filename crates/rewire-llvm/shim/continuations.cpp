@@ -1,0 +1,508 @@
+// Leaving a body at the head of one of its loops, and going on in another.
+//
+// A body that may be left has a check at its loop heads: of a count (the loop is hot, and an
+// optimised body should go on), or of a flag (the body holds a copy of another function that was
+// replaced since). When the check strikes, the body asks the engine, which answers with the
+// address of a continuation: a body of the same function that begins at that head.
+//
+// The frame that was entered by the call of the function stays until the function returns, since
+// pointers to its variables may be anywhere. It holds the transfer buffer, and calls the
+// continuation with it. A continuation returns null once it has put the function's result in the
+// buffer, or the address of the next continuation: so a loop that goes on for ever, while functions
+// are replaced again and again, needs no more stack.
+//
+// Variables of that frame which only the function itself can name move into the continuation, so
+// that they can be in registers; of all others it uses the frame's.
+
+#include "index.h"
+#include "loop_heads.h"
+#include "llvm/ADT/DepthFirstIterator.h"
+#include "llvm/Analysis/LoopInfo.h"
+#include "llvm/IR/Dominators.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/MDBuilder.h"
+#include "llvm/Transforms/Utils/BasicBlockUtils.h"
+#include "llvm/Transforms/Utils/Local.h"
+#include "llvm/Transforms/Utils/SSAUpdater.h"
+
+using namespace llvm;
+using namespace rewire;
+
+// The words that checks read, one for each head.
+static constexpr StringLiteral kWords = "rewire.loops";
+// The engine's answer to a check that has struck: process/loops.rs.
+static constexpr StringLiteral kAsk = "__rewire_loop";
+
+// Larger variables aren't moved.
+static constexpr uint64_t kMostMoved = 4096;
+
+namespace {
+
+enum class Check { Count, Poll };
+
+// Which check the bodies of a module have, and the words that it reads: one for each head.
+struct Kind {
+  Check check;
+  uint32_t limit;
+  GlobalVariable *words;
+
+  Kind(Module &module, Check check, uint32_t limit, size_t heads) : check(check), limit(limit) {
+    auto *type = ArrayType::get(Type::getInt32Ty(module.getContext()), heads);
+    words = new GlobalVariable(module, type, false, GlobalValue::InternalLinkage,
+                               Constant::getNullValue(type), kWords, nullptr,
+                               GlobalValue::NotThreadLocal, std::nullopt,
+                               /*isExternallyInitialized=*/true);
+  }
+};
+
+class Checks {
+public:
+  // The function's words begin with the one numbered `first`.
+  Checks(Function &body, LoopHeads &heads, const Kind &kind, size_t first)
+      : body(body), module(*body.getParent()), context(body.getContext()), heads(heads),
+        kind(kind), first_word(first), pointer(PointerType::get(context, 0)),
+        word(Type::getInt32Ty(context)) {}
+
+  // In a body that is entered by a call.
+  void addToNormal(ArrayRef<unsigned> at) {
+    IRBuilder<> entry(&body.getEntryBlock(), body.getEntryBlock().begin());
+    auto *bytes = ArrayType::get(Type::getInt8Ty(context), heads.buffer_size);
+    AllocaInst *space = entry.CreateAlloca(bytes, nullptr, "");
+    space->setAlignment(Align(16));
+    buffer = space;
+    auto *leave = BasicBlock::Create(context, "", &body);
+    auto *again = BasicBlock::Create(context, "", &body);
+    auto *done = BasicBlock::Create(context, "", &body);
+    IRBuilder<> leaving(leave);
+    PHINode *first = leaving.CreatePHI(pointer, at.size());
+    storeVariables(leaving, entry);
+    leaving.CreateBr(again);
+    IRBuilder<> calling(again);
+    PHINode *next = calling.CreatePHI(pointer, 2);
+    next->addIncoming(first, leave);
+    auto *type = FunctionType::get(pointer, {pointer}, false);
+    CallInst *call = calling.CreateCall(type, next, {buffer});
+    call->setTailCallKind(CallInst::TCK_NoTail);
+    next->addIncoming(call, again);
+    calling.CreateCondBr(calling.CreateIsNull(call), done, again);
+    IRBuilder<> finishing(done);
+    Type *result = body.getReturnType();
+    if (result->isVoidTy())
+      finishing.CreateRetVoid();
+    else
+      finishing.CreateRet(finishing.CreateAlignedLoad(result, buffer, alignOf(result)));
+    addAll(at, [&](IRBuilder<> &crossing, const LoopHead &head, Value *target) {
+      for (unsigned index : head.contents)
+        if (auto copy = outside.lookup(index))
+          copyVariable(crossing, copy, heads.variables[index].alloca, heads.variables[index]);
+      first->addIncoming(target, crossing.GetInsertBlock());
+      crossing.CreateBr(leave);
+    });
+  }
+
+  // In a continuation, whose buffer already has the variables' addresses.
+  void addToContinuation(Value *given, ArrayRef<Value *> frame) {
+    buffer = given;
+    SmallVector<unsigned, 8> all;
+    for (unsigned i = 0; i < heads.heads.size(); ++i)
+      all.push_back(i);
+    addAll(all, [&](IRBuilder<> &crossing, const LoopHead &head, Value *target) {
+      for (unsigned index : head.contents)
+        if (frame[index])
+          copyVariable(crossing, frame[index], heads.variables[index].alloca,
+                       heads.variables[index]);
+      if (!heads.labels.empty())
+        crossing.CreateStore(labelTable(), at(crossing, heads.label_table_offset));
+      crossing.CreateRet(target);
+    });
+  }
+
+  Constant *labelTable() {
+    if (label_table)
+      return label_table;
+    SmallVector<Constant *, 16> addresses;
+    for (BasicBlock *block : heads.labels)
+      addresses.push_back(BlockAddress::get(block));
+    auto *type = ArrayType::get(pointer, addresses.size());
+    label_table = new GlobalVariable(module, type, true, GlobalValue::InternalLinkage,
+                                     ConstantArray::get(type, addresses), "rewire.labels");
+    return label_table;
+  }
+
+  Value *at(IRBuilder<> &builder, uint64_t offset) {
+    return builder.CreateConstInBoundsGEP1_64(Type::getInt8Ty(context), buffer, offset);
+  }
+
+  static Align alignOf(Type *) { return Align(1); }
+
+  void copyVariable(IRBuilder<> &builder, Value *to, Value *from, const FrameVariable &variable) {
+    const DataLayout &layout = module.getDataLayout();
+    const uint64_t size = variable.alloca->getAllocationSize(layout)->getFixedValue();
+    builder.CreateMemCpy(to, variable.alloca->getAlign(), from, variable.alloca->getAlign(), size);
+  }
+
+  bool moves(const FrameVariable &variable) const {
+    const auto size = variable.alloca->getAllocationSize(module.getDataLayout());
+    return variable.is_private && size && size->getFixedValue() <= kMostMoved;
+  }
+
+  Value *buffer = nullptr;
+
+private:
+  Function &body;
+  Module &module;
+  LLVMContext &context;
+  LoopHeads &heads;
+  const Kind &kind;
+  size_t first_word;
+  PointerType *pointer;
+  IntegerType *word;
+  GlobalVariable *label_table = nullptr;
+  // Where a variable is put for the continuation, so that it can be in a register until then.
+  DenseMap<unsigned, Value *> outside;
+
+  void storeVariables(IRBuilder<> &leaving, IRBuilder<> &entry) {
+    for (unsigned i = 0; i < heads.variables.size(); ++i) {
+      const FrameVariable &variable = heads.variables[i];
+      Value *address = variable.alloca;
+      if (kind.check == Check::Poll && moves(variable)) {
+        auto *copy = entry.CreateAlloca(variable.alloca->getAllocatedType(),
+                                        variable.alloca->getArraySize());
+        copy->setAlignment(variable.alloca->getAlign());
+        outside[i] = address = copy;
+      }
+      leaving.CreateStore(address, at(leaving, variable.offset));
+    }
+    if (!heads.labels.empty())
+      leaving.CreateStore(labelTable(), at(leaving, heads.label_table_offset));
+  }
+
+  template <typename Cross> void addAll(ArrayRef<unsigned> chosen, Cross cross) {
+    FunctionCallee ask =
+        module.getOrInsertFunction(kAsk, FunctionType::get(pointer, {word, pointer}, false));
+    for (unsigned index : chosen) {
+      LoopHead &head = heads.heads[index];
+      BasicBlock *block = head.block;
+      BasicBlock *rest = block->splitBasicBlock(block->getFirstNonPHIIt());
+      auto *asking = BasicBlock::Create(context, "", &body);
+      auto *crossing = BasicBlock::Create(context, "", &body);
+      block->getTerminator()->eraseFromParent();
+      IRBuilder<> checking(block);
+      Constant *counter = ConstantExpr::getInBoundsGetElementPtr(
+          kind.words->getValueType(), kind.words,
+          ArrayRef<Constant *>{ConstantInt::get(word, 0),
+                               ConstantInt::get(word, first_word + index)});
+      Value *strikes;
+      if (kind.check == Check::Count) {
+        Value *count = checking.CreateAdd(checking.CreateLoad(word, counter),
+                                          ConstantInt::get(word, 1));
+        checking.CreateStore(count, counter);
+        strikes = checking.CreateICmpSGT(count, ConstantInt::get(word, kind.limit));
+      } else {
+        strikes = checking.CreateIsNotNull(
+            checking.CreateLoad(word, counter, /*isVolatile=*/true));
+      }
+      checking.CreateCondBr(strikes, asking, rest,
+                            MDBuilder(context).createUnlikelyBranchWeights());
+      IRBuilder<> request(asking);
+      CallInst *target = request.CreateCall(ask, {ConstantInt::get(word, index), counter});
+      target->setTailCallKind(CallInst::TCK_NoTail);
+      target->setDoesNotThrow();
+      request.CreateCondBr(request.CreateIsNull(target), rest, crossing);
+      IRBuilder<> transfer(crossing);
+      for (auto [value, offset] : head.values)
+        transfer.CreateAlignedStore(value, at(transfer, offset), alignOf(value->getType()));
+      cross(transfer, head, target);
+    }
+  }
+};
+
+// Makes the continuation of a function at one of its heads.
+class Continuation {
+public:
+  Continuation(Function &function, LoopHeads &heads, unsigned index)
+      : function(function), context(function.getContext()), heads(heads),
+        head(heads.heads[index]), pointer(PointerType::get(context, 0)) {}
+
+  void make(const Kind &kind) {
+    auto *type = FunctionType::get(pointer, {pointer}, false);
+    body = Function::Create(type, GlobalValue::ExternalLinkage, function.getAddressSpace(), "",
+                            function.getParent());
+    adoptAttributes();
+    SmallVector<ReturnInst *, 4> returns;
+    for (BasicBlock &block : function)
+      if (auto *end = dyn_cast<ReturnInst>(block.getTerminator()))
+        returns.push_back(end);
+    body->splice(body->begin(), &function);
+    entry = BasicBlock::Create(context, "", body, &body->getEntryBlock());
+    Checks checks(*body, heads, kind, 0);
+    Value *buffer = checks.buffer = body->getArg(0);
+    for (ReturnInst *end : returns) {
+      IRBuilder<> builder(end);
+      if (Value *result = end->getReturnValue())
+        builder.CreateAlignedStore(result, buffer, Checks::alignOf(result->getType()));
+      builder.CreateRet(ConstantPointerNull::get(pointer));
+      end->eraseFromParent();
+    }
+    enter(checks);
+    SmallVector<Value *, 8> frame(heads.variables.size());
+    takeVariables(checks, frame);
+    checks.addToContinuation(buffer, frame);
+    takeValues(checks);
+    body->takeName(&function);
+    function.eraseFromParent();
+  }
+
+private:
+  Function &function;
+  LLVMContext &context;
+  LoopHeads &heads;
+  LoopHead &head;
+  PointerType *pointer;
+  Function *body = nullptr;
+  BasicBlock *entry = nullptr;
+  // The end of what comes before the head.
+  Instruction *jump = nullptr;
+
+  // What says how the function is compiled, and nothing that it promises to its callers.
+  void adoptAttributes() {
+    AttrBuilder kept(context);
+    for (Attribute attribute : function.getAttributes().getFnAttrs()) {
+      if (attribute.isStringAttribute()) {
+        if (!attribute.getKindAsString().starts_with("instrument-function"))
+          kept.addAttribute(attribute);
+        continue;
+      }
+      switch (attribute.getKindAsEnum()) {
+      case Attribute::NoUnwind:
+      case Attribute::UWTable:
+      case Attribute::NoRedZone:
+      case Attribute::NoImplicitFloat:
+      case Attribute::StrictFP:
+      case Attribute::OptimizeForSize:
+      case Attribute::MinSize:
+      case Attribute::StackProtect:
+      case Attribute::StackProtectReq:
+      case Attribute::StackProtectStrong:
+      case Attribute::SafeStack:
+      case Attribute::NullPointerIsValid:
+      case Attribute::NoBuiltin:
+        kept.addAttribute(attribute);
+        break;
+      default:
+        break;
+      }
+    }
+    body->setAttributes(AttributeList::get(context, AttributeList::FunctionIndex, kept));
+    if (function.hasPersonalityFn())
+      body->setPersonalityFn(function.getPersonalityFn());
+    body->setUWTableKind(UWTableKind::Default);
+  }
+
+  void enter(Checks &) { jump = BranchInst::Create(head.block, entry); }
+
+  void takeVariables(Checks &checks, MutableArrayRef<Value *> frame) {
+    IRBuilder<> builder(jump);
+    SmallPtrSet<const void *, 8> contents;
+    for (unsigned index : head.contents)
+      contents.insert(&heads.variables[index]);
+    for (unsigned i = 0; i < heads.variables.size(); ++i) {
+      FrameVariable &variable = heads.variables[i];
+      AllocaInst *alloca = variable.alloca;
+      dropLifetimes(*alloca);
+      Value *outside = builder.CreateLoad(pointer, checks.at(builder, variable.offset));
+      if (!checks.moves(variable)) {
+        alloca->replaceAllUsesWith(outside);
+        alloca->eraseFromParent();
+        continue;
+      }
+      frame[i] = outside;
+      alloca->moveBefore(*entry, entry->begin());
+      if (contents.contains(&variable))
+        checks.copyVariable(builder, alloca, outside, variable);
+    }
+  }
+
+  static void dropLifetimes(Value &variable) {
+    for (User *user : make_early_inc_range(variable.users()))
+      if (auto *mark = dyn_cast<LifetimeIntrinsic>(user))
+        mark->eraseFromParent();
+  }
+
+  void takeValues(Checks &checks) {
+    SmallVector<std::pair<Value *, Value *>, 8> taken;
+    IRBuilder<> builder(jump);
+    for (auto [value, offset] : head.values) {
+      Value *given = builder.CreateAlignedLoad(value->getType(), checks.at(builder, offset),
+                                               Checks::alignOf(value->getType()));
+      taken.push_back({value, given});
+    }
+    for (auto &[value, given] : taken)
+      if (heads.label_values.contains(value))
+        given = translate(checks, given);
+    BasicBlock *before = jump->getParent();
+    DenseMap<Value *, Value *> at_head(taken.begin(), taken.end());
+    for (PHINode &phi : head.block->phis()) {
+      Value *given = at_head.lookup(&phi);
+      phi.addIncoming(given ? given : PoisonValue::get(phi.getType()), before);
+    }
+    df_iterator_default_set<BasicBlock *> reachable;
+    for (BasicBlock *block : depth_first_ext(entry, reachable))
+      (void)block;
+    for (Argument &argument : function.args())
+      if (!at_head.contains(&argument))
+        argument.replaceAllUsesWith(PoisonValue::get(argument.getType()));
+    SmallVector<std::pair<Instruction *, Value *>, 8> redefined;
+    for (auto [value, given] : taken) {
+      auto *instruction = dyn_cast<Instruction>(value);
+      if (instruction && isa<PHINode>(value) && instruction->getParent() == head.block)
+        continue;
+      if (instruction && reachable.contains(instruction->getParent()))
+        redefined.push_back({instruction, given});
+      else
+        value->replaceAllUsesWith(given);
+    }
+    // A value that the loop around this one defines anew: from the buffer first.
+    for (auto [value, given] : redefined)
+      merge(*value, given, before, reachable);
+    removeUnreachableBlocks(*body);
+  }
+
+  static void merge(Instruction &value, Value *given, BasicBlock *before,
+                    const df_iterator_default_set<BasicBlock *> &reachable) {
+    SSAUpdater updater;
+    updater.Initialize(value.getType(), value.getName());
+    updater.AddAvailableValue(value.getParent(), &value);
+    updater.AddAvailableValue(before, given);
+    for (Use &use : make_early_inc_range(value.uses())) {
+      auto *user = cast<Instruction>(use.getUser());
+      auto *phi = dyn_cast<PHINode>(user);
+      BasicBlock *block = phi ? phi->getIncomingBlock(use) : user->getParent();
+      if (block == value.getParent() || !reachable.contains(block))
+        continue;
+      updater.RewriteUse(use);
+    }
+  }
+
+  // The address of the block here that the other body's label stands for: at the same place in
+  // this body's table of labels.
+  Value *translate(Checks &checks, Value *label) {
+    IRBuilder<> builder(jump);
+    Value *theirs = builder.CreateLoad(pointer, checks.at(builder, heads.label_table_offset));
+    BasicBlock *before = jump->getParent();
+    auto *search = BasicBlock::Create(context, "", body, head.block);
+    auto *step = BasicBlock::Create(context, "", body, head.block);
+    auto *found = BasicBlock::Create(context, "", body, head.block);
+    jump->eraseFromParent();
+    BranchInst::Create(search, before);
+    IRBuilder<> searching(search);
+    Type *number = searching.getInt64Ty();
+    PHINode *place = searching.CreatePHI(number, 2);
+    place->addIncoming(ConstantInt::get(number, 0), before);
+    Value *one = searching.CreateLoad(pointer, searching.CreateGEP(pointer, theirs, {place}));
+    searching.CreateCondBr(searching.CreateICmpEQ(one, label), found, step);
+    IRBuilder<> stepping(step);
+    place->addIncoming(stepping.CreateAdd(place, ConstantInt::get(number, 1)), step);
+    stepping.CreateBr(search);
+    IRBuilder<> finding(found);
+    Value *ours = finding.CreateLoad(
+        pointer, finding.CreateGEP(pointer, checks.labelTable(), {place}));
+    jump = finding.CreateBr(head.block);
+    return ours;
+  }
+};
+
+} // namespace
+
+// The functions of an extracted module that have bodies of their own.
+static SmallVector<Function *, 4> bodiesOf(Module &module) {
+  SmallVector<Function *, 4> bodies;
+  for (Function &function : module)
+    if (!function.isDeclaration() && !function.hasAvailableExternallyLinkage())
+      bodies.push_back(&function);
+  return bodies;
+}
+
+// Adds checks to the bodies of a module, at the heads that `choose` chooses of each.
+template <typename Choose> static void addChecks(Module &module, Check check, uint32_t limit,
+                                                 Choose choose) {
+  struct Checked {
+    Function *function;
+    LoopHeads heads;
+    SmallVector<unsigned, 8> chosen;
+    size_t first;
+  };
+  SmallVector<Checked, 1> all;
+  size_t words = 0;
+  for (Function *function : bodiesOf(module)) {
+    LoopHeads heads = LoopHeads::of(*function);
+    SmallVector<unsigned, 8> chosen;
+    if (!heads.heads.empty())
+      chosen = choose(*function, heads);
+    if (chosen.empty())
+      continue;
+    const size_t count = heads.heads.size();
+    all.push_back({function, std::move(heads), std::move(chosen), words});
+    words += count;
+  }
+  if (all.empty())
+    return;
+  const Kind kind(module, check, limit, words);
+  for (Checked &one : all)
+    Checks(*one.function, one.heads, kind, one.first).addToNormal(one.chosen);
+}
+
+void rewire_count_loops(LLVMModuleRef module, uint32_t limit) {
+  addChecks(*unwrap(module), Check::Count, limit, [](Function &, const LoopHeads &heads) {
+    SmallVector<unsigned, 8> all;
+    for (unsigned i = 0; i < heads.heads.size(); ++i)
+      all.push_back(i);
+    return all;
+  });
+}
+
+// Whether a call may come to be a copy of the function that it names.
+static bool mayBeInlined(const Instruction &instruction) {
+  auto *call = dyn_cast<CallBase>(&instruction);
+  const Function *callee = call ? call->getCalledFunction() : nullptr;
+  return callee && callee->hasAvailableExternallyLinkage() && !callee->isDeclaration();
+}
+
+void rewire_poll_loops(LLVMModuleRef module) {
+  Module &ir = *unwrap(module);
+  if (llvm::none_of(ir, [](const Function &function) {
+        return function.hasAvailableExternallyLinkage() && !function.isDeclaration();
+      }))
+    return;
+  addChecks(ir, Check::Poll, 0, [](Function &function, const LoopHeads &heads) {
+    DominatorTree tree(function);
+    LoopInfo loops(tree);
+    SmallVector<unsigned, 8> chosen;
+    for (unsigned i = 0; i < heads.heads.size(); ++i) {
+      // A loop with several entries isn't known as one.
+      BasicBlock *head = heads.heads[i].block;
+      const Loop *loop = loops.getLoopFor(head);
+      const bool is_natural = loop && loop->getHeader() == head;
+      if (!is_natural || llvm::any_of(loop->blocks(), [](BasicBlock *block) {
+            return llvm::any_of(*block, mayBeInlined);
+          }))
+        chosen.push_back(i);
+    }
+    return chosen;
+  });
+}
+
+bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32_t limit) {
+  Module &ir = *unwrap(module);
+  SmallVector<Function *, 4> bodies = bodiesOf(ir);
+  if (bodies.size() != 1)
+    return false;
+  LoopHeads heads = LoopHeads::of(*bodies[0]);
+  if (head >= heads.heads.size())
+    return false;
+  const Kind kind(ir, counts ? Check::Count : Check::Poll, limit, heads.heads.size());
+  Continuation(*bodies[0], heads, head).make(kind);
+  return true;
+}

@@ -1,0 +1,320 @@
+// See loop_heads.h.
+
+#include "loop_heads.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Analysis/CFG.h"
+#include "llvm/IR/CFG.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/EHPersonalities.h"
+#include "llvm/IR/GlobalVariable.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Operator.h"
+#include "llvm/Transforms/Utils/PromoteMemToReg.h"
+
+using namespace llvm;
+using namespace rewire;
+
+// What ties the rest of a function to the frame that it began in.
+static bool isTied(const Instruction &instruction) {
+  if (isa<CallBrInst>(instruction) || isa<FuncletPadInst>(instruction) ||
+      isa<CatchSwitchInst>(instruction))
+    return true;
+  if (auto *alloca = dyn_cast<AllocaInst>(&instruction))
+    return alloca->isUsedWithInAlloca() || alloca->isSwiftError();
+  auto *call = dyn_cast<CallBase>(&instruction);
+  if (!call)
+    return false;
+  if (call->isMustTailCall() || call->hasFnAttr(Attribute::ReturnsTwice))
+    return true;
+  const Function *callee = call->getCalledFunction();
+  if (!callee || !callee->isIntrinsic())
+    return false;
+  switch (callee->getIntrinsicID()) {
+  case Intrinsic::vastart:
+  case Intrinsic::stackrestore:
+  case Intrinsic::frameaddress:
+  case Intrinsic::returnaddress:
+  case Intrinsic::addressofreturnaddress:
+  case Intrinsic::sponentry:
+  case Intrinsic::localescape:
+  case Intrinsic::gcroot:
+  case Intrinsic::eh_sjlj_setjmp:
+  case Intrinsic::eh_sjlj_longjmp:
+  case Intrinsic::call_preallocated_setup:
+    return true;
+  default:
+    return callee->getName().starts_with("llvm.coro.") ||
+           callee->getName().starts_with("llvm.experimental.");
+  }
+}
+
+static bool canGoOnElsewhere(const Function &function) {
+  if (function.hasFnAttribute(Attribute::Naked) || function.hasGC() ||
+      function.isPresplitCoroutine() || function.hasFnAttribute("split-stack"))
+    return false;
+  if (function.hasPersonalityFn() &&
+      isFuncletEHPersonality(classifyEHPersonality(function.getPersonalityFn())))
+    return false;
+  for (const Argument &argument : function.args())
+    if (argument.hasSwiftErrorAttr() || argument.hasInAllocaAttr() ||
+        argument.hasPreallocatedAttr())
+      return false;
+  return llvm::none_of(instructions(function), isTied);
+}
+
+// Whether a value can be written to memory and read back.
+static bool isStorable(const Value &value) {
+  const Type *type = value.getType();
+  return type->isFirstClassType() && type->isSized() && !type->isTokenTy() &&
+         !type->isX86_AMXTy() && !type->isTargetExtTy() && !type->isScalableTy();
+}
+
+namespace {
+
+class Finder {
+public:
+  explicit Finder(Function &function)
+      : function(function), layout(function.getDataLayout()) {}
+
+  LoopHeads run() {
+    findBlocks();
+    if (found.heads.empty() || !canGoOnElsewhere(function) || !findLabels())
+      return {};
+    findVariables();
+    for (Argument &argument : function.args())
+      place(argument, &function.getEntryBlock());
+    for (Instruction &instruction : instructions(function))
+      if (!isVariable(instruction))
+        place(instruction, instruction.getParent());
+    if (failed)
+      return {};
+    layOut();
+    return std::move(found);
+  }
+
+private:
+  Function &function;
+  const DataLayout &layout;
+  LoopHeads found;
+  MapVector<const BasicBlock *, unsigned> head_of;
+  // What is computed from a variable's address, for variables that are private otherwise.
+  DenseMap<const Value *, unsigned> derived;
+  bool failed = false;
+
+  // In the order of the blocks.
+  void findBlocks() {
+    SmallVector<std::pair<const BasicBlock *, const BasicBlock *>, 8> edges;
+    FindFunctionBackedges(function, edges);
+    SmallPtrSet<const BasicBlock *, 8> targets;
+    for (auto [from, to] : edges)
+      targets.insert(to);
+    for (BasicBlock &block : function)
+      if (targets.contains(&block) && !block.isEHPad()) {
+        head_of[&block] = found.heads.size();
+        found.heads.push_back({&block, {}, {}});
+      }
+  }
+
+  static bool isVariable(const Instruction &instruction) {
+    auto *alloca = dyn_cast<AllocaInst>(&instruction);
+    return alloca && alloca->isStaticAlloca();
+  }
+
+  // Addresses of blocks mean nothing in another body, so each must be known wherever it may be:
+  // in a constant table, or on the way from there to a jump.
+  bool findLabels() {
+    SmallVector<Value *, 8> work;
+    for (BasicBlock &block : function)
+      if (auto *jump = dyn_cast<IndirectBrInst>(block.getTerminator()))
+        work.push_back(jump->getAddress());
+    while (!work.empty()) {
+      Value *value = work.pop_back_val();
+      if (isa<BlockAddress>(value) || !found.label_values.insert(value).second)
+        continue;
+      if (auto *phi = dyn_cast<PHINode>(value)) {
+        append_range(work, phi->incoming_values());
+      } else if (auto *choice = dyn_cast<SelectInst>(value)) {
+        work.push_back(choice->getTrueValue());
+        work.push_back(choice->getFalseValue());
+      } else {
+        auto *load = dyn_cast<LoadInst>(value);
+        auto *table = load ? dyn_cast<GlobalVariable>(
+                                 getUnderlying(load->getPointerOperand()))
+                           : nullptr;
+        if (!table || !table->isConstant())
+          return false;
+      }
+    }
+    for (const Value *value : found.label_values)
+      for (const User *user : value->users())
+        if (!isa<IndirectBrInst>(user) && !found.label_values.contains(user))
+          return false;
+    for (BasicBlock &block : function) {
+      if (!block.hasAddressTaken())
+        continue;
+      found.labels.push_back(&block);
+      if (BlockAddress *address = BlockAddress::lookup(&block); address && !isKnown(*address))
+        return false;
+    }
+    return true;
+  }
+
+  static const Value *getUnderlying(const Value *pointer) {
+    while (auto *step = dyn_cast<GEPOperator>(pointer))
+      pointer = step->getPointerOperand();
+    return pointer;
+  }
+
+  bool isKnown(const Constant &address) const {
+    for (const User *user : address.users()) {
+      if (auto *instruction = dyn_cast<Instruction>(user)) {
+        if (!isa<IndirectBrInst>(instruction) && !found.label_values.contains(instruction))
+          return false;
+      } else if (auto *variable = dyn_cast<GlobalVariable>(user)) {
+        if (!variable->isConstant())
+          return false;
+      } else if (!isa<ConstantAggregate>(user) || !isKnown(*cast<Constant>(user))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void findVariables() {
+    for (Instruction &instruction : function.getEntryBlock()) {
+      if (!isVariable(instruction))
+        continue;
+      auto &alloca = cast<AllocaInst>(instruction);
+      const unsigned index = found.variables.size();
+      found.variables.push_back({&alloca, 0, isPrivate(alloca, index)});
+      if (isAllocaPromotable(&alloca)) {
+        noteContents(alloca, index);
+      } else {
+        for (LoopHead &head : found.heads)
+          head.contents.push_back(index);
+      }
+    }
+  }
+
+  // Whether only loads, stores and copies name the variable.
+  bool isPrivate(AllocaInst &alloca, unsigned index) {
+    SmallVector<Value *, 8> work{&alloca};
+    while (!work.empty()) {
+      Value *value = work.pop_back_val();
+      for (User *user : value->users()) {
+        if (isa<LoadInst>(user) || isa<MemIntrinsic>(user) || isa<LifetimeIntrinsic>(user))
+          continue;
+        if (auto *store = dyn_cast<StoreInst>(user); store && store->getValueOperand() != value)
+          continue;
+        if (!isa<GetElementPtrInst>(user))
+          return false;
+        derived[user] = index;
+        work.push_back(user);
+      }
+    }
+    return true;
+  }
+
+  // The heads at which the value of a variable that could be in a register is used later.
+  void noteContents(const AllocaInst &alloca, unsigned index) {
+    SmallPtrSet<const BasicBlock *, 16> defines, seen;
+    SmallVector<const BasicBlock *, 16> work;
+    SmallPtrSet<const BasicBlock *, 16> looked_at;
+    for (const User *user : alloca.users()) {
+      const BasicBlock *block = cast<Instruction>(user)->getParent();
+      if (!looked_at.insert(block).second)
+        continue;
+      for (const Instruction &instruction : *block) {
+        if (auto *load = dyn_cast<LoadInst>(&instruction)) {
+          if (load->getPointerOperand() != &alloca)
+            continue;
+          work.push_back(block);
+          break;
+        }
+        if (auto *store = dyn_cast<StoreInst>(&instruction))
+          if (store->getPointerOperand() == &alloca) {
+            defines.insert(block);
+            break;
+          }
+      }
+    }
+    while (!work.empty()) {
+      const BasicBlock *block = work.pop_back_val();
+      if (!seen.insert(block).second)
+        continue;
+      if (auto head = head_of.find(block); head != head_of.end())
+        found.heads[head->second].contents.push_back(index);
+      for (const BasicBlock *before : predecessors(block))
+        if (!defines.contains(before))
+          work.push_back(before);
+    }
+  }
+
+  // Finds the heads at which a value is live.
+  void place(Value &value, const BasicBlock *defined) {
+    SmallPtrSet<const BasicBlock *, 16> seen;
+    SmallVector<const BasicBlock *, 16> work;
+    for (const Use &use : value.uses()) {
+      auto *user = cast<Instruction>(use.getUser());
+      auto *phi = dyn_cast<PHINode>(user);
+      const BasicBlock *block = phi ? phi->getIncomingBlock(use) : user->getParent();
+      if (block != defined)
+        work.push_back(block);
+    }
+    while (!work.empty()) {
+      const BasicBlock *block = work.pop_back_val();
+      if (!seen.insert(block).second)
+        continue;
+      for (const BasicBlock *before : predecessors(block))
+        if (before != defined)
+          work.push_back(before);
+    }
+    auto *phi = dyn_cast<PHINode>(&value);
+    for (auto [block, index] : head_of) {
+      const bool is_own = phi && phi->getParent() == block && !phi->use_empty();
+      if (!is_own && !seen.contains(block))
+        continue;
+      failed |= !isStorable(value);
+      found.heads[index].values.push_back({&value, 0});
+      if (auto from = derived.find(&value); from != derived.end())
+        found.variables[from->second].is_private = false;
+    }
+  }
+
+  void layOut() {
+    uint64_t next = 0;
+    const auto take = [&](Type *type) {
+      const uint64_t at = alignTo(next, std::min<uint64_t>(layout.getABITypeAlign(type).value(), 16));
+      next = at + layout.getTypeStoreSize(type).getFixedValue();
+      return at;
+    };
+    if (!function.getReturnType()->isVoidTy())
+      take(function.getReturnType());
+    Type *pointer = PointerType::get(function.getContext(), 0);
+    for (FrameVariable &variable : found.variables)
+      variable.offset = take(pointer);
+    found.label_table_offset = take(pointer);
+    const uint64_t begin = next;
+    found.buffer_size = next;
+    for (LoopHead &head : found.heads) {
+      next = begin;
+      for (auto &[value, offset] : head.values)
+        offset = take(value->getType());
+      found.buffer_size = std::max(found.buffer_size, next);
+    }
+  }
+};
+
+} // namespace
+
+LoopHeads LoopHeads::of(Function &function) {
+  if (function.size() < 2)
+    return {};
+  Type *result = function.getReturnType();
+  if (!result->isVoidTy() && (!result->isSized() || result->isTargetExtTy()))
+    return {};
+  return Finder(function).run();
+}

@@ -1,0 +1,176 @@
+//! Compiles hot functions again, at full optimisation, while the program runs.
+//!
+//! A function of the first tier is hot once it was called often ([`crate::ledger::Ledger`] has its
+//! calls counted). If there are compile threads, one of them compiles it; otherwise the thread that
+//! found it does so at once. The new body takes the place of the former one by one store to the
+//! slot, and the former one is retired.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use rewire_memory::{ExecAddr, SlotId};
+
+use crate::base::addresses::BodyAddr;
+use crate::base::error::Error;
+use crate::base::events::Why;
+use crate::base::tier::Tier;
+use crate::core::Core;
+use crate::core::tiers::{HotFunction, HotLoop};
+use crate::ledger::{AskingBody, Definition};
+use crate::link::Purpose;
+
+impl Core {
+    /// Called when a function was called often.
+    pub(crate) fn called_often(&self, slot: SlotId) {
+        let hot = self.ledger().take_hot(slot, &self.slots);
+        let Some((entry, definition)) = hot else {
+            return;
+        };
+        if self.tiers.stress.is_some() {
+            return self.stress(entry, definition);
+        }
+        self.tiers.push(HotFunction {
+            entry,
+            definition,
+            hot_loop: None,
+        });
+        if self.workers.are_there() {
+            self.wake_compile_thread();
+        } else if let Some(hot) = self.tiers.take() {
+            self.optimise_hot(hot);
+        }
+    }
+
+    /// Compiles a hot function again, unless it was changed since it was found to be hot.
+    pub(crate) fn optimise_hot(&self, hot: HotFunction) {
+        if let Err(error) = self.try_optimise(hot) {
+            // The program goes on with the body that it has.
+            let name = self.ledger().entry(hot.entry).label().to_owned();
+            tracing::debug!(name, %error, "not optimised");
+        }
+        self.tiers.is_done(hot);
+        self.changed.notify_all();
+    }
+
+    /// Waits until no hot function waits to be compiled again.
+    pub(crate) fn settle(&self) {
+        let mut ledger = self.ledger();
+        while !self.tiers.are_settled() {
+            ledger = self.changed.wait(ledger, || self.ledger());
+        }
+    }
+
+    fn try_optimise(&self, hot: HotFunction) -> Result<(), Error> {
+        let unit = {
+            let ledger = self.ledger();
+            let entry = ledger.entry(hot.entry);
+            match (entry.definition(), entry.is_present()) {
+                (Definition::Ir(unit, ordinal), true) if entry.definition() == hot.definition => {
+                    ledger.unit(unit).map(|unit| (unit.clone(), ordinal))
+                }
+                _ => None,
+            }
+        };
+        let Some((unit, ordinal)) = unit else {
+            return Ok(());
+        };
+        let purpose = match hot.hot_loop {
+            None => Purpose::Improve(hot.entry),
+            Some(one) => Purpose::Continue(hot.entry, one.head),
+        };
+        let why = || match hot.hot_loop {
+            None => Why::Hot,
+            Some(one) => Why::HotLoop { head: one.head },
+        };
+        let work = || self.rebuild(&unit, ordinal, self.tiers.best(), purpose);
+        self.observed(&unit, &[ordinal], why, work)?;
+        if let Some(one) = hot.hot_loop {
+            self.ledger().wake_loop(one.word);
+        }
+        Ok(())
+    }
+
+    /// Called when the check at the head of a loop has struck, in the code that the call returns
+    /// to. Returns the continuation in which the loop goes on; `None` if it goes on where it is.
+    pub(crate) fn continue_loop(
+        &self,
+        returns_to: ExecAddr,
+        head: u32,
+        word: &AtomicI32,
+    ) -> Option<BodyAddr> {
+        let inside = returns_to.checked_add_signed(-1)?;
+        let body = self.ledger().asking_body(inside)?;
+        match body.tier {
+            Tier::Quick => self.continue_hot_loop(&body, head, word),
+            Tier::Optimised(_) | Tier::Fixed(_) => {
+                let continuation = self.continue_stale_loop(&body, head);
+                if continuation.is_none() {
+                    word.store(0, Ordering::Relaxed);
+                }
+                continuation
+            }
+        }
+    }
+
+    /// A quick body asks because a loop is hot: it gets an optimised continuation, as soon as there
+    /// is one.
+    fn continue_hot_loop(
+        &self,
+        body: &AskingBody,
+        head: u32,
+        word: &AtomicI32,
+    ) -> Option<BodyAddr> {
+        // Not to ask again until there is an answer.
+        word.store(i32::MIN, Ordering::Relaxed);
+        let known = |core: &Self| {
+            let ledger = core.ledger();
+            ledger.continuation(body.entry, head, true)
+        };
+        if !body.is_in_force {
+            return None;
+        }
+        if let Some(continuation) = known(self) {
+            word.store(i32::MAX - 1, Ordering::Relaxed);
+            return Some(continuation);
+        }
+        self.tiers.push(HotFunction {
+            entry: body.entry,
+            definition: Definition::Ir(body.unit.id, body.ordinal),
+            hot_loop: Some(HotLoop {
+                head,
+                word: (body.block, ExecAddr::new((&raw const *word) as u64)),
+            }),
+        });
+        if self.workers.are_there() {
+            self.wake_compile_thread();
+            return None;
+        }
+        if let Some(hot) = self.tiers.take() {
+            self.optimise_hot(hot);
+        }
+        known(self)
+    }
+
+    /// An optimised body asks because it holds a copy of a function that was replaced: it gets a
+    /// continuation that calls the function.
+    fn continue_stale_loop(&self, body: &AskingBody, head: u32) -> Option<BodyAddr> {
+        let tier = self.tiers.first;
+        if body.is_in_force
+            && let Some(known) = self
+                .ledger()
+                .continuation(body.entry, head, tier.is_optimised())
+        {
+            return Some(known);
+        }
+        let purpose = Purpose::Continue(body.entry, head);
+        let why = || Why::StaleLoop { head };
+        let work = || self.rebuild(&body.unit, body.ordinal, tier, purpose);
+        match self.observed(&body.unit, &[body.ordinal], why, work) {
+            Ok(linked) => linked.body_of(body.entry),
+            Err(error) => {
+                let name = self.ledger().entry(body.entry).label().to_owned();
+                tracing::debug!(name, %error, "a loop goes on in code that holds a former copy");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! [`Tiers`]: when functions are compiled again, and which of them wait for it.
+//!
+//! What is done with a hot function is in `compile/optimise.rs`.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rewire_llvm::Level;
+use rewire_memory::ExecAddr;
+use rewire_sync::Mutex;
+
+use crate::base::ids::EntryId;
+use crate::base::options::{HotThresholds, OptLevel};
+use crate::base::sync::lock;
+use crate::base::tier::Tier;
+use crate::ledger::{BlockId, Definition};
+
+/// The policy of an engine for tiers, and its queue of hot functions.
+#[derive(Debug)]
+pub(crate) struct Tiers {
+    /// The tier in which a function is first compiled.
+    pub(crate) first: Tier,
+    /// When bodies of that tier are hot.
+    pub(crate) hot: HotThresholds,
+    /// Makes decisions at random instead.
+    pub(crate) stress: Option<Stress>,
+    queue: Mutex<HotQueue>,
+}
+
+/// A function that is hot, and the definition that was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HotFunction {
+    pub(crate) entry: EntryId,
+    pub(crate) definition: Definition,
+    /// The loop that is hot; without one, the function is called often.
+    pub(crate) hot_loop: Option<HotLoop>,
+}
+
+/// A loop that is hot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HotLoop {
+    pub(crate) head: u32,
+    /// The word that counts its passes, and the block that the word is in.
+    pub(crate) word: (BlockId, ExecAddr),
+}
+
+#[derive(Debug, Default)]
+struct HotQueue {
+    waiting: VecDeque<HotFunction>,
+    /// Those that threads are compiling.
+    under_way: Vec<HotFunction>,
+}
+
+impl Tiers {
+    pub(crate) fn new(level: OptLevel, hot: HotThresholds, stress: Option<u64>) -> Self {
+        Self {
+            first: match level {
+                OptLevel::Auto => Tier::Quick,
+                OptLevel::Fixed(level) => Tier::Fixed(level),
+            },
+            hot,
+            stress: stress.map(Stress::new),
+            queue: Mutex::default(),
+        }
+    }
+
+    /// The tier for hot functions.
+    pub(crate) fn best(&self) -> Tier {
+        Tier::Optimised(match &self.stress {
+            Some(stress) => stress.level(),
+            None => Level::O2,
+        })
+    }
+
+    /// After how many calls a body of a tier is hot; `None` if its calls aren't counted.
+    pub(crate) fn counted_calls(&self, tier: Tier) -> Option<u32> {
+        match (&self.stress, tier) {
+            (_, Tier::Fixed(_)) => None,
+            (Some(stress), _) => Some(stress.calls()),
+            (None, Tier::Quick) => Some(self.hot.calls),
+            (None, Tier::Optimised(_)) => None,
+        }
+    }
+
+    /// After how many passes of its head a loop is hot.
+    pub(crate) fn loop_passes(&self) -> u32 {
+        match &self.stress {
+            Some(stress) => stress.calls(),
+            None => self.hot.loop_passes,
+        }
+    }
+
+    pub(crate) fn push(&self, hot: HotFunction) {
+        lock(&self.queue).waiting.push_back(hot);
+    }
+
+    /// Takes the function that has waited longest. [`Tiers::is_done`] says that it needn't be
+    /// compiled any more.
+    pub(crate) fn take(&self) -> Option<HotFunction> {
+        let mut queue = lock(&self.queue);
+        let hot = queue.waiting.pop_front()?;
+        queue.under_way.push(hot);
+        Some(hot)
+    }
+
+    pub(crate) fn is_done(&self, hot: HotFunction) {
+        let mut queue = lock(&self.queue);
+        queue.under_way.retain(|one| *one != hot);
+    }
+
+    /// Whether no hot function waits to be compiled, or is being compiled.
+    pub(crate) fn are_settled(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.waiting.is_empty() && queue.under_way.is_empty()
+    }
+
+    /// Queues again what other threads were compiling, in a forked child, where those threads don't
+    /// exist.
+    pub(crate) fn forget_threads(&self) {
+        let mut queue = lock(&self.queue);
+        let under_way = std::mem::take(&mut queue.under_way);
+        queue.waiting.extend(under_way);
+    }
+}
+
+/// Decisions at random, of a seed, to find faults: functions are optimised, replaced by themselves,
+/// and dropped, when nobody expects it.
+#[derive(Debug)]
+pub(crate) struct Stress {
+    drawn: AtomicU64,
+}
+
+/// What becomes of a function whose counted calls are over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StressStep {
+    /// Compile it again at a level.
+    Compile(Tier),
+    /// Drop its code, so that it is compiled when it is next called.
+    Drop,
+    /// Replace it by its own IR.
+    Replace,
+}
+
+impl Stress {
+    fn new(seed: u64) -> Self {
+        Self {
+            drawn: AtomicU64::new(seed),
+        }
+    }
+
+    /// The next random number (SplitMix64).
+    fn next(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut mixed = self
+            .drawn
+            .fetch_add(STEP, Ordering::Relaxed)
+            .wrapping_add(STEP);
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// Mostly few; sometimes so many that the program gets on.
+    fn calls(&self) -> u32 {
+        let drawn = self.next();
+        1 + (drawn >> 8) as u32 % (1 << (drawn % 18))
+    }
+
+    fn level(&self) -> Level {
+        [Level::O1, Level::O2, Level::O3][self.next() as usize % 3]
+    }
+
+    pub(crate) fn step(&self) -> StressStep {
+        match self.next() % 8 {
+            0 => StressStep::Drop,
+            1 => StressStep::Replace,
+            2 => StressStep::Compile(Tier::Quick),
+            _ => StressStep::Compile(Tier::Optimised(self.level())),
+        }
+    }
+}

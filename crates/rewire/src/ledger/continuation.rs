@@ -1,0 +1,43 @@
+//! A function's continuations, and what the checks at its loops' heads read, as plain data
+//! ([`super::continuations`]).
+
+use std::sync::atomic::AtomicI32;
+
+use rewire_memory::ExecAddr;
+
+use super::uses::BlockId;
+use crate::base::addresses::BodyAddr;
+use crate::base::tier::Tier;
+
+/// A continuation in force.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Continuation {
+    pub(super) head: u32,
+    pub(super) tier: Tier,
+    pub(super) block: BlockId,
+    pub(super) place: u32,
+    pub(super) start: BodyAddr,
+}
+
+impl Continuation {
+    pub(super) fn is(&self, head: u32, is_optimised: bool) -> bool {
+        self.head == head && self.tier.is_optimised() == is_optimised
+    }
+}
+
+/// The words that the checks at a body's loop heads read: the first one's address, and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LoopWords {
+    pub(crate) start: ExecAddr,
+    pub(crate) count: u32,
+}
+
+impl LoopWords {
+    pub(super) fn get(self, index: u32) -> Option<&'static AtomicI32> {
+        let at = self.start + 4 * u64::from(index);
+        // SAFETY: the words are in the writable data of a block, which the caller has found in the
+        // ledger under its lock, and so can't be freed meanwhile. Code and engine access them as
+        // aligned words only.
+        (index < self.count).then(|| unsafe { &*(at.get() as *const AtomicI32) })
+    }
+}
