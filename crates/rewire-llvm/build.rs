@@ -32,6 +32,7 @@ const SOURCES: &[&str] = &[
     "read.cpp",
     "slot_calls.cpp",
     "start.cpp",
+    "thread_locals.cpp",
     "types.cpp",
 ];
 

@@ -4,6 +4,7 @@
 #include "codegen.h"
 #include "coroutines.h"
 #include "instrument.h"
+#include "thread_locals.h"
 #include "llvm/Transforms/IPO/AlwaysInliner.h"
 #include "llvm/Transforms/IPO/InferFunctionAttrs.h"
 #include "llvm/Transforms/InstCombine/InstCombine.h"
@@ -53,6 +54,8 @@ void Optimiser::run(Module &module, Lowerings lowerings) {
   early_passes.run(module, modules);
   if (lowerings.any())
     loweringPasses(lowerings, level).run(module, modules);
+  if (level != OptimizationLevel::O0 && useThreadLocalAddresses(module))
+    modules.invalidate(module, PreservedAnalyses::none());
   passes.run(module, modules);
   modules.clear();
   groups.clear();
@@ -107,6 +110,7 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
   lowerings.coroutines = false;
   if (lowerings.any())
     loweringPasses(lowerings, level).run(ir, modules);
+  useThreadLocalAddresses(ir);
   builder.buildPerModuleDefaultPipeline(level).run(ir, modules);
   shareNoopFrame(ir);
 }

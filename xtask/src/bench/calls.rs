@@ -44,14 +44,14 @@ const HEADER: &str = "target datalayout = \
     target triple = \"x86_64-pc-linux-gnu\"\n";
 
 /// A program of generated functions and a written main part.
-struct Program {
-    bitcode: PathBuf,
-    native: PathBuf,
+pub(super) struct Program {
+    pub(super) bitcode: PathBuf,
+    pub(super) native: PathBuf,
 }
 
 impl Program {
     /// Compiles `source` of the corpus' inputs and links it with the generated `ir`.
-    fn new(name: &str, ir: &str, source: &str, options: &[&str]) -> Result<Self> {
+    pub(super) fn new(name: &str, ir: &str, source: &str, options: &[&str]) -> Result<Self> {
         let dir = paths::corpus().join("calls");
         fs::create_dir_all(&dir).context(|| format!("make {}", shown(&dir)))?;
         let at = |extension: &str| dir.join(format!("{name}.{extension}"));

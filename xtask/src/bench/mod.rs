@@ -5,6 +5,7 @@ mod calls;
 pub(crate) mod cases;
 mod earlier;
 mod generate;
+mod indirect;
 pub(crate) mod measure;
 mod modules;
 mod peer;
@@ -43,6 +44,8 @@ enum Group {
     Steady,
     /// Calls between compiled functions, against native ones.
     Calls,
+    /// Virtual calls, thread-local variables and callbacks in loops, against native ones.
+    Indirect,
     /// First calls of functions whose code is there.
     FirstCall,
     /// C++ exceptions with few and many functions loaded, in one thread and several.
@@ -164,6 +167,9 @@ fn measure(rewire: &Rewire, options: &Options, rounds: &Rounds) -> Result<Result
     }
     if wanted(Group::Calls) {
         calls::calls(rewire, rounds, &mut results)?;
+    }
+    if wanted(Group::Indirect) {
+        indirect::indirect(rewire, rounds, &mut results)?;
     }
     if wanted(Group::FirstCall) {
         calls::first_call(rewire, rounds, &mut results)?;

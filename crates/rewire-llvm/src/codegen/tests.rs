@@ -305,3 +305,34 @@ fn variables_keep_their_alignment_whatever_is_done_with_them() {
         }
     }
 }
+
+/// How often the address of a thread-local variable is asked for in an object's code.
+fn thread_local_addresses(level: Level) -> usize {
+    const TLSGD: u32 = 19;
+    let text = "@a = thread_local global [9 x i64] zeroinitializer\n\
+         @b = thread_local global i64 0\n\
+         define void @f(i64 %n) {\nentry:\n  br label %loop\n\
+         loop:\n  %i = phi i64 [ 0, %entry ], [ %next, %end ]\n  \
+         %set = load i64, ptr @b\n  %is_set = icmp eq i64 %set, 0\n  \
+         br i1 %is_set, label %then, label %end\n\
+         then:\n  store i64 %i, ptr getelementptr (i64, ptr @a, i64 3)\n  br label %end\n\
+         end:\n  store i64 %i, ptr @a\n  call void asm sideeffect \"\", \"~{memory}\"()\n  \
+         %next = add i64 %i, 1\n  %is_done = icmp eq i64 %next, %n\n  \
+         br i1 %is_done, label %done, label %loop\ndone:\n  ret void\n}";
+    let mut codegen = Codegen::new(level).unwrap();
+    let (mut module, root, states) = read(text);
+    let mut extracted = module.extract(&[root], &states, true).unwrap();
+    codegen.optimise(&mut extracted).unwrap();
+    let object = linkable(codegen.emit(extracted).unwrap());
+    let all = object.sections.iter().flat_map(|section| &section.3);
+    all.filter(|relocation| relocation.3 == TLSGD).count()
+}
+
+#[test]
+fn a_loop_asks_for_the_address_of_a_thread_local_once() {
+    for level in [Level::O1, Level::O2, Level::O3] {
+        // Two variables, one of them named in two blocks of the loop.
+        assert_eq!(thread_local_addresses(level), 2, "{level:?}");
+    }
+    assert_eq!(thread_local_addresses(Level::O0), 3);
+}
