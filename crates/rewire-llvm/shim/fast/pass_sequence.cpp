@@ -8,10 +8,20 @@
 using namespace llvm;
 using namespace rewire;
 
-// What these look for lies between blocks: values that meet, frames that differ.
+// What these look for lies between blocks: blocks that nothing leads to, values that meet, frames
+// that differ.
 static constexpr StringLiteral kBetweenBlocks[] = {
-    "Eliminate PHI nodes for register allocation",
+    "Remove unreachable blocks from the CFG", "Eliminate PHI nodes for register allocation",
     "Check CFA info and insert CFI instructions if needed"};
+
+// Other passes ask this one what it found, which is nothing: no plain function wants protection.
+static constexpr StringLiteral kIdle[] = {"Insert stack protectors"};
+
+// Before a function has machine code, its IR counts.
+static size_t blocksOf(const Function &function, const MachineModuleInfo &machine_functions) {
+  const MachineFunction *machine_code = machine_functions.getMachineFunction(function);
+  return machine_code ? machine_code->size() : function.size();
+}
 
 // As FunctionPass::assignPassManager does with a manager of LLVM's.
 void PassSequence::assignPassManager(PMStack &stack, PassManagerType preferred) {
@@ -31,7 +41,10 @@ bool PassSequence::runOnModule(Module &module) {
     machine_functions = &machine_code->getMMI();
     for (unsigned place = 0; place < getNumContainedPasses(); ++place) {
       FunctionPass *pass = getContainedPass(place);
-      Step step{pass, is_contained(kBetweenBlocks, pass->getPassName()), {}};
+      const StringRef name = pass->getPassName();
+      Step step{pass, is_contained(kIdle, name) ? Step::Never
+                      : is_contained(kBetweenBlocks, name) ? Step::BetweenBlocks
+                                                           : Step::Always, {}};
       getTopLevelManager()->collectLastUses(step.spent, step.pass);
       steps.push_back(std::move(step));
     }
@@ -48,8 +61,8 @@ void PassSequence::run(Module &module) {
     if (function.isDeclaration())
       continue;
     for (const Step &step : steps) {
-      if (!step.is_between_blocks ||
-          machine_functions->getMachineFunction(function)->size() > 1)
+      if (step.runs == Step::Always ||
+          (step.runs == Step::BetweenBlocks && blocksOf(function, *machine_functions) > 1))
         step.pass->runOnFunction(function);
       for (Pass *spent : step.spent)
         spent->releaseMemory();

@@ -17,8 +17,8 @@ namespace rewire {
 // pass uses, and which nobody needs any more. In a pipeline that doesn't change, the answers don't
 // change either; for a function of a few lines, asking takes an eighth of the time of replacing it.
 // So the first module goes LLVM's way, which leads each pass to its analyses; for all others, the
-// passes alone are run, but for two that find nothing in machine code of one block. An analysis
-// that a pass uses only if it happens to be there is not there then.
+// passes alone are run, but for those that would find nothing. An analysis that a pass uses only if
+// it happens to be there is not there then.
 //
 // It must be added to a pass manager before any function pass, and then gets all of them.
 class PassSequence final : public llvm::FPPassManager {
@@ -38,8 +38,8 @@ public:
 private:
   struct Step {
     llvm::FunctionPass *pass;
-    // Has nothing to do in machine code of one block.
-    bool is_between_blocks;
+    // Some have nothing to do in functions of one block.
+    enum { Always, BetweenBlocks, Never } runs;
     // Passes whose results nobody needs once this one has run.
     llvm::SmallVector<llvm::Pass *, 2> spent;
   };

@@ -1,7 +1,6 @@
 //! What committing and undoing have in common: claiming names, putting them in force, and releasing
 //! them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -84,7 +83,7 @@ impl<'c> PendingChange<'c> {
             None => {
                 let mut ledger = core.ledger();
                 ledger.hold_back(&self.planned, &core.slots);
-                ledger.put_in_force(&self.planned, &HashSet::default(), &core.slots)
+                ledger.put_in_force(&self.planned, &[], &core.slots)
             }
             Some((first, of_first)) => {
                 let why = || match of_roots {

@@ -7,7 +7,6 @@
 //! slot leads to a new body, all slots lead to the engine, where callers wait for the lock.
 
 use rewire_memory::Slots;
-use rustc_hash::FxHashSet;
 
 use super::planned_names::{PlannedNames, PlannedTarget};
 use super::slot_stores::{SlotStore, store};
@@ -65,11 +64,11 @@ impl Ledger {
     /// bodies are entered afterwards, under the same hold of the lock. Returns what is needed to
     /// undo the change.
     ///
-    /// `arriving` are the functions whose new bodies are entered.
+    /// `arriving` are the functions whose new bodies are entered, sorted.
     pub(crate) fn put_in_force(
         &mut self,
         planned: &PlannedNames,
-        arriving: &FxHashSet<EntryId>,
+        arriving: &[EntryId],
         slots: &Slots,
     ) -> Vec<FormerMeaning> {
         let mut former = Vec::new();
@@ -84,7 +83,8 @@ impl Ledger {
         }
         for id in &planned.order {
             let loser = self.entry(*id).elected;
-            self.move_one(*id, planned.targets[id], arriving.contains(id), slots);
+            let arrives = arriving.binary_search(id).is_ok();
+            self.move_one(*id, planned.targets[id], arrives, slots);
             if let Some(loser) = loser.filter(|_| planned.overridden.contains(id)) {
                 self.note_overridden(*id, loser);
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rewire_memory::RegionKind;
 use rewire_object::{RelocKind, SectionRole, Segment, SymbolBinding};
+use smallvec::SmallVec;
 
 use super::definition::{DefinitionKind, LinkedDefinition};
 use super::gather::is_defined;
@@ -68,7 +69,9 @@ pub(crate) fn publish(
     let mut linked = Linked::default();
     if let Some(planned) = purpose.planned() {
         let definitions = staged.iter().flat_map(|one| &one.definitions);
-        let arriving = definitions.map(|definition| definition.entry).collect();
+        let arriving = definitions.map(|definition| definition.entry);
+        let mut arriving: SmallVec<[EntryId; 4]> = arriving.collect();
+        arriving.sort_unstable();
         linked.former = ledger.put_in_force(planned, &arriving, &core.slots);
         // `put_in_force` has reset the slots of names that assembly redefines, so they are stored
         // again.
