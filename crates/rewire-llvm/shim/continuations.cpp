@@ -103,12 +103,8 @@ public:
   }
 
   // In a continuation, whose buffer already has the variables' addresses.
-  void addToContinuation(Value *given, ArrayRef<Value *> frame) {
-    buffer = given;
-    SmallVector<unsigned, 8> all;
-    for (unsigned i = 0; i < heads.heads.size(); ++i)
-      all.push_back(i);
-    addAll(all, [&](IRBuilder<> &crossing, const LoopHead &head, Value *target) {
+  void addToContinuation(ArrayRef<unsigned> at_heads, ArrayRef<Value *> frame) {
+    addAll(at_heads, [&](IRBuilder<> &crossing, const LoopHead &head, Value *target) {
       for (unsigned index : head.contents)
         if (frame[index])
           copyVariable(crossing, frame[index], heads.variables[index].alloca,
@@ -226,7 +222,8 @@ public:
       : function(function), context(function.getContext()), heads(heads),
         head(heads.heads[index]), pointer(PointerType::get(context, 0)) {}
 
-  void make(const Kind &kind) {
+  // Checks are added at the heads that are chosen.
+  void make(const Kind &kind, ArrayRef<unsigned> chosen) {
     auto *type = FunctionType::get(pointer, {pointer}, false);
     body = Function::Create(type, GlobalValue::ExternalLinkage, function.getAddressSpace(), "",
                             function.getParent());
@@ -249,7 +246,7 @@ public:
     enter(checks);
     SmallVector<Value *, 8> frame(heads.variables.size());
     takeVariables(checks, frame);
-    checks.addToContinuation(buffer, frame);
+    checks.addToContinuation(chosen, frame);
     takeValues(checks);
     body->takeName(&function);
     function.eraseFromParent();
@@ -454,13 +451,15 @@ template <typename Choose> static void addChecks(Module &module, Check check, ui
     Checks(*one.function, one.heads, kind, one.first).addToNormal(one.chosen);
 }
 
+static SmallVector<unsigned, 8> allHeads(Function &, const LoopHeads &heads) {
+  SmallVector<unsigned, 8> all;
+  for (unsigned i = 0; i < heads.heads.size(); ++i)
+    all.push_back(i);
+  return all;
+}
+
 void rewire_count_loops(LLVMModuleRef module, uint32_t limit) {
-  addChecks(*unwrap(module), Check::Count, limit, [](Function &, const LoopHeads &heads) {
-    SmallVector<unsigned, 8> all;
-    for (unsigned i = 0; i < heads.heads.size(); ++i)
-      all.push_back(i);
-    return all;
-  });
+  addChecks(*unwrap(module), Check::Count, limit, allHeads);
 }
 
 // Whether a call may come to be a copy of the function that it names.
@@ -470,28 +469,33 @@ static bool mayBeInlined(const Instruction &instruction) {
   return callee && callee->hasAvailableExternallyLinkage() && !callee->isDeclaration();
 }
 
+// The heads of loops that may come to hold copies of other functions.
+static SmallVector<unsigned, 8> headsOfCopies(Function &function, const LoopHeads &heads) {
+  SmallVector<unsigned, 8> chosen;
+  if (llvm::none_of(instructions(function), mayBeInlined))
+    return chosen;
+  DominatorTree tree(function);
+  LoopInfo loops(tree);
+  for (unsigned i = 0; i < heads.heads.size(); ++i) {
+    // A loop with several entries isn't known as one.
+    BasicBlock *head = heads.heads[i].block;
+    const Loop *loop = loops.getLoopFor(head);
+    const bool is_natural = loop && loop->getHeader() == head;
+    if (!is_natural || llvm::any_of(loop->blocks(), [](BasicBlock *block) {
+          return llvm::any_of(*block, mayBeInlined);
+        }))
+      chosen.push_back(i);
+  }
+  return chosen;
+}
+
 void rewire_poll_loops(LLVMModuleRef module) {
   Module &ir = *unwrap(module);
   if (llvm::none_of(ir, [](const Function &function) {
         return function.hasAvailableExternallyLinkage() && !function.isDeclaration();
       }))
     return;
-  addChecks(ir, Check::Poll, 0, [](Function &function, const LoopHeads &heads) {
-    DominatorTree tree(function);
-    LoopInfo loops(tree);
-    SmallVector<unsigned, 8> chosen;
-    for (unsigned i = 0; i < heads.heads.size(); ++i) {
-      // A loop with several entries isn't known as one.
-      BasicBlock *head = heads.heads[i].block;
-      const Loop *loop = loops.getLoopFor(head);
-      const bool is_natural = loop && loop->getHeader() == head;
-      if (!is_natural || llvm::any_of(loop->blocks(), [](BasicBlock *block) {
-            return llvm::any_of(*block, mayBeInlined);
-          }))
-        chosen.push_back(i);
-    }
-    return chosen;
-  });
+  addChecks(ir, Check::Poll, 0, headsOfCopies);
 }
 
 bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32_t limit) {
@@ -502,7 +506,9 @@ bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32
   LoopHeads heads = LoopHeads::of(*bodies[0]);
   if (head >= heads.heads.size())
     return false;
+  const SmallVector<unsigned, 8> chosen =
+      counts ? allHeads(*bodies[0], heads) : headsOfCopies(*bodies[0], heads);
   const Kind kind(ir, counts ? Check::Count : Check::Poll, limit, heads.heads.size());
-  Continuation(*bodies[0], heads, head).make(kind);
+  Continuation(*bodies[0], heads, head).make(kind, chosen);
   return true;
 }

@@ -28,16 +28,11 @@ impl Core {
         if self.tiers.stress.is_some() {
             return self.stress(entry, definition);
         }
-        self.tiers.push(HotFunction {
+        self.request(HotFunction {
             entry,
             definition,
             hot_loop: None,
         });
-        if self.workers.are_there() {
-            self.wake_compile_thread();
-        } else if let Some(hot) = self.tiers.take() {
-            self.optimise_hot(hot);
-        }
     }
 
     /// Compiles a hot function again, unless it was changed since it was found to be hot.
@@ -112,7 +107,8 @@ impl Core {
     }
 
     /// A quick body asks because a loop is hot: it gets an optimised continuation, as soon as there
-    /// is one.
+    /// is one. If the passes were spread over many calls, it is the function that is hot, and the
+    /// loop is counted anew: only a call that takes long needs a continuation.
     fn continue_hot_loop(
         &self,
         body: &AskingBody,
@@ -121,33 +117,50 @@ impl Core {
     ) -> Option<BodyAddr> {
         // Not to ask again until there is an answer.
         word.store(i32::MIN, Ordering::Relaxed);
-        let known = |core: &Self| {
-            let ledger = core.ledger();
-            ledger.continuation(body.entry, head, true)
-        };
         if !body.is_in_force {
             return None;
         }
-        if let Some(continuation) = known(self) {
+        if let Some(continuation) = self.optimised_continuation(body, head) {
             word.store(i32::MAX - 1, Ordering::Relaxed);
             return Some(continuation);
         }
-        self.tiers.push(HotFunction {
-            entry: body.entry,
-            definition: Definition::Ir(body.unit.id, body.ordinal),
-            hot_loop: Some(HotLoop {
-                head,
-                word: (body.block, ExecAddr::new((&raw const *word) as u64)),
-            }),
-        });
-        if self.workers.are_there() {
-            self.wake_compile_thread();
+        let (definition, calls) = {
+            let ledger = self.ledger();
+            let entry = ledger.entry(body.entry);
+            let left = entry.slot().and_then(|slot| self.slots.calls_left(slot));
+            (entry.definition(), left)
+        };
+        if self.tiers.is_spread_over_calls(body.entry, calls) {
+            word.store(0, Ordering::Relaxed);
+            if let Some(slot) = self.ledger().entry(body.entry).slot() {
+                self.called_often(slot);
+            }
             return None;
         }
-        if let Some(hot) = self.tiers.take() {
+        let hot_loop = HotLoop {
+            head,
+            word: (body.block, ExecAddr::new((&raw const *word) as u64)),
+        };
+        self.request(HotFunction {
+            entry: body.entry,
+            definition,
+            hot_loop: Some(hot_loop),
+        });
+        self.optimised_continuation(body, head)
+    }
+
+    fn optimised_continuation(&self, body: &AskingBody, head: u32) -> Option<BodyAddr> {
+        self.ledger().continuation(body.entry, head, true)
+    }
+
+    /// Has a hot function compiled by a compile thread, or, without any, by this one.
+    fn request(&self, hot: HotFunction) {
+        self.tiers.push(hot);
+        if self.workers.are_there() {
+            self.wake_compile_thread();
+        } else if let Some(hot) = self.tiers.take() {
             self.optimise_hot(hot);
         }
-        known(self)
     }
 
     /// An optimised body asks because it holds a copy of a function that was replaced: it gets a

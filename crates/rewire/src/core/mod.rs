@@ -209,6 +209,7 @@ impl Core {
     /// Forgets what is recorded elsewhere for names that were removed.
     pub(crate) fn forget_entries(&self, entries: &[EntryId]) {
         self.foresight.forget(entries);
+        self.tiers.forget(entries);
     }
 
     /// Runs `work` with an idle code generator of a level, or a new one.

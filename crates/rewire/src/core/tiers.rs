@@ -2,12 +2,13 @@
 //!
 //! What is done with a hot function is in `compile/optimise.rs`.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rewire_llvm::Level;
 use rewire_memory::ExecAddr;
 use rewire_sync::Mutex;
+use rustc_hash::FxBuildHasher;
 
 use crate::base::ids::EntryId;
 use crate::base::options::{HotThresholds, OptLevel};
@@ -25,6 +26,8 @@ pub(crate) struct Tiers {
     /// Makes decisions at random instead.
     pub(crate) stress: Option<Stress>,
     queue: Mutex<HotQueue>,
+    /// How many calls a function had left until it was hot, when one of its loops last was.
+    calls_left: Mutex<HashMap<EntryId, i32, FxBuildHasher>>,
 }
 
 /// A function that is hot, and the definition that was found to be.
@@ -61,6 +64,7 @@ impl Tiers {
             hot,
             stress: stress.map(Stress::new),
             queue: Mutex::default(),
+            calls_left: Mutex::default(),
         }
     }
 
@@ -87,6 +91,25 @@ impl Tiers {
         match &self.stress {
             Some(stress) => stress.calls(),
             None => self.hot.loop_passes,
+        }
+    }
+
+    /// Whether a loop is hot because its function was called many times since one of its loops last
+    /// was. `left` is how many calls are left until the function itself is hot.
+    pub(crate) fn is_spread_over_calls(&self, id: EntryId, left: Option<i32>) -> bool {
+        let Some(left) = left else { return false };
+        let before = lock(&self.calls_left).insert(id, left);
+        let since = before.unwrap_or(self.hot.calls as i32).saturating_sub(left);
+        // Calls that pass the head fewer than this many times are short.
+        const FEW: u32 = 64;
+        since.max(0) as u32 > self.hot.loop_passes / FEW
+    }
+
+    /// Forgets what is recorded for functions that were removed.
+    pub(crate) fn forget(&self, functions: &[EntryId]) {
+        let mut calls_left = lock(&self.calls_left);
+        for id in functions {
+            calls_left.remove(id);
         }
     }
 
