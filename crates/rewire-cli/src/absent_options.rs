@@ -11,14 +11,6 @@ pub(crate) struct AbsentOptions {
     #[arg(long, value_name = "NAME[,+F,-F]")]
     cpu: Option<String>,
 
-    /// Compile one function at one level, whatever -O says (not there yet).
-    #[arg(long, value_name = "NAME=LEVEL")]
-    pin: Vec<String>,
-
-    /// Write every decision about tiers to FILE (not there yet).
-    #[arg(long, value_name = "FILE")]
-    tier_log: Option<PathBuf>,
-
     /// Load all members of the archives that follow (not there yet).
     #[arg(long)]
     whole_archive: bool,
@@ -85,8 +77,6 @@ impl AbsentOptions {
     pub(crate) fn first(&self) -> Option<&'static str> {
         let given = [
             (self.cpu.is_some(), "--cpu"),
-            (!self.pin.is_empty(), "--pin"),
-            (self.tier_log.is_some(), "--tier-log"),
             (self.whole_archive, "--whole-archive"),
             (self.no_whole_archive, "--no-whole-archive"),
             (self.start_group, "--start-group"),

@@ -137,6 +137,15 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
 
+    /// Compile the function NAME at one level (0 to 3), whatever -O says; may be given several
+    /// times.
+    #[arg(long, value_name = "NAME=LEVEL", value_parser = level_of_name)]
+    pub(crate) pin: Vec<(String, Level)>,
+
+    /// Write each decision about tiers with its reason to FILE, a line of JSON each.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tier_log: Option<PathBuf>,
+
     /// Compile functions at random levels at random moments, replace them by themselves, and drop
     /// and recompile their code, while the program runs. What it does must not change. SEED is a
     /// number; without it, another is drawn each time, and printed.
@@ -322,7 +331,7 @@ pub(crate) enum Sort {
 /// The levels by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LevelName {
-    /// A good choice; for now, level 0.
+    /// Quickly at first, and at full optimisation what is hot.
     Auto,
     /// No IR passes, fast code generation.
     #[value(name = "0")]
@@ -348,6 +357,19 @@ impl LevelName {
             Self::Three => OptLevel::Fixed(Level::O3),
         }
     }
+}
+
+/// Reads `NAME=LEVEL`.
+fn level_of_name(text: &str) -> Result<(String, Level), String> {
+    let (name, level) = text.rsplit_once('=').ok_or("it has to be NAME=LEVEL")?;
+    let level = match level {
+        "0" => Level::O0,
+        "1" => Level::O1,
+        "2" => Level::O2,
+        "3" => Level::O3,
+        other => return Err(format!("there is no level {other}; it is 0, 1, 2 or 3")),
+    };
+    Ok((name.to_owned(), level))
 }
 
 /// Reads the command line. An error is the exit code of what is done already.

@@ -29,6 +29,7 @@ mod source_language;
 mod source_time;
 mod sources;
 mod thread_end;
+mod tier_log;
 mod trace;
 
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};

@@ -14,7 +14,7 @@ use crate::args::{EXIT_USAGE, RunOptions};
 use crate::dump::Dump;
 use crate::input::{self, Fate};
 use crate::problem::Problem;
-use crate::{color, libraries, limits, loader_end, message, output_file, report, trace};
+use crate::{color, libraries, limits, loader_end, message, output_file, report, tier_log, trace};
 
 /// Runs the program and returns its exit code.
 pub(crate) fn run(run: &RunOptions, started: Instant, envp: *const *const c_char) -> i32 {
@@ -120,7 +120,12 @@ fn check_entry(engine: &Engine, entry: &str) -> Result<(), Problem> {
 fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
     check_files(&run.files)?;
     let report = run.report.as_ref().and_then(Option::as_deref);
-    for (what, path) in [("report", report), ("trace", run.trace.as_deref())] {
+    let files = [
+        ("report", report),
+        ("trace", run.trace.as_deref()),
+        ("tier log", run.tier_log.as_deref()),
+    ];
+    for (what, path) in files {
         if let Some(path) = path {
             output_file::claim(what, path)?;
         }
@@ -133,6 +138,10 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         let title = run.files.first().map_or(path, PathBuf::as_path);
         trace::begin(path, title, started)
     });
+    let compile_observer = match run.tier_log.as_deref() {
+        Some(path) => Some(tier_log::begin(path, started, compile_observer)),
+        None => compile_observer,
+    };
     let level = run.level.level();
     let engine = Engine::new(Options {
         level,
@@ -166,6 +175,9 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         input::load(&engine, file, level, Fate::Replaceable, &mut load_library)?;
     }
     engine.finish_loading()?;
+    for (name, level) in &run.pin {
+        engine.main().set_level(name, Some(*level))?;
+    }
     check_entry(&engine, &run.entry)?;
     if run.eager {
         engine.compile_all()?;

@@ -84,6 +84,7 @@ pub use base::options::{CodeMapping, HotThresholds, Level, OptLevel, Options};
 pub use base::recovery::{Recovery, Stopped, StoppedFrame, Unable};
 pub use base::report::{Phase, Report};
 pub use base::resolver::{Answer, LazyIr, Request, Resolver};
+pub use base::tier_events::{TierDecision, TierStep};
 pub use change::{Change, Changed, Mismatch, Replaced, TypeChange};
 pub use host::at_exit::at_exit;
 pub use introspect::inspect::{

@@ -14,8 +14,6 @@ const MAIN: &str = "#include <stdio.h>\nint other(void) { puts(\"other\"); retur
 /// Options of the interface that this version doesn't have. Take an option out when it comes.
 const NOT_YET: &[&[&str]] = &[
     &["--cpu", "host"],
-    &["--pin", "main=2"],
-    &["--tier-log", "x.json"],
     &["--whole-archive"],
     &["--no-whole-archive"],
     &["--start-group"],

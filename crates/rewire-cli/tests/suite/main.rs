@@ -37,6 +37,7 @@ mod report;
 mod skip;
 mod start;
 mod streams;
+mod tiers;
 mod trace;
 mod verifying;
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rewire_llvm::Level;
 use rewire_memory::ExecAddr;
 
 use crate::base::error::Error;
@@ -228,6 +229,19 @@ pub(crate) fn unload(core: &Core, library: LibraryId, name: &str) -> Result<bool
     let was_there = ledger.entry(id).is_present();
     ledger.set_stale(id, &core.slots);
     Ok(was_there)
+}
+
+/// Implements [`Library::set_level`](crate::Library::set_level).
+pub(crate) fn set_level(
+    core: &Core,
+    library: LibraryId,
+    name: &str,
+    level: Option<Level>,
+) -> Result<(), Error> {
+    let mut ledger = core.ledger();
+    let id = droppable(&mut ledger, library, name)?;
+    ledger.set_fixed_level(id, level, &core.slots);
+    Ok(())
 }
 
 /// Implements [`Library::refresh`](crate::Library::refresh).

@@ -5,4 +5,5 @@ pub(crate) mod code;
 pub(crate) mod dynamic_call;
 pub(crate) mod engine;
 pub(crate) mod function;
+pub(crate) mod levels;
 pub(crate) mod library;

@@ -10,6 +10,7 @@ use rewire_memory::ExecAddr;
 use super::ids::Generation;
 use super::ids::UnitId;
 use super::report::Phase;
+use super::tier_events::TierDecision;
 
 /// Is told what the engine loads, compiles, waits for, replaces and frees; passed to the engine in
 /// [`Options::compile_observer`](crate::Options::compile_observer). Every method does nothing
@@ -78,6 +79,11 @@ pub trait CompileObserver: Send + Sync {
     /// Definitions were compiled and linked, or failed to be.
     fn compiled(&self, compilation: &Compilation) {
         let _ = compilation;
+    }
+
+    /// Something was decided about how a function is compiled, or done about it.
+    fn tier_decided(&self, decision: &TierDecision) {
+        let _ = decision;
     }
 
     /// A thread has waited for a function that another thread was compiling, and has it now.

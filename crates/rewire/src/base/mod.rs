@@ -19,3 +19,4 @@ pub(crate) mod report;
 pub(crate) mod resolver;
 pub(crate) mod sync;
 pub(crate) mod tier;
+pub(crate) mod tier_events;

@@ -94,7 +94,21 @@ impl Core {
             }
             result
         })?;
+        self.compile_those_with_levels()?;
         self.compile_not_inlined()
+    }
+
+    /// Compiles the functions for which the client has set a level, each alone.
+    fn compile_those_with_levels(&self) -> Result<(), Error> {
+        let functions = self.ledger().with_fixed_level();
+        for id in functions {
+            let is_there = matches!(self.ledger().entry(id).definition(), Definition::Ir(..));
+            if is_there {
+                self.materialize(id, None)?;
+                self.ledger().lead_past_engine(id, &self.slots);
+            }
+        }
+        Ok(())
     }
 
     /// Compiles the functions that were to be inlined everywhere, and are named all the same: their
@@ -263,7 +277,8 @@ fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitKey, Ordinal)> {
             if entry.kind() == EntryKind::Function && !ledger.is_stale(id) =>
         {
             let is_frozen = ledger.unit(unit).is_none_or(|unit| unit.is_frozen);
-            (!is_frozen).then_some((unit, ordinal))
+            let is_alone = ledger.fixed_level(id).is_some();
+            (!is_frozen && !is_alone).then_some((unit, ordinal))
         }
         _ => None,
     }

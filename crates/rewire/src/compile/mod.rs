@@ -88,10 +88,17 @@ impl Core {
     ) -> (Vec<Ordinal>, Vec<EntryId>) {
         let mut roots = vec![function];
         let mut claimed = Vec::new();
+        let has_level = |id| self.ledger().fixed_level(id).is_some();
+        if unit.entry(function).is_some_and(has_level) {
+            return (roots, claimed);
+        }
         let mut next = 0;
         while next < roots.len() && roots.len() < COMPANY {
             for callee in copy.call_plan(roots[next]).from_entry() {
                 if roots.len() == COMPANY || !copy.has_fresh_body(callee) {
+                    continue;
+                }
+                if unit.entry(callee).is_some_and(has_level) {
                     continue;
                 }
                 if let Some(id) = self.claim_if_absent(unit, callee) {
@@ -244,7 +251,20 @@ impl Core {
         roots: &[Ordinal],
         scope: ExtractScope,
     ) -> Result<Emitted, Error> {
-        self.emit_for(copy, roots, scope, (self.tiers.first, BodyPart::All))
+        let tier = self.first_tier(copy.unit, roots);
+        self.emit_for(copy, roots, scope, (tier, BodyPart::All))
+    }
+
+    /// The tier in which functions are compiled first. One for which the client has set a level is
+    /// compiled alone.
+    fn first_tier(&self, unit: &Unit, roots: &[Ordinal]) -> Tier {
+        let [root] = roots else {
+            return self.tiers.first;
+        };
+        let level = unit
+            .entry(*root)
+            .and_then(|id| self.ledger().fixed_level(id));
+        level.map_or(self.tiers.first, Tier::Fixed)
     }
 
     /// As [`Core::emit_from`], for bodies of a tier.

@@ -6,6 +6,7 @@
 //! slot, and the former one is retired.
 
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Instant;
 
 use rewire_memory::{ExecAddr, SlotId};
 
@@ -13,9 +14,10 @@ use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::events::Why;
 use crate::base::tier::Tier;
+use crate::base::tier_events::{TierDecision, TierStep};
 use crate::core::Core;
 use crate::core::tiers::{HotFunction, HotLoop};
-use crate::ledger::{AskingBody, Definition};
+use crate::ledger::{AskingBody, Definition, EntryId};
 use crate::link::Purpose;
 
 impl Core {
@@ -28,6 +30,8 @@ impl Core {
         if self.tiers.stress.is_some() {
             return self.stress(entry, definition);
         }
+        let calls = self.tiers.hot.calls;
+        self.tell_tier(entry, || TierStep::Hot { calls });
         self.request(HotFunction {
             entry,
             definition,
@@ -35,12 +39,33 @@ impl Core {
         });
     }
 
+    /// Tells the observer of a decision.
+    fn tell_tier(&self, id: EntryId, step: impl FnOnce() -> TierStep) {
+        let Some(observer) = &self.compile_observer else {
+            return;
+        };
+        let function = self.ledger().entry(id).label().into();
+        observer.tier_decided(&TierDecision {
+            function,
+            step: step(),
+            at: Instant::now(),
+        });
+    }
+
     /// Compiles a hot function again, unless it was changed since it was found to be hot.
     pub(crate) fn optimise_hot(&self, hot: HotFunction) {
-        if let Err(error) = self.try_optimise(hot) {
+        let begun = Instant::now();
+        let head = hot.hot_loop.map(|one| one.head);
+        match self.try_optimise(hot) {
+            Ok(true) => self.tell_tier(hot.entry, || TierStep::Optimised {
+                head,
+                took: begun.elapsed(),
+            }),
+            Ok(false) => self.tell_tier(hot.entry, || TierStep::Outdated),
             // The program goes on with the body that it has.
-            let name = self.ledger().entry(hot.entry).label().to_owned();
-            tracing::debug!(name, %error, "not optimised");
+            Err(error) => self.tell_tier(hot.entry, || TierStep::Failed {
+                reason: error.to_string().into(),
+            }),
         }
         self.tiers.is_done(hot);
         self.changed.notify_all();
@@ -54,7 +79,8 @@ impl Core {
         }
     }
 
-    fn try_optimise(&self, hot: HotFunction) -> Result<(), Error> {
+    /// Returns whether the function has the new body; if not, it was changed meanwhile.
+    fn try_optimise(&self, hot: HotFunction) -> Result<bool, Error> {
         let unit = {
             let ledger = self.ledger();
             let entry = ledger.entry(hot.entry);
@@ -66,7 +92,7 @@ impl Core {
             }
         };
         let Some((unit, ordinal)) = unit else {
-            return Ok(());
+            return Ok(false);
         };
         let purpose = match hot.hot_loop {
             None => Purpose::Improve(hot.entry),
@@ -77,11 +103,11 @@ impl Core {
             Some(one) => Why::HotLoop { head: one.head },
         };
         let work = || self.rebuild(&unit, ordinal, self.tiers.best(), purpose);
-        self.observed(&unit, &[ordinal], why, work)?;
+        let linked = self.observed(&unit, &[ordinal], why, work)?;
         if let Some(one) = hot.hot_loop {
             self.ledger().wake_loop(one.word);
         }
-        Ok(())
+        Ok(linked.body_of(hot.entry).is_some())
     }
 
     /// Called when the check at the head of a loop has struck, in the code that the call returns
@@ -132,8 +158,20 @@ impl Core {
         };
         if self.tiers.is_spread_over_calls(body.entry, calls) {
             word.store(0, Ordering::Relaxed);
-            if let Some(slot) = self.ledger().entry(body.entry).slot() {
-                self.called_often(slot);
+            let hot = {
+                let mut ledger = self.ledger();
+                let slot = ledger.entry(body.entry).slot();
+                slot.and_then(|slot| ledger.take_hot(slot, &self.slots))
+            };
+            if let Some((entry, definition)) = hot {
+                let calls = self.tiers.calls_made(calls);
+                let passes = self.tiers.hot.loop_passes;
+                self.tell_tier(entry, || TierStep::HotInLoops { calls, passes });
+                self.request(HotFunction {
+                    entry,
+                    definition,
+                    hot_loop: None,
+                });
             }
             return None;
         }
@@ -141,6 +179,8 @@ impl Core {
             head,
             word: (body.block, ExecAddr::new((&raw const *word) as u64)),
         };
+        let passes = self.tiers.hot.loop_passes;
+        self.tell_tier(body.entry, || TierStep::HotLoop { head, passes });
         self.request(HotFunction {
             entry: body.entry,
             definition,
@@ -178,10 +218,14 @@ impl Core {
         let why = || Why::StaleLoop { head };
         let work = || self.rebuild(&body.unit, body.ordinal, tier, purpose);
         match self.observed(&body.unit, &[body.ordinal], why, work) {
-            Ok(linked) => linked.body_of(body.entry),
+            Ok(linked) => {
+                self.tell_tier(body.entry, || TierStep::LeftCopy { head });
+                linked.body_of(body.entry)
+            }
             Err(error) => {
-                let name = self.ledger().entry(body.entry).label().to_owned();
-                tracing::debug!(name, %error, "a loop goes on in code that holds a former copy");
+                self.tell_tier(body.entry, || TierStep::Failed {
+                    reason: error.to_string().into(),
+                });
                 None
             }
         }

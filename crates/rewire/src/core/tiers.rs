@@ -94,6 +94,12 @@ impl Tiers {
         }
     }
 
+    /// How many calls of a function were counted, of which so many are left until it is hot.
+    pub(crate) fn calls_made(&self, left: Option<i32>) -> u32 {
+        let made = left.map(|left| (self.hot.calls as i32).saturating_sub(left));
+        made.map_or(0, |made| made.max(0) as u32)
+    }
+
     /// Whether a loop is hot because its function was called many times since one of its loops last
     /// was. `left` is how many calls are left until the function itself is hot.
     pub(crate) fn is_spread_over_calls(&self, id: EntryId, left: Option<i32>) -> bool {

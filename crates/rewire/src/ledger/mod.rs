@@ -24,6 +24,7 @@ mod demand;
 mod demangled;
 mod election;
 mod entry;
+mod fixed_levels;
 mod former_meaning;
 mod freeing;
 mod globals;
@@ -63,7 +64,7 @@ mod withdrawing;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use rewire_llvm::GlobalState;
+use rewire_llvm::{GlobalState, Level};
 use rewire_memory::{ExecAddr, SlotId};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use slotmap::SlotMap;
@@ -119,6 +120,8 @@ pub(crate) struct Ledger {
     gates: Vec<closed_name::ConstructionGate>,
     /// The functions' continuations in force.
     continuations: HashMap<EntryId, Vec<continuation::Continuation>, FxBuildHasher>,
+    /// The levels that the client has set for functions.
+    fixed_levels: HashMap<EntryId, Level, FxBuildHasher>,
     /// What each waiting thread waits for.
     pub(super) waiting: HashMap<ThreadKey, Awaited, FxBuildHasher>,
     /// The threads that are placing in memory what units need before their code runs.
@@ -173,6 +176,7 @@ impl Ledger {
             labels: label_places::Labels::default(),
             gates: Vec::new(),
             continuations: HashMap::default(),
+            fixed_levels: HashMap::default(),
             given_before: HashMap::default(),
             waiting: HashMap::default(),
             placing: FxHashSet::default(),

@@ -225,7 +225,7 @@ impl Unit {
 
     /// Returns a number that is unique among the engine's units.
     pub(crate) fn order(&self) -> u64 {
-        self.id.data().as_ffi()
+        Key::data(&self.id).as_ffi()
     }
 
     /// Takes a copy of the module that still has the bodies of `roots`, for this thread's exclusive

@@ -95,6 +95,7 @@ impl Ledger {
             self.by_slot.clear(slot);
         }
         self.lazies.remove(&id);
+        self.fixed_levels.remove(&id);
         self.given_before.remove(&id);
         freed.entries.push(id);
         if let Some(front) = front {
