@@ -123,10 +123,16 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             "# Results\n\nWritten by `cargo xtask bench` ({} rounds). Each round runs every \
              contender of a table once; times are medians from before a process is started to \
              after it is reaped where they are in ms, and \
-             what the programs measure of themselves where they are in ns or µs; ratios are given \
-             with the smallest and largest of the rounds. `lli` is LLVM's own program, dynamically \
-             linked as Debian ships it; `orc` is benches/orc_peer.cpp, linked with LLVM as Rewire \
-             is.\n\n\
+             what the programs measure of themselves where they are in ns or µs.\n\n\
+             A ratio says how many times as long the one took as the other: 2.00 is twice the time. \
+             In the column \"times `...`\" of a table it is the row's time divided by that of the \
+             row that the column names, so that more than 1 is slower than that. In the list of \
+             what Rewire must reach, it is the other's time divided by Rewire's where the bar says \
+             \"times faster\", and otherwise that of what is named first divided by that of what it \
+             is held against. Medians are divided; smallest and largest are of the quotients of \
+             single rounds, in which both were measured one soon after the other.\n\n\
+             `lli` is LLVM's own program, dynamically linked as Debian ships it; `orc` is \
+             benches/orc_peer.cpp, linked with LLVM as Rewire is.\n\n\
              {machine}{text}",
             options.rounds
         );
