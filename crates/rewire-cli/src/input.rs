@@ -164,7 +164,7 @@ fn from_stream(from: impl Read, path: &Path, name: String) -> Result<Found, Prob
 fn unreadable(path: &Path, source: io::Error) -> Error {
     Error::Read {
         path: path.to_owned(),
-        source,
+        source: source.into(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! What can go wrong with memory.
 
 use std::io;
+use std::sync::Arc;
 
 use rewire_object::ExecAddr;
 
 use crate::region_kind::RegionKind;
 
 /// An error of reserving, growing or writing code memory.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum MemoryError {
     /// The kernel gave no address range.
     #[error("cannot reserve {size} bytes of address space: {source}")]
@@ -15,7 +16,7 @@ pub enum MemoryError {
         /// Bytes asked for.
         size: usize,
         /// The kernel's answer.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// A region of the range is used up.
     #[error("the {region} region of {size} bytes is full ({wanted} more bytes are needed)")]
@@ -35,7 +36,7 @@ pub enum MemoryError {
         /// Bytes.
         size: u64,
         /// The kernel's answer.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// Bytes could not be written to pages that are not writable.
     #[error("cannot write {size} bytes of code at {address}: {source}")]
@@ -45,7 +46,7 @@ pub enum MemoryError {
         /// Bytes.
         size: usize,
         /// The kernel's answer.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// Memory was given back that isn't in use, or that can't be given back.
     #[error("{start} to {end} isn't {region} memory in use that can be given back")]
@@ -63,6 +64,6 @@ pub enum MemoryError {
         /// The file.
         path: &'static str,
         /// The kernel's answer.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
 }

@@ -42,7 +42,7 @@ impl ForkMark {
             if page == libc::MAP_FAILED {
                 return Err(MemoryError::Reserve {
                     size: SIZE,
-                    source: io::Error::last_os_error(),
+                    source: io::Error::last_os_error().into(),
                 });
             }
             libc::madvise(page, SIZE, libc::MADV_WIPEONFORK);
@@ -50,7 +50,7 @@ impl ForkMark {
         };
         let page = NonNull::new(page.cast::<u8>()).ok_or(MemoryError::Reserve {
             size: SIZE,
-            source: io::ErrorKind::OutOfMemory.into(),
+            source: io::Error::from(io::ErrorKind::OutOfMemory).into(),
         })?;
         let mark = Self { page };
         mark.set();

@@ -27,7 +27,10 @@ impl Mapping {
 
 pub(crate) fn read() -> Result<Vec<Mapping>, MemoryError> {
     let path = "/proc/self/maps";
-    let text = fs::read_to_string(path).map_err(|source| MemoryError::Proc { path, source })?;
+    let text = fs::read_to_string(path).map_err(|source| MemoryError::Proc {
+        path,
+        source: source.into(),
+    })?;
     Ok(text.lines().filter_map(parse_line).collect())
 }
 

@@ -416,7 +416,7 @@ fn reserve_range() -> Result<(u64, u64), MemoryError> {
             Err(source) => {
                 return Err(MemoryError::Reserve {
                     size: size as usize,
-                    source,
+                    source: source.into(),
                 });
             }
         }

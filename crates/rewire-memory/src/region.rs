@@ -96,7 +96,7 @@ impl Region {
         let refused = |source| MemoryError::Protect {
             address: ExecAddr::new(self.open),
             size,
-            source,
+            source: Arc::new(source),
         };
         // SAFETY: the pages lie in the reserved range, which is ours, and nothing has been given
         // out of them yet.

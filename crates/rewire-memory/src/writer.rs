@@ -120,7 +120,7 @@ impl Writer {
         unsafe { swap::write(to.get(), bytes, protection) }.map_err(|source| MemoryError::Write {
             address: to,
             size: bytes.len(),
-            source,
+            source: source.into(),
         })
     }
 

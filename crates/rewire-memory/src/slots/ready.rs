@@ -94,7 +94,7 @@ fn map() -> Result<usize, MemoryError> {
         return Err(MemoryError::Protect {
             address: ExecAddr::NULL,
             size: CHUNK as u64,
-            source: io::Error::last_os_error(),
+            source: io::Error::last_os_error().into(),
         });
     }
     Ok(chunk as usize)

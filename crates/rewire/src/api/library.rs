@@ -672,7 +672,7 @@ impl Library {
     /// # Errors
     ///
     /// The name is no function of IR ([`Error::Unknown`]), or can't be compiled
-    /// ([`Error::Compile`], within [`Error::Again`]).
+    /// ([`Error::Compile`]; from the second time on, within [`Error::Again`]).
     pub fn pin(&self, name: &str) -> Result<Pin, Error> {
         let _no_fork = fork_lock::enter_engine();
         self.core.finish_loading()?;
@@ -788,7 +788,7 @@ fn read_file(core: &Core, path: &Path) -> Result<Source, Error> {
     let timer = core.timings.start(Phase::Load);
     let bytes = std::fs::read(path).map_err(|source| Error::Read {
         path: path.to_owned(),
-        source,
+        source: source.into(),
     })?;
     timer.stop();
     Ir::from(bytes).source(&escape_path(path))

@@ -16,7 +16,7 @@ use super::recovery::Stopped;
 
 /// An error of the engine. Its message says what is wrong and where; [`Error::help`] says what to
 /// do about it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read.
@@ -25,7 +25,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The operating system's error.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// LLVM rejected a module.
     #[error("{0}")]
@@ -280,9 +280,8 @@ pub enum Error {
     /// An invariant of the engine was violated. This is a bug of the engine; it continues to run.
     #[error("internal error: {0}")]
     Internal(String),
-    /// A definition could not be compiled, resolved or made. The engine shares the error among all
-    /// that need the definition. Most such errors it remembers: it doesn't try again, and repeats
-    /// the error.
+    /// A definition could not be compiled, resolved or made when it was first needed. The engine
+    /// doesn't try again, and repeats that error.
     #[error("{0}")]
     Again(Arc<Error>),
 }

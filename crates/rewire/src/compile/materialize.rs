@@ -197,17 +197,10 @@ impl Core {
         if !ledger.is_pending_here(id) {
             return Err(error);
         }
-        let error = Arc::new(error);
-        match &*error {
-            // A name that nothing defines now may be defined later, so the failure isn't recorded.
-            Error::MissingFunction { .. } | Error::Removed { .. } | Error::Panicked { .. } => {
-                ledger.release_claim(id);
-            }
-            _ => ledger.fail_claim(id, &error),
-        }
+        ledger.end_claims([id], &error);
         drop(ledger);
         self.changed.notify_all();
-        Err(Error::Again(error))
+        Err(error)
     }
 
     /// Claims a function, or waits for the thread that has claimed it; `waiting` receives what this

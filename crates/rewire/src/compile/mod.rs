@@ -204,14 +204,10 @@ impl Core {
             Err(error) => error,
         };
         // The unit is compiled as a whole or not at all, whichever function is called.
-        let error = Arc::new(error);
-        let mut ledger = self.ledger();
-        for id in roots.iter().filter_map(|root| unit.entry(*root)) {
-            ledger.fail_claim(id, &error);
-        }
-        drop(ledger);
+        let claimed = roots.iter().filter_map(|root| unit.entry(*root));
+        self.ledger().end_claims(claimed, &error);
         self.changed.notify_all();
-        Err(Error::Again(error))
+        Err(error)
     }
 
     /// Claims a function, unless another thread has claimed or compiled it.

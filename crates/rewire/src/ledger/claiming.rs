@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rewire_memory::MemoryError;
+
 use super::{Definition, EntryId, Ledger, State, ThreadKey};
 use crate::base::error::Error;
 
@@ -31,10 +33,22 @@ impl Ledger {
         is_mine
     }
 
-    /// Records that the definition that this thread claimed can't be materialized, now or later.
-    pub(crate) fn fail_claim(&mut self, id: EntryId, error: &Arc<Error>) {
-        if self.is_pending_here(id) {
-            self.entry_mut(id).state = State::Failed(error.clone());
+    /// Ends this thread's claims of definitions that can't be materialized now. The error is
+    /// recorded for all later calls, unless the next one may succeed.
+    pub(crate) fn end_claims(&mut self, ids: impl IntoIterator<Item = EntryId>, error: &Error) {
+        let state = match error {
+            // A name that nothing defines now may be defined later, and a region that is full now
+            // may have room then.
+            Error::MissingFunction { .. }
+            | Error::Removed { .. }
+            | Error::Panicked { .. }
+            | Error::Memory(MemoryError::Full { .. }) => State::Absent,
+            _ => State::Failed(Arc::new(error.clone())),
+        };
+        for id in ids {
+            if self.is_pending_here(id) {
+                self.entry_mut(id).state = state.clone();
+            }
         }
     }
 }

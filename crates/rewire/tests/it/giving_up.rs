@@ -71,6 +71,25 @@ fn callers_of_missing(result: Result<Option<Value>, Error>) -> Vec<String> {
 }
 
 #[test]
+fn the_first_error_of_a_body_is_its_own_and_later_ones_repeat_it() {
+    with_engines(|engine| {
+        add(
+            engine,
+            "define void @wrong() {
+               call void asm sideeffect \"no instruction\", \"\"()
+               ret void
+             }",
+        );
+        let error = engine.main().pin("wrong").unwrap_err();
+        assert!(matches!(error, Error::Compile { .. }), "{error:?}");
+        let again = engine.main().pin("wrong").unwrap_err();
+        assert!(matches!(again, Error::Again(_)), "{again:?}");
+        assert!(matches!(again.cause(), Error::Compile { .. }), "{again:?}");
+        assert_eq!(again.to_string(), error.to_string());
+    });
+}
+
+#[test]
 fn what_is_missing_is_an_error_and_may_be_defined_then() {
     with_engines(|engine| {
         add(

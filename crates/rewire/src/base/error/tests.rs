@@ -28,8 +28,8 @@ fn name() -> Arc<str> {
     "name".into()
 }
 
-fn io() -> IoError {
-    IoError::from(ErrorKind::NotFound)
+fn io() -> Arc<IoError> {
+    Arc::new(ErrorKind::NotFound.into())
 }
 
 fn stopped() -> Stopped {
@@ -153,7 +153,7 @@ fn a_file_that_cannot_be_read() {
     let of = |kind: ErrorKind| {
         let error = Error::Read {
             path: "x".into(),
-            source: kind.into(),
+            source: Arc::new(kind.into()),
         };
         check(&error);
         error.help()
