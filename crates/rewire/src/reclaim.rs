@@ -338,6 +338,20 @@ impl Core {
     }
 }
 
+/// Frees what it can, because a region of memory is full. Destructors that wait for a scan aren't
+/// run, because this thread is linking something: they wait for the next one.
+pub(crate) fn make_room(core: &Core) {
+    let caller = Caller::here();
+    let reclaimed = {
+        let mut last = core.reclaimer.lock();
+        // What a scan frees is quarantined until the next.
+        [(); 2].map(|()| core.reclaim_now(&caller, &mut last, &mut Vec::new()))
+    };
+    for one in &reclaimed {
+        core.tell_reclaimed(one);
+    }
+}
+
 fn describe(piece: &Retired, holder: Option<Arc<str>>) -> RetiredCode {
     let sizes = piece
         .code

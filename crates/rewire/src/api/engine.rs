@@ -26,7 +26,7 @@ use crate::introspect::inspect::{self, Inspection};
 use crate::ledger::unit::{Unit, UnitInfo};
 use crate::ledger::{Generation, LibraryId};
 use crate::process;
-use crate::reclaim::{Reclaimed, RetiredCode};
+use crate::reclaim::{self, Reclaimed, RetiredCode};
 
 /// An execution engine: it takes LLVM IR, and compiles and links each function when the function is
 /// first called.
@@ -67,6 +67,7 @@ const ABOVE: Above = Above {
     place: process::place,
     end: process::end,
     renew: change::renew,
+    make_room: reclaim::make_room,
 };
 
 impl Engine {

@@ -109,6 +109,8 @@ pub(crate) struct Above {
     /// Replaces a function that is being called by the new body that a client's closure made for
     /// it.
     pub(crate) renew: ReplaceBody,
+    /// Frees what it can, because a region of memory is full.
+    pub(crate) make_room: fn(&Core),
 }
 
 // A panic doesn't leave broken data under a lock: only the client's code unwinds, and it runs

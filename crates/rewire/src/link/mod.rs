@@ -20,7 +20,7 @@ mod view;
 
 use std::collections::HashSet;
 
-use rewire_memory::ExecAddr;
+use rewire_memory::{ExecAddr, MemoryError};
 use rewire_object::{Image, Layout, Placement};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
@@ -43,6 +43,16 @@ use staged::StagedUndo;
 /// Links objects together with whatever they need, and publishes them. If something has memory
 /// already, the first copy stays, except for definitions that a change replaces.
 pub(crate) fn link(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Linked, Error> {
+    match link_once(core, objects, purpose) {
+        Err(Error::Memory(MemoryError::Full { .. })) => {
+            (core.above.make_room)(core);
+            link_once(core, objects, purpose)
+        }
+        linked => linked,
+    }
+}
+
+fn link_once(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Linked, Error> {
     let timer = core.timings.start(Phase::Link);
     let batch = parse_all(objects)?;
     let timer = timer.then(Phase::Link);

@@ -7,7 +7,8 @@ use rewire::{Engine, Error, Level, TypeChange};
 
 use crate::changes::{at_each_level, engine};
 use crate::changing::{
-    CALLER, Plain, add, function, instead, reclaim_all, returns, said_in_process, say,
+    CALLER, Plain, add, function, instead, on_fresh_thread, reclaim_all, returns, said_in_process,
+    say,
 };
 
 #[test]
@@ -33,6 +34,93 @@ fn memory_comes_back() {
         }
         assert!(engine.retired().is_empty());
     });
+}
+
+/// The sizes of regions are a share of the addresses that the process may have.
+fn engine_of_32_mib(level: Level) -> Engine {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    let mut limits = libc::rlimit {
+        rlim_cur: pages * 4096 + 3 * (40 << 20),
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    let set = |limits: &libc::rlimit| {
+        // SAFETY: the call reads plain data.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, limits) }, 0);
+    };
+    set(&limits);
+    let engine = engine(level, 0);
+    limits.rlim_cur = limits.rlim_max;
+    set(&limits);
+    engine
+}
+
+/// Each of these takes more than half of its region, and its unit leaves before the next comes.
+#[test]
+fn what_was_retired_makes_room() {
+    const VARIABLE: &str = "@large = global [7000000 x i8] zeroinitializer
+        define i32 @f() {
+          store volatile i8 NUMBER, ptr @large
+          %x = load volatile i8, ptr @large
+          %y = zext i8 %x to i32
+          ret i32 %y
+        }";
+    const CODE: &str = "define i32 @f() {
+          call void asm sideeffect \".skip 6500000, 0x90\", \"\"()
+          ret i32 NUMBER
+        }";
+    let fresh_call = |engine: &Engine| on_fresh_thread(|| function::<Plain>(engine, "f")());
+    for (kind, ir) in [("variable", VARIABLE), ("code", CODE)] {
+        for level in [Level::O0, Level::O2] {
+            let which = format!("{kind} {level:?}");
+            said_in_process("retiring::what_was_retired_makes_room", &which, || {
+                let engine = engine_of_32_mib(level);
+                for number in 1..=5 {
+                    let unit = add(&engine, &ir.replace("NUMBER", &number.to_string()));
+                    assert_eq!(fresh_call(&engine), number);
+                    engine.remove_unit(unit).unwrap();
+                }
+                // In force at once: as eagerly linked code, and as a change's.
+                add(&engine, &ir.replace("NUMBER", "6"));
+                engine.compile_all().unwrap();
+                assert_eq!(fresh_call(&engine), 6);
+            });
+        }
+    }
+}
+
+/// What is in use makes no room, but what is full isn't full for good.
+#[test]
+fn a_full_region_is_an_error_until_there_is_room() {
+    said_in_process(
+        "retiring::a_full_region_is_an_error_until_there_is_room",
+        "",
+        || {
+            let engine = engine_of_32_mib(Level::O0);
+            let unit = |name: &str| {
+                format!(
+                    "@of_{name} = global [7000000 x i8] zeroinitializer
+                 define ptr @{name}() {{\n ret ptr @of_{name}\n}}"
+                )
+            };
+            // No stack that is there later has seen the body.
+            let compile = |name| on_fresh_thread(|| engine.main().pin(name).map(drop));
+            let first = add(&engine, &unit("f"));
+            add(&engine, &unit("g"));
+            compile("f").unwrap();
+            for _ in 0..2 {
+                let error = compile("g").unwrap_err();
+                assert!(matches!(error, Error::Memory(_)), "{error:?}");
+            }
+            let mut change = engine.main().change();
+            change.define("more", unit("h").as_str());
+            change.commit().unwrap();
+            engine.remove_unit(first).unwrap();
+            compile("g").unwrap();
+            let error = compile("h").unwrap_err();
+            assert!(matches!(error, Error::Memory(_)), "{error:?}");
+        },
+    );
 }
 
 #[test]
