@@ -66,7 +66,7 @@ pub(crate) fn main_begins() {
     }
 }
 
-extern "C" fn write_pending() {
+pub(crate) extern "C" fn write_pending() {
     let pending = PENDING
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rewire::{Engine, Error, LinkObserver, Options, escape_path};
+use rewire::{Engine, Error, Failure, LinkObserver, Options, escape_path};
 
 use crate::args::{EXIT_USAGE, RunOptions};
 use crate::dump::Dump;
@@ -153,6 +153,7 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         ..Options::default()
     })?;
     trace::also_at_failure(&engine);
+    engine.on_failure(|failure| end_by(failure));
     if let Some(to) = &run.report {
         report::at_exit(&engine, to.clone(), started);
     }
@@ -226,6 +227,18 @@ fn start(engine: &Engine, run: &RunOptions, envp: *const *const c_char) -> i32 {
             rewire::EXIT_COMPILE
         }
     }
+}
+
+/// Ends the process because the program called a function that can't run. Natively it wouldn't have
+/// started, so nothing of it runs any more, neither destructors nor exit functions.
+fn end_by(failure: &Failure<'_>) -> ! {
+    // SAFETY: C's streams may be flushed at any time.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
+    message::say(format_args!("{failure}"));
+    trace::write_pending();
+    report::write_pending();
+    // SAFETY: it ends the process.
+    unsafe { libc::_exit(rewire::EXIT_COMPILE) }
 }
 
 /// The program's own `argc` and `argv`, which live as long as the process.

@@ -108,7 +108,7 @@ pub(crate) fn main_ends() {
     }
 }
 
-extern "C" fn write_pending() {
+pub(crate) extern "C" fn write_pending() {
     if let Some(trace) = TRACE.get()
         && trace.is_own_process()
         && let Err(error) = trace.write()

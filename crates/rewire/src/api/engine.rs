@@ -405,7 +405,9 @@ impl Engine {
     ///
     /// Nothing defines `entry` ([`Error::Unknown`]), its type is not that of a main function
     /// ([`Error::Signature`]), or something that has to be in memory before the start can't be
-    /// compiled or linked.
+    /// compiled or linked. If the program calls a function that can't be compiled or resolved, the
+    /// error is the one that [`Library::call`] returns. Destructors still run when the process
+    /// exits; a handler ([`Engine::on_failure`]) can end the process at once instead.
     ///
     /// # Safety
     ///
@@ -423,7 +425,7 @@ impl Engine {
         // This also finds the constructors.
         self.finish_loading()?;
         // SAFETY: as the caller promises.
-        unsafe { process::run_main(&self.core, main, argc, argv, envp) }
+        failure::catch(|| unsafe { process::run_main(&self.core, main, argc, argv, envp) })
     }
 
     /// Checks that [`Engine::run_main`] would find a function `entry` of a fitting type. Runs and
@@ -447,10 +449,10 @@ impl Engine {
     /// Sets the handler that decides what happens when a called function could not be compiled or
     /// resolved. The handler may return the address of a function of the same type, which then runs
     /// instead; that function may throw an exception, for example. If there is no handler, or if it
-    /// returns `None`, a call that the client began with [`Library::call`] is abandoned and returns
-    /// the error. Any other call ends the process: the engine prints the error and the chain of
-    /// callers, and exits at once, without running exit functions or destructors, with code 70
-    /// ([`EXIT_COMPILE`](crate::EXIT_COMPILE)).
+    /// returns `None`, a call that the client began with [`Library::call`] or [`Engine::run_main`]
+    /// is abandoned and returns the error. Any other call ends the process: the engine prints the
+    /// error and the chain of callers, and exits at once, without running exit functions or
+    /// destructors, with code 70 ([`EXIT_COMPILE`](crate::EXIT_COMPILE)).
     ///
     /// The handler runs on the thread that makes the call, on a stack of the engine's, with no lock
     /// held. An engine has one handler: setting another one replaces it. The engine keeps the

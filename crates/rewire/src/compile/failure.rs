@@ -3,8 +3,9 @@
 //! The caller can't be given an error, because it expects the function to run. So the engine does
 //! the first of these that is possible: it runs the function that the client's handler names
 //! instead; it unwinds the thread to where the client entered compiled code, if the client did so
-//! by [`Library::call`](crate::Library::call) and all frames in between can be unwound
-//! (`rewire-memory/src/unwind/give_up.rs`); it ends the process.
+//! by [`Library::call`](crate::Library::call) or [`Engine::run_main`](crate::Engine::run_main) and
+//! all frames in between can be unwound (`rewire-memory/src/unwind/give_up.rs`); it ends the
+//! process.
 
 use std::cell::Cell;
 use std::ptr;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::panic::{catch_unwind, resume_unwind};
 use std::process::Command;
 
+use crate::changing::{is_child, said_in_process, say};
 use rewire::{Answer, EXIT_COMPILE, Engine, Error, Level, OptLevel, Options, Request, Value};
 
 const RUNTIME: &str = "declare ptr @__cxa_allocate_exception(i64)
@@ -68,6 +69,44 @@ fn callers_of_missing(result: Result<Option<Value>, Error>) -> Vec<String> {
     assert_eq!(function.as_deref(), Some("missing"));
     assert!(matches!(&**error, Error::MissingFunction { name } if &**name == "missing"));
     callers.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_main_function_comes_back_too() {
+    const TEST: &str = "giving_up::a_main_function_comes_back_too";
+    let said = said_in_process(TEST, "", || {
+        let engine = Engine::new(Options::default()).unwrap();
+        let say = (say as *const ()).into();
+        engine.main().define("say", say).unwrap();
+        add(
+            &engine,
+            "declare void @say(i32)
+             @llvm.global_dtors = appending global [1 x { i32, ptr, ptr }]
+               [{ i32, ptr, ptr } { i32 65535, ptr @end, ptr null }]
+             define void @end() {
+               call void @say(i32 4)
+               ret void
+             }
+             define i32 @main(i32 %count, ptr %arguments) {
+               call void @say(i32 1)
+               %x = call i32 @missing()
+               call void @say(i32 2)
+               ret i32 %x
+             }",
+        );
+        let run = || {
+            static NONE: [usize; 1] = [0];
+            let none = NONE.as_ptr().cast();
+            // SAFETY: the arrays are static, the program is harmless.
+            let status = unsafe { engine.run_main("main", 0, none, none) };
+            status.map(|status| Some(Value::I32(status)))
+        };
+        assert_eq!(callers_of_missing(run()), ["main"]);
+        let late = "define i32 @missing() {\n ret i32 3\n}";
+        engine.add_ir("late", late).unwrap();
+        assert_eq!(run().unwrap(), Some(Value::I32(3)));
+    });
+    assert!(is_child() || said == [1, 1, 2, 4], "{said:?}");
 }
 
 #[test]

@@ -167,7 +167,7 @@ pub(crate) fn said_in_process(test: &str, which: &str, run: impl Fn() + Sync) ->
 }
 
 /// Whether this process is one that [`said_in_process`] has started.
-fn is_child() -> bool {
+pub(crate) fn is_child() -> bool {
     std::env::var_os(WHICH).is_some()
 }
 
