@@ -12,6 +12,7 @@ const SOURCES: &[&str] = &[
     "continuations.cpp",
     "contract.cpp",
     "coroutines.cpp",
+    "cpu.cpp",
     "extract.cpp",
     "extracted_text.cpp",
     "fast/eh_frame.cpp",
@@ -33,6 +34,7 @@ const SOURCES: &[&str] = &[
     "slot_calls.cpp",
     "start.cpp",
     "thread_locals.cpp",
+    "transform.cpp",
     "types.cpp",
 ];
 

@@ -7,10 +7,6 @@ use std::path::PathBuf;
 /// See the module's documentation.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AbsentOptions {
-    /// The processor to compile for (not there yet; for now, any x86-64).
-    #[arg(long, value_name = "NAME[,+F,-F]")]
-    cpu: Option<String>,
-
     /// Load all members of the archives that follow (not there yet).
     #[arg(long)]
     whole_archive: bool,
@@ -76,7 +72,6 @@ impl AbsentOptions {
     /// One of these options that was given.
     pub(crate) fn first(&self) -> Option<&'static str> {
         let given = [
-            (self.cpu.is_some(), "--cpu"),
             (self.whole_archive, "--whole-archive"),
             (self.no_whole_archive, "--no-whole-archive"),
             (self.start_group, "--start-group"),

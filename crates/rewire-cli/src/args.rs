@@ -10,6 +10,7 @@ use rewire::{Level, OptLevel};
 
 use crate::absent_options::{AbsentOptions, with_long_std};
 use crate::color::{Color, is_coloured};
+use crate::cpu;
 use crate::message;
 
 /// Exit code for wrong usage, or for an option that is not there yet.
@@ -76,7 +77,7 @@ IR of C++ gets libstdc++ by itself. IR of rustc needs
 )]
 pub(crate) struct RunOptions {
     /// What to load.
-    #[arg(value_name = "FILE", required_unless_present = "frozen")]
+    #[arg(value_name = "FILE", required_unless_present_any = ["frozen", "cpu"])]
     pub(crate) files: Vec<PathBuf>,
 
     /// Arguments of the program.
@@ -90,6 +91,12 @@ pub(crate) struct RunOptions {
     /// How hard LLVM works on each function, IR passes included; the last one counts.
     #[arg(short = 'O', value_name = "LEVEL", default_value = "auto")]
     pub(crate) level: LevelName,
+
+    /// The processor to compile for: `baseline` (any x86-64), `host` (this one), or a name of
+    /// LLVM's; then features to add or to leave out. Functions whose IR names a processor or
+    /// features keep to these. `help` lists all names.
+    #[arg(long, value_name = "NAME[,+F,-F]", default_value = "baseline")]
+    pub(crate) cpu: String,
 
     /// Start with the function NAME.
     #[arg(long, value_name = "NAME", default_value = "main")]
@@ -372,9 +379,21 @@ fn level_of_name(text: &str) -> Result<(String, Level), String> {
     Ok((name.to_owned(), level))
 }
 
+/// `--cpu help` alone needs no FILE.
+fn with_files(arguments: Arguments) -> Result<Arguments, clap::Error> {
+    let is_missing = matches!(&arguments.command, Sub::Run(run)
+        if run.first_file().is_none() && run.cpu != cpu::HELP);
+    if !is_missing {
+        return Ok(arguments);
+    }
+    // As clap itself says it.
+    Arguments::try_parse_from(["rewire", "run"])
+}
+
 /// Reads the command line. An error is the exit code of what is done already.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, i32> {
-    let arguments = Arguments::try_parse_from(with_long_std(arguments)).map_err(|error| {
+    let parsed = Arguments::try_parse_from(with_long_std(arguments)).and_then(with_files);
+    let arguments = parsed.map_err(|error| {
         // Help that was asked for goes to standard output, errors go to standard error.
         if !error.use_stderr() {
             return match error.print() {
@@ -392,6 +411,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
     match arguments.command {
         Sub::Run(run) => match run.absent.first() {
             Some(option) => Err(absent(option)),
+            None if run.cpu == cpu::HELP => Err(cpu::list()),
             None => Ok(Invocation::Run(run)),
         },
         Sub::Repl(repl) => match repl.lang {

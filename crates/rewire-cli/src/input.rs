@@ -5,11 +5,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rewire::{Engine, Error, OptLevel, UnitId, escape_path};
+use rewire::{Engine, Error, UnitId, escape_path};
 
 use crate::problem::Problem;
 use crate::source_language::Language;
-use crate::sources;
+use crate::sources::{self, SourceOptions};
 
 /// Whether what a file defines may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ enum FileKind {
 pub(crate) fn load(
     engine: &Engine,
     path: &Path,
-    level: OptLevel,
+    how: SourceOptions<'_>,
     fate: Fate,
     library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
@@ -43,7 +43,7 @@ pub(crate) fn load(
         (Found::IrFile, Fate::Replaceable) => engine.add_file(path)?,
         (Found::IrFile, Fate::Frozen) => engine.add_file_frozen(path)?,
         (Found::Ir { name, bytes }, _) => add_ir(engine, fate, &name, &bytes)?,
-        (Found::Other(kind), _) => match ir_of(path, kind, level, library)? {
+        (Found::Other(kind), _) => match ir_of(path, kind, how, library)? {
             Some(bytes) => add_ir(engine, fate, &escape_path(path), &bytes)?,
             None => return Ok(()),
         },
@@ -62,7 +62,7 @@ fn add_ir(engine: &Engine, fate: Fate, name: &str, bytes: &[u8]) -> Result<UnitI
 /// shared library, which `library` is given.
 pub(crate) fn read(
     path: &Path,
-    level: OptLevel,
+    how: SourceOptions<'_>,
     library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
 ) -> Result<Option<Vec<u8>>, Problem> {
     match recognise(path)? {
@@ -71,7 +71,7 @@ pub(crate) fn read(
             Ok(Some(read_all(file, path)?))
         }
         Found::Ir { bytes, .. } => Ok(Some(bytes)),
-        Found::Other(kind) => ir_of(path, kind, level, library),
+        Found::Other(kind) => ir_of(path, kind, how, library),
     }
 }
 
@@ -79,11 +79,11 @@ pub(crate) fn read(
 fn ir_of(
     path: &Path,
     kind: FileKind,
-    level: OptLevel,
+    how: SourceOptions<'_>,
     library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
 ) -> Result<Option<Vec<u8>>, Problem> {
     match kind {
-        FileKind::Source(language) => Ok(Some(sources::compile(path, language, level, library)?)),
+        FileKind::Source(language) => Ok(Some(sources::compile(path, language, how, library)?)),
         FileKind::SharedLibrary => {
             // The loader searches its own path for names without a slash.
             let here = if path.components().count() == 1 {

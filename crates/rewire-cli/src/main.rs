@@ -12,6 +12,7 @@ mod absent_options;
 mod allocator;
 mod args;
 mod color;
+mod cpu;
 mod dump;
 mod input;
 mod inspect;

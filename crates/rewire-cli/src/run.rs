@@ -14,7 +14,10 @@ use crate::args::{EXIT_USAGE, RunOptions};
 use crate::dump::Dump;
 use crate::input::{self, Fate};
 use crate::problem::Problem;
-use crate::{color, libraries, limits, loader_end, message, output_file, report, tier_log, trace};
+use crate::sources::SourceOptions;
+use crate::{
+    color, cpu, libraries, limits, loader_end, message, output_file, report, tier_log, trace,
+};
 
 /// Runs the program and returns its exit code.
 pub(crate) fn run(run: &RunOptions, started: Instant, envp: *const *const c_char) -> i32 {
@@ -143,8 +146,10 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         None => compile_observer,
     };
     let level = run.level.level();
+    let cpu = cpu::parse(&run.cpu)?;
     let engine = Engine::new(Options {
         level,
+        cpu,
         stress: run.stress.map(stress_seed),
         threads: run.threads.unwrap_or_else(spare_processors),
         guard_crashes: true,
@@ -169,11 +174,15 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
             || Ok(engine.load_library(&path.to_string_lossy())?),
         )
     };
+    let how = SourceOptions {
+        level,
+        cpu: &run.cpu,
+    };
     for file in &run.frozen {
-        input::load(&engine, file, level, Fate::Frozen, &mut load_library)?;
+        input::load(&engine, file, how, Fate::Frozen, &mut load_library)?;
     }
     for file in &run.files {
-        input::load(&engine, file, level, Fate::Replaceable, &mut load_library)?;
+        input::load(&engine, file, how, Fate::Replaceable, &mut load_library)?;
     }
     engine.finish_loading()?;
     for (name, level) in &run.pin {

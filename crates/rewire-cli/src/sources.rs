@@ -17,11 +17,41 @@ use crate::{message, source_time, trace};
 /// Where Debian's clang 22 is, by preference.
 const CLANGS: [&str; 2] = ["clang-22", "/usr/lib/llvm-22/bin/clang"];
 
+/// What compilers are told of how their bitcode will be compiled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SourceOptions<'o> {
+    pub(crate) level: OptLevel,
+    /// As `--cpu` has it: compilers note the processor in each function.
+    pub(crate) cpu: &'o str,
+}
+
+impl From<OptLevel> for SourceOptions<'_> {
+    fn from(level: OptLevel) -> Self {
+        Self {
+            level,
+            cpu: "baseline",
+        }
+    }
+}
+
+impl<'o> SourceOptions<'o> {
+    /// The processor's name, unless it is the compilers' own choice.
+    fn cpu_name(self) -> Option<&'o str> {
+        let name = self.cpu.split(',').next()?;
+        (name != "baseline").then_some(name)
+    }
+
+    fn features(self) -> impl Iterator<Item = &'o str> {
+        let all = self.cpu.split(',').skip(1);
+        all.filter(|one| !one.is_empty())
+    }
+}
+
 /// Has a source compiled to bitcode. `library` is told of the shared library that it needs.
 pub(crate) fn compile(
     path: &Path,
     language: Language,
-    level: OptLevel,
+    how: SourceOptions<'_>,
     library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
 ) -> Result<Vec<u8>, Problem> {
     let compiler = match language {
@@ -31,9 +61,9 @@ pub(crate) fn compile(
     trace::timed(
         || format!("{compiler} {}", escape_path(path)),
         || match language {
-            Language::C => clang(path, "c", level),
-            Language::Cxx => clang(path, "c++", level),
-            Language::Rust => rust(path, level, library),
+            Language::C => clang(path, "c", how),
+            Language::Cxx => clang(path, "c++", how),
+            Language::Rust => rust(path, how, library),
         },
     )
 }
@@ -48,8 +78,8 @@ fn passes(level: OptLevel) -> Option<&'static str> {
     }
 }
 
-fn clang(path: &Path, language: &str, level: OptLevel) -> Result<Vec<u8>, Problem> {
-    let mut arguments: Vec<OsString> = match passes(level) {
+fn clang(path: &Path, language: &str, how: SourceOptions<'_>) -> Result<Vec<u8>, Problem> {
+    let mut arguments: Vec<OsString> = match passes(how.level) {
         None => vec!["-O0".into()],
         Some(level) => vec![
             format!("-O{level}").into(),
@@ -62,6 +92,13 @@ fn clang(path: &Path, language: &str, level: OptLevel) -> Result<Vec<u8>, Proble
     } else {
         "-fno-color-diagnostics"
     };
+    if let Some(name) = how.cpu_name() {
+        let name = if name == "host" { "native" } else { name };
+        arguments.push(format!("-march={name}").into());
+    }
+    for feature in how.features() {
+        arguments.extend(["-Xclang", "-target-feature", "-Xclang", feature].map(OsString::from));
+    }
     arguments.extend(["-c", "-emit-llvm", "-o", "-", colour, "-x", language].map(OsString::from));
     arguments.push(as_file(path).into());
     for clang in CLANGS {
@@ -78,7 +115,7 @@ fn clang(path: &Path, language: &str, level: OptLevel) -> Result<Vec<u8>, Proble
 /// Has rustc compile a program of one file, and loads the shared library that it is for.
 fn rust(
     path: &Path,
-    level: OptLevel,
+    how: SourceOptions<'_>,
     library: &mut dyn FnMut(&Path) -> Result<(), Problem>,
 ) -> Result<Vec<u8>, Problem> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
@@ -101,7 +138,14 @@ fn rust(
     ]
     .map(OsString::from)
     .into();
-    match passes(level) {
+    if let Some(name) = how.cpu_name() {
+        let name = if name == "host" { "native" } else { name };
+        arguments.push(format!("-Ctarget-cpu={name}").into());
+    }
+    for feature in how.features() {
+        arguments.push(format!("-Ctarget-feature={feature}").into());
+    }
+    match passes(how.level) {
         None => arguments.push("-Copt-level=0".into()),
         Some(level) => {
             arguments.push(format!("-Copt-level={level}").into());

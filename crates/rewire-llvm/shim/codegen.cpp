@@ -86,7 +86,8 @@ void RewireCodegen::emit(Module &module) {
     passes.reset();
 }
 
-RewireCodegen *rewire_codegen_new(unsigned level, char **error) {
+RewireCodegen *rewire_codegen_new(unsigned level, const char *cpu, const char *features,
+                                  char **error) {
   Triple triple(sys::getProcessTriple());
   std::string message;
   const Target *target = hostTarget(triple, message);
@@ -103,7 +104,7 @@ RewireCodegen *rewire_codegen_new(unsigned level, char **error) {
   auto codegen = std::make_unique<RewireCodegen>();
   codegen->level = level;
   codegen->machine.reset(target->createTargetMachine(
-      triple, "x86-64", "", options, Reloc::PIC_, CodeModel::Small, levels[level], false));
+      triple, cpu, features, options, Reloc::PIC_, CodeModel::Small, levels[level], false));
   codegen->library = std::make_unique<TargetLibraryInfoImpl>(triple);
   if (!codegen->machine || !codegen->prepare()) {
     *error = newMessage("LLVM has no code generator for " + triple.str());

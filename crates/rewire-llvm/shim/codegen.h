@@ -11,6 +11,8 @@
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace rewire {
 
@@ -60,6 +62,8 @@ struct RewireCodegen {
   std::unique_ptr<llvm::legacy::PassManager> passes;
   // Made when it is first needed.
   std::unique_ptr<rewire::Optimiser> optimiser;
+  // IR passes that a client has chosen instead of the level's.
+  std::optional<std::string> chosen_passes;
 
   // Makes the pipeline that most modules need first; false if there is none for the target.
   bool prepare();

@@ -3,6 +3,7 @@
 #include "optimise.h"
 #include "codegen.h"
 #include "coroutines.h"
+#include "index.h"
 #include "instrument.h"
 #include "thread_locals.h"
 #include "llvm/Transforms/IPO/AlwaysInliner.h"
@@ -21,8 +22,9 @@ using namespace rewire;
 static const OptimizationLevel *const kLevels[] = {&OptimizationLevel::O0, &OptimizationLevel::O1,
                                                    &OptimizationLevel::O2, &OptimizationLevel::O3};
 
-Optimiser::Optimiser(TargetMachine &machine, OptimizationLevel level)
-    : builder(&machine), level(level) {
+Optimiser::Optimiser(TargetMachine &machine, OptimizationLevel level,
+                     std::optional<std::string> chosen)
+    : builder(&machine), level(level), chosen(std::move(chosen)) {
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(groups);
   builder.registerFunctionAnalyses(functions);
@@ -30,7 +32,7 @@ Optimiser::Optimiser(TargetMachine &machine, OptimizationLevel level)
   builder.crossRegisterProxies(loops, functions, groups, modules);
   early_passes.addPass(
       AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/level != OptimizationLevel::O0));
-  if (level == OptimizationLevel::O0)
+  if (level == OptimizationLevel::O0 || this->chosen)
     return;
   early_passes.addPass(InferFunctionAttrsPass());
   FunctionPassManager early;
@@ -56,6 +58,13 @@ void Optimiser::run(Module &module, Lowerings lowerings) {
     loweringPasses(lowerings, level).run(module, modules);
   if (level != OptimizationLevel::O0 && useThreadLocalAddresses(module))
     modules.invalidate(module, PreservedAnalyses::none());
+  if (chosen) {
+    // Some passes can't be used twice.
+    ModulePassManager once;
+    if (!chosen->empty())
+      cantFail(builder.parsePassPipeline(once, *chosen));
+    once.run(module, modules);
+  }
   passes.run(module, modules);
   modules.clear();
   groups.clear();
@@ -68,7 +77,7 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
   keepCallers(ir);
   countFrames(ir);
   const Lowerings lowerings = findLowerings(ir);
-  if (codegen->level == 0 && !lowerings.any()) {
+  if (codegen->level == 0 && !lowerings.any() && !codegen->chosen_passes) {
     bool inlines = false;
     for (const Function &function : ir)
       inlines |= function.hasAvailableExternallyLinkage() ||
@@ -77,7 +86,8 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
       return;
   }
   if (!codegen->optimiser) {
-    codegen->optimiser = std::make_unique<Optimiser>(*codegen->machine, *kLevels[codegen->level]);
+    codegen->optimiser = std::make_unique<Optimiser>(
+        *codegen->machine, *kLevels[codegen->level], codegen->chosen_passes);
   }
   codegen->optimiser->run(ir, lowerings);
   if (lowerings.coroutines)
@@ -87,7 +97,7 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
 // What works between functions changes itself when it runs, so this pipeline is made anew; that
 // costs a millisecond, and whole units are few.
 void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
-  if (codegen->level == 0)
+  if (codegen->level == 0 || codegen->chosen_passes)
     return rewire_optimise(codegen, module);
   Module &ir = *unwrap(module);
   keepCallers(ir);
@@ -113,4 +123,18 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
   useThreadLocalAddresses(ir);
   builder.buildPerModuleDefaultPipeline(level).run(ir, modules);
   shareNoopFrame(ir);
+}
+
+bool rewire_set_passes(RewireCodegen *codegen, const char *text, size_t length, char **error) {
+  const StringRef passes(text, length);
+  PassBuilder builder(codegen->machine.get());
+  ModulePassManager parsed;
+  if (!passes.empty())
+    if (Error problem = builder.parsePassPipeline(parsed, passes)) {
+      *error = newMessage(toString(std::move(problem)));
+      return true;
+    }
+  codegen->chosen_passes = passes.str();
+  codegen->optimiser.reset();
+  return false;
 }

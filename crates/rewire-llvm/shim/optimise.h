@@ -7,6 +7,8 @@
 #include "llvm/Analysis/LoopAnalysisManager.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Target/TargetMachine.h"
+#include <optional>
+#include <string>
 
 namespace rewire {
 
@@ -18,7 +20,9 @@ namespace rewire {
 // twice either: its inliner empties itself when it runs.)
 class Optimiser {
 public:
-  Optimiser(llvm::TargetMachine &machine, llvm::OptimizationLevel level);
+  // With `chosen`, these passes are the pipeline; they have to be valid.
+  Optimiser(llvm::TargetMachine &machine, llvm::OptimizationLevel level,
+            std::optional<std::string> chosen);
 
   void run(llvm::Module &module, Lowerings lowerings);
 
@@ -29,6 +33,7 @@ private:
   llvm::ModuleAnalysisManager modules;
   llvm::PassBuilder builder;
   llvm::OptimizationLevel level;
+  std::optional<std::string> chosen;
   // What code generation doesn't know is lowered between the two.
   llvm::ModulePassManager early_passes, passes;
 };

@@ -202,8 +202,22 @@ void rewire_inline_assembly(const RewireIndex *index,
 
 // A TargetMachine with a code generation pipeline that is used again for each module.
 typedef struct RewireCodegen RewireCodegen;
-// `level`: 0 to 3.
-RewireCodegen *rewire_codegen_new(unsigned level, char **error);
+// `level`: 0 to 3. `cpu` and `features` are LLVM's names, which must be known.
+RewireCodegen *rewire_codegen_new(unsigned level, const char *cpu, const char *features,
+                                  char **error);
+// IR passes that run instead of the level's, as PassBuilder reads them. Fails if it doesn't.
+bool rewire_set_passes(RewireCodegen *codegen, const char *text, size_t length, char **error);
+// The processor of this machine, and its features, each with a sign.
+char *rewire_host_cpu(void);
+char *rewire_host_features(void);
+// The names of processors and features that there is code for.
+void rewire_known_cpus(const RewireCodegen *codegen,
+                       void (*entry)(void *data, bool is_feature, const char *name, size_t length),
+                       void *data);
+// Reads IR, text or bitcode, that takes the place of an extracted module, in the same context.
+// Fails if it isn't well-formed, or doesn't define what that module defines.
+bool rewire_transformed(LLVMModuleRef former, const char *bytes, size_t length,
+                        LLVMModuleRef *module, char **error);
 void rewire_codegen_free(RewireCodegen *codegen);
 // The host's data layout and triple.
 char *rewire_codegen_data_layout(const RewireCodegen *codegen);

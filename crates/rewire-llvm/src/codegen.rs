@@ -2,11 +2,13 @@
 
 use std::ptr;
 
-use crate::diagnostics;
+use crate::cpu::Cpu;
+use crate::diagnostics::{self, take_message};
 use crate::error::LlvmError;
 use crate::extraction::Extracted;
 use crate::ffi;
 use crate::level::Level;
+use crate::passes::Passes;
 use crate::start;
 
 /// A code generator: a target machine and its pipelines, made once and used again for each
@@ -40,11 +42,35 @@ impl Codegen {
     ///
     /// LLVM was built without support for this machine.
     pub fn new(level: Level) -> Result<Self, LlvmError> {
-        Ok(Self {
-            raw: start::codegen(level)?,
+        Self::with(level, &Cpu::default(), None)
+    }
+
+    /// Makes a code generator for a processor. With `passes`, these run instead of the level's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Codegen::new`].
+    pub fn with(level: Level, cpu: &Cpu, passes: Option<&Passes>) -> Result<Self, LlvmError> {
+        let codegen = Self {
+            raw: start::codegen(level, cpu.name(), cpu.features())?,
             level,
             is_lost: false,
-        })
+        };
+        if let Some(passes) = passes {
+            let text = passes.identity();
+            let mut message = ptr::null_mut();
+            // SAFETY: the code generator is valid, and a message is ours to free.
+            let (failed, reason) = unsafe {
+                let (start, length) = (text.as_ptr().cast(), text.len());
+                let failed = ffi::rewire_set_passes(codegen.raw, start, length, &raw mut message);
+                (failed, take_message(message))
+            };
+            if failed {
+                let text = text.to_owned();
+                return Err(LlvmError::Passes { text, reason });
+            }
+        }
+        Ok(codegen)
     }
 
     /// The level it was made for.

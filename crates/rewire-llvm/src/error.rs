@@ -75,6 +75,32 @@ pub enum LlvmError {
         /// What LLVM said.
         reason: String,
     },
+    /// LLVM knows no processor, or no feature, of this name.
+    #[error("LLVM knows no {what} `{name}`")]
+    UnknownCpu {
+        /// Which of the two.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A text names no IR passes.
+    #[error("`{text}` is no pipeline of passes: {reason}")]
+    Passes {
+        /// The text.
+        text: String,
+        /// What LLVM said.
+        reason: String,
+    },
+    /// A client's transform failed, or made of a function what LLVM's verifier rejects.
+    #[error("{module}: the transform `{transform}` failed: {reason}")]
+    Transform {
+        /// The module's name.
+        module: Arc<str>,
+        /// The transform's identity.
+        transform: Arc<str>,
+        /// What it said, or the verifier.
+        reason: String,
+    },
     /// LLVM has no code generator for this machine.
     #[error("LLVM cannot generate code for this machine: {reason}")]
     NoTarget {

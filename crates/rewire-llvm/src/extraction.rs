@@ -253,6 +253,11 @@ impl Extracted<'_> {
         unsafe { take_message(ffi::rewire_text(self.module, unit)) }
     }
 
+    /// Puts another module of the same context in its place, and returns the former one.
+    pub(crate) fn put_module(&mut self, module: LLVMModuleRef) -> LLVMModuleRef {
+        std::mem::replace(&mut self.module, module)
+    }
+
     pub(crate) fn module_ref(&self) -> LLVMModuleRef {
         self.module
     }

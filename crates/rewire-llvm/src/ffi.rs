@@ -176,6 +176,24 @@ unsafe extern "C" {
     pub(crate) fn rewire_is_taken(index: *const RewireIndex, ordinal: usize) -> bool;
     pub(crate) fn rewire_extract_asm(index: *mut RewireIndex) -> LLVMModuleRef;
     pub(crate) fn rewire_codegen_free(codegen: *mut RewireCodegen);
+    pub(crate) fn rewire_set_passes(
+        codegen: *mut RewireCodegen,
+        text: *const c_char,
+        length: usize,
+        error: *mut *mut c_char,
+    ) -> bool;
+    pub(crate) fn rewire_known_cpus(
+        codegen: *const RewireCodegen,
+        entry: extern "C" fn(*mut c_void, bool, *const c_char, usize),
+        data: *mut c_void,
+    );
+    pub(crate) fn rewire_transformed(
+        former: LLVMModuleRef,
+        bytes: *const c_char,
+        length: usize,
+        module: *mut LLVMModuleRef,
+        error: *mut *mut c_char,
+    ) -> bool;
     pub(crate) fn rewire_codegen_data_layout(codegen: *const RewireCodegen) -> *mut c_char;
     pub(crate) fn rewire_codegen_triple(codegen: *const RewireCodegen) -> *mut c_char;
     pub(crate) fn rewire_target_new(codegen: *const RewireCodegen) -> *mut RewireTarget;

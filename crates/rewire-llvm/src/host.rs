@@ -5,6 +5,7 @@ use std::ffi::CString;
 use llvm_sys::prelude::LLVMModuleRef;
 use rewire_sync::OnceLock;
 
+use crate::cpu::Cpu;
 use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
@@ -29,7 +30,8 @@ impl Host {
     pub(crate) fn get() -> Result<&'static Self, LlvmError> {
         static HOST: OnceLock<Result<Host, LlvmError>> = OnceLock::new();
         HOST.get_or_init(|| {
-            let codegen = start::codegen(Level::O0)?;
+            let baseline = Cpu::default();
+            let codegen = start::codegen(Level::O0, baseline.name(), baseline.features())?;
             // SAFETY: the code generator is valid and ours to free, and so are the strings.
             let (triple, layout, target) = unsafe {
                 let told = (

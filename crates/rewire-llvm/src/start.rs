@@ -13,7 +13,7 @@
     reason = "these calls belong here, see clippy.toml"
 )]
 
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -35,8 +35,12 @@ mod entrances {
     unsafe extern "C" {
         pub(super) fn rewire_construct();
         pub(super) fn rewire_on_out_of_memory(handler: extern "C" fn(*const c_char));
+        pub(super) fn rewire_host_cpu() -> *mut c_char;
+        pub(super) fn rewire_host_features() -> *mut c_char;
         pub(super) fn rewire_codegen_new(
             level: c_uint,
+            cpu: *const c_char,
+            features: *const c_char,
             error: *mut *mut c_char,
         ) -> *mut RewireCodegen;
     }
@@ -93,13 +97,30 @@ pub(crate) fn context() -> LLVMContextRef {
     unsafe { LLVMContextCreate() }
 }
 
+/// This machine's processor and its features, as LLVM calls them.
+pub(crate) fn host() -> (String, String) {
+    start();
+    // SAFETY: LLVM has started; the texts are ours to free.
+    unsafe {
+        (
+            take_message(entrances::rewire_host_cpu()),
+            take_message(entrances::rewire_host_features()),
+        )
+    }
+}
+
 /// Makes a code generator for the host, to be freed with `rewire_codegen_free`.
-pub(crate) fn codegen(level: Level) -> Result<*mut RewireCodegen, LlvmError> {
+pub(crate) fn codegen(
+    level: Level,
+    cpu: &CStr,
+    features: &CStr,
+) -> Result<*mut RewireCodegen, LlvmError> {
     start();
     let mut message = ptr::null_mut();
-    // SAFETY: LLVM has started, and the shim stores a message of ours to free when it returns null.
+    // SAFETY: LLVM has started; the shim stores a message of ours to free when it returns null.
     let (raw, reason) = unsafe {
-        let raw = entrances::rewire_codegen_new(level as u32, &raw mut message);
+        let (cpu, features) = (cpu.as_ptr(), features.as_ptr());
+        let raw = entrances::rewire_codegen_new(level as u32, cpu, features, &raw mut message);
         (raw, take_message(message))
     };
     if raw.is_null() {

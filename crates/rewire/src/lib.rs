@@ -80,11 +80,14 @@ pub use base::function_type::FunctionType;
 pub use base::ids::{EntryKind, Generation, LibraryId, UnitId};
 pub use base::ir::Ir;
 pub use base::link_observer::{LinkObserver, LinkRecord, RecordedUse};
-pub use base::options::{CodeMapping, HotThresholds, Level, OptLevel, Options};
+pub use base::options::{
+    CodeMapping, Cpu, HotThresholds, KnownCpus, Level, OptLevel, Options, Passes,
+};
 pub use base::recovery::{Recovery, Stopped, StoppedFrame, Unable};
 pub use base::report::{Phase, Report};
 pub use base::resolver::{Answer, LazyIr, Request, Resolver};
 pub use base::tier_events::{TierDecision, TierStep};
+pub use base::transform::Transform;
 pub use change::{Change, Changed, Mismatch, Replaced, TypeChange};
 pub use host::at_exit::at_exit;
 pub use introspect::inspect::{

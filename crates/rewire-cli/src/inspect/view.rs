@@ -37,9 +37,13 @@ impl View {
         }
         for file in &asked.files {
             let level = rewire::OptLevel::Auto;
-            input::load(&engine, file, level, Fate::Replaceable, &mut |path| {
-                Ok(exports.read(path)?)
-            })?;
+            input::load(
+                &engine,
+                file,
+                level.into(),
+                Fate::Replaceable,
+                &mut |path| Ok(exports.read(path)?),
+            )?;
         }
         let seen = engine.inspect()?;
         Ok(Self::new(seen, exports, asked.sort))

@@ -120,7 +120,13 @@ fn prepare(repl: &ReplOptions, started: Instant) -> Result<Engine, Problem> {
                 help: None,
             });
         }
-        crate::input::load(&engine, file, level, Fate::Replaceable, &mut load_library)?;
+        crate::input::load(
+            &engine,
+            file,
+            level.into(),
+            Fate::Replaceable,
+            &mut load_library,
+        )?;
     }
     engine.finish_loading()?;
     Ok(engine)

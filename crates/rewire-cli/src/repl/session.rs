@@ -197,7 +197,7 @@ impl Session {
     fn load(&mut self, path: &Path, line: usize) -> Result<String, Trouble> {
         let mut library = |path: &Path| Ok(self.engine.load_library(&path.to_string_lossy())?);
         let shown = path.display();
-        let Some(ir) = files::read(path, self.level, &mut library)? else {
+        let Some(ir) = files::read(path, self.level.into(), &mut library)? else {
             return Ok(format!("loaded {shown}"));
         };
         let changed = change::load(&self.engine, &path.to_string_lossy(), &ir)?;

@@ -13,7 +13,6 @@ const MAIN: &str = "#include <stdio.h>\nint other(void) { puts(\"other\"); retur
 
 /// Options of the interface that this version doesn't have. Take an option out when it comes.
 const NOT_YET: &[&[&str]] = &[
-    &["--cpu", "host"],
     &["--whole-archive"],
     &["--no-whole-archive"],
     &["--start-group"],
@@ -360,6 +359,64 @@ fn completions(_: &Folder) -> Result<(), String> {
         if shell == "bash" {
             let check = process::run(Command::new("bash").arg("-n"), text.as_bytes())?;
             expect_code(&check, &[0])?;
+        }
+    }
+    Ok(())
+}
+
+trial!(names_of_processors);
+fn names_of_processors(folder: &Folder) -> Result<(), String> {
+    let list = finish(process::rewire().args(["run", "--cpu", "help"]))?;
+    expect_code(&list, &[0])?;
+    let text = list.stdout_text();
+    for name in ["  baseline", "  host", "  skylake", "  avx2"] {
+        if !text.lines().any(|line| line == name) {
+            return Err(format!("{name} isn't listed: {list}"));
+        }
+    }
+    let path = folder.bitcode("main", MAIN)?;
+    for name in ["x86-64-v2", "host", "host,-avx", "baseline,+sse3"] {
+        let outcome = finish(folder.rewire_run().args(["--cpu", name]).arg(&path))?;
+        expect_code(&outcome, &[0])?;
+        expect_stdout(&outcome, "ran\n")?;
+    }
+    for (name, unknown) in [
+        ("nosuch", "processor `nosuch`"),
+        ("host,avx", "feature `avx`"),
+        ("skylake,+nosuch", "feature `+nosuch`"),
+    ] {
+        let outcome = finish(folder.rewire_run().args(["--cpu", name]).arg(&path))?;
+        expect_error(&outcome, &[2], &[unknown, "--cpu help"])?;
+        expect_stdout(&outcome, "")?;
+    }
+    let without = finish(folder.rewire_run().args(["--cpu", "host"]))?;
+    expect_code(&without, &[2])?;
+    if !without.stderr_text().contains("<FILE>") {
+        return Err(format!("no word of FILE: {without}"));
+    }
+    Ok(())
+}
+
+trial!(compilers_are_told_the_processor);
+fn compilers_are_told_the_processor(folder: &Folder) -> Result<(), String> {
+    let c = "#include <stdio.h>\n#ifdef __SSE4_2__\n#define A \"sse4.2\"\n#else\n#define A \"\"\n\
+             #endif\n#ifdef __SSE3__\n#define B \"sse3\"\n#else\n#define B \"\"\n#endif\n\
+             int main(void) { puts(\"[\" A \"] [\" B \"]\"); return 0; }\n";
+    let rust = "fn main() { println!(\"[{}] [{}]\", \
+                if cfg!(target_feature = \"sse4.2\") { \"sse4.2\" } else { \"\" }, \
+                if cfg!(target_feature = \"sse3\") { \"sse3\" } else { \"\" }); }\n";
+    for source in [
+        folder.file("features.c", c)?,
+        folder.file("features.rs", rust)?,
+    ] {
+        for (name, expected) in [
+            ("baseline", "[] []\n"),
+            ("baseline,+sse3", "[] [sse3]\n"),
+            ("x86-64-v2", "[sse4.2] [sse3]\n"),
+        ] {
+            let outcome = finish(folder.rewire_run().args(["--cpu", name]).arg(&source))?;
+            expect_code(&outcome, &[0]).map_err(|e| format!("{name}: {e}"))?;
+            expect_stdout(&outcome, expected)?;
         }
     }
     Ok(())

@@ -441,6 +441,13 @@ fn of_llvm(error: &LlvmError) -> String {
         LlvmError::Codegen { .. } => {
             "use only attributes, intrinsics and inline assembly that x86-64 has"
         }
+        LlvmError::UnknownCpu { .. } => "`KnownCpus::list` has all names",
+        LlvmError::Passes { .. } => {
+            "write passes as `opt -passes=` takes them; `opt -print-passes` lists them"
+        }
+        LlvmError::Transform { .. } => {
+            "correct the transform: what it makes must be well-formed, and define the same names"
+        }
         LlvmError::NoTarget { .. } => "link the program with an LLVM that has the X86 target",
     }
     .to_owned()

@@ -20,3 +20,4 @@ pub(crate) mod resolver;
 pub(crate) mod sync;
 pub(crate) mod tier;
 pub(crate) mod tier_events;
+pub(crate) mod transform;

@@ -1,12 +1,14 @@
 //! [`Options`]: what a client chooses when it creates an engine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use rewire_llvm::Level;
+pub use rewire_llvm::{Cpu, KnownCpus, Level, Passes};
 pub use rewire_memory::CodeMapping;
 
 use super::events::CompileObserver;
 use super::link_observer::LinkObserver;
+use super::transform::Transform;
 
 /// The optimisation level of LLVM's IR passes and code generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,6 +48,37 @@ pub struct Options {
     pub level: OptLevel,
     /// When a function is compiled again, at [`OptLevel::Auto`].
     pub hot: HotThresholds,
+    /// The processor that code is generated for: any x86-64 by default. Functions whose IR names a
+    /// processor or features keep to these; compilers of C name them in each function.
+    ///
+    /// ```
+    /// use rewire::{Engine, Options};
+    ///
+    /// let engine = Engine::new(Options {
+    ///     cpu: "host".parse()?,
+    ///     ..Options::default()
+    /// })?;
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    pub cpu: Cpu,
+    /// The IR passes that run at a level, instead of LLVM's for that level. Bodies that have to be
+    /// inlined are inlined before. [`OptLevel::Auto`] compiles at [`Level::O0`], and hot functions
+    /// again at [`Level::O2`]. Code generation stays the level's.
+    ///
+    /// ```
+    /// use rewire::{Engine, Level, Options, Passes};
+    ///
+    /// let passes = Passes::new("function(sroa,early-cse,simplifycfg)")?;
+    /// let engine = Engine::new(Options {
+    ///     passes: [(Level::O0, passes)].into(),
+    ///     ..Options::default()
+    /// })?;
+    /// assert!(Passes::new("sroa,no-such-pass").is_err());
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    pub passes: BTreeMap<Level, Passes>,
+    /// What is done to the IR of functions before the passes.
+    pub transform: Option<Transform>,
     /// A seed: functions are then compiled at random levels, at random moments, replaced by
     /// themselves, and dropped and compiled anew, while the program runs. Its results must not
     /// change. For tests, of the engine and of code that relies on it, at [`OptLevel::Auto`].
@@ -85,6 +118,9 @@ impl std::fmt::Debug for Options {
             .field("level", &self.level)
             .field("hot", &self.hot)
             .field("stress", &self.stress)
+            .field("cpu", &self.cpu)
+            .field("passes", &self.passes)
+            .field("transform", &self.transform)
             .field("threads", &self.threads)
             .field("undo_depth", &self.undo_depth)
             .field("code_mapping", &self.code_mapping)

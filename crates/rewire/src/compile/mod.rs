@@ -10,6 +10,7 @@ pub(crate) mod materialize;
 pub(crate) mod optimise;
 mod rebuild;
 mod stress;
+mod transforming;
 pub(crate) mod uncompiled;
 pub(crate) mod workers;
 
@@ -279,6 +280,9 @@ impl Core {
             let emit = || {
                 let mut extracted = copy.extract(roots, scope, fold)?;
                 let folds = extracted.folds();
+                if scope != ExtractScope::PrefixedStub {
+                    self.apply_transform(&mut extracted, unit, roots)?;
+                }
                 if scope == ExtractScope::Values {
                     self.check_loops(&mut extracted, tier, part)?;
                 }

@@ -14,11 +14,11 @@ pub(crate) mod sure_calls;
 pub(crate) mod tiers;
 pub(crate) mod timings;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
-use rewire_llvm::{Codegen, Level};
+use rewire_llvm::{Codegen, Cpu, Level, Passes};
 use rewire_memory::fault::CrashGuard;
 use rewire_memory::unwind::{self, UnwindTable};
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
@@ -33,6 +33,7 @@ use crate::base::link_observer::LinkObserver;
 use crate::base::options::Options;
 use crate::base::resolver::Resolver;
 use crate::base::sync::{Guard, LockRank, lock, lock_ranked};
+use crate::base::transform::Transform;
 use crate::core::compile_queue::Workers;
 use crate::core::program_state::Process;
 use crate::core::sure_calls::Foresight;
@@ -64,6 +65,11 @@ pub(crate) struct Core {
     pub(crate) changed: Condition,
     pub(crate) unwind: UnwindTable,
     codegens: Mutex<Vec<Codegen>>,
+    /// What code generators are made for, and with.
+    cpu: Cpu,
+    passes: BTreeMap<Level, Passes>,
+    /// The client's change of functions' IR.
+    pub(crate) transform: Option<Transform>,
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) guard_crashes: bool,
     pub(crate) observer: Option<Arc<dyn LinkObserver>>,
@@ -162,6 +168,9 @@ impl Core {
             foresight: Foresight::default(),
             workers: Workers::new(options.threads),
             fresh: Mutex::default(),
+            cpu: options.cpu,
+            passes: options.passes,
+            transform: options.transform,
             resolvers: RwLock::default(),
             failure_handler: RwLock::default(),
             call_adapters: CallAdapters::default(),
@@ -227,7 +236,7 @@ impl Core {
         };
         let mut codegen = match free {
             Some(codegen) => codegen,
-            None => Codegen::new(level)?,
+            None => Codegen::with(level, &self.cpu, self.passes.get(&level))?,
         };
         let result = work(&mut codegen);
         if !codegen.is_lost() {

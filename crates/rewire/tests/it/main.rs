@@ -7,6 +7,7 @@ mod changes;
 mod changing;
 mod contending;
 mod coroutines;
+mod customising;
 mod dropping;
 mod endless;
 mod engine;

@@ -51,6 +51,9 @@ examples! { llvm_errors: LlvmError,
     OtherTarget { module: name(), found: String::new(), host: String::new() }
     Body { module: name(), reason: String::new() }
     Codegen { module: name(), reason: String::new() }
+    UnknownCpu { what: "processor", name: String::new() }
+    Passes { text: String::new(), reason: String::new() }
+    Transform { module: name(), transform: name(), reason: String::new() }
     NoTarget { reason: String::new() }
 }
 
