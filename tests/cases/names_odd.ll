@@ -13,7 +13,7 @@ declare i32 @printf(ptr, ...)
 @"x@y" = global i32 7
 @"tab\09tab" = internal global i32 8
 
-define i32 @main.1(i32 %x) {
+define i32 @main.1(i32 %x) noinline {
   %r = add i32 %x, 1
   ret i32 %r
 }
@@ -33,7 +33,7 @@ define internal i32 @"\C3\A9t\C3\A9"(i32 %x) {
   %r = add i32 %x, 10000
   ret i32 %r
 }
-define i32 @_start_of_it(i32 %x) {
+define i32 @_start_of_it(i32 %x) noinline {
   %r = add i32 %x, 100000
   ret i32 %r
 }

@@ -65,6 +65,9 @@ struct RewireCodegen {
   // IR passes that a client has chosen instead of the level's.
   std::optional<std::string> chosen_passes;
 
+  // What the last optimised module holds copies of.
+  std::vector<size_t> inlined;
+
   // Makes the pipeline that most modules need first; false if there is none for the target.
   bool prepare();
   void emit(llvm::Module &module);

@@ -11,6 +11,7 @@
 #include "coroutines.h"
 #include "front.h"
 #include "index.h"
+#include "inline_bodies.h"
 #include "instrument.h"
 #include "abi_attributes.h"
 #include "read.h"
@@ -31,8 +32,10 @@ namespace {
 
 class Extractor final : public ValueMaterializer {
 public:
-  Extractor(RewireIndex &index, const uint8_t *states, bool fold, bool whole, bool text = false)
-      : index(index), states(states), fold(fold), whole(whole), text(text), source(index.module),
+  Extractor(RewireIndex &index, const uint8_t *states, bool fold, bool whole, bool text = false,
+            RewireInlineBudget budget = {})
+      : index(index), states(states), fold(fold), whole(whole), text(text), budget(budget),
+        source(index.module),
         target(std::make_unique<Module>("", source.getContext())) {
     target->setDataLayout(source.getDataLayout());
     target->setTargetTriple(source.getTargetTriple());
@@ -71,7 +74,7 @@ public:
         return false;
     for (GlobalVariable *variable : tables)
       MapValue(variable, values, RF_None, nullptr, this);
-    return finish();
+    return finish() && (budget.depth == 0 || bringInlinable());
   }
 
   // What stands at a function's canonical address if its own data has to: that data, and a jump
@@ -153,6 +156,8 @@ private:
   // It is for people, who may change it and give it back: what is extracted says all that its
   // definition says.
   bool text;
+  // How much is brought to be inlined, besides what must be.
+  RewireInlineBudget budget;
   Module &source;
   std::unique_ptr<Module> target;
   // It has room for 64 values unless it is told otherwise, and mostly holds none.
@@ -173,6 +178,12 @@ private:
   SmallVector<std::pair<GlobalVariable *, GlobalVariable *>, 16> pending;
   // Functions that callers must inline: old and new.
   SmallVector<std::pair<Function *, Function *>, 4> inlined;
+  // What declarations stand for that may be given a body, and aliases by which bodies are named.
+  // Both are kept only where bodies are brought.
+  DenseMap<Function *, Function *> declared;
+  DenseMap<const GlobalValue *, SmallVector<size_t, 1>> aliases;
+  // The roots are there, and what is brought now is brought for bodies to be inlined.
+  bool is_late = false;
   bool failed = false;
 
   uint8_t state(const GlobalValue &global) const {
@@ -318,6 +329,9 @@ private:
   bool canMove(const Function &function) const {
     if (functions.size() > 1 && !tables.empty())
       return false;
+    // What others inline has to stay in this copy of the module.
+    if (budget.depth > 0)
+      return false;
     if (function.hasFnAttribute(Attribute::AlwaysInline))
       return false;
     for (const BasicBlock &block : function)
@@ -414,10 +428,11 @@ private:
     // itself among the roots is inlined by way of the name that others know it by.
     bool usable = (state(function) & REWIRE_ELECTED) || function.hasAvailableExternallyLinkage();
     if (function.hasFnAttribute(Attribute::AlwaysInline) && !function.isDeclaration() &&
-        usable && !(text && bodies.count(&function))) {
+        usable && !(text && bodies.count(&function)))
       inlined.push_back({&function, declaration});
-      index.shown.push_back(index.ordinals.lookup(&function));
-    }
+    else if (budget.depth > 0 && usable && !function.isDeclaration() &&
+             !(state(function) & REWIRE_APART))
+      declared[declaration] = &function;
     return declaration;
   }
 
@@ -467,6 +482,8 @@ private:
       copy->setSection(variable.getSection());
       copy->setAttributes(variable.getAttributes());
     }
+    if (is_late)
+      markLate(*copy);
     if (with_value || fold_only)
       pending.push_back({&variable, copy});
     if (fold_only || (with_value && !is_table && fold && variable.isConstant()))
@@ -519,8 +536,11 @@ private:
   // An alias that its module defines is what it stands for; another is a name to resolve.
   Value *follow(GlobalValue &global) {
     if (auto *alias = dyn_cast<GlobalAlias>(&global))
-      if (!text && (state(global) & REWIRE_ELECTED) && standsForItsOwn(*alias))
+      if (!text && (state(global) & REWIRE_ELECTED) && standsForItsOwn(*alias)) {
+        if (const GlobalObject *object = alias->getAliaseeObject())
+          aliases[object].push_back(index.ordinals.lookup(alias));
         return MapValue(alias->getAliasee(), values, RF_None, nullptr, this);
+      }
     bool local = state(global) & REWIRE_ELECTED;
     GlobalValue *declaration;
     if (auto *type = dyn_cast<FunctionType>(global.getValueType()))
@@ -548,29 +568,50 @@ private:
       auto [from, to] = inlined.pop_back_val();
       if (!read(*from))
         return false;
-      // It is there to be inlined; whoever takes its address gets the one in the ledger.
-      cloneInto(*to, *from);
-      dropFront(*to);
-      // Natively such a body is inlined without the calls that -finstrument-functions asks for.
-      if (from->hasAvailableExternallyLinkage())
-        dropInstrumentation(*to);
-      to->setLinkage(GlobalValue::AvailableExternallyLinkage);
-      to->setVisibility(GlobalValue::DefaultVisibility);
-      to->setDSOLocal(false);
-      to->setComdat(nullptr);
+      giveBody(*to, *from);
     }
     return !failed;
+  }
+
+  // A body that is there to be inlined; whoever takes its address gets the one in the ledger.
+  void giveBody(Function &to, Function &from) {
+    const Declared before(to);
+    cloneInto(to, from);
+    dropFront(to);
+    // Natively such a body is inlined without the calls that -finstrument-functions asks for.
+    if (from.hasAvailableExternallyLinkage())
+      dropInstrumentation(to);
+    markBody(to, index.ordinals.lookup(&from), aliases.lookup(&from), before);
+  }
+
+  bool bringInlinable() {
+    is_late = true;
+    const auto definition = [&](Function &declaration) -> Function * {
+      Function *function = declared.lookup(&declaration);
+      std::string message;
+      // What is alone in its object isn't inlined into itself: a recursive call goes to whatever
+      // body is in force. Of what can't be read, a call will tell.
+      if (!function || (functions.size() == 1 && bodies.count(function)) ||
+          !readBody(index, *function, message) || !mayBeCopied(*function))
+        return nullptr;
+      return function;
+    };
+    const auto bring = [&](Function &to, Function &from) {
+      giveBody(to, from);
+      return finish();
+    };
+    return bringBodies(*target, budget, {definition, bring});
   }
 };
 
 } // namespace
 
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
-                    const uint8_t *states, bool fold, bool whole, LLVMModuleRef *out,
-                    char **error) {
+                    const uint8_t *states, bool fold, bool whole, RewireInlineBudget budget,
+                    LLVMModuleRef *out, char **error) {
   std::string message;
   index->shown.clear();
-  Extractor extractor(*index, states, fold, whole);
+  Extractor extractor(*index, states, fold, whole, /*text=*/false, budget);
   if (!extractor.run(ArrayRef<size_t>(roots, root_count), message)) {
     *error = newMessage(message);
     return true;
@@ -662,6 +703,8 @@ const size_t *rewire_shown(const RewireIndex *index, size_t *count) {
   *count = index->shown.size();
   return index->shown.data();
 }
+
+bool rewire_is_intact(const RewireIndex *index) { return index->taken.empty(); }
 
 bool rewire_is_taken(const RewireIndex *index, size_t ordinal) {
   auto *function = dyn_cast<Function>(index->globals[ordinal]);

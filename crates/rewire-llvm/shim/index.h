@@ -22,8 +22,8 @@ struct RewireIndex {
   llvm::DenseSet<const llvm::Function *> taken;
   // Those of them that are local: without a body, their linkage can't say so.
   llvm::DenseSet<const llvm::GlobalValue *> taken_locals;
-  // What the last extraction showed to the optimiser though it may be replaced: values of
-  // constants, bodies that callers must inline.
+  // The constants whose values the last extraction showed to the optimiser though they may be
+  // replaced.
   std::vector<size_t> shown;
 
   // A bit for each body that was verified, in this copy of the module or another, and one after

@@ -4,7 +4,10 @@
 #include "codegen.h"
 #include "coroutines.h"
 #include "index.h"
+#include "inline_advisor.h"
+#include "inline_bodies.h"
 #include "instrument.h"
+#include "stale_checks.h"
 #include "thread_locals.h"
 #include "llvm/Transforms/IPO/AlwaysInliner.h"
 #include "llvm/Transforms/IPO/InferFunctionAttrs.h"
@@ -30,6 +33,7 @@ Optimiser::Optimiser(TargetMachine &machine, OptimizationLevel level,
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, groups, modules);
+  noteWhatIsInlined(modules);
   early_passes.addPass(
       AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/level != OptimizationLevel::O0));
   if (level == OptimizationLevel::O0 || this->chosen)
@@ -45,27 +49,49 @@ Optimiser::Optimiser(TargetMachine &machine, OptimizationLevel level,
   early.addPass(InstCombinePass());
   early.addPass(SimplifyCFGPass(SimplifyCFGOptions().convertSwitchRangeToICmp(true)));
   early_passes.addPass(createModuleToFunctionPassAdaptor(std::move(early)));
-  passes.addPass(createModuleToFunctionPassAdaptor(
-      builder.buildFunctionSimplificationPipeline(level, ThinOrFullLTOPhase::None)));
+  const auto simplification = [&] {
+    return builder.buildFunctionSimplificationPipeline(level, ThinOrFullLTOPhase::None);
+  };
+  simplifying_passes.addPass(createModuleToFunctionPassAdaptor(simplification()));
+  inlining_passes.addPass(inliningPasses(simplification()));
   passes.addPass(builder.buildModuleOptimizationPipeline(level, ThinOrFullLTOPhase::None));
 }
 
-void Optimiser::run(Module &module, Lowerings lowerings) {
+void Optimiser::run(Module &module, Lowerings lowerings, std::vector<size_t> &inlined) {
+  const bool has_bodies = hasBodies(module);
   if (asksForInstrumentation(module))
     instrument(module, functions);
+  if (has_bodies) {
+    noteMandatory(module);
+    checkInLoops(module);
+  }
   early_passes.run(module, modules);
   if (lowerings.any())
     loweringPasses(lowerings, level).run(module, modules);
   if (level != OptimizationLevel::O0 && useThreadLocalAddresses(module))
     modules.invalidate(module, PreservedAnalyses::none());
   if (chosen) {
+    // Whatever passes a client chooses may inline, or learn from, any body that is there.
+    noteAll(module);
     // Some passes can't be used twice.
     ModulePassManager once;
     if (!chosen->empty())
       cantFail(builder.parsePassPipeline(once, *chosen));
     once.run(module, modules);
+  } else if (has_bodies && hasOptionalBodies(module)) {
+    inlineBodies(inlining_passes, module, modules, level);
+  } else {
+    simplifying_passes.run(module, modules);
+  }
+  if (has_bodies) {
+    forget();
+    dropBodies(module, inlined);
   }
   passes.run(module, modules);
+  forget();
+}
+
+void Optimiser::forget() {
   modules.clear();
   groups.clear();
   functions.clear();
@@ -77,6 +103,7 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
   keepCallers(ir);
   countFrames(ir);
   const Lowerings lowerings = findLowerings(ir);
+  codegen->inlined.clear();
   if (codegen->level == 0 && !lowerings.any() && !codegen->chosen_passes) {
     bool inlines = false;
     for (const Function &function : ir)
@@ -89,7 +116,7 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
     codegen->optimiser = std::make_unique<Optimiser>(
         *codegen->machine, *kLevels[codegen->level], codegen->chosen_passes);
   }
-  codegen->optimiser->run(ir, lowerings);
+  codegen->optimiser->run(ir, lowerings, codegen->inlined);
   if (lowerings.coroutines)
     shareNoopFrame(ir);
 }
@@ -101,6 +128,10 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
     return rewire_optimise(codegen, module);
   Module &ir = *unwrap(module);
   keepCallers(ir);
+  codegen->inlined.clear();
+  const bool has_bodies = hasBodies(ir);
+  if (has_bodies)
+    noteMandatory(ir);
   const OptimizationLevel level = *kLevels[codegen->level];
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
@@ -122,6 +153,8 @@ void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module) {
     loweringPasses(lowerings, level).run(ir, modules);
   useThreadLocalAddresses(ir);
   builder.buildPerModuleDefaultPipeline(level).run(ir, modules);
+  if (has_bodies)
+    dropBodies(ir, codegen->inlined);
   shareNoopFrame(ir);
 }
 
@@ -137,4 +170,9 @@ bool rewire_set_passes(RewireCodegen *codegen, const char *text, size_t length, 
   codegen->chosen_passes = passes.str();
   codegen->optimiser.reset();
   return false;
+}
+
+const size_t *rewire_inlined(const RewireCodegen *codegen, size_t *count) {
+  *count = codegen->inlined.size();
+  return codegen->inlined.data();
 }

@@ -9,24 +9,29 @@
 #include "llvm/Target/TargetMachine.h"
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace rewire {
 
 // The new pass manager's state for one level. Making it costs more than running it over a small
 // function, so it is made once; what it remembers of a module is dropped after each.
 //
-// The pipeline is the default one without what works between functions: a module holds one
-// function, or a few that don't see each other's bodies. (The default pipeline can't be used
-// twice either: its inliner empties itself when it runs.)
+// The pipeline is the default one without what works between functions, but for inlining: a module
+// holds one function, or a few that don't see each other's bodies, and bodies to be inlined. (The
+// default pipeline can't be used twice either: its inliner empties itself when it runs.)
 class Optimiser {
 public:
   // With `chosen`, these passes are the pipeline; they have to be valid.
   Optimiser(llvm::TargetMachine &machine, llvm::OptimizationLevel level,
             std::optional<std::string> chosen);
 
-  void run(llvm::Module &module, Lowerings lowerings);
+  // Adds the numbers of the bodies that were inlined.
+  void run(llvm::Module &module, Lowerings lowerings, std::vector<size_t> &inlined);
 
 private:
+  // Forgets what was found out about a module.
+  void forget();
+
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager groups;
@@ -35,7 +40,8 @@ private:
   llvm::OptimizationLevel level;
   std::optional<std::string> chosen;
   // What code generation doesn't know is lowered between the two.
-  llvm::ModulePassManager early_passes, passes;
+  // `simplifying_passes` or `inlining_passes` come after them.
+  llvm::ModulePassManager early_passes, simplifying_passes, inlining_passes, passes;
 };
 
 } // namespace rewire

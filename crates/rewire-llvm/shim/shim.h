@@ -31,6 +31,8 @@ enum {
   REWIRE_PLACED = 2,
   // The name is the unit's own. Only texts tell it (rewire_extract_text).
   REWIRE_OWN = 4,
+  // Callers had better not inline it: it is replaced often.
+  REWIRE_APART = 8,
 };
 
 // The host's triple and data layout (rewire_target_new).
@@ -124,14 +126,26 @@ void rewire_call_plan(RewireIndex *index, size_t function, void (*block)(void *d
 // extracted under its number, this bit included, and its own mentions of the name are that other.
 #define REWIRE_OWN_COPY ((size_t)1 << 31)
 
+// How many bodies may be brought into an extracted module so that they can be inlined.
+typedef struct {
+  // How many calls away from the extracted functions. 0: only what must be inlined.
+  unsigned depth;
+  // The most instructions of one body that an extracted function calls; half as many with each
+  // further call.
+  size_t instructions;
+  // The most instructions of all bodies together.
+  size_t total;
+} RewireInlineBudget;
+
 // Moves (or clones, where the module itself still needs them) the root definitions, with the
 // variables that have to come along, into a fresh module of the same context. `states` has a byte
 // for each ordinal, which other threads may change meanwhile. `fold` also gives the values of
 // placed constants to the optimiser. With `whole`, the roots see one another's bodies: they are
-// never replaced.
+// never replaced. With a budget, bodies of what the roots call come along, to be inlined, and
+// nothing is moved.
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
-                    const uint8_t *states, bool fold, bool whole, LLVMModuleRef *out,
-                    char **error);
+                    const uint8_t *states, bool fold, bool whole, RewireInlineBudget budget,
+                    LLVMModuleRef *out, char **error);
 // Whether a function is all that its module defines, so that nothing needs to be moved.
 bool rewire_is_all(const RewireIndex *index, size_t root);
 // Makes the module of such a function itself what would be extracted. The index is of no use for
@@ -149,8 +163,7 @@ bool rewire_is_coroutine_part(LLVMValueRef global, bool *is_counted);
 // slot. What takes the function's address finds the data there.
 bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *states,
                           LLVMModuleRef *out, char **error);
-// The globals whose values or bodies the last extracted module may hold a copy of: constants that
-// the optimiser may fold, functions that callers must inline.
+// The constants whose values the last extracted module may hold a copy of.
 const size_t *rewire_shown(const RewireIndex *index, size_t *count);
 // What tells functions of one contract from others: their attributes, and their convention.
 const void *rewire_attributes(LLVMValueRef global, unsigned *convention);
@@ -166,6 +179,8 @@ bool rewire_extract_text(RewireIndex *index, size_t root, const uint8_t *states,
 // The text of such a module, with the names that its globals have in their unit. What is the unit's
 // own and has no name, or not its alone, is called by its number and the unit's.
 char *rewire_text(LLVMModuleRef extracted, uint64_t unit);
+// Whether no body was moved out of this copy of the module.
+bool rewire_is_intact(const RewireIndex *index);
 // Whether the body of a function was moved out of this copy of the module.
 bool rewire_is_taken(const RewireIndex *index, size_t ordinal);
 // IR text of a function `call_adapter` that takes the address of a function of this one's type, an
@@ -239,6 +254,9 @@ void rewire_poll_loops(LLVMModuleRef module);
 // the transfer buffer, and returns null or the next continuation. `counts` as above, else it
 // polls. False, and nothing done, if there is no such head.
 bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32_t limit);
+// The globals whose bodies the last optimised module holds copies of, through any depth, and the
+// aliases by which it named them.
+const size_t *rewire_inlined(const RewireCodegen *codegen, size_t *count);
 // Turns direct calls into calls through slots.
 void rewire_slot_calls(RewireCodegen *codegen, LLVMModuleRef module);
 // Emits an ELF object; the bytes belong to `codegen` and stand until the next call.

@@ -8,6 +8,7 @@ use crate::error::LlvmError;
 use crate::extraction::Extracted;
 use crate::ffi;
 use crate::level::Level;
+use crate::ordinal::Ordinal;
 use crate::passes::Passes;
 use crate::start;
 
@@ -133,6 +134,27 @@ impl Codegen {
         self.contained(module, |raw| unsafe {
             ffi::rewire_optimise_whole(raw, module.module_ref());
         })
+    }
+
+    /// The functions whose bodies the last optimised module holds copies of, through any depth, and
+    /// the aliases by which it named them.
+    #[must_use]
+    pub fn inlined(&self) -> Vec<Ordinal> {
+        if self.is_lost {
+            return Vec::new();
+        }
+        let mut count = 0;
+        // SAFETY: the code generator is valid, and what it lists stands until its next use, for
+        // which `self` has to be borrowed anew.
+        let inlined = unsafe {
+            let first = ffi::rewire_inlined(self.raw, &raw mut count);
+            if count == 0 {
+                return Vec::new();
+            }
+            std::slice::from_raw_parts(first, count)
+        };
+        let ordinals = inlined.iter().map(|place| Ordinal::new(*place as u32));
+        ordinals.collect()
     }
 
     /// Turns each direct call into a call through its callee's slot, then generates code: the

@@ -11,6 +11,7 @@ use llvm_sys::prelude::LLVMModuleRef;
 use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
+use crate::inline_budget::InlineBudget;
 use crate::module::Module;
 use crate::ordinal::Ordinal;
 
@@ -23,7 +24,8 @@ impl Module {
     /// `states` has a byte for each global ([`GlobalState::to_byte`](crate::GlobalState::to_byte)),
     /// which others may change meanwhile: each is read at most once or twice, and the linker copes
     /// with either answer. With `fold`, values of constants that have memory already are shown to
-    /// the optimiser.
+    /// the optimiser. With a budget, bodies that the roots call come along, to be inlined; nothing
+    /// is moved then, so the module stays [intact](Module::is_intact).
     ///
     /// # Errors
     ///
@@ -33,8 +35,9 @@ impl Module {
         roots: &[Ordinal],
         states: &[AtomicU8],
         fold: bool,
+        budget: InlineBudget,
     ) -> Result<Extracted<'_>, LlvmError> {
-        self.extract_as(roots, states, fold, false)
+        self.extract_as(roots, states, fold, false, budget)
     }
 
     /// Whether a function is all that the module defines, so that
@@ -88,7 +91,7 @@ impl Module {
         states: &[AtomicU8],
         fold: bool,
     ) -> Result<Extracted<'_>, LlvmError> {
-        self.extract_as(roots, states, fold, true)
+        self.extract_as(roots, states, fold, true, InlineBudget::NONE)
     }
 
     fn extract_as(
@@ -97,6 +100,7 @@ impl Module {
         states: &[AtomicU8],
         fold: bool,
         whole: bool,
+        budget: InlineBudget,
     ) -> Result<Extracted<'_>, LlvmError> {
         assert_eq!(states.len(), self.len(), "a state for each global");
         assert!(roots.iter().all(|root| root.index() < self.len()));
@@ -111,6 +115,7 @@ impl Module {
                 states.as_ptr().cast(),
                 fold,
                 whole,
+                budget,
                 &raw mut module,
                 &raw mut message,
             );
@@ -226,8 +231,9 @@ pub struct Extracted<'m> {
 }
 
 impl Extracted<'_> {
-    /// The globals whose values or bodies it may come to hold a copy of, though others may replace
-    /// them: constants that the optimiser may fold, functions that callers must inline.
+    /// The constants whose values it may come to hold a copy of, though others may replace them. Of
+    /// which bodies it holds a copy, [`Codegen::inlined`](crate::Codegen::inlined) says once it has
+    /// been optimised.
     #[must_use]
     pub fn folds(&self) -> Vec<Ordinal> {
         let mut count = 0;

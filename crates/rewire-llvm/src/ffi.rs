@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicU64;
 use libc::{c_char, c_int, c_uint, c_void};
 use llvm_sys::prelude::{LLVMContextRef, LLVMModuleRef, LLVMTypeRef, LLVMValueRef};
 
+use crate::inline_budget::InlineBudget;
+
 /// The numbered globals of a module.
 #[repr(C)]
 pub(crate) struct RewireIndex {
@@ -145,6 +147,7 @@ unsafe extern "C" {
         states: *const u8,
         fold: bool,
         whole: bool,
+        budget: InlineBudget,
         out: *mut LLVMModuleRef,
         error: *mut *mut c_char,
     ) -> bool;
@@ -173,6 +176,8 @@ unsafe extern "C" {
         error: *mut *mut c_char,
     ) -> bool;
     pub(crate) fn rewire_text(extracted: LLVMModuleRef, unit: u64) -> *mut c_char;
+    pub(crate) fn rewire_inlined(codegen: *const RewireCodegen, count: *mut usize) -> *const usize;
+    pub(crate) fn rewire_is_intact(index: *const RewireIndex) -> bool;
     pub(crate) fn rewire_is_taken(index: *const RewireIndex, ordinal: usize) -> bool;
     pub(crate) fn rewire_extract_asm(index: *mut RewireIndex) -> LLVMModuleRef;
     pub(crate) fn rewire_codegen_free(codegen: *mut RewireCodegen);

@@ -14,6 +14,10 @@ impl GlobalState {
     /// ([`Module::extract_text`](crate::Module::extract_text)).
     pub const OWN: u8 = 4;
 
+    /// The bit which says that callers had better not inline the function, because it is replaced
+    /// often.
+    pub const APART: u8 = 8;
+
     /// The byte that [`Module::extract`](crate::Module::extract) takes.
     #[must_use]
     pub const fn to_byte(self) -> u8 {

@@ -338,6 +338,13 @@ impl Module {
         text
     }
 
+    /// Whether no body was moved out of this copy of the module.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        // SAFETY: the index is valid.
+        unsafe { ffi::rewire_is_intact(self.index) }
+    }
+
     /// Whether a function's body was moved out of this copy of the module.
     #[must_use]
     pub fn is_taken(&self, function: Ordinal) -> bool {

@@ -80,6 +80,7 @@ fn fields(folder: &Folder, exits: bool) -> Result<(), String> {
     }
     for field in [
         "functions_replaced",
+        "bodies_inlined",
         "definitions_retired",
         "definitions_freed",
     ] {

@@ -7,6 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationTarget};
 
 use super::{Codegen, Level};
 use crate::global_state::GlobalState;
+use crate::inline_budget::InlineBudget;
 use crate::module::Module;
 use crate::ordinal::Ordinal;
 use crate::source::Source;
@@ -105,7 +106,9 @@ fn read(text: &str) -> (Module, Ordinal, Vec<AtomicU8>) {
 
 fn moved(codegen: &mut Codegen, text: &str) -> Vec<u8> {
     let (mut module, root, states) = read(text);
-    let extracted = module.extract(&[root], &states, false).unwrap();
+    let extracted = module
+        .extract(&[root], &states, false, InlineBudget::NONE)
+        .unwrap();
     codegen.emit(extracted).unwrap().to_vec()
 }
 
@@ -203,7 +206,9 @@ fn frames_are_described_as_by_llvm() {
         let mut emit = |text: &str| {
             let (mut module, _, states) = read(text);
             let roots = [Ordinal::new(0), Ordinal::new(1)];
-            let extracted = module.extract(&roots, &states, false).unwrap();
+            let extracted = module
+                .extract(&roots, &states, false, InlineBudget::NONE)
+                .unwrap();
             codegen.emit(extracted).unwrap().to_vec()
         };
         let plain = emit(&text.replace("ATTRIBUTES", ""));
@@ -270,7 +275,9 @@ fn what_is_extracted_in_place_is_what_would_be_moved() {
             let bytes = codegen.emit(extracted).unwrap().to_vec();
             assert!(module.is_spent());
             let (mut module, root, states) = read(&text);
-            let mut extracted = module.extract(&[root], &states, false).unwrap();
+            let mut extracted = module
+                .extract(&[root], &states, false, InlineBudget::NONE)
+                .unwrap();
             codegen.optimise(&mut extracted).unwrap();
             assert_eq!(
                 linkable(&bytes),
@@ -296,7 +303,9 @@ fn variables_keep_their_alignment_whatever_is_done_with_them() {
         for level in [Level::O0, Level::O1, Level::O2, Level::O3] {
             let mut codegen = Codegen::new(level).unwrap();
             let (mut module, root, states) = read(&text);
-            let mut extracted = module.extract(&[root], &states, true).unwrap();
+            let mut extracted = module
+                .extract(&[root], &states, true, InlineBudget::NONE)
+                .unwrap();
             codegen.optimise(&mut extracted).unwrap();
             let linkable = linkable(codegen.emit(extracted).unwrap());
             let mut sections = linkable.sections.iter();
@@ -321,7 +330,9 @@ fn thread_local_addresses(level: Level) -> usize {
          br i1 %is_done, label %done, label %loop\ndone:\n  ret void\n}";
     let mut codegen = Codegen::new(level).unwrap();
     let (mut module, root, states) = read(text);
-    let mut extracted = module.extract(&[root], &states, true).unwrap();
+    let mut extracted = module
+        .extract(&[root], &states, true, InlineBudget::NONE)
+        .unwrap();
     codegen.optimise(&mut extracted).unwrap();
     let object = linkable(codegen.emit(extracted).unwrap());
     let all = object.sections.iter().flat_map(|section| &section.3);

@@ -61,6 +61,9 @@ pub struct Report {
     pub loops_optimised: u64,
     /// The number of replacements of function bodies.
     pub functions_replaced: u64,
+    /// The number of bodies that were inlined: each counts once for each object that holds copies
+    /// of it.
+    pub bodies_inlined: u64,
     /// Bodies that are retired: no new call enters them.
     pub definitions_retired: u64,
     /// Retired bodies whose memory was freed.

@@ -28,3 +28,11 @@ impl Tier {
         }
     }
 }
+
+/// Which part of a function a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyPart {
+    All,
+    /// What follows the head of a loop.
+    FromHead(u32),
+}

@@ -19,6 +19,10 @@ use crate::ledger::{
 use crate::link::Object;
 use crate::process::unit_endings;
 
+/// How often a function is replaced before its callers stop inlining it: each replacement has them
+/// compiled again.
+const MOST_INLINED_REPLACEMENTS: u32 = 3;
+
 /// A change that isn't committed yet.
 pub(super) struct PendingChange<'c> {
     pub(super) core: &'c Core,
@@ -100,7 +104,15 @@ impl<'c> PendingChange<'c> {
             ordinal,
             memory,
         };
-        self.planned.set(id, target);
+        if let Some(given_up) = self.planned.set(id, target)
+            && let Some(unit) = ledger.unit(given_up.unit)
+        {
+            unit.set_state(given_up.ordinal, rewire_llvm::GlobalState::default());
+        }
+        // The name's first definition is generation 1.
+        if ledger.entry(id).generation().get() > MOST_INLINED_REPLACEMENTS {
+            unit.set_apart(ordinal);
+        }
         unit.set_state(
             ordinal,
             rewire_llvm::GlobalState {

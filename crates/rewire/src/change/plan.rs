@@ -10,7 +10,7 @@ use super::inherited_memory;
 use super::join::Contracts;
 use super::pending::PendingChange;
 use super::steps::TypeChange;
-use super::users::{names, users_of};
+use super::users::{names, users_and_inliners_of};
 use crate::base::error::Error;
 use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, EntryId, EntryKind, InheritedMemory, Ledger, Standing};
@@ -152,7 +152,7 @@ impl PendingChange<'_> {
             (true, None) => InheritedMemory::Memory,
             (true, Some(_)) => inherited_memory::moved(ledger, id),
         };
-        let users = users_of(ledger, id);
+        let users = users_and_inliners_of(ledger, id);
         if let Some(reason) = misfit.or(too_small) {
             match self.type_change {
                 TypeChange::Refuse => {

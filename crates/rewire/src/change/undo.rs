@@ -188,7 +188,7 @@ impl PendingChange<'_> {
         self.changed.replaced.push(super::changed::Replaced {
             name,
             generation: entry.generation().next(),
-            users: super::users::users_of(ledger, id).len(),
+            users: super::users::users_and_inliners_of(ledger, id).len(),
             pointers: Vec::new(),
         });
     }

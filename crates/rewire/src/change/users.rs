@@ -7,6 +7,19 @@ pub(super) fn users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
     some_users_of(ledger, id, |_| true)
 }
 
+/// As [`users_of`], with those whose code contains a copy of the name's body or value, which they
+/// need not name themselves.
+pub(super) fn users_and_inliners_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
+    let mut users = users_of(ledger, id);
+    let inliners = ledger.inliners(id);
+    if !inliners.is_empty() {
+        users.extend(inliners.into_iter().filter(|user| *user != id));
+        users.sort_unstable();
+        users.dedup();
+    }
+    users
+}
+
 /// Returns the definitions that use a name's address or body, rather than its slot.
 pub(super) fn placed_users_of(ledger: &Ledger, id: EntryId) -> Vec<EntryId> {
     some_users_of(ledger, id, |aspect| aspect != UseAspect::Slot)

@@ -16,18 +16,18 @@ pub(crate) mod workers;
 
 use std::sync::Arc;
 
-use rewire_llvm::{Extracted, LlvmError, Module, Ordinal};
+use rewire_llvm::{Codegen, Extracted, InlineBudget, LlvmError, Module, Ordinal};
 use rewire_memory::fault::CrashGuard;
 
 use crate::base::error::Error;
 use crate::base::events::Why;
 use crate::base::report::Phase;
-use crate::base::tier::Tier;
+use crate::base::tier::{BodyPart, Tier};
 use crate::compile::uncompiled::{is_absent, wanted};
 use crate::core::Core;
 use crate::ledger::unit::{ExtractScope, ModuleLease, Unit};
 use crate::ledger::{Definition, EntryId, Ledger, State};
-use crate::link::{self, Emitted, Linked, Object, Purpose};
+use crate::link::{self, Emitted, Linked, MadeFrom, Object, Purpose};
 
 impl Core {
     /// Compiles definitions of a unit and links them.
@@ -50,14 +50,12 @@ impl Core {
     ) -> Result<Linked, Error> {
         let guard = self.guard(unit, &[function]);
         let timer = self.timings.start(Phase::Extract);
-        let mut copy = unit
-            .copy(&[function])
-            .map_err(|source| compile_error(unit, &[function], source))?;
+        let mut copy = self.copy_for(unit, &self.values_of(unit, vec![function]))?;
         if self.workers.are_there() {
             let plan = copy.call_plan(function);
             timer.stop();
             self.foresee(unit, function, plan);
-            let emitted = self.emit_from(&mut copy, &[function], ExtractScope::Values)?;
+            let emitted = self.emit_from(unit, &mut copy, self.values_of(unit, vec![function]))?;
             drop((copy, guard));
             let object = Object::of_ir(unit, emitted);
             return link::link(self, &[object], Purpose::Call);
@@ -65,7 +63,7 @@ impl Core {
         let (roots, company) = self.company(unit, &mut copy, function);
         timer.stop();
         let compiled = self
-            .emit_from(&mut copy, &roots, ExtractScope::Values)
+            .emit_from(unit, &mut copy, self.values_of(unit, roots))
             .map(|emitted| Object::of_ir(unit, emitted))
             .and_then(|object| link::link(self, &[object], Purpose::Call));
         drop((copy, guard));
@@ -90,7 +88,9 @@ impl Core {
         let mut roots = vec![function];
         let mut claimed = Vec::new();
         let has_level = |id| self.ledger().fixed_level(id).is_some();
-        if unit.entry(function).is_some_and(has_level) {
+        // What the function certainly calls may be inlined, and then isn't called.
+        let may_inline = !InlineBudget::of(self.tiers.first.level()).is_none();
+        if may_inline || unit.entry(function).is_some_and(has_level) {
             return (roots, claimed);
         }
         let mut next = 0;
@@ -161,9 +161,7 @@ impl Core {
         let timer = self.timings.start(Phase::Extract);
         // The function is claimed only now: getting a copy may take long, and a caller of the
         // function would have to wait for it.
-        let mut copy = unit
-            .copy(&[function])
-            .map_err(|source| compile_error(unit, &[function], source))?;
+        let mut copy = self.copy_for(unit, &self.values_of(unit, vec![function]))?;
         if self.claim_if_absent(unit, function).is_none() {
             return Ok(());
         }
@@ -171,7 +169,7 @@ impl Core {
         let plan = copy.call_plan(function);
         timer.stop();
         self.foresee(unit, function, plan);
-        let emitted = self.emit_from(&mut copy, &[function], ExtractScope::Values)?;
+        let emitted = self.emit_from(unit, &mut copy, self.values_of(unit, vec![function]))?;
         drop((copy, guard));
         link::link(self, &[Object::of_ir(unit, emitted)], Purpose::Call).map(|_| ())
     }
@@ -222,34 +220,23 @@ impl Core {
         ledger.claim_if_absent(id, definition).then_some(id)
     }
 
-    /// Extracts definitions and compiles them to an object.
-    pub(crate) fn emit(
-        &self,
-        unit: &Arc<Unit>,
-        roots: &[Ordinal],
-        scope: ExtractScope,
-    ) -> Result<Emitted, Error> {
-        let _guard = self.guard(unit, roots);
-        let timer = self.timings.start(Phase::Extract);
-        let copy = match scope {
+    /// Takes a copy of a unit's module from which these definitions can be compiled.
+    fn copy_for<'u>(&self, unit: &'u Arc<Unit>, how: &MadeFrom) -> Result<ModuleLease<'u>, Error> {
+        let copy = match how.scope {
             // A prefixed stub needs no body.
             ExtractScope::PrefixedStub => unit.copy(&[]),
-            ExtractScope::Values | ExtractScope::Alone | ExtractScope::Whole => unit.copy(roots),
+            ExtractScope::Values if !how.budget.is_none() => unit.intact_copy(),
+            ExtractScope::Values | ExtractScope::Alone | ExtractScope::Whole => {
+                unit.copy(&how.roots)
+            }
         };
-        timer.stop();
-        let mut copy = copy.map_err(|source| compile_error(unit, roots, source))?;
-        self.emit_from(&mut copy, roots, scope)
+        copy.map_err(|source| compile_error(unit, &how.roots, source))
     }
 
-    /// As [`Core::emit`], from a copy of the unit's module that the caller has taken.
-    fn emit_from(
-        &self,
-        copy: &mut ModuleLease<'_>,
-        roots: &[Ordinal],
-        scope: ExtractScope,
-    ) -> Result<Emitted, Error> {
-        let tier = self.first_tier(copy.unit, roots);
-        self.emit_for(copy, roots, scope, (tier, BodyPart::All))
+    /// How functions are compiled when they are first called.
+    fn values_of(&self, unit: &Unit, roots: Vec<Ordinal>) -> MadeFrom {
+        let tier = (self.first_tier(unit, &roots), BodyPart::All);
+        MadeFrom::of_tier(roots, ExtractScope::Values, tier)
     }
 
     /// The tier in which functions are compiled first. One for which the client has set a level is
@@ -264,48 +251,91 @@ impl Core {
         level.map_or(self.tiers.first, Tier::Fixed)
     }
 
-    /// As [`Core::emit_from`], for bodies of a tier.
-    fn emit_for(
+    /// Extracts definitions and compiles them to an object.
+    pub(crate) fn emit(
         &self,
-        copy: &mut ModuleLease<'_>,
+        unit: &Arc<Unit>,
         roots: &[Ordinal],
         scope: ExtractScope,
-        (tier, part): (Tier, BodyPart),
     ) -> Result<Emitted, Error> {
-        let unit = copy.unit;
-        let level = tier.level();
-        self.with_codegen(level, |codegen| {
-            let extract = self.timings.start(Phase::Extract);
-            let fold = level > rewire_llvm::Level::O0;
-            let emit = || {
-                let mut extracted = copy.extract(roots, scope, fold)?;
-                let folds = extracted.folds();
-                if scope != ExtractScope::PrefixedStub {
-                    self.apply_transform(&mut extracted, unit, roots)?;
-                }
-                if scope == ExtractScope::Values {
-                    self.check_loops(&mut extracted, tier, part)?;
-                }
-                extract.stop();
-                let optimise = self.timings.start(Phase::Optimise);
-                if scope == ExtractScope::Whole {
-                    codegen.optimise_whole(&mut extracted)?;
-                } else {
-                    codegen.optimise(&mut extracted)?;
-                }
-                optimise.stop();
-                let generate = self.timings.start(Phase::Codegen);
-                let bytes = codegen.emit(extracted)?.to_vec();
-                generate.stop();
-                Ok(Emitted { bytes, folds, tier })
-            };
-            let emitted = emit();
+        let tier = (self.first_tier(unit, roots), BodyPart::All);
+        self.emit_again(unit, MadeFrom::of_tier(roots.to_vec(), scope, tier))
+    }
+
+    /// As [`Core::emit`], in the way in which an object was compiled before.
+    pub(crate) fn emit_again(&self, unit: &Arc<Unit>, how: MadeFrom) -> Result<Emitted, Error> {
+        let _guard = self.guard(unit, &how.roots);
+        let timer = self.timings.start(Phase::Extract);
+        let copy = self.copy_for(unit, &how);
+        timer.stop();
+        self.emit_from(unit, &mut copy?, how)
+    }
+
+    /// As [`Core::emit`], from a copy of the unit's module that the caller has taken.
+    fn emit_from(
+        &self,
+        unit: &Arc<Unit>,
+        copy: &mut ModuleLease<'_>,
+        how: MadeFrom,
+    ) -> Result<Emitted, Error> {
+        let generated = self.with_codegen(how.tier.level(), |codegen| {
+            let generated = self.generate_object(codegen, copy, &how);
             if tracing::enabled!(tracing::Level::DEBUG) {
-                let functions = label(unit, roots);
+                let functions = label(unit, &how.roots);
                 tracing::debug!(unit = &*unit.name, functions, "compiled");
             }
-            emitted.map_err(|source| compile_error(unit, roots, source))
-        })
+            generated.map_err(|source| compile_error(unit, &how.roots, source))
+        });
+        match generated {
+            Ok((bytes, folds)) => Ok(Emitted {
+                bytes,
+                folds,
+                made_from: how,
+            }),
+            // The fault may be in a body that was to be inlined. A call of that function will
+            // report it.
+            Err(_) if !how.budget.is_none() => self.emit_again(unit, how.without_inlining()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Extracts definitions, optimises them and generates code. Returns the object's bytes, and
+    /// what its code may contain a copy of.
+    fn generate_object(
+        &self,
+        codegen: &mut Codegen,
+        copy: &mut ModuleLease<'_>,
+        how: &MadeFrom,
+    ) -> Result<(Vec<u8>, Vec<Ordinal>), LlvmError> {
+        let extract = self.timings.start(Phase::Extract);
+        let fold = codegen.level() > rewire_llvm::Level::O0;
+        let unit = copy.unit;
+        // What the client transforms is each function as it is compiled, not copies of it.
+        let budget = match self.transform {
+            Some(_) => InlineBudget::NONE,
+            None => how.budget,
+        };
+        let mut extracted = copy.extract(&how.roots, how.scope, fold, budget)?;
+        let mut folds = extracted.folds();
+        if how.scope != ExtractScope::PrefixedStub {
+            self.apply_transform(&mut extracted, unit, &how.roots)?;
+        }
+        if how.scope == ExtractScope::Values {
+            self.check_loops(&mut extracted, how.tier, how.part)?;
+        }
+        extract.stop();
+        let optimise = self.timings.start(Phase::Optimise);
+        if how.scope == ExtractScope::Whole {
+            codegen.optimise_whole(&mut extracted)?;
+        } else {
+            codegen.optimise(&mut extracted)?;
+        }
+        folds.extend(codegen.inlined());
+        optimise.stop();
+        let generate = self.timings.start(Phase::Codegen);
+        let bytes = codegen.emit(extracted)?.to_vec();
+        generate.stop();
+        Ok((bytes, folds))
     }
 
     /// Adds checks to the heads of loops, where the body may be left for another, and makes the
@@ -354,14 +384,6 @@ impl Core {
             )
         })
     }
-}
-
-/// Which part of a function is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BodyPart {
-    All,
-    /// What follows the head of a loop.
-    FromHead(u32),
 }
 
 /// Claims all functions of a frozen unit that have no body yet, for a call of one of them.

@@ -17,6 +17,7 @@ impl Report {
             functions_optimised: counts.functions_optimised,
             loops_optimised: counts.loops_optimised,
             functions_replaced: counts.functions_replaced,
+            bodies_inlined: counts.bodies_inlined,
             definitions_retired: counts.definitions_retired,
             definitions_freed: counts.definitions_freed,
             definitions_beside: ledger.definitions_beside(),

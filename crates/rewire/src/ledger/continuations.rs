@@ -122,6 +122,7 @@ impl Ledger {
             let Some(block) = self.block(*block).filter(|block| block.tier != Tier::Quick) else {
                 continue;
             };
+            block.tell_stale();
             if let Some(words) = block.loop_words {
                 for word in (0..words.count).filter_map(|index| words.get(index)) {
                     word.store(1, Ordering::Relaxed);

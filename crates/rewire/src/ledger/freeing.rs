@@ -140,6 +140,7 @@ impl Ledger {
         self.renumber(id);
         self.by_code.remove(&start);
         self.forget_uses(id, &code);
+        self.forget_folds(id);
         for aside in asides {
             self.entries.remove(aside);
         }
@@ -163,6 +164,7 @@ impl Ledger {
     pub(super) fn free_block(&mut self, id: BlockId, freed: &mut Freed) {
         let everywhere = ExecAddr::NULL..ExecAddr::new(u64::MAX);
         self.forget_uses(id, &everywhere);
+        self.forget_folds(id);
         self.forget_labels(id);
         self.move_block(id, None);
         let Some(block) = self.blocks.remove(id) else {

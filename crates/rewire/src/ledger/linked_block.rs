@@ -1,6 +1,7 @@
 //! [`LinkedBlock`]: what was linked in one step.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind};
@@ -14,6 +15,23 @@ use crate::base::tier::Tier;
 /// The address of a pair of counters for coroutine frames ([`super::coroutines`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameCounts(pub(crate) ExecAddr);
+
+/// The address of a byte that is 0 until the code of its block is stale: something of which the
+/// code holds a copy was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StaleByte(pub(crate) ExecAddr);
+
+impl StaleByte {
+    /// The byte's symbol in an object.
+    pub(crate) const SYMBOL: &str = ".rewire.stale";
+
+    /// Has loops call the functions themselves from now on.
+    fn set(self) {
+        // SAFETY: the byte is in the data of a block that is in the ledger, so it is mapped,
+        // writable and nothing else; code only reads it, atomically.
+        unsafe { (*(self.0.get() as *const AtomicU8)).store(1, Ordering::Release) };
+    }
+}
 
 /// The memory of the three segments of a linked object; each may be empty.
 #[derive(Clone, Debug)]
@@ -49,6 +67,8 @@ pub(crate) struct LinkedBlock {
     pub(crate) thread_module: Option<u64>,
     /// Entries of thread-local variables in this block that were set aside for their users.
     pub(crate) threads_aside: Vec<EntryId>,
+    /// The byte that its loops read to learn that a body of which they hold a copy was replaced.
+    pub(crate) stale_byte: Option<StaleByte>,
     /// The counters for frames of the coroutines whose parts are in this block.
     pub(crate) frame_counts: Option<FrameCounts>,
     /// How its code was compiled.
@@ -79,6 +99,13 @@ impl BlockMemory {
 }
 
 impl LinkedBlock {
+    /// Has loops in its code call what they hold copies of.
+    pub(super) fn tell_stale(&self) {
+        if let Some(byte) = self.stale_byte {
+            byte.set();
+        }
+    }
+
     /// Returns the definition that contains an address.
     pub(crate) fn definition_at(&self, address: ExecAddr) -> Option<&PlacedDefinition> {
         self.definition_until(address).map(|(found, _)| found)

@@ -78,7 +78,7 @@ pub(crate) use demangled::Demangled;
 pub(crate) use entry::{Definition, Entry, Located, State, ValueType};
 pub(crate) use former_meaning::{FormerMeaning, NonIrDefinition};
 use lazy_closure::Lazy;
-pub(crate) use linked_block::{BlockMemory, FrameCounts, LinkedBlock, PlacedDefinition};
+pub(crate) use linked_block::{BlockMemory, FrameCounts, LinkedBlock, PlacedDefinition, StaleByte};
 pub(crate) use outside_definitions::AssemblySymbol;
 pub(crate) use planned_names::{InheritedMemory, OrderedNames, PlannedNames, PlannedTarget};
 pub(crate) use retired::{Freed, Retired, RetiredItem};
@@ -151,6 +151,7 @@ pub(crate) struct Counts {
     pub(crate) functions_optimised: u64,
     pub(crate) loops_optimised: u64,
     pub(crate) functions_replaced: u64,
+    pub(crate) bodies_inlined: u64,
     pub(crate) definitions_retired: u64,
     pub(crate) definitions_freed: u64,
     pub(crate) relocations_applied: u64,

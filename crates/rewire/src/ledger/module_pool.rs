@@ -86,25 +86,43 @@ impl ModulePool {
         pool
     }
 
-    /// Takes a copy that still has the bodies of `roots`.
+    /// Takes a copy that still has the bodies of `roots`. Copies from which bodies were moved
+    /// already are taken first, so that intact ones stay intact.
     pub(crate) fn take(&self, roots: &[Ordinal]) -> Result<Module, LlvmError> {
         let has_all = |module: &Module| !roots.iter().any(|root| module.is_taken(*root));
+        let is_begun = |module: &Module| has_all(module) && !module.is_intact();
+        match self.idle_copy(is_begun).or_else(|| self.idle_copy(has_all)) {
+            Some(copy) => Ok(copy),
+            None => self.read(),
+        }
+    }
+
+    /// Takes a copy that still has all bodies, from which bodies are only cloned.
+    pub(crate) fn take_intact(&self) -> Result<Module, LlvmError> {
+        match self.idle_copy(Module::is_intact) {
+            Some(copy) => Ok(copy),
+            None => self.read(),
+        }
+    }
+
+    /// Takes an idle copy of this kind, if there is one.
+    fn idle_copy(&self, is_wanted: impl Fn(&Module) -> bool) -> Option<Module> {
+        if !self.is_small {
+            let mut large = lock(&self.large);
+            let place = large.iter().rposition(is_wanted)?;
+            return Some(large.swap_remove(place));
+        }
+        let mut idle = idle()?;
+        let mut copies = idle.iter();
+        let place = copies.rposition(|one| one.pool == self.number && is_wanted(&one.module))?;
+        idle.remove(place).map(|found| found.module)
+    }
+
+    /// Reads another copy.
+    fn read(&self) -> Result<Module, LlvmError> {
         if self.is_small {
-            if let Some(mut idle) = idle()
-                && let Some(place) = idle
-                    .iter()
-                    .rposition(|one| one.pool == self.number && has_all(&one.module))
-                && let Some(found) = idle.remove(place)
-            {
-                return Ok(found.module);
-            }
             return Module::read_copy(&self.source.source()?, &self.verified);
         }
-        let mut large = lock(&self.large);
-        if let Some(place) = large.iter().rposition(has_all) {
-            return Ok(large.swap_remove(place));
-        }
-        drop(large);
         let source = self.source.source()?;
         if source.is_bitcode() {
             return Module::read_copy(&source, &self.verified);

@@ -150,6 +150,17 @@ impl Ledger {
         }
     }
 
+    /// Forgets which values and bodies a block's code was made from, because that code is about to
+    /// be freed.
+    pub(super) fn forget_folds(&mut self, block: BlockId) {
+        let folds = std::mem::take(&mut self.blocks[block].folds);
+        for fold in folds {
+            if let Some(entry) = self.entries.get_mut(fold) {
+                entry.inliners.retain(|inliner| *inliner != block);
+            }
+        }
+    }
+
     /// Removes one use. In the block's list and in the entry's list, the last element moves into
     /// the gap.
     fn remove_use(&mut self, block: BlockId, place: usize) {

@@ -108,11 +108,13 @@ impl PlannedNames {
         self.order.iter().chain(self.only_stale())
     }
 
-    /// Plans what a name will stand for.
-    pub(crate) fn set(&mut self, id: EntryId, target: PlannedTarget) {
-        if self.targets.insert(id, target).is_none() {
+    /// Plans what a name will stand for. Returns what was planned before.
+    pub(crate) fn set(&mut self, id: EntryId, target: PlannedTarget) -> Option<PlannedTarget> {
+        let before = self.targets.insert(id, target);
+        if before.is_none() {
             self.order.push(id);
         }
+        before
     }
 
     /// Returns the definition that the change plans for a name, if it plans one.

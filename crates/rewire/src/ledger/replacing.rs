@@ -10,7 +10,7 @@ use rewire_memory::Slots;
 
 use super::planned_names::{PlannedNames, PlannedTarget};
 use super::slot_stores::{SlotStore, store};
-use super::{Definition, EntryId, FormerMeaning, Ledger, ThreadKey};
+use super::{Definition, EntryId, EntryKind, FormerMeaning, Ledger, ThreadKey};
 
 impl Ledger {
     /// Claims names for a change by this thread, all or none. On failure, returns the first name
@@ -46,7 +46,12 @@ impl Ledger {
         if planned.is_gated {
             self.close_gate(planned);
         }
-        let all = planned.changed().chain(planned.only_stale());
+        // Loops in bodies that are out of force already hold copies too.
+        for id in planned.changed() {
+            self.note_copies_stale(*id);
+        }
+        let late = self.late_inliners(planned);
+        let all = planned.changed().chain(planned.only_stale()).chain(&late);
         let mut several = planned.is_gated || all.clone().count() > 1;
         for id in all {
             let entry = self.entry(*id);
@@ -73,8 +78,8 @@ impl Ledger {
     ) -> Vec<FormerMeaning> {
         let mut former = Vec::new();
         let mut imported = Vec::new();
+        let late = self.late_inliners(planned);
         for id in planned.changed() {
-            self.note_copies_stale(*id);
             former.push(self.note_former(*id, planned));
             // Calls from other libraries bypass an alias and go to its target.
             if matches!(self.entry(*id).definition, Definition::Alias(..)) {
@@ -105,7 +110,7 @@ impl Ledger {
             entry.generation = entry.generation.next();
             entry.is_removed = false;
         }
-        for id in planned.only_stale() {
+        for id in planned.only_stale().chain(&late) {
             self.set_stale(*id, slots);
         }
         for id in imported {
@@ -117,6 +122,29 @@ impl Ledger {
             self.remove_unit(*unit, planned.is_remembered);
         }
         former
+    }
+
+    /// Returns the functions that hold a copy of what the change replaces and that were linked
+    /// since it was planned. Frozen code isn't among them: it holds copies of its own unit only,
+    /// which is replaced as a whole or not at all.
+    fn late_inliners(&self, planned: &PlannedNames) -> Vec<EntryId> {
+        let replaced = planned.changed().filter(|id| {
+            let target = planned.targets.get(*id);
+            !self.entry(**id).inliners.is_empty() && target.is_none_or(|it| !it.keeps_memory())
+        });
+        let inliners = replaced.flat_map(|id| self.inliners(*id));
+        let mut late: Vec<EntryId> = inliners
+            .filter(|id| {
+                let entry = self.entry(*id);
+                entry.kind == EntryKind::Function
+                    && !planned.targets.contains_key(id)
+                    && !planned.stale.contains(*id)
+                    && self.frozen_unit(*id).is_none()
+            })
+            .collect();
+        late.sort_unstable();
+        late.dedup();
+        late
     }
 
     fn move_one(&mut self, id: EntryId, target: PlannedTarget, arrives: bool, slots: &Slots) {

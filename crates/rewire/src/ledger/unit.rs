@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use rewire_llvm::{
-    CallPlan, Extracted, GlobalKind, GlobalState, LlvmError, Module, ModuleIndex, Ordinal, Source,
+    CallPlan, Extracted, GlobalKind, GlobalState, InlineBudget, LlvmError, Module, ModuleIndex,
+    Ordinal, Source,
 };
 use rewire_sync::{Mutex, OnceLock};
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -171,7 +172,15 @@ impl Unit {
             return;
         }
         if let Some(byte) = self.states.get(ordinal.index()) {
-            byte.store(state.to_byte(), Ordering::Relaxed);
+            let apart = byte.load(Ordering::Relaxed) & GlobalState::APART;
+            byte.store(state.to_byte() | apart, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the extractor that callers had better not inline a function.
+    pub(crate) fn set_apart(&self, ordinal: Ordinal) {
+        if let Some(byte) = self.states.get(ordinal.index()) {
+            byte.fetch_or(GlobalState::APART, Ordering::Relaxed);
         }
     }
 
@@ -234,6 +243,14 @@ impl Unit {
         Ok(ModuleLease {
             unit: self,
             module: Some(self.modules.take(roots)?),
+        })
+    }
+
+    /// As [`Unit::copy`], of a module from which no body was moved, so that callees can be inlined.
+    pub(crate) fn intact_copy(&self) -> Result<ModuleLease<'_>, LlvmError> {
+        Ok(ModuleLease {
+            unit: self,
+            module: Some(self.modules.take_intact()?),
         })
     }
 
@@ -359,12 +376,13 @@ impl ModuleLease<'_> {
         Ok(self.module()?)
     }
 
-    /// Extracts definitions.
+    /// Extracts definitions. The budget counts for [`ExtractScope::Values`] only.
     pub(crate) fn extract(
         &mut self,
         roots: &[Ordinal],
         scope: ExtractScope,
         fold: bool,
+        budget: InlineBudget,
     ) -> Result<Extracted<'_>, LlvmError> {
         let unit = self.unit;
         let module = self.module()?;
@@ -376,10 +394,13 @@ impl ModuleLease<'_> {
                 {
                     return module.extract_in_place(*root, &unit.states);
                 }
-                module.extract(roots, &unit.states, fold)
+                module.extract(roots, &unit.states, fold, budget)
             }
             ExtractScope::Whole => module.extract_whole(roots, &unit.states, fold),
-            ExtractScope::Alone => module.extract(roots, &unit.states_for_only(roots), fold),
+            ExtractScope::Alone => {
+                let states = unit.states_for_only(roots);
+                module.extract(roots, &states, fold, InlineBudget::NONE)
+            }
             ExtractScope::PrefixedStub => {
                 let front = roots.first().copied().unwrap_or(Ordinal::new(0));
                 module.extract_front(front, &unit.states)

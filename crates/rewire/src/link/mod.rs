@@ -18,6 +18,7 @@ mod resolve;
 mod staged;
 mod view;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use rewire_memory::{ExecAddr, MemoryError};
@@ -26,7 +27,9 @@ use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 pub(crate) use gather::enter_host;
-pub(crate) use object::{ArrayPiece, Emitted, Linked, Object, Origin, Purpose, is_identifier};
+pub(crate) use object::{
+    ArrayPiece, Emitted, Linked, MadeFrom, Object, Origin, Purpose, is_identifier,
+};
 pub(crate) use resolve::Parsed;
 pub(crate) use staged::Staged;
 pub(crate) use view::View;
@@ -56,6 +59,18 @@ fn link_once(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Li
     let timer = core.timings.start(Phase::Link);
     let batch = parse_all(objects)?;
     let timer = timer.then(Phase::Link);
+    let linked = complete(core, batch, purpose, &mut HashSet::default(), 0, timer);
+    if linked.is_ok() || !objects.iter().any(Object::has_inlined) {
+        return linked;
+    }
+    // A function must not fail because of what another one names that it has inlined.
+    let plain = objects.iter().map(|one| match one.has_inlined() {
+        true => made_again(core, one, false).map(Cow::Owned),
+        false => Ok(Cow::Borrowed(one)),
+    });
+    let plain = plain.collect::<Result<Vec<_>, Error>>()?;
+    let timer = core.timings.start(Phase::Link);
+    let batch = parse_all(plain.iter().map(|one| &**one))?;
     complete(core, batch, purpose, &mut HashSet::default(), 0, timer)
 }
 
@@ -63,8 +78,8 @@ fn link_once(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Li
 /// resolve.
 const MOST_ROUNDS: usize = 1000;
 
-fn parse_all(objects: &[Object]) -> Result<Vec<Parsed<'_>>, Error> {
-    objects.iter().map(Parsed::new).collect()
+fn parse_all<'o>(objects: impl IntoIterator<Item = &'o Object>) -> Result<Vec<Parsed<'o>>, Error> {
+    objects.into_iter().map(Parsed::new).collect()
 }
 
 /// Extends the batch until nothing is missing, then links it.
@@ -89,6 +104,18 @@ fn complete(
         parsed.resolve(&core.memory, &mut view)?;
     }
     let needs = Needs::find(&view, &batch, absent);
+    let outdated = needs.is_empty().then(|| outdated(&view, &batch)).flatten();
+    if let Some(place) = outdated {
+        drop(ledger);
+        timer.stop();
+        // If what it inlines changes all the time, it had better not inline that.
+        let again = made_again(core, batch[place].object, round == 0)?;
+        // Shortens the lifetime of the batch's objects to that of the one made here.
+        let mut batch: Vec<Parsed<'_>> = batch;
+        let timer = core.timings.start(Phase::Link);
+        batch[place] = Parsed::new(&again)?;
+        return complete(core, batch, purpose, absent, round + 1, timer);
+    }
     if needs.is_empty() {
         let staged = stage(core, &mut view, &mut batch, absent)?;
         return Ok(publish::publish(
@@ -104,6 +131,26 @@ fn complete(
     let timer = core.timings.start(Phase::Link);
     batch.extend(parse_all(&more)?);
     complete(core, batch, purpose, absent, round + 1, timer)
+}
+
+/// Compiles an object again, without inlining unless `inlines`.
+fn made_again(core: &Core, object: &Object, inlines: bool) -> Result<Object, Error> {
+    let how = object.made_from.clone();
+    let how = how.ok_or_else(|| Error::Internal("an object of assembly is outdated".into()))?;
+    let how = if inlines { how } else { how.without_inlining() };
+    Ok(Object {
+        section: object.section.clone(),
+        ..Object::of_ir(&object.unit, core.emit_again(&object.unit, how)?)
+    })
+}
+
+/// Returns the first object that contains a copy of what is out of force by now: it was replaced
+/// after the object was extracted.
+fn outdated(view: &View<'_, '_>, batch: &[Parsed<'_>]) -> Option<usize> {
+    batch.iter().position(|parsed| {
+        let object = parsed.object;
+        object.made_from.is_some() && !view.are_current(&object.unit, &object.folds)
+    })
 }
 
 /// Allocates memory for each object, and fixes its bytes up for their addresses. On an error, all

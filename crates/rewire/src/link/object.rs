@@ -2,29 +2,70 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::{Level, Ordinal};
+use rewire_llvm::{GlobalKind, InlineBudget, Level, Ordinal};
 use rewire_memory::ExecAddr;
 use rewire_object::{SectionRole, Segment};
 
 use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::ids::{EntryId, UnitKey};
-use crate::base::tier::Tier;
-use crate::ledger::unit::Unit;
+use crate::base::tier::{BodyPart, Tier};
+use crate::ledger::unit::{ExtractScope, Unit};
 use crate::ledger::{FormerMeaning, PlannedNames};
 
 /// An object file as LLVM's code generation wrote it.
 #[derive(Debug)]
 pub(crate) struct Emitted {
     pub(crate) bytes: Vec<u8>,
-    /// The constants of other objects whose values the optimiser saw.
+    /// What its code may contain a copy of although it doesn't name it: constants of other objects
+    /// whose values the optimiser saw, and functions whose bodies it inlined.
     pub(crate) folds: Vec<Ordinal>,
-    /// The tier of its bodies.
+    pub(crate) made_from: MadeFrom,
+}
+
+/// How an object was compiled from a unit's IR, so that it can be compiled again.
+#[derive(Clone, Debug)]
+pub(crate) struct MadeFrom {
+    pub(crate) roots: Vec<Ordinal>,
+    pub(crate) scope: ExtractScope,
+    pub(crate) budget: InlineBudget,
     pub(crate) tier: Tier,
+    pub(crate) part: BodyPart,
+}
+
+impl MadeFrom {
+    /// How definitions are compiled for a tier.
+    pub(crate) fn of_tier(
+        roots: Vec<Ordinal>,
+        scope: ExtractScope,
+        (tier, part): (Tier, BodyPart),
+    ) -> Self {
+        let budget = match scope {
+            ExtractScope::Values => InlineBudget::of(tier.level()),
+            ExtractScope::Alone | ExtractScope::Whole | ExtractScope::PrefixedStub => {
+                InlineBudget::NONE
+            }
+        };
+        Self {
+            roots,
+            scope,
+            budget,
+            tier,
+            part,
+        }
+    }
+
+    /// The same, with no inlining but what must be inlined.
+    pub(crate) fn without_inlining(&self) -> Self {
+        Self {
+            budget: InlineBudget::NONE,
+            ..self.clone()
+        }
+    }
 }
 
 /// An object to be linked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Object {
     /// The unit whose names it refers to.
     pub(crate) unit: Arc<Unit>,
@@ -33,10 +74,13 @@ pub(crate) struct Object {
     /// The named section that this object holds a part of. The parts in one batch are placed side
     /// by side.
     pub(crate) section: Option<Arc<str>>,
-    /// Constants whose values its code may contain, although it neither holds nor names them.
+    /// Constants and functions whose values and bodies its code may contain, although it neither
+    /// holds nor names them.
     pub(crate) folds: Vec<Ordinal>,
     /// The tier of its bodies.
     pub(crate) tier: Tier,
+    /// How it was compiled; `None` for assembly.
+    pub(crate) made_from: Option<MadeFrom>,
 }
 
 impl Object {
@@ -48,7 +92,8 @@ impl Object {
             origin: Origin::Ir,
             section: None,
             folds: emitted.folds,
-            tier: emitted.tier,
+            tier: emitted.made_from.tier,
+            made_from: Some(emitted.made_from),
         }
     }
 
@@ -61,11 +106,28 @@ impl Object {
             section: None,
             folds: Vec::new(),
             tier: Tier::Fixed(Level::O0),
+            made_from: None,
         }
     }
 }
 
 impl Object {
+    /// Whether its code contains bodies that it needn't contain.
+    pub(crate) fn has_inlined(&self) -> bool {
+        let may = self
+            .made_from
+            .as_ref()
+            .is_some_and(|how| !how.budget.is_none());
+        may && self.inlined().next().is_some()
+    }
+
+    /// Returns the functions whose bodies its code contains copies of.
+    pub(crate) fn inlined(&self) -> impl Iterator<Item = Ordinal> {
+        let globals = &self.unit.index.globals;
+        let folds = self.folds.iter().copied();
+        folds.filter(|one| globals[one.index()].kind == GlobalKind::Function)
+    }
+
     /// Returns the first data section whose name is a C identifier; code may walk such a section by
     /// its `__start_NAME`.
     pub(crate) fn first_named_section(&self) -> Result<Option<Arc<str>>, Error> {

@@ -20,7 +20,7 @@ use crate::core::timings::Timer;
 use crate::host::thread_local;
 use crate::ledger::{
     BLOCK_COUNTS, BlockId, BlockMemory, EntryId, FrameCounts, InheritedMemory, Ledger, LinkedBlock,
-    Located, LoopWords, PlacedDefinition, PlannedNames, State, Use, UseAspect,
+    Located, LoopWords, PlacedDefinition, PlannedNames, StaleByte, State, Use, UseAspect,
 };
 
 /// Registers unwind tables and stores the slots, then enters definitions and uses in the ledger.
@@ -183,6 +183,7 @@ impl Recorder<'_, '_> {
             self.notes.records.push(record);
         }
         ledger.counts.relocations_applied += one.image.applied;
+        ledger.counts.bodies_inlined += parsed.object.inlined().count() as u64;
         if matches!(self.purpose, Purpose::Load) {
             let calls = block.uses.iter();
             let calls = calls.filter(|one| one.aspect == UseAspect::Slot);
@@ -399,6 +400,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlo
         folds: folds.filter_map(|one| unit.entry(*one)).collect(),
         thread_module: thread_module(one),
         threads_aside: Vec::new(),
+        stale_byte: stale_byte(parsed, one),
         frame_counts: frame_counts(parsed, one),
         tier: parsed.object.tier,
         loop_words: loop_words(parsed, one),
@@ -408,6 +410,16 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlo
         has_labels: false,
         handles: 0,
     }
+}
+
+/// Returns the byte that the object's loops read, if they hold copies of bodies.
+fn stale_byte(parsed: &Parsed<'_>, one: &Staged<'_>) -> Option<StaleByte> {
+    if parsed.object.folds.is_empty() {
+        return None;
+    }
+    let mut symbols = parsed.graph.symbol_ids();
+    let (id, _) = symbols.find(|(_, symbol)| symbol.name == StaleByte::SYMBOL)?;
+    one.address(parsed, id).map(StaleByte)
 }
 
 /// Returns the counters for frames of the object's own coroutines.

@@ -2,6 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
+use rewire_llvm::Ordinal;
+
 use super::Purpose;
 use crate::base::ids::UnitKey;
 use crate::ledger::unit::Unit;
@@ -44,6 +46,20 @@ impl<'l, 'p> View<'l, 'p> {
             Definition::Ir(owner, _) | Definition::PrefixedStub(owner, _) => owner == unit.id,
             _ => false,
         }
+    }
+
+    /// Whether code that contains copies of these globals of a unit contains what their names will
+    /// stand for.
+    pub(crate) fn are_current(&self, unit: &Unit, globals: &[Ordinal]) -> bool {
+        globals.iter().all(|ordinal| {
+            // A body that is only there to be inlined defines no name.
+            let is_definition = unit.index.globals[ordinal.index()].is_definition;
+            let Some(id) = unit.entry(*ordinal).filter(|_| is_definition) else {
+                return true;
+            };
+            let target = self.target(id).map(|target| (target.unit, target.ordinal));
+            target.or(self.entry(id).elected()) == Some((unit.id, *ordinal))
+        })
     }
 
     /// Whether a name's definition is in memory and will stay there.

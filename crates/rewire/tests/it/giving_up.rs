@@ -133,7 +133,7 @@ fn what_is_missing_is_an_error_and_may_be_defined_then() {
     with_engines(|engine| {
         add(
             engine,
-            "define i32 @inner() {
+            "define i32 @inner() noinline {
                %x = call i32 @missing()
                %y = add i32 %x, 1
                ret i32 %y
@@ -268,7 +268,7 @@ fn what_llvm_gives_up_on_is_an_error_of_its_own() {
 }
 
 /// Handlers of the program's: for whatever comes, and for nothing at all.
-const HANDLERS: &str = "define i32 @catch_all() personality ptr @__gxx_personality_v0 {
+const HANDLERS: &str = "define i32 @catch_all() noinline personality ptr @__gxx_personality_v0 {
        %x = invoke i32 @missing() to label %good unwind label %bad
      good:
        ret i32 %x
@@ -279,7 +279,7 @@ const HANDLERS: &str = "define i32 @catch_all() personality ptr @__gxx_personali
        call void @__cxa_end_catch()
        ret i32 -5
      }
-     define i32 @no_except() nounwind personality ptr @__gxx_personality_v0 {
+     define i32 @no_except() noinline nounwind personality ptr @__gxx_personality_v0 {
        %x = invoke i32 @catch_all() to label %good unwind label %bad
      good:
        ret i32 %x
@@ -288,7 +288,7 @@ const HANDLERS: &str = "define i32 @catch_all() personality ptr @__gxx_personali
        call void @_ZSt9terminatev()
        unreachable
      }
-     define i32 @throws_nothing() personality ptr @__gxx_personality_v0 {
+     define i32 @throws_nothing() noinline personality ptr @__gxx_personality_v0 {
        %x = invoke i32 @no_except() to label %good unwind label %bad
      good:
        ret i32 %x

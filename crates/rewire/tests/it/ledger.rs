@@ -9,7 +9,7 @@ use crate::support::Checked;
 const PROGRAM: &str = "@counter = internal global i32 0
     @table = global [2 x ptr] [ptr @leaf, ptr @leaf]
     @other = alias i32 (i32), ptr @leaf
-    define i32 @leaf(i32 %x) {
+    define i32 @leaf(i32 %x) noinline {
       %n = load i32, ptr @counter
       %m = add i32 %n, 1
       store i32 %m, ptr @counter

@@ -19,6 +19,7 @@ mod giving_up;
 mod handing_back;
 mod handles;
 mod held;
+mod inlined_bodies;
 mod inlining;
 mod inspect;
 mod labels;

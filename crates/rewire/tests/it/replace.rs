@@ -62,7 +62,13 @@ fn run(definitions: &str, round: &str, body: fn(i64) -> String) {
         assert_eq!(checked.engine.lookup("f").unwrap(), canonical);
         let report = checked.engine.report();
         assert_eq!(report.functions_replaced, ROUNDS as u64);
-        assert_eq!(report.definitions_retired, ROUNDS as u64);
+        // Where the loop held a copy of the first body, that left with it.
+        let copies = report.bodies_inlined;
+        let retired = report.definitions_retired;
+        assert!(
+            (ROUNDS as u64..=ROUNDS as u64 + copies).contains(&retired),
+            "{retired}"
+        );
         checked.verify();
     }
 }
@@ -90,7 +96,7 @@ fn two_calls_in_one_expression_are_two_calls() {
         returns(round).replace("@f()", "@f() memory(none) nounwind willreturn")
     }
     run(
-        "define i64 @f() memory(none) nounwind willreturn {
+        "define i64 @f() noinline memory(none) nounwind willreturn {
            ret i64 0
          }",
         "%before = call i64 @f()

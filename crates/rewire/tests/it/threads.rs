@@ -13,13 +13,13 @@ fn chain(length: usize) -> String {
     let mut program = String::new();
     for i in 0..length {
         program.push_str(&format!(
-            "define i32 @f{i}(i32 %x) {{\n %y = add i32 %x, 1\n %z = call i32 @f{}(i32 %y)\n \
+            "define i32 @f{i}(i32 %x) noinline {{\n %y = add i32 %x, 1\n %z = call i32 @f{}(i32 %y)\n \
              ret i32 %z\n}}\n",
             i + 1
         ));
     }
     program.push_str(&format!(
-        "define i32 @f{length}(i32 %x) {{\n ret i32 %x\n}}\n"
+        "define i32 @f{length}(i32 %x) noinline {{\n ret i32 %x\n}}\n"
     ));
     program
 }
@@ -112,10 +112,10 @@ fn what_will_surely_be_called_is_compiled_meanwhile_and_nothing_else() {
            %d = add i32 %a, %c
            ret i32 %d
          }
-         define i32 @one() {\n ret i32 1\n}
-         define i32 @two() {\n %a = call i32 @four()\n ret i32 %a\n}
-         define i32 @three() {\n ret i32 3\n}
-         define i32 @four() {\n ret i32 4\n}";
+         define i32 @one() noinline {\n ret i32 1\n}
+         define i32 @two() noinline {\n %a = call i32 @four()\n ret i32 %a\n}
+         define i32 @three() noinline {\n ret i32 3\n}
+         define i32 @four() noinline {\n ret i32 4\n}";
     for threads in [0, 1, 4] {
         for level in [Level::O0, Level::O2] {
             let checked = with_workers(level, threads, ir);

@@ -214,7 +214,7 @@ const BUSY: &str = "declare void @act(ptr)
     define i32 @before() {
       ret i32 10
     }
-    define i32 @after() {
+    define i32 @after() noinline {
       ret i32 100
     }
     define i32 @f(ptr %data) {

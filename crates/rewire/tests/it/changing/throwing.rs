@@ -59,7 +59,7 @@ fn a_body_that_throws_where_the_former_could_not() {
                     + "define i32 @f() nounwind {
                        ret i32 1
                      }
-                     define i32 @between() {
+                     define i32 @between() noinline {
                        %x = call i32 @f()
                        %y = add i32 %x, 1
                        ret i32 %y
