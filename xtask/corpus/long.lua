@@ -39,4 +39,6 @@ local function text(n)
   return hash
 end
 
-print(sieve(2000000), queens(10), fib(33), text(400000))
+for _ = 1, tonumber(arg[1] or 1) do
+  print(sieve(2000000), queens(10), fib(33), text(400000))
+end

@@ -20,7 +20,7 @@ pub(crate) const LLI: [&str; 3] = ["orc-lazy", "orc", "mcjit"];
 pub(crate) const SIZES: [usize; 3] = [1_000, 20_000, 100_000];
 
 /// The contenders of one program on one kind of input.
-struct Field<'a> {
+pub(super) struct Field<'a> {
     rewire: &'a Rewire,
     args: Vec<OsString>,
     expected: Rc<Expected>,
@@ -29,7 +29,7 @@ struct Field<'a> {
 
 impl<'a> Field<'a> {
     /// An empty field; what the native program does is what all must do.
-    fn new(rewire: &'a Rewire, native: &Path, args: Vec<OsString>) -> Result<Self> {
+    pub(super) fn new(rewire: &'a Rewire, native: &Path, args: Vec<OsString>) -> Result<Self> {
         let expected = Rc::new(Job::new(native).args(&args).capture(LIMIT)?.into());
         Ok(Self {
             rewire,
@@ -44,7 +44,7 @@ impl<'a> Field<'a> {
             .push(Contender::new(label, job, &self.expected));
     }
 
-    fn rewire(&mut self, label: &str, options: &[&str], file: &Path) {
+    pub(super) fn rewire(&mut self, label: &str, options: &[&str], file: &Path) {
         self.add(
             label,
             self.rewire.job(options, &[file.to_path_buf()], &self.args),
@@ -64,11 +64,17 @@ impl<'a> Field<'a> {
         Ok(())
     }
 
-    fn native(&mut self, label: &str, program: &Path) {
+    pub(super) fn native(&mut self, label: &str, program: &Path) {
         self.add(label, Job::new(program).args(&self.args));
     }
 
-    fn measure(self, key: &str, title: &str, note: &str, rounds: &Rounds) -> Result<Table> {
+    pub(super) fn measure(
+        self,
+        key: &str,
+        title: &str,
+        note: &str,
+        rounds: &Rounds,
+    ) -> Result<Table> {
         let rows = rounds.in_turn(title, &self.contenders)?;
         Ok(Table {
             key: key.into(),

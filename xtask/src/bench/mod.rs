@@ -12,6 +12,7 @@ mod peer;
 mod repl;
 mod replacing;
 mod results;
+mod tiers;
 
 use std::fs;
 use std::path::PathBuf;
@@ -42,6 +43,9 @@ enum Group {
     Generated,
     /// Long runs at -O2.
     Steady,
+    /// Programs that run for some ten seconds, from bitcode that no passes have touched, with
+    /// default options: how near tiers come to native code.
+    Tiers,
     /// Calls between compiled functions, against native ones.
     Calls,
     /// Virtual calls, thread-local variables and callbacks in loops, against native ones.
@@ -170,6 +174,9 @@ fn measure(rewire: &Rewire, options: &Options, rounds: &Rounds) -> Result<Result
     }
     if wanted(Group::Steady) {
         results.tables.extend(cases::steady(rewire, rounds)?);
+    }
+    if wanted(Group::Tiers) {
+        tiers::long(rewire, rounds, &mut results)?;
     }
     if wanted(Group::Calls) {
         calls::calls(rewire, rounds, &mut results)?;

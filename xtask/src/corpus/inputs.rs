@@ -20,7 +20,10 @@ pub(super) fn make(program: Program, folder: &Path) -> Result<()> {
             write(&satisfiable(), clauses(140, 574).as_bytes())
         }
         Program::Cxx | Program::Rust => write(&numbers(program), b"1 2 3\n40\n"),
-        Program::Sqlite => write(&bench_sql(), inserts().as_bytes()),
+        Program::Sqlite => {
+            write(&bench_sql(), inserts().as_bytes())?;
+            write(&long_sql(), QUERIES.repeat(8).as_bytes())
+        }
         Program::Bzip2 => {
             for name in ["sample1", "sample2", "sample3"] {
                 for extension in ["ref", "bz2"] {
@@ -41,6 +44,25 @@ pub(super) fn make(program: Program, folder: &Path) -> Result<()> {
 pub(crate) fn bench_sql() -> PathBuf {
     Program::Sqlite.file("bench.sql")
 }
+
+/// Inserting, querying and changing: some ten seconds.
+pub(crate) fn long_sql() -> PathBuf {
+    Program::Sqlite.file("long.sql")
+}
+
+const QUERIES: &str = "
+CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, value REAL);
+CREATE INDEX by_name ON t(name);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000)
+  INSERT INTO t SELECT i, 'name ' || (i * 7919 % 100003), i * 37 % 1009 / 8.0 FROM n;
+SELECT count(*), sum(value), max(name) FROM t WHERE name LIKE '%77%';
+SELECT name, count(*), sum(value) FROM t GROUP BY name HAVING count(*) > 4 ORDER BY 3 DESC LIMIT 5;
+UPDATE t SET value = value + 1 WHERE id % 3 = 0;
+SELECT sum(a.value * b.value) FROM t a JOIN t b ON a.id = b.id + 1;
+DELETE FROM t WHERE id % 5 = 0;
+SELECT count(*), total(value) FROM t ORDER BY name;
+DROP TABLE t;
+";
 
 /// A file that bzip2 needs a second or two for.
 pub(crate) fn long_text() -> PathBuf {

@@ -20,7 +20,9 @@ use crate::error::{Context, Error, Result};
 use crate::paths::{self, shown};
 use crate::process::{command, output_of};
 
-pub(crate) use inputs::{bench_sql, long_text, numbers, pigeons, quickjs_tests, satisfiable};
+pub(crate) use inputs::{
+    bench_sql, long_sql, long_text, numbers, pigeons, quickjs_tests, satisfiable,
+};
 pub(crate) use recipe::listed;
 
 /// A program of the corpus.

@@ -71,8 +71,11 @@ impl Core {
         self.changed.notify_all();
     }
 
-    /// Waits until no hot function waits to be compiled again.
+    /// Compiles all hot functions again, and waits for the threads that do so already.
     pub(crate) fn settle(&self) {
+        while let Some(hot) = self.tiers.take() {
+            self.optimise_hot(hot);
+        }
         let mut ledger = self.ledger();
         while !self.tiers.are_settled() {
             ledger = self.changed.wait(ledger, || self.ledger());

@@ -54,7 +54,11 @@ pub(crate) fn publish(
         move_values(&ledger, planned, &staged);
     }
     for (parsed, one) in batch.iter().zip(&staged) {
-        let counted = core.tiers.counted_calls(parsed.object.tier);
+        // Frozen code calls bodies directly, so none of its bodies is ever left for another.
+        let counted = match parsed.object.unit.is_frozen {
+            true => None,
+            false => core.tiers.counted_calls(parsed.object.tier),
+        };
         for definition in &one.definitions {
             if continues(purpose, definition) {
                 continue;

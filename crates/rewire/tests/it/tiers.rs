@@ -62,6 +62,19 @@ fn a_function_that_is_called_often_is_compiled_again() {
 }
 
 #[test]
+fn frozen_code_stays_as_it_is() {
+    let engine = hot_engine(0);
+    engine.add_ir_frozen("called.ll", CALLED).unwrap();
+    let through = unary(&engine, "through");
+    (0..200).for_each(|n| assert_eq!(through(n), 2 * n));
+    assert_eq!(
+        engine.report().functions_optimised,
+        0,
+        "its calls are direct"
+    );
+}
+
+#[test]
 fn a_new_body_is_counted_anew() {
     let engine = hot_engine(0);
     engine.add_ir("called.ll", CALLED).unwrap();
