@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use rewire_llvm::{Cpu, KnownCpus, Level, Passes};
 pub use rewire_memory::CodeMapping;
@@ -28,15 +29,19 @@ pub struct HotThresholds {
     pub calls: u32,
     /// The number of passes of a loop's head, in all calls of the function together.
     pub loop_passes: u32,
+    /// How much processor time the process has to have used before anything is compiled again, if
+    /// there are no compile threads: the program waits meanwhile, which pays only if it runs long.
+    pub delay: Duration,
 }
 
 impl Default for HotThresholds {
     /// 2,000 calls or 20,000 passes: compiling a function again costs about as much as so many
-    /// gain, and few functions of a program get there.
+    /// gain, and few functions of a program get there. A delay of half a second.
     fn default() -> Self {
         Self {
             calls: 2_000,
             loop_passes: 20_000,
+            delay: Duration::from_millis(500),
         }
     }
 }

@@ -23,6 +23,10 @@ use crate::link::Purpose;
 impl Core {
     /// Called when a function was called often.
     pub(crate) fn called_often(&self, slot: SlotId) {
+        if !self.may_optimise() {
+            self.ledger().count_again(slot, &self.slots);
+            return;
+        }
         let hot = self.ledger().take_hot(slot, &self.slots);
         let Some((entry, definition)) = hot else {
             return;
@@ -37,6 +41,12 @@ impl Core {
             definition,
             hot_loop: None,
         });
+    }
+
+    /// Whether something may be compiled again now: by a compile thread, or, if the program has run
+    /// long, by this one.
+    fn may_optimise(&self) -> bool {
+        self.workers.are_there() || self.tiers.may_wait()
     }
 
     /// Tells the observer of a decision.
@@ -147,6 +157,10 @@ impl Core {
         // Not to ask again until there is an answer.
         word.store(i32::MIN, Ordering::Relaxed);
         if !body.is_in_force {
+            return None;
+        }
+        if !self.may_optimise() {
+            word.store(0, Ordering::Relaxed);
             return None;
         }
         if let Some(continuation) = self.optimised_continuation(body, head) {

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rewire_llvm::Level;
 use rewire_memory::ExecAddr;
@@ -94,6 +95,11 @@ impl Tiers {
         }
     }
 
+    /// Whether a thread that runs the program may compile again now, while the program waits.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.hot.delay.is_zero() || self.stress.is_some() || processor_time() >= self.hot.delay
+    }
+
     /// How many calls of a function were counted, of which so many are left until it is hot.
     pub(crate) fn calls_made(&self, left: Option<i32>) -> u32 {
         let made = left.map(|left| (self.hot.calls as i32).saturating_sub(left));
@@ -150,6 +156,17 @@ impl Tiers {
         let under_way = std::mem::take(&mut queue.under_way);
         queue.waiting.extend(under_way);
     }
+}
+
+/// How much processor time all threads of the process have used.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the clock exists, and the time is written to a variable of ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Decisions at random, of a seed, to find faults: functions are optimised, replaced by themselves,

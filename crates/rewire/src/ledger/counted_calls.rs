@@ -12,6 +12,28 @@ impl Ledger {
         self.entry_mut(id).counted_calls = calls;
     }
 
+    /// Begins to count a function's calls anew, because it is too early to compile it again.
+    pub(crate) fn count_again(&mut self, slot: SlotId, slots: &Slots) {
+        let Some(id) = self.of_slot(slot) else {
+            return;
+        };
+        let entry = self.entry(id);
+        if let (Some(counted), State::Present(start)) = (entry.counted_calls, &entry.state)
+            && !slots.is_fresh(slot)
+            && !self.is_gated(id)
+        {
+            let counted = Some(counted);
+            store(
+                slots,
+                slot,
+                SlotStore::Present {
+                    start: *start,
+                    counted,
+                },
+            );
+        }
+    }
+
     /// Stops counting a function's calls, because there were enough. Returns the function and its
     /// definition, unless another thread has stopped counting them, or the function was changed.
     pub(crate) fn take_hot(

@@ -156,6 +156,7 @@ fn a_transform_sees_what_becomes_hot_again() {
         hot: HotThresholds {
             calls: 10,
             loop_passes: 20,
+            delay: std::time::Duration::ZERO,
         },
         transform: Some(transform),
         ..Options::default()

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use rewire::{Engine, HotThresholds, Options, Report};
 
@@ -12,6 +13,7 @@ fn hot_engine(threads: usize) -> Engine {
         hot: HotThresholds {
             calls: 20,
             loop_passes: 50,
+            delay: Duration::ZERO,
         },
         ..Options::default()
     };
