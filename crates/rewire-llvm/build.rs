@@ -1,6 +1,8 @@
-//! Compiles the C++ shim with the flags of the LLVM that llvm-sys links.
+//! Compiles the C++ shim with the flags of the LLVM that llvm-sys links, and notes which code
+//! generator that is.
 
-use std::path::Path;
+use std::hash::{DefaultHasher, Hasher};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SOURCES: &[&str] = &[
@@ -23,6 +25,7 @@ const SOURCES: &[&str] = &[
     "fast/plain.cpp",
     "fast/sections.cpp",
     "front.cpp",
+    "identity.cpp",
     "index.cpp",
     "initialisers.cpp",
     "inline_advisor.cpp",
@@ -73,8 +76,42 @@ fn main() {
     }
     build.compile("rewire_shim");
     prefer_static();
+    note_version(&config);
     println!("cargo:rerun-if-changed=shim");
     println!("cargo:rerun-if-env-changed=LLVM_SYS_221_PREFIX");
+}
+
+/// Code that another build has compiled may differ: the crate is told LLVM's version, and a hash of
+/// the shim, which has all that stands between IR and object.
+fn note_version(config: &Path) {
+    let output = Command::new(config).arg("--version").output();
+    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    println!(
+        "cargo:rustc-env=REWIRE_LLVM_VERSION={}",
+        version.unwrap_or_default()
+    );
+    let mut sources = Vec::new();
+    add_files(Path::new("shim"), &mut sources);
+    sources.sort();
+    let mut hasher = DefaultHasher::new();
+    for source in sources {
+        hasher.write(source.as_os_str().as_encoded_bytes());
+        hasher.write(&std::fs::read(&source).unwrap_or_default());
+    }
+    println!(
+        "cargo:rustc-env=REWIRE_LLVM_SOURCES={:016x}",
+        hasher.finish()
+    );
+}
+
+fn add_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            true => add_files(&path, files),
+            false => files.push(path),
+        }
+    }
 }
 
 /// What LLVM needs of other libraries is linked statically as well where that is installed: a

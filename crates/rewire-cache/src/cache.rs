@@ -51,6 +51,14 @@ impl Cache {
         self.count(key, found)
     }
 
+    /// As [`get`](Self::get), as far as the store knows without opening a file ([`Store::peek`]):
+    /// `None` if it doesn't know, which isn't counted.
+    #[must_use]
+    pub fn peek(&self, key: &Key) -> Option<Option<Entry>> {
+        let found = self.store.peek(key)?;
+        Some(self.count(key, found.map(|bytes| Entry::open(key, bytes))))
+    }
+
     /// The image of this key, which is that of its head.
     #[must_use]
     pub fn image(&self, key: &Key) -> Option<Image> {
@@ -90,6 +98,11 @@ impl Cache {
     /// Keeps an image, and each entry in it.
     pub fn put_image(&self, image: &Image) {
         self.store.put_image(image);
+    }
+
+    /// Tells the store what was counted ([`Store::note_counts`]).
+    pub fn note_counts(&self) {
+        self.store.note_counts(self.counts());
     }
 
     /// What was looked for and found.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use crate::cache::CacheCounts;
 use crate::entry::{Body, Entry};
 use crate::image::Image;
 use crate::key::Key;
@@ -16,6 +17,13 @@ pub trait Store: Send + Sync {
     /// The bytes that were put under this key.
     fn get(&self, key: &Key) -> Option<Body>;
 
+    /// What is known of this key without opening a file or waiting for anybody: the bytes, or that
+    /// there are none. `None` if that isn't known, and [`get`](Self::get) has to find out. A store
+    /// that has all of its entries in memory need not implement this.
+    fn peek(&self, key: &Key) -> Option<Option<Body>> {
+        Some(self.get(key))
+    }
+
     /// Keeps entries of all kinds but images, each under its own key: [`Entry::sealed`] are the
     /// bytes to return.
     fn put(&self, entries: &[Entry]);
@@ -23,6 +31,12 @@ pub trait Store: Send + Sync {
     /// Keeps an image under the key of its head: [`Image::sealed`] are the bytes to return. Its
     /// other entries are to be found by their own keys, too.
     fn put_image(&self, image: &Image);
+
+    /// What a [`Cache`](crate::Cache) over this store has counted so far, for statistics; it may be
+    /// told more than once. Does nothing unless it is implemented.
+    fn note_counts(&self, counts: CacheCounts) {
+        let _ = counts;
+    }
 
     /// What was returned for this key is damaged. It should not be returned again.
     fn forget(&self, key: &Key);

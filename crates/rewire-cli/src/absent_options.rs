@@ -51,10 +51,6 @@ pub(crate) struct AbsentOptions {
     #[arg(long, value_name = "FILE")]
     inline_from: Vec<PathBuf>,
 
-    /// Where compiled code is kept (not there yet).
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
-
     /// Reload what changed whenever a FILE changes (not there yet).
     #[arg(long)]
     watch: bool,
@@ -83,7 +79,6 @@ impl AbsentOptions {
             (!self.cxxflags.is_empty(), "--cxxflags"),
             (!self.rustflags.is_empty(), "--rustflags"),
             (!self.inline_from.is_empty(), "--inline-from"),
-            (self.cache.is_some(), "--cache"),
             (self.watch, "--watch"),
             (self.gdb.is_some(), "--gdb"),
             (self.perf, "--perf"),

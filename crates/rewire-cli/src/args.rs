@@ -22,6 +22,7 @@ pub(crate) enum Invocation {
     Run(Box<RunOptions>),
     Repl(Box<ReplOptions>),
     Inspect(Box<InspectOptions>),
+    Cache(Box<CacheOptions>),
 }
 
 /// Runs LLVM IR: a function is compiled and linked when it is first called.
@@ -37,9 +38,7 @@ enum Sub {
     Run(Box<RunOptions>),
     Repl(Box<ReplOptions>),
     Inspect(Box<InspectOptions>),
-    /// Look after compiled code that was kept (not there yet).
-    #[command(disable_help_flag = true)]
-    Cache(Rest),
+    Cache(Box<CacheOptions>),
     /// Write completions for a shell to standard output.
     ///
     /// Example: rewire completions bash > /etc/bash_completion.d/rewire
@@ -47,12 +46,6 @@ enum Sub {
         /// Which shell.
         shell: Shell,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct Rest {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<OsString>,
 }
 
 /// Load every FILE and call `main(argc, argv, envp)`.
@@ -135,9 +128,14 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "DIR", hide = true)]
     pub(crate) dump_links: Option<PathBuf>,
 
-    /// Keep no compiled code; so it is for now.
-    #[arg(long)]
-    no_cache: bool,
+    /// Keep compiled code in DIR, and look for it there. The default is REWIRE_CACHE, else `rewire`
+    /// in the user's cache directory.
+    #[arg(long, value_name = "DIR", overrides_with = "no_cache")]
+    pub(crate) cache: Option<PathBuf>,
+
+    /// Compile everything, and keep nothing. REWIRE_CACHE=off does the same.
+    #[arg(long, overrides_with = "cache")]
+    pub(crate) no_cache: bool,
 
     /// Compile with up to N threads besides the program's own: what will surely be called soon,
     /// and with --eager, everything. The default is 1 where there are two processors, else 0.
@@ -226,6 +224,56 @@ pub(crate) struct InspectOptions {
     /// Tell what the body of NAME is made from (not there yet).
     #[arg(long, value_name = "NAME")]
     why: Option<String>,
+}
+
+/// Look after compiled code that was kept.
+///
+/// `rewire run` keeps what it compiles, and finds it again as long as it would be compiled from the
+/// same: a function's own IR, what is inlined or folded into it, options, versions of LLVM and
+/// Rewire. What was used longest ago is forgotten first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  rewire run --cache kept hello.bc
+  rewire cache --cache kept info
+  rewire cache --cache kept explain hello.bc main")]
+pub(crate) struct CacheOptions {
+    /// Where it is kept. The default is REWIRE_CACHE, else `rewire` in the user's cache directory.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) cache: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) act: CacheAct,
+}
+
+/// What `rewire cache` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheAct {
+    /// Tell where the cache is, how much it holds, and how often something was found.
+    Info,
+    /// Remove all that is kept.
+    Clear,
+    /// Read and check all that is kept; remove what is damaged, and what killed processes left.
+    ///
+    /// The exit code is 1 if something was damaged.
+    Verify,
+    /// Tell why the function NAME of FILE would or wouldn't be found.
+    Explain {
+        /// What defines it: IR, or a source, as for `rewire run`.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+
+        /// The function.
+        #[arg(value_name = "NAME")]
+        name: String,
+
+        /// The level that it would be compiled at.
+        #[arg(short = 'O', value_name = "LEVEL", default_value = "auto")]
+        level: LevelName,
+
+        /// FILE would be loaded as code that will not be replaced.
+        #[arg(long)]
+        frozen: bool,
+    },
 }
 
 /// Take definitions and calls, one after the other: from a terminal, or from a pipe.
@@ -428,7 +476,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
             (_, Some(_)) => Err(absent("--why")),
             (None, None) => Ok(Invocation::Inspect(inspect)),
         },
-        Sub::Cache(_) => Err(absent("cache")),
+        Sub::Cache(cache) => Ok(Invocation::Cache(cache)),
         Sub::Completions { shell } => {
             let mut command = Arguments::command();
             let mut text = Vec::new();

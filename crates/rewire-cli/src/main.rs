@@ -2,7 +2,7 @@
 //!
 //! A thin layer over the `rewire` library: it reads the command line ([`args`]), turns files into
 //! IR ([`input`], [`sources`]), finds libraries ([`libraries`]), and tells what was done
-//! ([`report`], [`trace`]). [`repl`] is the program's interactive side.
+//! ([`report`], [`trace`]), and looks after compiled code that is kept ([`cache`]). [`repl`] is the program's interactive side.
 //!
 //! It has no `main` of Rust's, because the program that it runs has to find the process as a
 //! native one would: SIGPIPE at its default, no handlers, no alternate stack.
@@ -11,6 +11,7 @@
 mod absent_options;
 mod allocator;
 mod args;
+mod cache;
 mod color;
 mod cpu;
 mod dump;
@@ -60,6 +61,7 @@ unsafe extern "C-unwind" fn main(
         Ok(args::Invocation::Run(run)) => run::run(&run, started, envp),
         Ok(args::Invocation::Repl(asked)) => repl::repl(&asked, started),
         Ok(args::Invocation::Inspect(asked)) => inspect::inspect(&asked),
+        Ok(args::Invocation::Cache(asked)) => cache::look_after(&asked),
         Err(code) => code,
     };
     loader_end::register();

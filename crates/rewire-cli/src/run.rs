@@ -16,7 +16,7 @@ use crate::input::{self, Fate};
 use crate::problem::Problem;
 use crate::sources::SourceOptions;
 use crate::{
-    color, cpu, libraries, limits, loader_end, message, output_file, report, tier_log, trace,
+    cache, color, cpu, libraries, limits, loader_end, message, output_file, report, tier_log, trace,
 };
 
 /// Runs the program and returns its exit code.
@@ -155,6 +155,7 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         guard_crashes: true,
         observer,
         compile_observer,
+        cache: cache::open(run),
         ..Options::default()
     })?;
     trace::also_at_failure(&engine);

@@ -172,6 +172,14 @@ const void *rewire_attributes(LLVMValueRef global, unsigned *convention);
 char *rewire_contract(RewireTypes *types, LLVMValueRef function);
 // Whether a function's body may throw; one that isn't read may.
 bool rewire_may_throw(LLVMValueRef function);
+// What the code of an extracted module is made from, as bytes: calls `part` for the bodies that are
+// to be compiled (kind 0), then for each body that is there to be inlined (1) and each variable
+// with a value (2), and `local` with the ordinal of each local that it names, in an order that
+// depends on what is extracted alone. False, after any number of calls, where it can't be told.
+bool rewire_identity(LLVMModuleRef extracted,
+                     void (*part)(void *data, uint8_t kind, const char *name, size_t name_length,
+                                  const uint8_t *bytes, size_t length),
+                     void (*local)(void *data, uint32_t ordinal), void *data);
 // A definition with all that it says, to be printed: aliases are named rather than followed, tables
 // of a function's labels come with it, and the names that are the unit's own are hidden.
 bool rewire_extract_text(RewireIndex *index, size_t root, const uint8_t *states,

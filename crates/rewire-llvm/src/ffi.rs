@@ -164,6 +164,12 @@ unsafe extern "C" {
         error: *mut *mut c_char,
     ) -> bool;
     pub(crate) fn rewire_shown(index: *const RewireIndex, count: *mut usize) -> *const usize;
+    pub(crate) fn rewire_identity(
+        extracted: LLVMModuleRef,
+        part: extern "C" fn(*mut c_void, u8, *const c_char, usize, *const u8, usize),
+        local: extern "C" fn(*mut c_void, u32),
+        data: *mut c_void,
+    ) -> bool;
     pub(crate) fn rewire_attributes(global: LLVMValueRef, convention: *mut c_uint)
     -> *const c_void;
     pub(crate) fn rewire_contract(types: *mut RewireTypes, function: LLVMValueRef) -> *mut c_char;

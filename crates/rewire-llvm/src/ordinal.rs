@@ -17,8 +17,9 @@ impl Ordinal {
         (self.0 & !OWN_COPY) as usize
     }
 
-    /// The number with its mark, as the shim takes it.
-    pub(crate) const fn bits(self) -> usize {
+    /// The number with its mark, as the shim takes it and the names of symbols have it.
+    #[must_use]
+    pub const fn bits(self) -> usize {
         self.0 as usize
     }
 

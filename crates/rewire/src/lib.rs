@@ -89,6 +89,7 @@ pub use base::resolver::{Answer, LazyIr, Request, Resolver};
 pub use base::tier_events::{TierDecision, TierStep};
 pub use base::transform::Transform;
 pub use change::{Change, Changed, Mismatch, Replaced, TypeChange};
+pub use compile::kept::CacheLookup;
 pub use host::at_exit::at_exit;
 pub use introspect::inspect::{
     FunctionSize, Home, InspectedUnit, Inspection, Structor, Symbol, SymbolId, SymbolKind,
@@ -98,6 +99,8 @@ pub use introspect::state::{Descriptor, FunctionState, SymbolAt, SymbolPlace, Us
 pub use ledger::UseAspect;
 pub use ledger::unit::UnitInfo;
 pub use reclaim::{Reclaimed, RetiredCode};
+/// Where compiled code is kept: [`Options::cache`].
+pub use rewire_cache as cache;
 pub use rewire_llvm::Linkage;
 pub use rewire_memory::fault::sigaction;
 pub use rewire_memory::scan::{StackRegistration, register_stack};

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use super::state::{Disk, READ_AND_WRITE};
+use super::state::Disk;
 use super::tally::totals;
-use crate::cache::CacheCounts;
 use crate::trouble::Trouble;
 
 /// What is known of a cache on disk.
@@ -28,14 +27,6 @@ pub struct DiskInfo {
 }
 
 impl Disk {
-    /// Adds what a cache over this store has counted to the totals of all processes. Costs some
-    /// microseconds; for the end of a program.
-    pub fn note_counts(&self, counts: CacheCounts) {
-        if self.may(READ_AND_WRITE) {
-            self.tally.note(&self.folder, counts);
-        }
-    }
-
     /// What is known of the cache. Looks at each file's size and time, and reads none.
     ///
     /// # Errors

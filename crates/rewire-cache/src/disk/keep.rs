@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::state::{Disk, READ_AND_WRITE, READ_ONLY};
+use super::state::{Disk, READ_AND_WRITE, READ_ONLY, lock};
+use crate::cache::CacheCounts;
 use crate::entry::{Body, Entry};
 use crate::image::{Image, pack};
-use crate::index::rows_of_file;
+use crate::index::{Location, rows_of_file};
 use crate::key::{Key, Kind};
 use crate::store::Store;
 use crate::trouble::Trouble;
@@ -58,6 +59,20 @@ impl Store for Disk {
         })
     }
 
+    fn peek(&self, key: &Key) -> Option<Option<Body>> {
+        if !self.may(READ_ONLY) {
+            return Some(None);
+        }
+        if key.kind() != Kind::Function {
+            return None;
+        }
+        if let Some(sealed) = lock(&self.loaded).get(key) {
+            return Some(Some(sealed));
+        }
+        let is_absent = self.index.is_known_to_lack(&Location::row_key(key));
+        is_absent.then_some(None)
+    }
+
     fn put(&self, entries: &[Entry]) {
         let (functions, others): (Vec<_>, Vec<_>) = entries
             .iter()
@@ -78,6 +93,13 @@ impl Store for Disk {
 
     fn put_image(&self, image: &Image) {
         self.keep(image.head().key(), image.sealed());
+    }
+
+    /// Adds the counts to the totals of all processes. Costs some microseconds.
+    fn note_counts(&self, counts: CacheCounts) {
+        if self.may(READ_AND_WRITE) {
+            self.tally.note(&self.folder, counts);
+        }
     }
 
     fn forget(&self, key: &Key) {

@@ -103,6 +103,12 @@ impl Index {
         }
     }
 
+    /// Whether there is no such row in the state of the file that was read last. Opens nothing.
+    pub(crate) fn is_known_to_lack(&self, key: &[u8]) -> bool {
+        let mut snapshot = lock(&self.snapshot);
+        snapshot.has_own_writes() && snapshot.find(key, None) == Found::Absent
+    }
+
     /// What was read is read again when it is next needed.
     pub(crate) fn forget_pages(&self) {
         *lock(&self.snapshot) = Snapshot::default();

@@ -12,6 +12,9 @@ use super::page::{META_SIZE, Meta, NodeValue, TreePage};
 /// For so long, what another process has written may not be seen. To look each time takes 4 us.
 const FRESH: Duration = Duration::from_millis(10);
 
+/// A file of up to this size is read as a whole: 3,000 functions.
+const READ_WHOLE: u64 = 1 << 20;
+
 /// Counts what this process has written, to any index. That is seen at once.
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
@@ -73,7 +76,26 @@ impl Snapshot {
                 pages: HashMap::new(),
                 looked_at,
             };
+            if let Some((file, metadata)) = file
+                && metadata.size() <= READ_WHOLE
+            {
+                self.read_all(file, metadata.size());
+            }
         }
+    }
+
+    /// Reads all pages, so that the file need not be opened for the next ones.
+    fn read_all(&mut self, file: &File, size: u64) {
+        let Some((_, meta)) = self.state else { return };
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
+        if file.read_exact_at(&mut bytes, 0).is_err() {
+            // It was cut off meanwhile. What is needed is read when it is needed.
+            return;
+        }
+        let pages = (0..).zip(bytes.chunks_exact(meta.page_size));
+        self.pages = pages
+            .map(|(number, page)| (number, Arc::from(page)))
+            .collect();
     }
 
     /// Goes from the root to a key. Without a file, only as far as pages were read before.

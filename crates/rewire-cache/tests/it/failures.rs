@@ -48,7 +48,7 @@ pub(crate) fn use_read_only(folder: &Path) {
     );
     let first = disk.trouble();
     cache.put(&[entry("function21")]);
-    disk.note_counts(cache.counts());
+    cache.note_counts();
     assert_eq!(disk.trouble(), first, "one reason is told");
     // Reading goes on.
     assert_eq!(
@@ -339,7 +339,7 @@ pub(crate) fn leave_nothing_open(folder: &Path) {
         );
         cache.put_image(&image);
         assert!(cache.image(image.head().key()).is_some());
-        disk.note_counts(cache.counts());
+        cache.note_counts();
         assert_eq!(open(), Vec::<PathBuf>::new());
     }
     assert!(disk.verify(true).expect("usable").is_clean());

@@ -25,7 +25,6 @@ const NOT_YET: &[&[&str]] = &[
     &["--cxxflags=-g"],
     &["--rustflags", "-g"],
     &["--inline-from", "x.bc"],
-    &["--cache", "folder"],
     &["--watch"],
     &["--gdb"],
     &["--perf"],
@@ -47,7 +46,6 @@ fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         }));
     }
     all.push(bench.test("cli::not_yet::files", files_not_yet));
-    all.push(bench.test("cli::not_yet::cache_info", cache_not_yet));
     all
 }
 
@@ -128,11 +126,6 @@ fn not_yet(folder: &Folder, option: &[&str]) -> Result<(), String> {
         &[&format!("error: {name} is not there yet")],
     )?;
     expect_stdout(&outcome, "")
-}
-
-fn cache_not_yet(_: &Folder) -> Result<(), String> {
-    let outcome = finish(process::rewire().args(["cache", "info"]))?;
-    expect_error(&outcome, &[2], &["cache", "yet"])
 }
 
 /// Kinds of files of the interface that this version doesn't take. Take one out when it comes.

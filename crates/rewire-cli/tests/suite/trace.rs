@@ -205,7 +205,7 @@ fn expect_sums(spans: &[Span], report: &Value) -> Result<(), String> {
         *sums.entry(&span.name).or_default() += span.end - span.start;
     }
     for phase in [
-        "load", "index", "extract", "optimise", "codegen", "link", "publish", "record",
+        "load", "index", "extract", "find", "optimise", "codegen", "link", "publish", "record",
     ] {
         let sum = sums.remove(phase).unwrap_or_default() as f64 / 1e6;
         let reported = report["ms"][phase].as_f64().unwrap_or(-1.0);

@@ -17,6 +17,7 @@ use crate::base::report::Report;
 use crate::change::{self, Changed};
 use crate::compile::failure;
 use crate::compile::first_call;
+use crate::compile::kept::CacheLookup;
 use crate::core::lifetime::HeldEngine;
 use crate::core::registry;
 use crate::core::{Above, Core};
@@ -225,6 +226,30 @@ impl Engine {
         self.finish_loading()?;
         let _no_fork = fork_lock::enter_engine();
         self.core.compile_all()
+    }
+
+    /// Writes what was compiled and isn't kept yet to the cache ([`Options::cache`]), and waits until
+    /// that is done. Another thread writes, so that the program's descriptors aren't touched. What
+    /// goes wrong costs a compilation some other time, and nothing else.
+    ///
+    /// Dropping the last handle of the engine does this as well, and so does the end of a program
+    /// that was started by [`Engine::run_main`]. Call it before the process ends in another way.
+    pub fn write_cache(&self) {
+        self.core.finish_kept();
+    }
+
+    /// Returns what the code of a function is looked for by in the cache ([`Options::cache`]): with
+    /// [`Disk::explain`](crate::cache::Disk::explain), it tells why the function would or wouldn't be
+    /// found. Compiles nothing.
+    ///
+    /// # Errors
+    ///
+    /// No loaded IR of the main library defines the function, its body can't be read, or the engine
+    /// has no cache.
+    pub fn cache_lookup(&self, name: &str) -> Result<CacheLookup, Error> {
+        self.finish_loading()?;
+        let _no_fork = fork_lock::enter_engine();
+        self.core.cache_lookup(name)
     }
 
     /// Returns a name's address, which for a function of IR never changes: see [`Library::lookup`].

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rewire_cache::Cache;
 pub use rewire_llvm::{Cpu, KnownCpus, Level, Passes};
 pub use rewire_memory::CodeMapping;
 
@@ -109,6 +110,33 @@ pub struct Options {
     /// process that handles fault signals has to install its handlers through
     /// [`sigaction`](crate::sigaction), which behaves as the C library's does.
     pub guard_crashes: bool,
+    /// Where compiled code is looked for before it is compiled, and kept afterwards. With `None`,
+    /// the default, everything is compiled. What is compiled is written in batches; the rest is
+    /// written when the last handle of the engine is dropped, or by
+    /// [`Engine::write_cache`](crate::Engine::write_cache).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use rewire::cache::{Cache, MemoryStore};
+    /// use rewire::{Engine, Options};
+    ///
+    /// // Compiled code that several engines of this process share.
+    /// let cache = Arc::new(Cache::new(Arc::new(MemoryStore::default())));
+    /// for _ in 0..2 {
+    ///     let engine = Engine::new(Options {
+    ///         cache: Some(cache.clone()),
+    ///         ..Options::default()
+    ///     })?;
+    ///     engine.add("unit", "define i32 @one() {\n  ret i32 1\n}")?;
+    ///     engine.compile_all()?;
+    /// }
+    /// assert_eq!((cache.counts().hits, cache.counts().misses), (1, 1));
+    /// # Ok::<(), rewire::Error>(())
+    /// ```
+    pub cache: Option<Arc<Cache>>,
+    /// Keeps entries of the cache apart: an engine finds only what an engine with the same salt has
+    /// compiled.
+    pub cache_salt: String,
     /// An observer of everything that is linked; for tests of the linker. It shouldn't own a handle
     /// of the engine: see [`Resolver`](crate::Resolver).
     pub observer: Option<Arc<dyn LinkObserver>>,
@@ -130,6 +158,8 @@ impl std::fmt::Debug for Options {
             .field("undo_depth", &self.undo_depth)
             .field("code_mapping", &self.code_mapping)
             .field("guard_crashes", &self.guard_crashes)
+            .field("cache", &self.cache)
+            .field("cache_salt", &self.cache_salt)
             .field("observer", &self.observer.is_some())
             .field("compile_observer", &self.compile_observer.is_some())
             .finish()

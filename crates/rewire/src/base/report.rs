@@ -22,6 +22,8 @@ pub enum Phase {
     Publish,
     /// Recording in the ledger what was linked, where it lies and what it uses.
     Record,
+    /// Looking for compiled code in the cache.
+    Find,
 }
 
 impl Phase {
@@ -37,6 +39,7 @@ impl Phase {
             Self::Link => "link",
             Self::Publish => "publish",
             Self::Record => "record",
+            Self::Find => "find",
         }
     }
 }
@@ -89,6 +92,10 @@ pub struct Report {
     pub memory_maps: u64,
     /// Functions and stubs whose frames the unwinder knows.
     pub unwind_entries: u64,
+    /// Objects that were found in the cache rather than compiled.
+    pub cache_hits: u64,
+    /// Objects that were looked for in the cache and not found.
+    pub cache_misses: u64,
     /// The optimisation level at which functions are compiled.
     pub level: char,
     /// Time spent reading files.
@@ -97,6 +104,8 @@ pub struct Report {
     pub index: Duration,
     /// Time spent extracting functions from their modules.
     pub extract: Duration,
+    /// Time spent looking for compiled code in the cache.
+    pub find: Duration,
     /// Time spent in LLVM's IR passes.
     pub optimise: Duration,
     /// Time spent in LLVM's code generation.

@@ -6,6 +6,7 @@ pub(crate) mod eager;
 pub(crate) mod failure;
 pub(crate) mod first_call;
 pub(crate) mod foresight;
+pub(crate) mod kept;
 pub(crate) mod materialize;
 pub(crate) mod optimise;
 mod rebuild;
@@ -27,7 +28,7 @@ use crate::compile::uncompiled::{is_absent, wanted};
 use crate::core::Core;
 use crate::ledger::unit::{ExtractScope, ModuleLease, Unit};
 use crate::ledger::{Definition, EntryId, Ledger, State};
-use crate::link::{self, Emitted, Linked, MadeFrom, Object, Purpose};
+use crate::link::{self, Emitted, Linked, LocalNumbers, MadeFrom, Object, Purpose};
 
 impl Core {
     /// Compiles definitions of a unit and links them.
@@ -51,7 +52,8 @@ impl Core {
         let guard = self.guard(unit, &[function]);
         let timer = self.timings.start(Phase::Extract);
         let mut copy = self.copy_for(unit, &self.values_of(unit, vec![function]))?;
-        if self.workers.are_there() {
+        // Functions that were compiled together are found only together.
+        if self.workers.are_there() || self.kept.is_some() {
             let plan = copy.call_plan(function);
             timer.stop();
             self.foresee(unit, function, plan);
@@ -287,10 +289,11 @@ impl Core {
             generated.map_err(|source| compile_error(unit, &how.roots, source))
         });
         match generated {
-            Ok((bytes, folds)) => Ok(Emitted {
+            Ok((bytes, folds, locals)) => Ok(Emitted {
                 bytes,
                 folds,
                 made_from: how,
+                locals,
             }),
             // The fault may be in a body that was to be inlined. A call of that function will
             // report it.
@@ -306,7 +309,7 @@ impl Core {
         codegen: &mut Codegen,
         copy: &mut ModuleLease<'_>,
         how: &MadeFrom,
-    ) -> Result<(Vec<u8>, Vec<Ordinal>), LlvmError> {
+    ) -> Result<(Vec<u8>, Vec<Ordinal>, LocalNumbers), LlvmError> {
         let extract = self.timings.start(Phase::Extract);
         let fold = codegen.level() > rewire_llvm::Level::O0;
         let unit = copy.unit;
@@ -324,18 +327,36 @@ impl Core {
             self.check_loops(&mut extracted, how.tier, how.part)?;
         }
         extract.stop();
+        let mut identity = None;
+        if let Some(kept) = &self.kept {
+            let find = self.timings.start(Phase::Find);
+            identity = kept.identity(&extracted, codegen.level(), how.scope);
+            let found = identity.as_ref().and_then(|identity| kept.find(identity));
+            find.stop();
+            if let Some(found) = found {
+                folds.extend(found.inlined);
+                return Ok((found.bytes, folds, found.locals));
+            }
+        }
         let optimise = self.timings.start(Phase::Optimise);
         if how.scope == ExtractScope::Whole {
             codegen.optimise_whole(&mut extracted)?;
         } else {
             codegen.optimise(&mut extracted)?;
         }
-        folds.extend(codegen.inlined());
+        let inlined = codegen.inlined();
         optimise.stop();
         let generate = self.timings.start(Phase::Codegen);
         let bytes = codegen.emit(extracted)?.to_vec();
         generate.stop();
-        Ok((bytes, folds))
+        if let Some(identity) = &identity {
+            // Nobody asks for what follows a loop's head.
+            let is_whole = how.part == BodyPart::All;
+            let roots = if is_whole { &how.roots[..] } else { &[] };
+            self.keep_compiled(identity, unit, (roots, how.tier), (&inlined, &bytes));
+        }
+        folds.extend(inlined);
+        Ok((bytes, folds, LocalNumbers::default()))
     }
 
     /// Adds checks to the heads of loops, where the body may be left for another, and makes the

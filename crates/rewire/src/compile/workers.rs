@@ -136,6 +136,12 @@ impl CompileThreadPresence {
     }
 }
 
+/// Counts this thread as one that works for the engine alone, until the result is dropped.
+pub(crate) fn be_present() -> impl Drop {
+    work_alone();
+    CompileThreadPresence::new()
+}
+
 impl Drop for CompileThreadPresence {
     fn drop(&mut self) {
         // In a child that this thread has forked, the count begins at 0.

@@ -2,6 +2,7 @@
 
 pub(crate) mod compile_queue;
 pub(crate) mod exit_functions;
+pub(crate) mod kept_code;
 pub(crate) mod lifetime;
 pub(crate) mod loading;
 pub(crate) mod observations;
@@ -35,6 +36,7 @@ use crate::base::resolver::Resolver;
 use crate::base::sync::{Guard, LockRank, lock, lock_ranked};
 use crate::base::transform::Transform;
 use crate::core::compile_queue::Workers;
+use crate::core::kept_code::KeptCode;
 use crate::core::program_state::Process;
 use crate::core::sure_calls::Foresight;
 use crate::core::tiers::{HotFunction, Tiers};
@@ -75,6 +77,8 @@ pub(crate) struct Core {
     pub(crate) observer: Option<Arc<dyn LinkObserver>>,
     pub(crate) compile_observer: Option<Arc<dyn CompileObserver>>,
     pub(crate) timings: Timings,
+    /// The cache of compiled code, if the client gave one.
+    pub(crate) kept: Option<KeptCode>,
     pub(crate) process: Process,
     pub(crate) foresight: Foresight,
     pub(crate) workers: Workers,
@@ -160,6 +164,7 @@ impl Core {
             unwind,
             codegens: Mutex::new(Vec::new()),
             tiers: Arc::new(Tiers::new(options.level, options.hot, options.stress)),
+            kept: KeptCode::new(&options),
             guard_crashes: options.guard_crashes,
             observer: options.observer,
             timings: Timings::new(options.compile_observer.is_some()),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::recording;
 use crate::base::report::Phase;
 
-const PHASES: usize = 8;
+const PHASES: usize = 9;
 
 /// Time spent in each phase, summed over threads.
 #[derive(Debug, Default)]

@@ -8,6 +8,8 @@ impl Report {
         let ledger = core.ledger();
         let usage = core.memory.usage();
         let counts = ledger.counts;
+        let kept = core.kept.as_ref();
+        let cache = kept.map(|kept| kept.cache.counts()).unwrap_or_default();
         let time = |phase| core.timings.get(phase);
         Self {
             functions_defined: ledger.functions_defined(),
@@ -29,10 +31,13 @@ impl Report {
             data_bytes: usage.data,
             memory_maps: core.memory.count_maps().map_or(0, |maps| maps.all as u64),
             unwind_entries: core.unwind.len() as u64,
+            cache_hits: cache.hits,
+            cache_misses: cache.misses,
             level: core.tiers.first.level().digit(),
             load: time(Phase::Load),
             index: time(Phase::Index),
             extract: time(Phase::Extract),
+            find: time(Phase::Find),
             optimise: time(Phase::Optimise),
             codegen: time(Phase::Codegen),
             link: time(Phase::Link),

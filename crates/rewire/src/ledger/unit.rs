@@ -408,6 +408,21 @@ impl ModuleLease<'_> {
         }
     }
 
+    /// Extracts a function as it is extracted when every variable has memory, or none has.
+    pub(crate) fn extract_assuming(
+        &mut self,
+        root: Ordinal,
+        placed: bool,
+        fold: bool,
+    ) -> Result<Extracted<'_>, LlvmError> {
+        let states = self.unit.states.iter().map(|state| {
+            let state = GlobalState::from_byte(state.load(Ordering::Relaxed));
+            AtomicU8::new(GlobalState { placed, ..state }.to_byte())
+        });
+        let states: Vec<AtomicU8> = states.collect();
+        self.module()?.extract(&[root], &states, fold)
+    }
+
     /// Returns the calls that a function makes for certain. Reads the function's body.
     pub(crate) fn call_plan(&mut self, function: Ordinal) -> CallPlan {
         match self.module() {

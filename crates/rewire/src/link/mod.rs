@@ -28,7 +28,7 @@ use smallvec::SmallVec;
 
 pub(crate) use gather::enter_host;
 pub(crate) use object::{
-    ArrayPiece, Emitted, Linked, MadeFrom, Object, Origin, Purpose, is_identifier,
+    ArrayPiece, Emitted, Linked, LocalNumbers, MadeFrom, Object, Origin, Purpose, is_identifier,
 };
 pub(crate) use resolve::Parsed;
 pub(crate) use staged::Staged;

@@ -21,6 +21,7 @@ pub(crate) struct Emitted {
     /// whose values the optimiser saw, and functions whose bodies it inlined.
     pub(crate) folds: Vec<Ordinal>,
     pub(crate) made_from: MadeFrom,
+    pub(crate) locals: LocalNumbers,
 }
 
 /// How an object was compiled from a unit's IR, so that it can be compiled again.
@@ -64,6 +65,39 @@ impl MadeFrom {
     }
 }
 
+/// What the numbers of locals in an object's symbols mean. An object that was just compiled has the
+/// numbers of its unit; one that was found in the cache has those that the locals had then.
+#[derive(Debug, Default)]
+pub(crate) struct LocalNumbers {
+    /// The numbers in the object and those in the unit, sorted; none, if they are the same.
+    renumbered: Vec<(Ordinal, Ordinal)>,
+}
+
+impl LocalNumbers {
+    /// The numbers in an object, and those of the same locals in the unit. `None` if these aren't
+    /// as many.
+    pub(crate) fn new(in_object: &[Ordinal], in_unit: &[Ordinal]) -> Option<Self> {
+        if in_object.len() != in_unit.len() {
+            return None;
+        }
+        if in_object == in_unit {
+            return Some(Self::default());
+        }
+        let pairs = in_object.iter().copied().zip(in_unit.iter().copied());
+        let mut renumbered: Vec<_> = pairs.collect();
+        renumbered.sort_unstable();
+        Some(Self { renumbered })
+    }
+
+    /// Returns the ordinal in the unit.
+    pub(crate) fn in_unit(&self, in_object: Ordinal) -> Ordinal {
+        let place = self
+            .renumbered
+            .binary_search_by_key(&in_object, |(number, _)| *number);
+        place.map_or(in_object, |place| self.renumbered[place].1)
+    }
+}
+
 /// An object to be linked.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
@@ -81,6 +115,7 @@ pub(crate) struct Object {
     pub(crate) tier: Tier,
     /// How it was compiled; `None` for assembly.
     pub(crate) made_from: Option<MadeFrom>,
+    pub(crate) locals: LocalNumbers,
 }
 
 impl Object {
@@ -94,6 +129,7 @@ impl Object {
             folds: emitted.folds,
             tier: emitted.made_from.tier,
             made_from: Some(emitted.made_from),
+            locals: emitted.locals,
         }
     }
 
@@ -107,6 +143,7 @@ impl Object {
             folds: Vec::new(),
             tier: Tier::Fixed(Level::O0),
             made_from: None,
+            locals: LocalNumbers::default(),
         }
     }
 }

@@ -97,13 +97,13 @@ fn meaning_of(
     let unit = &object.unit;
     if symbol.place != SymbolPlace::Undefined {
         return match object.origin {
-            Origin::Ir => Ok(own_meaning(view, unit, symbol)),
+            Origin::Ir => Ok(own_meaning(view, object, symbol)),
             Origin::Assembly => assembly_meaning(view, unit, symbol, is_common),
         };
     }
     let meant = names::meaning(symbol.name);
     let entry = match meant.global {
-        GlobalRef::Local(ordinal) => match unit.entry(ordinal) {
+        GlobalRef::Local(number) => match unit.entry(object.locals.in_unit(number)) {
             Some(entry) => entry,
             None => return Ok(None),
         },
@@ -150,7 +150,8 @@ pub(super) fn is_label(symbol: &Symbol<'_>) -> bool {
 }
 
 /// Returns the meaning of a symbol that an object compiled from IR defines.
-fn own_meaning(view: &View<'_, '_>, unit: &Unit, symbol: &Symbol<'_>) -> Option<SymbolMeaning> {
+fn own_meaning(view: &View<'_, '_>, object: &Object, symbol: &Symbol<'_>) -> Option<SymbolMeaning> {
+    let unit = &object.unit;
     // Labels get no meaning here: names that need one ask for it later
     // ([`crate::compile::assembly_labels`]).
     if symbol.binding == SymbolBinding::Local || is_label(symbol) && !unit.defines(symbol.name) {
@@ -158,7 +159,7 @@ fn own_meaning(view: &View<'_, '_>, unit: &Unit, symbol: &Symbol<'_>) -> Option<
     }
     let meant = names::meaning(symbol.name);
     let entry = match meant.global {
-        GlobalRef::Local(ordinal) => unit.entry(ordinal)?,
+        GlobalRef::Local(number) => unit.entry(object.locals.in_unit(number))?,
         // Symbols that code generation makes up (`DW.ref.*`) concern no other object.
         GlobalRef::Named(name) => view.find(unit.library, name)?,
     };

@@ -162,6 +162,7 @@ pub(crate) fn end(core: &Arc<Core>) {
     if let Err(error) = structors::finalize_all(core, Arguments::default()) {
         tracing::warn!(%error, "a destructor of a dropped engine did not run");
     }
+    core.finish_kept();
 }
 
 extern "C" fn run_destructors() {
@@ -183,6 +184,7 @@ extern "C" fn run_destructors() {
         engine.process.fail(&format!("error: {error}\n"));
     }
     engine.finish_observed();
+    engine.finish_kept();
     // Leaked, because the process ends; freeing what the engine holds would only take time.
     std::mem::forget((engine, program));
 }

@@ -3,6 +3,7 @@
 
 mod aliases;
 mod brought_units;
+mod cache;
 mod changes;
 mod changing;
 mod contending;
