@@ -4,21 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::counts::CacheCounts;
 use crate::entry::Entry;
 use crate::image::Image;
 use crate::key::{Key, Kind};
 use crate::store::Store;
-
-/// What was looked for and found since a [`Cache`] was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CacheCounts {
-    /// Entries and images that were found.
-    pub hits: u64,
-    /// Those that weren't.
-    pub misses: u64,
-    /// Misses among them where something was found and was damaged.
-    pub damaged: u64,
-}
 
 /// Entries in and out of a [`Store`], each checked as it comes back.
 ///

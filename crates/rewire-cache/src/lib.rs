@@ -87,6 +87,7 @@
 
 mod bytes;
 mod cache;
+mod counts;
 mod disk;
 mod entry;
 mod folder;
@@ -96,7 +97,8 @@ mod key;
 mod store;
 mod trouble;
 
-pub use cache::{Cache, CacheCounts};
+pub use cache::Cache;
+pub use counts::CacheCounts;
 pub use disk::{DamagedFile, Difference, Disk, DiskInfo, DiskOptions, Explanation, Verification};
 pub use entry::{Body, Damage, Entry, Origin};
 pub use folder::default_folder;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use crate::cache::CacheCounts;
+use crate::counts::CacheCounts;
 use crate::entry::{Body, Entry};
 use crate::image::Image;
 use crate::key::Key;

@@ -1,55 +1,22 @@
-//! Where compiled code is kept, and `rewire cache`, which looks after it.
+//! `rewire cache`: looks after compiled code that is kept.
 
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rewire::cache::{
-    Cache, Disk, DiskInfo, DiskOptions, Explanation, Trouble, Verification, default_folder,
-};
+use rewire::cache::{Cache, Disk, DiskInfo, DiskOptions, Explanation, Trouble, Verification};
 use rewire::{CacheLookup, Engine, OptLevel, Options, escape_path};
 
-use crate::args::{CacheAct, CacheOptions, RunOptions};
+use crate::args::{CacheAct, CacheOptions};
+use crate::cache_folder::usual_folder;
 use crate::input::{self, Fate};
 use crate::problem::Problem;
 use crate::{message, run};
 
 /// The exit code of `rewire cache` when the cache can't be used, or was damaged.
 const EXIT_CACHE: i32 = 1;
-
-/// Opens the cache that a program is run with; `None` if there is none.
-pub(crate) fn open(run: &RunOptions) -> Option<Arc<Cache>> {
-    if run.no_cache {
-        return None;
-    }
-    let folder = run.cache.clone().or_else(usual_folder)?;
-    match Disk::open(&folder, DiskOptions::default()) {
-        Ok(disk) => Some(Arc::new(Cache::new(Arc::new(disk)))),
-        Err(trouble) => {
-            // Whoever named the folder wants to know; others didn't ask for a cache.
-            match run.cache.is_some() && !run.quiet {
-                true => message::warning(
-                    &format!("compiled code is not kept: {trouble}"),
-                    "the program runs without a cache; --no-cache leaves it out",
-                ),
-                false => tracing::warn!(%trouble, "compiled code is not kept"),
-            }
-            None
-        }
-    }
-}
-
-/// The folder that is used unless another is named; `None` if the user wants none, or there is no
-/// place for it.
-fn usual_folder() -> Option<PathBuf> {
-    match std::env::var_os("REWIRE_CACHE") {
-        Some(value) if value == OsStr::new("off") => None,
-        _ => default_folder(),
-    }
-}
 
 /// Does what `rewire cache` was asked for, and returns the exit code.
 pub(crate) fn look_after(asked: &CacheOptions) -> i32 {

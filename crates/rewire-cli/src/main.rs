@@ -1,8 +1,9 @@
 //! The `rewire` program: runs LLVM IR, each function compiled when it is first called.
 //!
 //! A thin layer over the `rewire` library: it reads the command line ([`args`]), turns files into
-//! IR ([`input`], [`sources`]), finds libraries ([`libraries`]), and tells what was done
-//! ([`report`], [`trace`]), and looks after compiled code that is kept ([`cache`]). [`repl`] is the program's interactive side.
+//! IR ([`input`], [`sources`]), finds libraries ([`libraries`]), tells what was done ([`report`],
+//! [`trace`]), and looks after compiled code that is kept ([`cache`]). [`repl`] is the program's
+//! interactive side.
 //!
 //! It has no `main` of Rust's, because the program that it runs has to find the process as a
 //! native one would: SIGPIPE at its default, no handlers, no alternate stack.
@@ -12,6 +13,7 @@ mod absent_options;
 mod allocator;
 mod args;
 mod cache;
+mod cache_folder;
 mod color;
 mod cpu;
 mod dump;

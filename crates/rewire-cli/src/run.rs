@@ -16,7 +16,8 @@ use crate::input::{self, Fate};
 use crate::problem::Problem;
 use crate::sources::SourceOptions;
 use crate::{
-    cache, color, cpu, libraries, limits, loader_end, message, output_file, report, tier_log, trace,
+    cache_folder, color, cpu, libraries, limits, loader_end, message, output_file, report,
+    tier_log, trace,
 };
 
 /// Runs the program and returns its exit code.
@@ -155,7 +156,7 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         guard_crashes: true,
         observer,
         compile_observer,
-        cache: cache::open(run),
+        cache: cache_folder::open(run),
         ..Options::default()
     })?;
     trace::also_at_failure(&engine);

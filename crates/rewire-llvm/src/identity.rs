@@ -32,8 +32,8 @@ impl Extracted<'_> {
     /// order that is the same for both. Names of locals and of values within bodies are not part
     /// of the bytes, nor is what else the unit defines.
     ///
-    /// Returns `None`, after any number of calls, if the module contains something of which it isn't
-    /// known how code depends on it.
+    /// Returns `None`, after any number of calls, if the module contains something of which it
+    /// isn't known how code depends on it.
     #[must_use]
     pub fn identity(
         &self,

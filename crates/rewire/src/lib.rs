@@ -89,7 +89,7 @@ pub use base::resolver::{Answer, LazyIr, Request, Resolver};
 pub use base::tier_events::{TierDecision, TierStep};
 pub use base::transform::Transform;
 pub use change::{Change, Changed, Mismatch, Replaced, TypeChange};
-pub use compile::kept::CacheLookup;
+pub use compile::cache_lookup::CacheLookup;
 pub use host::at_exit::at_exit;
 pub use introspect::inspect::{
     FunctionSize, Home, InspectedUnit, Inspection, Structor, Symbol, SymbolId, SymbolKind,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::state::{Disk, READ_AND_WRITE, READ_ONLY, lock};
-use crate::cache::CacheCounts;
+use crate::counts::CacheCounts;
 use crate::entry::{Body, Entry};
 use crate::image::{Image, pack};
 use crate::index::{Location, rows_of_file};

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cache::CacheCounts;
+use crate::counts::CacheCounts;
 use crate::folder::{Folder, check_file_size};
 
 /// The file: three numbers and a checksum over them.

@@ -342,8 +342,8 @@ fn killed_and_at_once(folder: &Folder) -> Result<(), String> {
     )
 }
 
-/// A program of three modules, whose functions call one another, inline bodies that each module has,
-/// and read constants.
+/// A program of three modules, whose functions call one another, inline bodies that each module
+/// has, and read constants.
 struct Edited {
     /// For each function, what it multiplies by and adds.
     functions: Vec<(u32, u32)>,

@@ -15,9 +15,9 @@ use crate::base::ir::Ir;
 use crate::base::options::Options;
 use crate::base::report::Report;
 use crate::change::{self, Changed};
+use crate::compile::cache_lookup::CacheLookup;
 use crate::compile::failure;
 use crate::compile::first_call;
-use crate::compile::kept::CacheLookup;
 use crate::core::lifetime::HeldEngine;
 use crate::core::registry;
 use crate::core::{Above, Core};
@@ -228,9 +228,9 @@ impl Engine {
         self.core.compile_all()
     }
 
-    /// Writes what was compiled and isn't kept yet to the cache ([`Options::cache`]), and waits until
-    /// that is done. Another thread writes, so that the program's descriptors aren't touched. What
-    /// goes wrong costs a compilation some other time, and nothing else.
+    /// Writes what was compiled and isn't kept yet to the cache ([`Options::cache`]), and waits
+    /// until that is done. Another thread writes, so that the program's descriptors aren't touched.
+    /// What goes wrong costs a compilation some other time, and nothing else.
     ///
     /// Dropping the last handle of the engine does this as well, and so does the end of a program
     /// that was started by [`Engine::run_main`]. Call it before the process ends in another way.
@@ -239,8 +239,8 @@ impl Engine {
     }
 
     /// Returns what the code of a function is looked for by in the cache ([`Options::cache`]): with
-    /// [`Disk::explain`](crate::cache::Disk::explain), it tells why the function would or wouldn't be
-    /// found. Compiles nothing.
+    /// [`Disk::explain`](crate::cache::Disk::explain), it tells why the function would or wouldn't
+    /// be found. Compiles nothing.
     ///
     /// # Errors
     ///

@@ -12,33 +12,19 @@ use rewire_llvm::{Extracted, IdentityPart, Level, Ordinal};
 use rewire_memory::{signals::ThreadStartMask, thread};
 use rewire_sync::Mutex;
 
-use super::{BodyPart, compile_error, workers};
-use crate::base::error::Error;
+use super::workers;
 use crate::base::sync::lock;
 use crate::base::tier::Tier;
 use crate::core::Core;
 use crate::core::kept_code::KeptCode;
 use crate::host::fork_lock;
 use crate::ledger::unit::{ExtractScope, Unit};
-use crate::ledger::{Definition, LibraryId};
 use crate::link::LocalNumbers;
 
 /// What code is made from, and what its object calls locals.
 pub(crate) struct CodeIdentity {
     pub(crate) recipe: Recipe,
     locals: Vec<Ordinal>,
-}
-
-/// What the code of a function is looked for by in the cache
-/// ([`Engine::cache_lookup`](crate::Engine::cache_lookup)).
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct CacheLookup {
-    /// Where the function comes from.
-    pub origin: Origin,
-    /// What its code may be made from: whether the variables that it names have memory by the time
-    /// it is called depends on what was called before.
-    pub recipes: Vec<Recipe>,
 }
 
 /// An object that was found.
@@ -75,7 +61,7 @@ impl KeptCode {
         Some(CodeIdentity { recipe, locals })
     }
 
-    fn origin(&self, unit: &Unit, function: Ordinal, tier: Tier) -> Option<Origin> {
+    pub(super) fn origin(&self, unit: &Unit, function: Ordinal, tier: Tier) -> Option<Origin> {
         let name = &unit.index.globals.get(function.index())?.name;
         let level = match tier {
             Tier::Quick => "auto".to_owned(),
@@ -133,63 +119,24 @@ fn split(body: &[u8]) -> Option<(Vec<Ordinal>, &[u8])> {
 }
 
 impl Core {
-    /// Keeps an object that was compiled.
-    pub(super) fn keep(
+    /// Keeps an object that was compiled. Without roots, nobody can ask for it by a name.
+    pub(super) fn keep_compiled(
         &self,
         identity: &CodeIdentity,
         unit: &Unit,
         roots: &[Ordinal],
-        (tier, part): (Tier, BodyPart),
+        tier: Tier,
         object: &[u8],
     ) {
         let Some(kept) = &self.kept else { return };
-        // Nobody asks for what follows a loop's head.
-        let root = roots.first().filter(|_| part == BodyPart::All);
-        let origin = root.and_then(|root| kept.origin(unit, *root, tier));
+        let origin = roots
+            .first()
+            .and_then(|root| kept.origin(unit, *root, tier));
         let body = join(&identity.locals, object);
         let entry = Entry::new(&identity.recipe, origin.as_ref(), &body);
         if kept.add(entry) {
             kept.set_writer(self.write_kept(kept));
         }
-    }
-
-    /// See [`Engine::cache_lookup`](crate::Engine::cache_lookup).
-    pub(crate) fn cache_lookup(&self, name: &str) -> Result<CacheLookup, Error> {
-        let unknown = || Error::Unknown { name: name.into() };
-        let kept = self.kept.as_ref().ok_or_else(unknown)?;
-        let (unit, function) = {
-            let ledger = self.ledger();
-            let units = ledger.units();
-            let local = || units.iter().find_map(|unit| unit.local(name));
-            let id = ledger.find(LibraryId::MAIN, name).or_else(local);
-            let id = id.ok_or_else(unknown)?;
-            let Definition::Ir(unit, ordinal) = ledger.entry(ledger.target(id).0).definition()
-            else {
-                return Err(unknown());
-            };
-            let unit = ledger.unit(unit).cloned();
-            (unit.ok_or_else(unknown)?, ordinal)
-        };
-        let scope = match unit.is_frozen {
-            true => ExtractScope::Whole,
-            false => ExtractScope::Values,
-        };
-        let mut recipes = Vec::new();
-        let (tier, level) = (self.tiers.first, self.tiers.first.level());
-        for placed in [false, true] {
-            let refused = |source| compile_error(&unit, &[function], source);
-            let mut copy = unit.copy(&[function]).map_err(refused)?;
-            let extracted = copy.extract_assuming(function, placed, level > Level::O0);
-            let mut extracted = extracted.map_err(refused)?;
-            if scope == ExtractScope::Values {
-                let checked = self.check_loops(&mut extracted, tier, BodyPart::All);
-                checked.map_err(refused)?;
-            }
-            let identity = kept.identity(&extracted, level, scope);
-            recipes.extend(identity.map(|identity| identity.recipe));
-        }
-        let origin = kept.origin(&unit, function, tier).ok_or_else(unknown)?;
-        Ok(CacheLookup { origin, recipes })
     }
 
     /// Writes what is to be kept and isn't written yet, and waits until that is done.
