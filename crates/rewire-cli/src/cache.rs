@@ -137,7 +137,7 @@ fn lookup(
         engine.load_library(&path.to_string_lossy())?;
         Ok(())
     };
-    input::load(&engine, file, level, fate, &mut load_library)?;
+    input::load(&engine, file, level.into(), fate, &mut load_library)?;
     Ok(engine.cache_lookup(name)?)
 }
 

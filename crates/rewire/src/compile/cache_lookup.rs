@@ -50,6 +50,8 @@ impl Core {
             let mut copy = unit.copy(&[function]).map_err(refused)?;
             let extracted = copy.extract_assuming(function, placed, level > Level::O0);
             let mut extracted = extracted.map_err(refused)?;
+            self.apply_transform(&mut extracted, &unit, &[function])
+                .map_err(refused)?;
             if scope == ExtractScope::Values {
                 let checked = self.check_loops(&mut extracted, tier, BodyPart::All);
                 checked.map_err(refused)?;

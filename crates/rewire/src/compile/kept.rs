@@ -46,6 +46,9 @@ impl KeptCode {
             recipe.push(part.clone());
         }
         recipe.add(PartKind::Option, "level", Value::Number(level as u64));
+        if let Some(passes) = self.passes.get(&level) {
+            recipe.add(PartKind::Passes, "", Value::Text(passes.identity()));
+        }
         if scope == ExtractScope::Whole {
             recipe.add(PartKind::Option, "frozen", Value::Flag(true));
         }

@@ -1,11 +1,12 @@
 //! [`KeptCode`]: an engine's cache of compiled code, and what was compiled and isn't written to it
 //! yet.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rewire_cache::{Cache, Entry, Part, PartKind, Value};
-use rewire_llvm::{CODEGEN_VERSION, LLVM_VERSION};
+use rewire_llvm::{CODEGEN_VERSION, LLVM_VERSION, Level, Passes};
 use rewire_memory::thread::Started;
 use rewire_sync::Mutex;
 
@@ -25,6 +26,8 @@ pub(crate) struct KeptCode {
     pub(crate) cache: Arc<Cache>,
     /// The parts that all keys of the engine have in common.
     pub(crate) common: Vec<Part>,
+    /// The passes that run at a level instead of LLVM's.
+    pub(crate) passes: BTreeMap<Level, Passes>,
     /// What relative names of files are relative to.
     folder: PathBuf,
     /// The process that the engine was created in. A forked child writes nothing: its parent will.
@@ -51,6 +54,8 @@ impl KeptCode {
             version("code generation", Value::Text(CODEGEN_VERSION)),
             version("format", Value::Number(FORMAT)),
         ];
+        let cpu = options.cpu.to_string();
+        common.push(Part::new(PartKind::Cpu, "", Value::Text(&cpu)));
         if !options.cache_salt.is_empty() {
             common.push(Part::new(
                 PartKind::Salt,
@@ -61,6 +66,7 @@ impl KeptCode {
         Some(Self {
             cache,
             common,
+            passes: options.passes.clone(),
             folder: std::env::current_dir().unwrap_or_default(),
             process: std::process::id(),
             waiting: Mutex::default(),

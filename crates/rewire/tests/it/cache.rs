@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rewire::cache::{Body, Cache, Entry, Image, Key, MemoryStore, Store};
-use rewire::{Level, OptLevel, Options};
+use rewire::{Level, OptLevel, Options, Passes, Transform};
 
 use crate::support::Checked;
 
@@ -186,6 +186,49 @@ fn other_levels_and_salts_are_not_found() {
     assert!(run(Level::O0, ""));
     assert!(run(Level::O2, ""));
     assert!(run(Level::O0, "mine"));
+}
+
+type ChangeOptions<'c> = &'c dyn Fn(&mut Options);
+
+#[test]
+fn other_processors_passes_and_transforms_are_not_found() {
+    let cache = in_memory();
+    let run = |change: ChangeOptions<'_>, expected: i32| {
+        let before = cache.counts().hits;
+        let mut options = Options {
+            level: OptLevel::Fixed(Level::O1),
+            cache: Some(cache.clone()),
+            ..Options::default()
+        };
+        change(&mut options);
+        let checked = Checked::with_options(options);
+        let text = "define i32 @sum(i64 %i) {\n  ret i32 118\n}";
+        checked.engine.add_ir("program.ll", text).unwrap();
+        let sum: Function = checked.function("sum");
+        assert_eq!(sum(1), expected);
+        cache.counts().hits > before
+    };
+    let plain = |_: &mut Options| {};
+    let cpu = |options: &mut Options| options.cpu = "x86-64,+popcnt".parse().unwrap();
+    let passes = |options: &mut Options| {
+        let passes = Passes::new("function(instsimplify)").unwrap();
+        options.passes = [(Level::O1, passes)].into();
+    };
+    let transform = |options: &mut Options| {
+        let twice = |ir: &str| Ok(Some(ir.replace("118", "236")));
+        options.transform = Some(Transform::text("twice", twice));
+    };
+    let changes: [(ChangeOptions<'_>, i32); 4] = [
+        (&plain, 118),
+        (&cpu, 118),
+        (&passes, 118),
+        (&transform, 236),
+    ];
+    for is_found in [false, true] {
+        for (change, expected) in changes {
+            assert_eq!(run(change, expected), is_found);
+        }
+    }
 }
 
 /// Returns another entry, or bytes that are none.
