@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU8;
 
 use super::IdentityPart;
 use crate::global_state::GlobalState;
+use crate::inline_budget::InlineBudget;
 use crate::module::Module;
 use crate::ordinal::Ordinal;
 use crate::source::Source;
@@ -32,7 +33,9 @@ fn identity(text: &str, fold: bool) -> Option<(Parts, Vec<u32>)> {
         .collect();
     let root = index.globals.iter().position(|one| &*one.name == "f");
     let root = Ordinal::new(root.expect("defines f") as u32);
-    let extracted = module.extract(&[root], &states, fold).expect(text);
+    let extracted = module
+        .extract(&[root], &states, fold, InlineBudget::NONE)
+        .expect(text);
     let mut parts = Vec::new();
     let locals = extracted.identity(&mut |kind, name, bytes| {
         parts.push((kind, name.to_owned(), bytes.to_vec()));

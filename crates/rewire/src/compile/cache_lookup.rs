@@ -1,10 +1,11 @@
 //! [`CacheLookup`]: tells what a function's code is looked for by in the cache.
 
 use rewire_cache::{Origin, Recipe};
-use rewire_llvm::Level;
+use rewire_llvm::{InlineBudget, Level};
 
-use super::{BodyPart, compile_error};
+use super::compile_error;
 use crate::base::error::Error;
+use crate::base::tier::BodyPart;
 use crate::core::Core;
 use crate::ledger::unit::ExtractScope;
 use crate::ledger::{Definition, LibraryId};
@@ -45,10 +46,14 @@ impl Core {
         };
         let mut recipes = Vec::new();
         let (tier, level) = (self.tiers.first, self.tiers.first.level());
+        let budget = match (scope, &self.transform) {
+            (ExtractScope::Values, None) => InlineBudget::of(level),
+            _ => InlineBudget::NONE,
+        };
         for placed in [false, true] {
             let refused = |source| compile_error(&unit, &[function], source);
             let mut copy = unit.copy(&[function]).map_err(refused)?;
-            let extracted = copy.extract_assuming(function, placed, level > Level::O0);
+            let extracted = copy.extract_assuming(function, placed, (level > Level::O0, budget));
             let mut extracted = extracted.map_err(refused)?;
             self.apply_transform(&mut extracted, &unit, &[function])
                 .map_err(refused)?;

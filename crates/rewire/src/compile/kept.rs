@@ -31,6 +31,8 @@ pub(crate) struct CodeIdentity {
 pub(crate) struct FoundObject {
     pub(crate) bytes: Vec<u8>,
     pub(crate) locals: LocalNumbers,
+    /// The functions whose bodies it has inlined.
+    pub(crate) inlined: Vec<Ordinal>,
 }
 
 impl KeptCode {
@@ -81,11 +83,12 @@ impl KeptCode {
             Some(known) => known,
             None => self.read(key),
         }?;
-        let (stored, bytes) = split(entry.body())?;
+        let ([stored, inlined], bytes) = split(entry.body())?;
         let locals = LocalNumbers::new(&stored, &identity.locals)?;
         Some(FoundObject {
             bytes: bytes.to_vec(),
             locals,
+            inlined,
         })
     }
 
@@ -101,24 +104,34 @@ impl KeptCode {
     }
 }
 
-/// An entry's content: the numbers of the locals that the object names, then the object.
-fn join(locals: &[Ordinal], object: &[u8]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(4 + 4 * locals.len() + object.len());
-    body.extend((locals.len() as u32).to_le_bytes());
-    for local in locals {
-        body.extend((local.bits() as u32).to_le_bytes());
+/// An entry's content: the numbers of the locals that the object names, those of the functions
+/// whose bodies it has inlined, then the object. The latter numbers are part of what code is made
+/// from, so they are the same today.
+fn join(locals: &[Ordinal], inlined: &[Ordinal], object: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(8 + 4 * (locals.len() + inlined.len()) + object.len());
+    for list in [locals, inlined] {
+        body.extend((list.len() as u32).to_le_bytes());
+        for ordinal in list {
+            body.extend((ordinal.bits() as u32).to_le_bytes());
+        }
     }
     body.extend(object);
     body
 }
 
-fn split(body: &[u8]) -> Option<(Vec<Ordinal>, &[u8])> {
-    let (count, rest) = body.split_first_chunk()?;
+fn split(body: &[u8]) -> Option<([Vec<Ordinal>; 2], &[u8])> {
+    let (locals, rest) = split_list(body)?;
+    let (inlined, object) = split_list(rest)?;
+    Some(([locals, inlined], object))
+}
+
+fn split_list(bytes: &[u8]) -> Option<(Vec<Ordinal>, &[u8])> {
+    let (count, rest) = bytes.split_first_chunk()?;
     let count = u32::from_le_bytes(*count) as usize;
-    let (numbers, object) = rest.split_at_checked(count.checked_mul(4)?)?;
+    let (numbers, rest) = rest.split_at_checked(count.checked_mul(4)?)?;
     let numbers = numbers.as_chunks().0.iter();
-    let locals = numbers.map(|number| Ordinal::new(u32::from_le_bytes(*number)));
-    Some((locals.collect(), object))
+    let list = numbers.map(|number| Ordinal::new(u32::from_le_bytes(*number)));
+    Some((list.collect(), rest))
 }
 
 impl Core {
@@ -127,15 +140,14 @@ impl Core {
         &self,
         identity: &CodeIdentity,
         unit: &Unit,
-        roots: &[Ordinal],
-        tier: Tier,
-        object: &[u8],
+        (roots, tier): (&[Ordinal], Tier),
+        (inlined, object): (&[Ordinal], &[u8]),
     ) {
         let Some(kept) = &self.kept else { return };
         let origin = roots
             .first()
             .and_then(|root| kept.origin(unit, *root, tier));
-        let body = join(&identity.locals, object);
+        let body = join(&identity.locals, inlined, object);
         let entry = Entry::new(&identity.recipe, origin.as_ref(), &body);
         if kept.add(entry) {
             kept.set_writer(self.write_kept(kept));
@@ -202,14 +214,17 @@ mod tests {
 
     #[test]
     fn what_was_joined_is_split_again() {
-        let locals = [Ordinal::new(7), Ordinal::new(3).own_copy()];
-        for locals in [&locals[..], &[]] {
-            let body = join(locals, b"object");
-            let (numbers, object) = split(&body).expect("well formed");
-            assert_eq!((&*numbers, object), (locals, &b"object"[..]));
+        let some = [Ordinal::new(7), Ordinal::new(3).own_copy()];
+        for locals in [&some[..], &[]] {
+            for inlined in [&some[1..], &[]] {
+                let body = join(locals, inlined, b"object");
+                let (lists, object) = split(&body).expect("well formed");
+                assert_eq!((&*lists[0], &*lists[1]), (locals, inlined));
+                assert_eq!(object, b"object");
+            }
         }
-        for cut in 0..8 {
-            assert!(split(&join(&locals, b"")[..cut]).is_none());
+        for cut in 0..16 {
+            assert!(split(&join(&some, &[], b"")[..cut]).is_none());
         }
     }
 }

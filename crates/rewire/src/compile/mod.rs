@@ -1,6 +1,7 @@
 //! Compiles definitions: to object bytes, and to bodies in memory.
 
 pub(crate) mod assembly_labels;
+pub(crate) mod cache_lookup;
 pub(crate) mod client_calls;
 pub(crate) mod eager;
 pub(crate) mod failure;

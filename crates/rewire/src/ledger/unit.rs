@@ -413,14 +413,14 @@ impl ModuleLease<'_> {
         &mut self,
         root: Ordinal,
         placed: bool,
-        fold: bool,
+        (fold, budget): (bool, InlineBudget),
     ) -> Result<Extracted<'_>, LlvmError> {
         let states = self.unit.states.iter().map(|state| {
             let state = GlobalState::from_byte(state.load(Ordering::Relaxed));
             AtomicU8::new(GlobalState { placed, ..state }.to_byte())
         });
         let states: Vec<AtomicU8> = states.collect();
-        self.module()?.extract(&[root], &states, fold)
+        self.module()?.extract(&[root], &states, fold, budget)
     }
 
     /// Returns the calls that a function makes for certain. Reads the function's body.

@@ -67,7 +67,7 @@ impl MadeFrom {
 
 /// What the numbers of locals in an object's symbols mean. An object that was just compiled has the
 /// numbers of its unit; one that was found in the cache has those that the locals had then.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct LocalNumbers {
     /// The numbers in the object and those in the unit, sorted; none, if they are the same.
     renumbered: Vec<(Ordinal, Ordinal)>,
