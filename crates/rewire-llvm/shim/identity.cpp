@@ -14,6 +14,7 @@
 // Globals are numbered through all sections.
 
 #include "coroutines.h"
+#include "inline_bodies.h"
 #include "shim.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
@@ -242,6 +243,13 @@ private:
     return place->second;
   }
 
+  unsigned localOf(uint32_t ordinal) {
+    auto [place, is_new] = local_numbers.try_emplace(ordinal, local_ordinals.size());
+    if (is_new)
+      local_ordinals.push_back(ordinal);
+    return place->second;
+  }
+
   template <typename T, typename List>
   unsigned numberIn(const void *key, T item, List &list) {
     auto [place, is_new] = numbers.try_emplace(key, list.size());
@@ -266,11 +274,8 @@ private:
     writer.number(number);
     writer.text(name.aspect);
     if (name.is_local) {
-      auto [place, is_new] = local_numbers.try_emplace(name.ordinal, local_ordinals.size());
-      if (is_new)
-        local_ordinals.push_back(name.ordinal);
       writer.byte('l');
-      writer.number(place->second);
+      writer.number(localOf(name.ordinal));
       writer.byte(global.getName().starts_with("\1"));
     } else {
       writer.byte('n');
@@ -601,9 +606,28 @@ private:
       attributeSet(list.getAttributes(index));
   }
 
+  void writeOrdinals(StringRef list) {
+    SmallVector<StringRef, 4> numbers;
+    list.split(numbers, ',');
+    writer.byte('o');
+    writer.number(numbers.size());
+    for (StringRef number : numbers) {
+      uint32_t ordinal = 0;
+      if (number.getAsInteger(10, ordinal)) {
+        unknown();
+        return;
+      }
+      writer.number(localOf(ordinal));
+    }
+  }
+
   void attributeSet(AttributeSet set) {
     writer.number(set.getNumAttributes());
     for (const Attribute &attribute : set) {
+      if (attribute.isStringAttribute() && attribute.getKindAsString() == kBodyMark) {
+        writeOrdinals(attribute.getValueAsString());
+        continue;
+      }
       if (attribute.isStringAttribute()) {
         writer.byte('s');
         writer.text(attribute.getKindAsString());

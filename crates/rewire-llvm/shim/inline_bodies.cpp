@@ -20,7 +20,7 @@ using namespace rewire;
 namespace {
 
 // The number of a body's global, then those of aliases.
-constexpr StringLiteral kBody = "rewire-body";
+constexpr StringLiteral kBody = kBodyMark;
 // The numbers of the bodies that a function holds copies of.
 constexpr StringLiteral kHolds = "rewire-holds";
 // Set on variables that only brought bodies name.

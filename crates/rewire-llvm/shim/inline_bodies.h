@@ -14,6 +14,10 @@
 
 namespace rewire {
 
+// The attribute of a body that is there to be inlined: the ordinals of the function and of aliases
+// by which it was named, with commas between them.
+inline constexpr llvm::StringLiteral kBodyMark = "rewire-body";
+
 // Who brings the bodies.
 struct BodySource {
   // The definition that a declared function of the extracted module stands for, read: null when

@@ -1,9 +1,9 @@
 //! Finds compiled code in the cache, and keeps there what was compiled.
 //!
 //! Code is found by what it is made from: the extracted module, the level, and who compiles. LLVM
-//! doesn't work on what is found. The locals of a unit are told by their numbers in the unit, which
-//! change when something is added before them; so an entry lists the numbers that are in its
-//! object's symbols, and what is looked for has the numbers of today in the same order.
+//! doesn't work on what is found. Locals, and functions whose bodies are there to be inlined, are
+//! told by their numbers in the unit, which change when something is added before them; so an
+//! entry lists these numbers, and what is looked for has the numbers of today in the same order.
 
 use std::sync::Arc;
 
@@ -87,8 +87,8 @@ impl KeptCode {
         let locals = LocalNumbers::new(&stored, &identity.locals)?;
         Some(FoundObject {
             bytes: bytes.to_vec(),
+            inlined: inlined.iter().map(|one| locals.in_unit(*one)).collect(),
             locals,
-            inlined,
         })
     }
 
@@ -105,8 +105,7 @@ impl KeptCode {
 }
 
 /// An entry's content: the numbers of the locals that the object names, those of the functions
-/// whose bodies it has inlined, then the object. The latter numbers are part of what code is made
-/// from, so they are the same today.
+/// whose bodies it has inlined, which are among the former, then the object.
 fn join(locals: &[Ordinal], inlined: &[Ordinal], object: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(8 + 4 * (locals.len() + inlined.len()) + object.len());
     for list in [locals, inlined] {

@@ -85,6 +85,8 @@ fn locals_are_found_where_they_are_now() {
                 checked.verify();
                 let counts = cache.counts();
                 match round {
+                    // At the higher level, one function inlines the others.
+                    0 if level == Level::O2 => assert!(counts.misses > 0),
                     0 => assert!(counts.misses >= 3),
                     // In whichever order threads compile, what a function is made from hardly
                     // differs.
