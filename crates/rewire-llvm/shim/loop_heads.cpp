@@ -1,6 +1,7 @@
 // See loop_heads.h.
 
 #include "loop_heads.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Analysis/CFG.h"
@@ -12,7 +13,6 @@
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Operator.h"
-#include "llvm/Transforms/Utils/PromoteMemToReg.h"
 
 using namespace llvm;
 using namespace rewire;
@@ -183,15 +183,28 @@ private:
     return true;
   }
 
+  // What an instruction does with a variable that only loads, stores and copies name.
+  struct Access {
+    // Whether what the variable holds may matter.
+    bool reads = false;
+    // Whether nothing that it holds matters any more.
+    bool ends = false;
+    // The bytes that are written, if they are known.
+    uint64_t offset = 0, size = 0;
+  };
+  using Accesses = SmallMapVector<const Instruction *, Access, 16>;
+
   void findVariables() {
     for (Instruction &instruction : function.getEntryBlock()) {
       if (!isVariable(instruction))
         continue;
       auto &alloca = cast<AllocaInst>(instruction);
       const unsigned index = found.variables.size();
-      found.variables.push_back({&alloca, 0, isPrivate(alloca, index)});
-      if (isAllocaPromotable(&alloca)) {
-        noteContents(alloca, index);
+      Accesses accesses;
+      const bool is_private = findAccesses(alloca, index, accesses);
+      found.variables.push_back({&alloca, 0, is_private});
+      if (is_private) {
+        noteContents(alloca, accesses, index);
       } else {
         for (LoopHead &head : found.heads)
           head.contents.push_back(index);
@@ -199,46 +212,88 @@ private:
     }
   }
 
-  // Whether only loads, stores and copies name the variable.
-  bool isPrivate(AllocaInst &alloca, unsigned index) {
-    SmallVector<Value *, 8> work{&alloca};
+  // Whether only loads, stores and copies name the variable; if so, which.
+  bool findAccesses(AllocaInst &alloca, unsigned index, Accesses &accesses) {
+    // Addresses in the variable, and how far from its start where that is known.
+    SmallVector<std::pair<Value *, std::optional<uint64_t>>, 8> work{{&alloca, 0}};
     while (!work.empty()) {
-      Value *value = work.pop_back_val();
-      for (User *user : value->users()) {
-        if (isa<LoadInst>(user) || isa<MemIntrinsic>(user) || isa<LifetimeIntrinsic>(user))
-          continue;
-        if (auto *store = dyn_cast<StoreInst>(user); store && store->getValueOperand() != value)
-          continue;
-        if (!isa<GetElementPtrInst>(user))
+      auto [value, offset] = work.pop_back_val();
+      for (const Use &use : value->uses()) {
+        auto *user = cast<Instruction>(use.getUser());
+        Access &access = accesses[user];
+        if (isa<LifetimeIntrinsic>(user)) {
+          access.ends = true;
+        } else if (auto *load = dyn_cast<LoadInst>(user)) {
+          access.reads = true;
+        } else if (auto *copy = dyn_cast<MemIntrinsic>(user)) {
+          auto *length = dyn_cast<ConstantInt>(copy->getLength());
+          if (&use != &copy->getRawDestUse())
+            access.reads = true;
+          else if (offset && length)
+            access.offset = *offset, access.size = length->getZExtValue();
+        } else if (auto *store = dyn_cast<StoreInst>(user)) {
+          if (store->getValueOperand() == value)
+            return false;
+          if (offset)
+            access.offset = *offset,
+            access.size = layout.getTypeStoreSize(store->getValueOperand()->getType())
+                              .getFixedValue();
+        } else if (auto *step = dyn_cast<GetElementPtrInst>(user)) {
+          derived[step] = index;
+          APInt distance(layout.getIndexTypeSizeInBits(step->getType()), 0);
+          const bool is_known = offset && step->accumulateConstantOffset(layout, distance);
+          work.push_back({step, is_known ? std::optional(*offset + distance.getZExtValue())
+                                         : std::nullopt});
+        } else {
           return false;
-        derived[user] = index;
-        work.push_back(user);
+        }
       }
     }
     return true;
   }
 
-  // The heads at which the value of a variable that could be in a register is used later.
-  void noteContents(const AllocaInst &alloca, unsigned index) {
-    SmallPtrSet<const BasicBlock *, 16> defines, seen;
+  // Whether a block reads what a variable held when the block began; or writes all of it first.
+  enum class Effect { None, Reads, Defines };
+  static Effect effectOf(const BasicBlock &block, const Accesses &accesses, uint64_t size) {
+    constexpr uint64_t kMostTracked = 64;
+    BitVector written(size <= kMostTracked ? size : 0);
+    for (const Instruction &instruction : block) {
+      auto found = accesses.find(&instruction);
+      if (found == accesses.end())
+        continue;
+      const Access &access = found->second;
+      if (access.reads)
+        return Effect::Reads;
+      if (access.ends || (access.offset == 0 && access.size >= size))
+        return Effect::Defines;
+      if (access.offset + access.size <= written.size() && access.size > 0) {
+        written.set(access.offset, access.offset + access.size);
+        if (written.all())
+          return Effect::Defines;
+      }
+    }
+    return Effect::None;
+  }
+
+  // The heads at which what a variable holds is used later.
+  void noteContents(const AllocaInst &alloca, const Accesses &accesses, unsigned index) {
+    const auto allocated = alloca.getAllocationSize(layout);
+    const uint64_t size = allocated ? allocated->getFixedValue() : UINT64_MAX;
+    SmallPtrSet<const BasicBlock *, 16> defines, seen, looked_at;
     SmallVector<const BasicBlock *, 16> work;
-    SmallPtrSet<const BasicBlock *, 16> looked_at;
-    for (const User *user : alloca.users()) {
-      const BasicBlock *block = cast<Instruction>(user)->getParent();
+    for (auto &[instruction, access] : accesses) {
+      const BasicBlock *block = instruction->getParent();
       if (!looked_at.insert(block).second)
         continue;
-      for (const Instruction &instruction : *block) {
-        if (auto *load = dyn_cast<LoadInst>(&instruction)) {
-          if (load->getPointerOperand() != &alloca)
-            continue;
-          work.push_back(block);
-          break;
-        }
-        if (auto *store = dyn_cast<StoreInst>(&instruction))
-          if (store->getPointerOperand() == &alloca) {
-            defines.insert(block);
-            break;
-          }
+      switch (effectOf(*block, accesses, size)) {
+      case Effect::Reads:
+        work.push_back(block);
+        break;
+      case Effect::Defines:
+        defines.insert(block);
+        break;
+      case Effect::None:
+        break;
       }
     }
     while (!work.empty()) {
