@@ -159,7 +159,9 @@ impl Core {
         if !body.is_in_force {
             return None;
         }
-        if !self.may_optimise() {
+        // Another body of the function may make this one needless: the one that calls enter, or one
+        // that begins at another loop of the same call.
+        if !self.may_optimise() || self.tiers.is_under_way(body.entry) {
             word.store(0, Ordering::Relaxed);
             return None;
         }

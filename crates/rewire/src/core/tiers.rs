@@ -129,6 +129,13 @@ impl Tiers {
         lock(&self.queue).waiting.push_back(hot);
     }
 
+    /// Whether a body of the function waits to be compiled again, or is being compiled.
+    pub(crate) fn is_under_way(&self, id: EntryId) -> bool {
+        let queue = lock(&self.queue);
+        let mut all = queue.waiting.iter().chain(&queue.under_way);
+        all.any(|hot| hot.entry == id)
+    }
+
     /// Takes the function that has waited longest. [`Tiers::is_done`] says that it needn't be
     /// compiled any more.
     pub(crate) fn take(&self) -> Option<HotFunction> {
