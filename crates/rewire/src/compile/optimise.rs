@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 
+use rewire_memory::signals::FaultSignalsUnblocked;
 use rewire_memory::{ExecAddr, SlotId};
 
 use crate::base::addresses::BodyAddr;
@@ -218,6 +219,8 @@ impl Core {
         if self.workers.are_there() {
             self.wake_compile_thread();
         } else if let Some(hot) = self.tiers.take() {
+            // Only while LLVM works: the program may be waiting for such a signal.
+            let _open = FaultSignalsUnblocked::begin();
             self.optimise_hot(hot);
         }
     }
@@ -234,6 +237,7 @@ impl Core {
             return Some(known);
         }
         let purpose = Purpose::Continue(body.entry, head);
+        let _open = FaultSignalsUnblocked::begin();
         let why = || Why::StaleLoop { head };
         let work = || self.rebuild(&body.unit, body.ordinal, tier, purpose);
         match self.observed(&body.unit, &[body.ordinal], why, work) {

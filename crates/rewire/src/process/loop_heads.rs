@@ -7,7 +7,7 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicI32;
 
-use rewire_memory::signals::{FaultSignalsUnblocked, SignalsDeferred};
+use rewire_memory::signals::SignalsDeferred;
 use rewire_memory::{ExecAddr, entry};
 
 use crate::core::registry;
@@ -56,7 +56,6 @@ extern "C" fn find_uncancelled(strike: *mut c_void) {
         let word = unsafe { &*strike.word };
         // Done on a stack of the engine's, because the caller's may be small.
         entry::on_engine_stack(|| {
-            let _open = FaultSignalsUnblocked::begin();
             let find = || core.continue_loop(strike.returns_to, strike.head, word);
             let found = catch_unwind(AssertUnwindSafe(find)).ok().flatten();
             strike.continuation = found.map_or(0, |start| start.addr().get());
