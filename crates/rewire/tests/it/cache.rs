@@ -88,9 +88,12 @@ fn locals_are_found_where_they_are_now() {
                     // At the higher level, one function inlines the others.
                     0 if level == Level::O2 => assert!(counts.misses > 0),
                     0 => assert!(counts.misses >= 3),
-                    // In whichever order threads compile, what a function is made from hardly
-                    // differs.
-                    _ if threads > 0 => assert!(counts.hits > before.hits),
+                    // Which variables have memory when a function is compiled is part of what it is
+                    // made from, and depends on the order in which threads compile.
+                    _ if threads > 0 => {
+                        let looked = counts.hits + counts.misses;
+                        assert!(looked > before.hits + before.misses);
+                    }
                     _ => assert_eq!(counts.misses, before.misses),
                 }
                 drop(checked);
