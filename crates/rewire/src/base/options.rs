@@ -127,7 +127,7 @@ pub struct Options {
     ///         cache: Some(cache.clone()),
     ///         ..Options::default()
     ///     })?;
-    ///     engine.add("unit", "define i32 @one() {\n  ret i32 1\n}")?;
+    ///     engine.add_ir("unit", b"define i32 @one() {\n  ret i32 1\n}")?;
     ///     engine.compile_all()?;
     /// }
     /// assert_eq!((cache.counts().hits, cache.counts().misses), (1, 1));
