@@ -22,7 +22,6 @@ use crate::ledger::{Admission, EntryId};
 /// program's signals blocked. Returns the address to jump to, or `None` to jump through the slot
 /// again.
 pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
-    let _open = FaultSignalsUnblocked::begin();
     let no_fork = fork_lock::enter_engine();
     let Some(core) = registry::engine_of(call.stub) else {
         // The engine was dropped, and its memory is being unmapped; there is nowhere to return to.
@@ -35,6 +34,7 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
         let _ = catch_unwind(AssertUnwindSafe(|| core.called_often(slot)));
         return None;
     }
+    let _open = FaultSignalsUnblocked::begin();
     let result = catch_unwind(AssertUnwindSafe(|| resolve_call(&core, call)));
     let (function, error) = match result {
         Ok(Ok(CallOutcome::To(target))) => return Some(target),
