@@ -35,6 +35,9 @@ static constexpr StringLiteral kWords = "rewire.loops";
 // The engine's answer to a check that has struck: process/loops.rs.
 static constexpr StringLiteral kAsk = "__rewire_loop";
 
+// The buffer is packed.
+static constexpr Align kUnaligned = Align::Constant<1>();
+
 // Larger variables aren't moved.
 static constexpr uint64_t kMostMoved = 4096;
 
@@ -92,7 +95,7 @@ public:
     if (result->isVoidTy())
       finishing.CreateRetVoid();
     else
-      finishing.CreateRet(finishing.CreateAlignedLoad(result, buffer, alignOf(result)));
+      finishing.CreateRet(finishing.CreateAlignedLoad(result, buffer, kUnaligned));
     addAll(at, [&](IRBuilder<> &crossing, const LoopHead &head, Value *target) {
       for (unsigned index : head.contents)
         if (auto copy = outside.lookup(index))
@@ -130,8 +133,6 @@ public:
   Value *at(IRBuilder<> &builder, uint64_t offset) {
     return builder.CreateConstInBoundsGEP1_64(Type::getInt8Ty(context), buffer, offset);
   }
-
-  static Align alignOf(Type *) { return Align(1); }
 
   void copyVariable(IRBuilder<> &builder, Value *to, Value *from, const FrameVariable &variable) {
     const DataLayout &layout = module.getDataLayout();
@@ -209,7 +210,7 @@ private:
       request.CreateCondBr(request.CreateIsNull(target), rest, crossing);
       IRBuilder<> transfer(crossing);
       for (auto [value, offset] : head.values)
-        transfer.CreateAlignedStore(value, at(transfer, offset), alignOf(value->getType()));
+        transfer.CreateAlignedStore(value, at(transfer, offset), kUnaligned);
       cross(transfer, head, target);
     }
   }
@@ -239,11 +240,11 @@ public:
     for (ReturnInst *end : returns) {
       IRBuilder<> builder(end);
       if (Value *result = end->getReturnValue())
-        builder.CreateAlignedStore(result, buffer, Checks::alignOf(result->getType()));
+        builder.CreateAlignedStore(result, buffer, kUnaligned);
       builder.CreateRet(ConstantPointerNull::get(pointer));
       end->eraseFromParent();
     }
-    enter(checks);
+    jump = BranchInst::Create(head.block, entry);
     SmallVector<Value *, 8> frame(heads.variables.size());
     takeVariables(checks, frame);
     checks.addToContinuation(chosen, frame);
@@ -298,13 +299,8 @@ private:
     body->setUWTableKind(UWTableKind::Default);
   }
 
-  void enter(Checks &) { jump = BranchInst::Create(head.block, entry); }
-
   void takeVariables(Checks &checks, MutableArrayRef<Value *> frame) {
     IRBuilder<> builder(jump);
-    SmallPtrSet<const void *, 8> contents;
-    for (unsigned index : head.contents)
-      contents.insert(&heads.variables[index]);
     for (unsigned i = 0; i < heads.variables.size(); ++i) {
       FrameVariable &variable = heads.variables[i];
       AllocaInst *alloca = variable.alloca;
@@ -317,7 +313,7 @@ private:
       }
       frame[i] = outside;
       alloca->moveBefore(*entry, entry->begin());
-      if (contents.contains(&variable))
+      if (is_contained(head.contents, i))
         checks.copyVariable(builder, alloca, outside, variable);
     }
   }
@@ -333,7 +329,7 @@ private:
     IRBuilder<> builder(jump);
     for (auto [value, offset] : head.values) {
       Value *given = builder.CreateAlignedLoad(value->getType(), checks.at(builder, offset),
-                                               Checks::alignOf(value->getType()));
+                                               kUnaligned);
       taken.push_back({value, given});
     }
     for (auto &[value, given] : taken)

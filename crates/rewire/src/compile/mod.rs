@@ -312,14 +312,13 @@ impl Core {
         how: &MadeFrom,
     ) -> Result<(Vec<u8>, Vec<Ordinal>, LocalNumbers), LlvmError> {
         let extract = self.timings.start(Phase::Extract);
-        let fold = codegen.level() > rewire_llvm::Level::O0;
         let unit = copy.unit;
         // What the client transforms is each function as it is compiled, not copies of it.
         let budget = match self.transform {
             Some(_) => InlineBudget::NONE,
             None => how.budget,
         };
-        let mut extracted = copy.extract(&how.roots, how.scope, fold, budget)?;
+        let mut extracted = copy.extract(&how.roots, how.scope, how.folds_constants, budget)?;
         let mut folds = extracted.folds();
         if how.scope != ExtractScope::PrefixedStub {
             self.apply_transform(&mut extracted, unit, &how.roots)?;

@@ -102,7 +102,7 @@ impl Ledger {
     /// retired when nothing else in it is in force.
     pub(super) fn set_dead(&mut self, id: EntryId) {
         self.drop_continuations(id);
-        self.set_body_dead(id);
+        self.retire_body(id);
     }
 
     /// Takes a function's continuations out of force.

@@ -81,18 +81,13 @@ impl Ledger {
         }
     }
 
-    /// Takes what a name's calls or other uses enter out of force. Its block is retired when
-    /// nothing else in it is in force.
-    pub(super) fn set_body_dead(&mut self, id: EntryId) {
+    /// Takes what a name's calls or other uses enter out of force, but not a function's
+    /// continuations: a better body of the same definition may be about to take its place. The
+    /// block is retired when nothing else in it is in force.
+    pub(crate) fn retire_body(&mut self, id: EntryId) {
         if let Some((block, place)) = self.entry_mut(id).placed.take() {
             self.set_place_dead(block, place);
         }
-    }
-
-    /// Takes the body that a function's calls enter out of force, because a better body of the same
-    /// definition is about to take its place.
-    pub(crate) fn retire_body(&mut self, id: EntryId) {
-        self.set_body_dead(id);
     }
 
     /// As [`Ledger::set_dead`], for a definition that no name stands for any more.

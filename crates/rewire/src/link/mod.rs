@@ -65,7 +65,7 @@ fn link_once(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Li
     }
     // A function must not fail because of what another one names that it has inlined.
     let plain = objects.iter().map(|one| match one.has_inlined() {
-        true => made_again(core, one, false).map(Cow::Owned),
+        true => made_again(core, one, MadeFrom::without_inlining).map(Cow::Owned),
         false => Ok(Cow::Borrowed(one)),
     });
     let plain = plain.collect::<Result<Vec<_>, Error>>()?;
@@ -77,9 +77,6 @@ fn link_once(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Li
 /// The maximum number of rounds of gathering. Each round may find names that the next has to
 /// resolve.
 const MOST_ROUNDS: usize = 1000;
-
-/// In how many rounds outdated objects are made again.
-const MOST_REMAKES: usize = 4;
 
 fn parse_all<'o>(objects: impl IntoIterator<Item = &'o Object>) -> Result<Vec<Parsed<'o>>, Error> {
     objects.into_iter().map(Parsed::new).collect()
@@ -107,15 +104,17 @@ fn complete(
         parsed.resolve(&core.memory, &mut view)?;
     }
     let needs = Needs::find(&view, &batch, absent);
-    // A constant that holds a name which this change moves is still outdated when it is made again;
-    // what was compiled from it is dropped when the names are put in force.
-    let may_remake = needs.is_empty() && round < MOST_REMAKES;
-    let outdated = may_remake.then(|| outdated(&view, &batch)).flatten();
+    let outdated = needs.is_empty().then(|| outdated(&view, &batch)).flatten();
     if let Some(place) = outdated {
         drop(ledger);
         timer.stop();
-        // If what it inlines changes all the time, it had better not inline that.
-        let again = made_again(core, batch[place].object, round == 0)?;
+        // A copy may stay out of date: because what was copied changes all the time, or because
+        // this very change moves its name. Then the object had better hold none.
+        let object = batch[place].object;
+        let again = match round {
+            0 => made_again(core, object, MadeFrom::clone),
+            _ => made_again(core, object, MadeFrom::without_copies),
+        }?;
         // Shortens the lifetime of the batch's objects to that of the one made here.
         let mut batch: Vec<Parsed<'_>> = batch;
         let timer = core.timings.start(Phase::Link);
@@ -139,11 +138,14 @@ fn complete(
     complete(core, batch, purpose, absent, round + 1, timer)
 }
 
-/// Compiles an object again, without inlining unless `inlines`.
-fn made_again(core: &Core, object: &Object, inlines: bool) -> Result<Object, Error> {
-    let how = object.made_from.clone();
+/// Compiles an object again, in the way that `change` makes of the way it was compiled in.
+fn made_again(
+    core: &Core,
+    object: &Object,
+    change: impl FnOnce(&MadeFrom) -> MadeFrom,
+) -> Result<Object, Error> {
+    let how = object.made_from.as_ref().map(change);
     let how = how.ok_or_else(|| Error::Internal("an object of assembly is outdated".into()))?;
-    let how = if inlines { how } else { how.without_inlining() };
     Ok(Object {
         section: object.section.clone(),
         ..Object::of_ir(&object.unit, core.emit_again(&object.unit, how)?)

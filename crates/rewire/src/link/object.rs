@@ -30,6 +30,8 @@ pub(crate) struct MadeFrom {
     pub(crate) roots: Vec<Ordinal>,
     pub(crate) scope: ExtractScope,
     pub(crate) budget: InlineBudget,
+    /// Whether the optimiser sees the values of constants that have memory.
+    pub(crate) folds_constants: bool,
     pub(crate) tier: Tier,
     pub(crate) part: BodyPart,
 }
@@ -51,6 +53,7 @@ impl MadeFrom {
             roots,
             scope,
             budget,
+            folds_constants: tier.level() > Level::O0,
             tier,
             part,
         }
@@ -61,6 +64,14 @@ impl MadeFrom {
         Self {
             budget: InlineBudget::NONE,
             ..self.clone()
+        }
+    }
+
+    /// The same, with no copies of what may be replaced, but of bodies that must be inlined.
+    pub(crate) fn without_copies(&self) -> Self {
+        Self {
+            folds_constants: false,
+            ..self.without_inlining()
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rewire_memory::RegionKind;
-use rewire_object::{RelocKind, SectionRole, Segment, SymbolBinding};
+use rewire_memory::{ExecAddr, RegionKind};
+use rewire_object::{RelocKind, SectionRole, Segment, Symbol, SymbolBinding};
 use smallvec::SmallVec;
 
 use super::definition::{DefinitionKind, LinkedDefinition};
@@ -421,26 +421,34 @@ fn stale_byte(parsed: &Parsed<'_>, one: &Staged<'_>) -> Option<StaleByte> {
     if parsed.object.folds.is_empty() {
         return None;
     }
-    let mut symbols = parsed.graph.symbol_ids();
-    let (id, _) = symbols.find(|(_, symbol)| symbol.name == StaleByte::SYMBOL)?;
-    one.address(parsed, id).map(StaleByte)
+    let (_, at) = engines_own(parsed, one, StaleByte::SYMBOL)?;
+    Some(StaleByte(at))
 }
 
 /// Returns the counters for frames of the object's own coroutines.
 fn frame_counts(parsed: &Parsed<'_>, one: &Staged<'_>) -> Option<FrameCounts> {
-    let mut symbols = parsed.graph.symbol_ids();
-    let (id, _) = symbols.find(|(_, symbol)| symbol.name == BLOCK_COUNTS)?;
-    one.address(parsed, id).map(FrameCounts)
+    let (_, at) = engines_own(parsed, one, BLOCK_COUNTS)?;
+    Some(FrameCounts(at))
 }
 
 /// Returns the words that the checks at the object's loop heads read, if it has one such body.
 fn loop_words(parsed: &Parsed<'_>, one: &Staged<'_>) -> Option<LoopWords> {
-    let mut symbols = parsed.graph.symbol_ids();
-    let (id, symbol) = symbols.find(|(_, symbol)| symbol.name == LOOP_WORDS)?;
+    let (symbol, start) = engines_own(parsed, one, LOOP_WORDS)?;
     Some(LoopWords {
-        start: one.address(parsed, id)?,
+        start,
         count: (symbol.size / 4) as u32,
     })
+}
+
+/// Returns what the engine has added to an object under this name, and its address.
+fn engines_own<'p>(
+    parsed: &'p Parsed<'_>,
+    one: &Staged<'_>,
+    name: &str,
+) -> Option<(&'p Symbol<'p>, ExecAddr)> {
+    let mut symbols = parsed.graph.symbol_ids();
+    let (id, symbol) = symbols.find(|(_, symbol)| symbol.name == name)?;
+    Some((symbol, one.address(parsed, id)?))
 }
 
 /// The symbol of the words that checks at loop heads read (`shim/continuations.cpp`).
