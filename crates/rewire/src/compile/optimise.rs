@@ -21,6 +21,20 @@ use crate::core::tiers::{HotFunction, HotLoop};
 use crate::ledger::{AskingBody, Definition, EntryId};
 use crate::link::Purpose;
 
+/// A hot function that this thread compiles again. Dropping this ends that, whatever became of it,
+/// so that nobody waits for it.
+struct UnderWay<'c> {
+    core: &'c Core,
+    hot: HotFunction,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.core.tiers.is_done(self.hot);
+        self.core.changed.notify_all();
+    }
+}
+
 impl Core {
     /// Called when a function was called often.
     pub(crate) fn called_often(&self, slot: SlotId) {
@@ -65,6 +79,7 @@ impl Core {
 
     /// Compiles a hot function again, unless it was changed since it was found to be hot.
     pub(crate) fn optimise_hot(&self, hot: HotFunction) {
+        let _under_way = UnderWay { core: self, hot };
         let begun = Instant::now();
         let head = hot.hot_loop.map(|one| one.head);
         match self.try_optimise(hot) {
@@ -78,8 +93,6 @@ impl Core {
                 reason: error.to_string().into(),
             }),
         }
-        self.tiers.is_done(hot);
-        self.changed.notify_all();
     }
 
     /// Compiles all hot functions again, and waits for the threads that do so already.
