@@ -10,6 +10,7 @@
 
 #include "coroutines.h"
 #include "front.h"
+#include "imports.h"
 #include "index.h"
 #include "inline_bodies.h"
 #include "instrument.h"
@@ -33,9 +34,9 @@ namespace {
 class Extractor final : public ValueMaterializer {
 public:
   Extractor(RewireIndex &index, const uint8_t *states, bool fold, bool whole, bool text = false,
-            RewireInlineBudget budget = {})
+            RewireInlineBudget budget = {}, const RewireImporter *importer = nullptr)
       : index(index), states(states), fold(fold), whole(whole), text(text), budget(budget),
-        source(index.module),
+        source(index.module), imports(importer, source),
         target(std::make_unique<Module>("", source.getContext())) {
     target->setDataLayout(source.getDataLayout());
     target->setTargetTriple(source.getTargetTriple());
@@ -120,8 +121,12 @@ public:
 
   Value *materialize(Value *value) override {
     auto *global = dyn_cast<GlobalValue>(value);
-    if (!global || global->getParent() != &source)
+    if (!global)
       return nullptr;
+    if (global->getParent() == target.get())
+      return nullptr;
+    if (global->getParent() != &source)
+      return referElsewhere(*global);
     if (Value *known = made.lookup(global))
       return known;
     Value *fresh = make(*global);
@@ -159,6 +164,8 @@ private:
   // How much is brought to be inlined, besides what must be.
   RewireInlineBudget budget;
   Module &source;
+  // What other modules define.
+  Imports imports;
   std::unique_ptr<Module> target;
   // It has room for 64 values unless it is told otherwise, and mostly holds none.
   ValueToValueMapTy values{0};
@@ -181,6 +188,11 @@ private:
   // What declarations stand for that may be given a body, and aliases by which bodies are named.
   // Both are kept only where bodies are brought.
   DenseMap<Function *, Function *> declared;
+  // The numbers of declarations for which another module may have a body, what stands for the
+  // globals that only other modules have, by number, and the numbers of bodies that were found.
+  DenseMap<const Function *, uint32_t> declared_elsewhere;
+  DenseMap<uint32_t, GlobalValue *> foreign;
+  DenseMap<const Function *, uint32_t> found_elsewhere;
   DenseMap<const GlobalValue *, SmallVector<size_t, 1>> aliases;
   // The roots are there, and what is brought now is brought for bodies to be inlined.
   bool is_late = false;
@@ -397,13 +409,8 @@ private:
   }
 
   Value *declare(Function &function) {
-    if (function.isIntrinsic()) {
-      Function *same = Function::Create(function.getFunctionType(), GlobalValue::ExternalLinkage,
-                                        function.getAddressSpace(), function.getName(),
-                                        target.get());
-      same->setAttributes(function.getAttributes());
-      return same;
-    }
+    if (function.isIntrinsic())
+      return intrinsic(function);
     // What a function with a front has at its address is not its body.
     const bool has_body = bodies.count(&function) && !own_copies.contains(&function);
     if (whole && has_body && !needsFront(function))
@@ -433,7 +440,62 @@ private:
     else if (budget.depth > 0 && usable && !function.isDeclaration() &&
              !(state(function) & REWIRE_APART))
       declared[declaration] = &function;
+    else if (imports.areWanted() && !weak && !usable)
+      declared_elsewhere[declaration] = uint32_t(index.ordinals.lookup(&function));
     return declaration;
+  }
+
+  Function *intrinsic(const Function &function) {
+    if (Function *known = target->getFunction(function.getName()))
+      return known;
+    Function *same = Function::Create(function.getFunctionType(), GlobalValue::ExternalLinkage,
+                                      function.getAddressSpace(), function.getName(),
+                                      target.get());
+    same->setAttributes(function.getAttributes());
+    return same;
+  }
+
+  // What a definition of another module names.
+  Value *referElsewhere(GlobalValue &named) {
+    if (auto *function = dyn_cast<Function>(&named); function && function->isIntrinsic())
+      return intrinsic(*function);
+    const Imports::Reference *reference = imports.reference(named);
+    return reference ? refer(named, *reference) : nullptr;
+  }
+
+  Value *refer(GlobalValue &named, const Imports::Reference &reference) {
+    if (reference.name.empty())
+      return materialize(index.globals[reference.number]);
+    GlobalValue *&known = foreign[reference.number];
+    if (known)
+      return known;
+    if (auto *function = dyn_cast<Function>(&named)) {
+      Function *declaration =
+          Function::Create(function->getFunctionType(), GlobalValue::ExternalLinkage,
+                           function->getAddressSpace(), reference.name, target.get());
+      declaration->setCallingConv(function->getCallingConv());
+      declaration->setAttributes(
+          keepAbi(source.getContext(), function->getAttributes(), function->arg_size()));
+      declaration->setDSOLocal(reference.is_near);
+      declared_elsewhere[declaration] = reference.number;
+      return known = declaration;
+    }
+    auto *variable = cast<GlobalVariable>(&named);
+    const bool is_shown = fold && reference.is_current && variable->hasInitializer();
+    auto *copy = new GlobalVariable(
+        *target, variable->getValueType(), variable->isConstant(),
+        is_shown ? GlobalValue::AvailableExternallyLinkage : GlobalValue::ExternalLinkage, nullptr,
+        reference.name, nullptr, variable->getThreadLocalMode(), variable->getAddressSpace());
+    copy->setAlignment(variable->getAlign());
+    copy->setDSOLocal(reference.is_near && !variable->isThreadLocal());
+    if (is_late)
+      markLate(*copy);
+    known = copy;
+    if (is_shown) {
+      pending.push_back({variable, copy});
+      index.shown.push_back(reference.number);
+    }
+    return copy;
   }
 
   Value *bring(GlobalVariable &variable, bool as_root = false) {
@@ -543,10 +605,13 @@ private:
       }
     bool local = state(global) & REWIRE_ELECTED;
     GlobalValue *declaration;
-    if (auto *type = dyn_cast<FunctionType>(global.getValueType()))
-      declaration = Function::Create(type, GlobalValue::ExternalLinkage,
-                                     global.getAddressSpace(), nameOf(global), target.get());
-    else
+    if (auto *type = dyn_cast<FunctionType>(global.getValueType())) {
+      Function *function = Function::Create(type, GlobalValue::ExternalLinkage,
+                                            global.getAddressSpace(), nameOf(global), target.get());
+      if (imports.areWanted() && isa<GlobalAlias>(global) && !local)
+        declared_elsewhere[function] = uint32_t(index.ordinals.lookup(&global));
+      declaration = function;
+    } else
       declaration = new GlobalVariable(
           *target, global.getValueType(), false, GlobalValue::ExternalLinkage, nullptr,
           nameOf(global), nullptr,
@@ -581,13 +646,33 @@ private:
     // Natively such a body is inlined without the calls that -finstrument-functions asks for.
     if (from.hasAvailableExternallyLinkage())
       dropInstrumentation(to);
+    if (auto found = found_elsewhere.find(&from); found != found_elsewhere.end()) {
+      markBody(to, found->second, {}, before);
+      makeOptional(to);
+      return;
+    }
     markBody(to, index.ordinals.lookup(&from), aliases.lookup(&from), before);
+  }
+
+  // The body that another module has for a declaration.
+  Function *findElsewhere(const Function &declaration, size_t most) {
+    auto number = declared_elsewhere.find(&declaration);
+    if (number == declared_elsewhere.end())
+      return nullptr;
+    const Imports::Found found = imports.find(number->second, most);
+    auto *function = dyn_cast_or_null<Function>(found.definition);
+    if (!function || !Imports::fits(declaration, *function))
+      return nullptr;
+    found_elsewhere[function] = found.number;
+    return function;
   }
 
   bool bringInlinable() {
     is_late = true;
-    const auto definition = [&](Function &declaration) -> Function * {
+    const auto definition = [&](Function &declaration, size_t most) -> Function * {
       Function *function = declared.lookup(&declaration);
+      if (!function)
+        return findElsewhere(declaration, most);
       std::string message;
       // What is alone in its object isn't inlined into itself: a recursive call goes to whatever
       // body is in force. Of what can't be read, a call will tell.
@@ -608,68 +693,16 @@ private:
 
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
                     const uint8_t *states, bool fold, bool whole, RewireInlineBudget budget,
-                    LLVMModuleRef *out, char **error) {
+                    const RewireImporter *importer, LLVMModuleRef *out, char **error) {
   std::string message;
   index->shown.clear();
-  Extractor extractor(*index, states, fold, whole, /*text=*/false, budget);
+  Extractor extractor(*index, states, fold, whole, /*text=*/false, budget, importer);
   if (!extractor.run(ArrayRef<size_t>(roots, root_count), message)) {
     *error = newMessage(message);
     return true;
   }
   *out = wrap(extractor.take().release());
   return false;
-}
-
-// Whether a name means the same in an object as in its module, and the global can be declared.
-static bool isKeptName(const GlobalValue &global) {
-  return global.hasName() && !global.getName().contains(".rewire.") &&
-         (global.hasExternalLinkage() || global.hasExternalWeakLinkage()) &&
-         mangledName(global).empty();
-}
-
-static bool isAllOfItsModule(const Module &ir, const Function &function) {
-  if (!ir.global_empty() || !ir.alias_empty() || !ir.ifunc_empty() || !ir.named_metadata_empty() ||
-      !ir.getModuleInlineAsm().empty())
-    return false;
-  // Mentions of itself would have to be kept apart from the body; addresses of its blocks are
-  // such mentions.
-  if (function.isDeclaration() || function.isMaterializable() || !function.use_empty() ||
-      needsFront(function) ||
-      function.hasFnAttribute(Attribute::AlwaysInline) || !function.hasExternalLinkage())
-    return false;
-  return llvm::all_of(ir, [&](const Function &one) {
-    if (&one != &function && (!one.isDeclaration() || one.isMaterializable()))
-      return false;
-    return one.isIntrinsic() || isKeptName(one);
-  });
-}
-
-bool rewire_is_all(const RewireIndex *index, size_t root) {
-  auto *function = dyn_cast<Function>(index->globals[root]);
-  return function && index->isVerified(root) && isAllOfItsModule(index->module, *function);
-}
-
-void rewire_extract_in_place(RewireIndex *index, size_t root, const uint8_t *states) {
-  auto *function = cast<Function>(index->globals[root]);
-  // As Extractor::clone, Extractor::move and Extractor::declare.
-  index->shown.clear();
-  index->taken.insert(function);
-  function->setVisibility(GlobalValue::DefaultVisibility);
-  function->setDSOLocal(false);
-  function->setComdat(nullptr);
-  function->setSection("");
-  for (Instruction &instruction : instructions(*function))
-    if (instruction.hasMetadataOtherThanDebugLoc())
-      instruction.setMetadata(LLVMContext::MD_callees, nullptr);
-  for (Function &one : index->module) {
-    if (&one == function || one.isIntrinsic())
-      continue;
-    const uint8_t state = __atomic_load_n(&states[index->ordinals.lookup(&one)], __ATOMIC_RELAXED);
-    one.setVisibility(GlobalValue::DefaultVisibility);
-    one.setUnnamedAddr(GlobalValue::UnnamedAddr::None);
-    one.setDSOLocal(!one.hasExternalWeakLinkage() && (state & REWIRE_ELECTED));
-    one.setAttributes(keepAbi(one.getContext(), one.getAttributes(), one.arg_size()));
-  }
 }
 
 bool rewire_extract_front(RewireIndex *index, size_t function, const uint8_t *states,
@@ -697,27 +730,4 @@ bool rewire_extract_text(RewireIndex *index, size_t root, const uint8_t *states,
   }
   *out = wrap(extractor.take().release());
   return false;
-}
-
-const size_t *rewire_shown(const RewireIndex *index, size_t *count) {
-  *count = index->shown.size();
-  return index->shown.data();
-}
-
-bool rewire_is_intact(const RewireIndex *index) { return index->taken.empty(); }
-
-bool rewire_is_taken(const RewireIndex *index, size_t ordinal) {
-  auto *function = dyn_cast<Function>(index->globals[ordinal]);
-  return function && index->taken.contains(function);
-}
-
-LLVMModuleRef rewire_extract_asm(RewireIndex *index) {
-  Module &source = index->module;
-  if (source.getModuleInlineAsm().empty())
-    return nullptr;
-  auto *target = new Module("", source.getContext());
-  target->setDataLayout(source.getDataLayout());
-  target->setTargetTriple(source.getTargetTriple());
-  target->setModuleInlineAsm(source.getModuleInlineAsm());
-  return wrap(target);
 }

@@ -78,10 +78,6 @@ bool costs(const Instruction &instruction) {
   return !intrinsic || !intrinsic->isLifetimeStartOrEnd();
 }
 
-size_t sizeOf(const Function &function) {
-  return count_if(instructions(function), costs);
-}
-
 // Whether assembly may define a name, which can't be defined twice. `%=` and `${:uid}` make names
 // that can, but tell where they are used.
 bool mayDefineNames(StringRef assembly) {
@@ -167,6 +163,10 @@ void dropLate(Module &module) {
 
 } // namespace
 
+size_t rewire::sizeOf(const Function &function) {
+  return count_if(instructions(function), costs);
+}
+
 bool rewire::mayBeCopied(const Function &definition) {
   for (Attribute::AttrKind kind : {Attribute::NoInline, Attribute::OptimizeNone, Attribute::Naked,
                                    Attribute::ReturnsTwice, Attribute::StrictFP,
@@ -204,7 +204,8 @@ bool rewire::bringBodies(Module &module, const RewireInlineBudget &budget,
         // What must be inlined is part of its caller.
         if (isBody(*callee))
           level.push_back(callee);
-        else if (Function *definition = callee->empty() ? source.definition(*callee) : nullptr)
+        else if (Function *definition = callee->empty() ? source.definition(*callee, most)
+                                                          : nullptr)
           candidates.push_back({callee, definition, sizeOf(*definition), definition->size()});
       }
     }
@@ -249,6 +250,15 @@ void rewire::markBody(Function &body, size_t ordinal, ArrayRef<size_t> aliases,
   SmallVector<size_t, 4> numbers{ordinal};
   numbers.append(aliases.begin(), aliases.end());
   setNumbers(body, kBody, numbers);
+}
+
+void rewire::makeOptional(Function &body) {
+  if (!body.hasFnAttribute(Attribute::AlwaysInline))
+    return;
+  body.removeFnAttr(Attribute::AlwaysInline);
+  body.addFnAttr(Attribute::InlineHint);
+  // LLVM takes this for the cost of a copy.
+  body.addFnAttr("function-inline-cost", "0");
 }
 
 void rewire::markLate(GlobalVariable &variable) { variable.addAttribute(kLate); }

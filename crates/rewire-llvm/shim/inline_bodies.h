@@ -21,8 +21,8 @@ inline constexpr llvm::StringLiteral kBodyMark = "rewire-body";
 // Who brings the bodies.
 struct BodySource {
   // The definition that a declared function of the extracted module stands for, read: null when
-  // there is none that callers may hold a copy of.
-  llvm::function_ref<llvm::Function *(llvm::Function &declared)> definition;
+  // there is none that callers may hold a copy of, or none of at most so many instructions.
+  llvm::function_ref<llvm::Function *(llvm::Function &declared, size_t most)> definition;
   // Gives the declared function the body; false when extracting has failed.
   llvm::function_ref<bool(llvm::Function &declared, llvm::Function &definition)> bring;
 };
@@ -30,6 +30,9 @@ struct BodySource {
 // Brings bodies of what the module's functions call, and of what those call, as far as the budget
 // goes: the smallest first.
 bool bringBodies(llvm::Module &module, const RewireInlineBudget &budget, const BodySource &source);
+
+// The number of a body's instructions that cost something.
+size_t sizeOf(const llvm::Function &function);
 
 // Whether callers may hold a copy of a body, which has been read. LLVM's inliner refuses more.
 bool mayBeCopied(const llvm::Function &definition);
@@ -46,6 +49,8 @@ struct Declared {
 // Turns a function that was given a body into one that is only there to be inlined.
 void markBody(llvm::Function &body, size_t ordinal, llvm::ArrayRef<size_t> aliases,
               const Declared &before);
+// Makes a body of another module, which needn't be inlined natively, one that callers may leave.
+void makeOptional(llvm::Function &body);
 // Marks a variable that only brought bodies name so far.
 void markLate(llvm::GlobalVariable &variable);
 

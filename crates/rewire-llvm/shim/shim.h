@@ -137,15 +137,58 @@ typedef struct {
   size_t total;
 } RewireInlineBudget;
 
+// What a global is in an extracted module that a definition of another module names.
+typedef struct {
+  // Its number in that module.
+  uint32_t ordinal;
+  // Its number in the extracted module: an ordinal of the module that is extracted from, or, with a
+  // name, one of those that follow.
+  uint32_t number;
+  const char *name;
+  size_t name_length;
+  // Whether it lies within the engine's memory, whatever becomes of its name.
+  bool is_near;
+  // Whether its value in that module is the one in force.
+  bool is_current;
+} RewireReference;
+
+// A definition of another module.
+typedef struct {
+  // As rewire_export wrote it.
+  const char *bitcode;
+  size_t length;
+  // Its number in its module, and the number by which a copy of it is noted.
+  uint32_t ordinal;
+  uint32_t number;
+  const RewireReference *references;
+  size_t reference_count;
+} RewireImport;
+
+// Who knows the definitions of other modules. `find` looks for what the global of this number
+// stands for, of at most so many instructions; false when there is nothing that may be copied. What
+// it finds stays until the extraction is over.
+typedef struct {
+  void *data;
+  bool (*find)(void *data, uint32_t number, size_t most, RewireImport *found);
+} RewireImporter;
+
+// Writes one definition, which others may hold a copy of, with the values of the constants that it
+// names, as bitcode in which globals are called by their numbers. Calls `done`, with the numbers of
+// all of them, and returns true; false when it mustn't be copied, or has more instructions.
+bool rewire_export(RewireIndex *index, size_t ordinal, const uint8_t *states, size_t most,
+                   void (*done)(void *data, const char *bitcode, size_t length,
+                                const uint32_t *references, size_t count),
+                   void *data);
+
 // Moves (or clones, where the module itself still needs them) the root definitions, with the
 // variables that have to come along, into a fresh module of the same context. `states` has a byte
 // for each ordinal, which other threads may change meanwhile. `fold` also gives the values of
 // placed constants to the optimiser. With `whole`, the roots see one another's bodies: they are
 // never replaced. With a budget, bodies of what the roots call come along, to be inlined, and
-// nothing is moved.
+// nothing is moved; those of other modules come from `importer`, unless it is null.
 bool rewire_extract(RewireIndex *index, const size_t *roots, size_t root_count,
                     const uint8_t *states, bool fold, bool whole, RewireInlineBudget budget,
-                    LLVMModuleRef *out, char **error);
+                    const RewireImporter *importer, LLVMModuleRef *out, char **error);
 // Whether a function is all that its module defines, so that nothing needs to be moved.
 bool rewire_is_all(const RewireIndex *index, size_t root);
 // Makes the module of such a function itself what would be extracted. The index is of no use for

@@ -11,6 +11,7 @@ use llvm_sys::prelude::LLVMModuleRef;
 use crate::diagnostics::take_message;
 use crate::error::LlvmError;
 use crate::ffi;
+use crate::imports::{ImportSource, Importer};
 use crate::inline_budget::InlineBudget;
 use crate::module::Module;
 use crate::ordinal::Ordinal;
@@ -37,7 +38,24 @@ impl Module {
         fold: bool,
         budget: InlineBudget,
     ) -> Result<Extracted<'_>, LlvmError> {
-        self.extract_as(roots, states, fold, false, budget)
+        self.extract_as(roots, states, fold, false, budget, None)
+    }
+
+    /// As [`Module::extract`]; bodies of other modules, as far as the budget goes, come from
+    /// `imports`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::extract`].
+    pub fn extract_importing(
+        &mut self,
+        roots: &[Ordinal],
+        states: &[AtomicU8],
+        fold: bool,
+        budget: InlineBudget,
+        imports: &mut dyn ImportSource,
+    ) -> Result<Extracted<'_>, LlvmError> {
+        self.extract_as(roots, states, fold, false, budget, Some(imports))
     }
 
     /// Whether a function is all that the module defines, so that
@@ -91,7 +109,7 @@ impl Module {
         states: &[AtomicU8],
         fold: bool,
     ) -> Result<Extracted<'_>, LlvmError> {
-        self.extract_as(roots, states, fold, true, InlineBudget::NONE)
+        self.extract_as(roots, states, fold, true, InlineBudget::NONE, None)
     }
 
     fn extract_as(
@@ -101,12 +119,17 @@ impl Module {
         fold: bool,
         whole: bool,
         budget: InlineBudget,
+        imports: Option<&mut dyn ImportSource>,
     ) -> Result<Extracted<'_>, LlvmError> {
         assert_eq!(states.len(), self.len(), "a state for each global");
         assert!(roots.iter().all(|root| root.index() < self.len()));
         let roots: Vec<usize> = roots.iter().map(|root| root.bits()).collect();
         let (mut module, mut message) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the index is valid, and the slices have the lengths that go with them.
+        let mut importer = imports.map(Importer::new);
+        let raw_importer = importer.as_mut().map(Importer::raw);
+        let raw_importer = raw_importer.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: the index is valid, and the slices have the lengths that go with them; the
+        // importer outlives the call.
         let (failed, reason) = unsafe {
             let failed = ffi::rewire_extract(
                 self.index_mut(),
@@ -116,6 +139,7 @@ impl Module {
                 fold,
                 whole,
                 budget,
+                raw_importer,
                 &raw mut module,
                 &raw mut message,
             );

@@ -43,6 +43,47 @@ pub(crate) struct RewireSize {
     pub(crate) indirect_calls: usize,
 }
 
+/// What a global is that an imported definition names.
+#[repr(C)]
+pub(crate) struct RewireReference {
+    pub(crate) ordinal: u32,
+    pub(crate) number: u32,
+    pub(crate) name: *const c_char,
+    pub(crate) name_length: usize,
+    pub(crate) is_near: bool,
+    pub(crate) is_current: bool,
+}
+
+/// A definition of another module.
+#[repr(C)]
+pub(crate) struct RewireImport {
+    pub(crate) bitcode: *const c_char,
+    pub(crate) length: usize,
+    pub(crate) ordinal: u32,
+    pub(crate) number: u32,
+    pub(crate) references: *const RewireReference,
+    pub(crate) reference_count: usize,
+}
+
+/// Who knows the definitions of other modules.
+#[repr(C)]
+pub(crate) struct RewireImporter {
+    pub(crate) data: *mut c_void,
+    pub(crate) find: extern "C" fn(
+        data: *mut c_void,
+        number: u32,
+        most: usize,
+        found: *mut RewireImport,
+    ) -> bool,
+}
+
+pub(crate) type ExportedEntry = extern "C" fn(
+    data: *mut c_void,
+    bitcode: *const c_char,
+    length: usize,
+    references: *const u32,
+    count: usize,
+);
 pub(crate) type ContentsEntry =
     extern "C" fn(data: *mut c_void, used: usize, calls: usize, refers: bool);
 pub(crate) type NameEntry = extern "C" fn(data: *mut c_void, name: *const c_char, length: usize);
@@ -148,8 +189,17 @@ unsafe extern "C" {
         fold: bool,
         whole: bool,
         budget: InlineBudget,
+        importer: *const RewireImporter,
         out: *mut LLVMModuleRef,
         error: *mut *mut c_char,
+    ) -> bool;
+    pub(crate) fn rewire_export(
+        index: *mut RewireIndex,
+        ordinal: usize,
+        states: *const u8,
+        most: usize,
+        done: ExportedEntry,
+        data: *mut c_void,
     ) -> bool;
     pub(crate) fn rewire_is_all(index: *const RewireIndex, root: usize) -> bool;
     pub(crate) fn rewire_extract_in_place(index: *mut RewireIndex, root: usize, states: *const u8);

@@ -3,7 +3,7 @@
 //! | symbol | meaning |
 //! |---|---|
 //! | `NAME` | the global of that name, wherever it is defined |
-//! | `NAME.rewire.N` | the local or unnamed global with ordinal N of the unit (NAME for people) |
+//! | `NAME.rewire.N` | the local or unnamed global with ordinal N of the unit (NAME for people), or a global of another unit, with a number that follows the unit's |
 //! | either, then `.rewire.slot` | the word that holds the function's current entry |
 //! | either, then `.rewire.front` | what stands at the function's address, if it has prefix data |
 //! | either, then `.rewire.frames` | the counts of frames of the coroutine that the function is part of |

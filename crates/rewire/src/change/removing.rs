@@ -109,10 +109,18 @@ impl PendingChange<'_> {
                 }
                 self.changed.removed.push(ledger.entry(*id).label().into());
                 let entry = ledger.entry(*id);
-                // Code that may contain the removed body (inlined) is dropped as well; values that
-                // were read from variables stay.
-                if entry.alternatives().is_empty() && !entry.is_fixed() {
-                    self.drop_copies(ledger, *id)?;
+                // Code that may contain the removed body (inlined) is dropped as well, since the
+                // body names what is its own unit's; values that were read from variables stay.
+                if entry.is_fixed() {
+                    continue;
+                }
+                match entry.alternatives().is_empty() {
+                    true => self.drop_copies(ledger, *id)?,
+                    false => {
+                        let mut holders = ledger.inliners(*id);
+                        holders.retain(|holder| !self.leaves(ledger, *holder));
+                        self.drop_code(ledger, holders)?;
+                    }
                 }
             }
         }

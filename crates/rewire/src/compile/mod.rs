@@ -7,6 +7,7 @@ pub(crate) mod eager;
 pub(crate) mod failure;
 pub(crate) mod first_call;
 pub(crate) mod foresight;
+mod importing;
 pub(crate) mod kept;
 pub(crate) mod materialize;
 pub(crate) mod optimise;
@@ -29,7 +30,8 @@ use crate::compile::uncompiled::{is_absent, wanted};
 use crate::core::Core;
 use crate::ledger::unit::{ExtractScope, ModuleLease, Unit};
 use crate::ledger::{Definition, EntryId, Ledger, State};
-use crate::link::{self, Emitted, Linked, LocalNumbers, MadeFrom, Object, Purpose};
+use crate::link::{self, Emitted, Imports, Linked, LocalNumbers, MadeFrom, Object, Purpose};
+use importing::OtherUnits;
 
 impl Core {
     /// Compiles definitions of a unit and links them.
@@ -290,11 +292,12 @@ impl Core {
             generated.map_err(|source| compile_error(unit, &how.roots, source))
         });
         match generated {
-            Ok((bytes, folds, locals)) => Ok(Emitted {
-                bytes,
-                folds,
+            Ok(generated) => Ok(Emitted {
+                bytes: generated.bytes,
+                folds: generated.folds,
                 made_from: how,
-                locals,
+                locals: generated.locals,
+                imports: generated.imports,
             }),
             // The fault may be in a body that was to be inlined. A call of that function will
             // report it.
@@ -303,14 +306,13 @@ impl Core {
         }
     }
 
-    /// Extracts definitions, optimises them and generates code. Returns the object's bytes, and
-    /// what its code may contain a copy of.
+    /// Extracts definitions, optimises them and generates code.
     fn generate_object(
         &self,
         codegen: &mut Codegen,
         copy: &mut ModuleLease<'_>,
         how: &MadeFrom,
-    ) -> Result<(Vec<u8>, Vec<Ordinal>, LocalNumbers), LlvmError> {
+    ) -> Result<Generated, LlvmError> {
         let extract = self.timings.start(Phase::Extract);
         let unit = copy.unit;
         // What the client transforms is each function as it is compiled, not copies of it.
@@ -318,7 +320,10 @@ impl Core {
             Some(_) => InlineBudget::NONE,
             None => how.budget,
         };
-        let mut extracted = copy.extract(&how.roots, how.scope, how.folds_constants, budget)?;
+        let mut others = OtherUnits::new(self, unit);
+        let fold = how.folds_constants;
+        let mut extracted = copy.extract(&how.roots, how.scope, fold, budget, &mut others)?;
+        let imports = others.into_imports();
         let mut folds = extracted.folds();
         if how.scope != ExtractScope::PrefixedStub {
             self.apply_transform(&mut extracted, unit, &how.roots)?;
@@ -335,7 +340,12 @@ impl Core {
             find.stop();
             if let Some(found) = found {
                 folds.extend(found.inlined);
-                return Ok((found.bytes, folds, found.locals));
+                return Ok(Generated {
+                    bytes: found.bytes,
+                    folds,
+                    locals: found.locals,
+                    imports,
+                });
             }
         }
         let optimise = self.timings.start(Phase::Optimise);
@@ -356,7 +366,12 @@ impl Core {
             self.keep_compiled(identity, unit, (roots, how.tier), (&inlined, &bytes));
         }
         folds.extend(inlined);
-        Ok((bytes, folds, LocalNumbers::default()))
+        Ok(Generated {
+            bytes,
+            folds,
+            locals: LocalNumbers::default(),
+            imports,
+        })
     }
 
     /// Adds checks to the heads of loops, where the body may be left for another, and makes the
@@ -405,6 +420,15 @@ impl Core {
             )
         })
     }
+}
+
+/// An object, and what is needed to link it.
+struct Generated {
+    bytes: Vec<u8>,
+    /// What its code may contain a copy of.
+    folds: Vec<Ordinal>,
+    locals: LocalNumbers,
+    imports: Imports,
 }
 
 /// Claims all functions of a frozen unit that have no body yet, for a call of one of them.

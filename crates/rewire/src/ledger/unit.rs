@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use rewire_llvm::{
-    CallPlan, Extracted, GlobalKind, GlobalState, InlineBudget, LlvmError, Module, ModuleIndex,
-    Ordinal, Source,
+    CallPlan, Exported, Extracted, GlobalKind, GlobalState, ImportSource, InlineBudget, LlvmError,
+    Module, ModuleIndex, Ordinal, Source,
 };
 use rewire_sync::{Mutex, OnceLock};
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use slotmap::Key;
 
 use super::module_pool::ModulePool;
@@ -81,6 +81,10 @@ pub(crate) struct Unit {
     pub(crate) frame_counts: OnceLock<(EntryId, FrameCounts)>,
     /// Its locals by source name, because inline assembly refers to them by it.
     locals: OnceLock<HashMap<Arc<str>, EntryId, FxBuildHasher>>,
+    /// Its globals by entry, for bodies of other units that name some of them.
+    ordinals: OnceLock<FxHashMap<EntryId, Ordinal>>,
+    /// The globals that its aliases stand for.
+    aliased: OnceLock<FxHashSet<Ordinal>>,
     /// The names that assembly in its functions defines; collected when a name is first missing.
     labels: OnceLock<FxHashMap<Arc<str>, Vec<Ordinal>>>,
     /// The targets of aliases whose aliasee lost its name to another unit's definition, by the
@@ -113,6 +117,8 @@ impl Unit {
             inherited,
             frame_counts: OnceLock::new(),
             locals: OnceLock::new(),
+            ordinals: OnceLock::new(),
+            aliased: OnceLock::new(),
             labels: OnceLock::new(),
             own_copies: Mutex::default(),
         }
@@ -182,6 +188,37 @@ impl Unit {
         if let Some(byte) = self.states.get(ordinal.index()) {
             byte.fetch_or(GlobalState::APART, Ordering::Relaxed);
         }
+    }
+
+    /// Whether callers had better not inline a function.
+    pub(crate) fn is_apart(&self, ordinal: Ordinal) -> bool {
+        let byte = self.states.get(ordinal.index());
+        byte.is_some_and(|byte| byte.load(Ordering::Relaxed) & GlobalState::APART != 0)
+    }
+
+    /// Returns the global that stands for this entry here. The first call looks at all globals.
+    pub(crate) fn ordinal_of(&self, id: EntryId) -> Option<Ordinal> {
+        let ordinals = self.ordinals.get_or_init(|| {
+            let all = (0..).map(Ordinal::new).zip(&self.entries);
+            all.filter_map(|(ordinal, id)| Some(((*id)?, ordinal)))
+                .collect()
+        });
+        ordinals.get(&id).copied()
+    }
+
+    /// Whether an alias of this unit's stands for a place in one of its globals. The first call
+    /// looks at all globals.
+    pub(crate) fn is_aliased(&self, ordinal: Ordinal) -> bool {
+        let aliased = self.aliased.get_or_init(|| {
+            let globals = self.index.globals.iter();
+            globals
+                .filter_map(|global| match global.kind {
+                    GlobalKind::Alias { target } => target.map(|(ordinal, _)| ordinal),
+                    _ => None,
+                })
+                .collect()
+        });
+        aliased.contains(&ordinal)
     }
 
     /// Whether a name is local to this unit, or to a unit that its function belonged to before.
@@ -376,13 +413,15 @@ impl ModuleLease<'_> {
         Ok(self.module()?)
     }
 
-    /// Extracts definitions. The budget counts for [`ExtractScope::Values`] only.
+    /// Extracts definitions. The budget and other units' bodies count for
+    /// [`ExtractScope::Values`] only.
     pub(crate) fn extract(
         &mut self,
         roots: &[Ordinal],
         scope: ExtractScope,
         fold: bool,
         budget: InlineBudget,
+        imports: &mut dyn ImportSource,
     ) -> Result<Extracted<'_>, LlvmError> {
         let unit = self.unit;
         let module = self.module()?;
@@ -390,11 +429,15 @@ impl ModuleLease<'_> {
             ExtractScope::Values => {
                 // A copy with only one body isn't needed again once that body is taken.
                 if let [root] = roots
+                    && budget.is_none()
                     && module.can_extract_in_place(*root)
                 {
                     return module.extract_in_place(*root, &unit.states);
                 }
-                module.extract(roots, &unit.states, fold, budget)
+                if budget.is_none() {
+                    return module.extract(roots, &unit.states, fold, budget);
+                }
+                module.extract_importing(roots, &unit.states, fold, budget, imports)
             }
             ExtractScope::Whole => module.extract_whole(roots, &unit.states, fold),
             ExtractScope::Alone => {
@@ -406,6 +449,12 @@ impl ModuleLease<'_> {
                 module.extract_front(front, &unit.states)
             }
         }
+    }
+
+    /// Returns a definition to be copied into code of other units, if it may be.
+    pub(crate) fn export(&mut self, definition: Ordinal, most: usize) -> Option<Exported> {
+        let states = &self.unit.states;
+        self.module().ok()?.export(definition, states, most)
     }
 
     /// Extracts a function as it is extracted when every variable has memory, or none has.

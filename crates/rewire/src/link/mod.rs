@@ -11,6 +11,7 @@
 mod bind;
 mod definition;
 mod gather;
+mod imported;
 mod object;
 mod observed;
 mod publish;
@@ -27,6 +28,7 @@ use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 pub(crate) use gather::enter_host;
+pub(crate) use imported::{Imported, Imports};
 pub(crate) use object::{
     ArrayPiece, Emitted, Linked, LocalNumbers, MadeFrom, Object, Origin, Purpose, is_identifier,
 };
@@ -157,7 +159,7 @@ fn made_again(
 fn outdated(view: &View<'_, '_>, batch: &[Parsed<'_>]) -> Option<usize> {
     batch.iter().position(|parsed| {
         let object = parsed.object;
-        object.made_from.is_some() && !view.are_current(&object.unit, &object.folds)
+        object.made_from.is_some() && !view.are_current(object)
     })
 }
 

@@ -10,6 +10,7 @@ use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::ids::{EntryId, UnitKey};
 use crate::base::tier::{BodyPart, Tier};
+use super::imported::{Imported, Imports};
 use crate::ledger::unit::{ExtractScope, Unit};
 use crate::ledger::{FormerMeaning, PlannedNames};
 
@@ -22,6 +23,7 @@ pub(crate) struct Emitted {
     pub(crate) folds: Vec<Ordinal>,
     pub(crate) made_from: MadeFrom,
     pub(crate) locals: LocalNumbers,
+    pub(crate) imports: Imports,
 }
 
 /// How an object was compiled from a unit's IR, so that it can be compiled again.
@@ -127,6 +129,7 @@ pub(crate) struct Object {
     /// How it was compiled; `None` for assembly.
     pub(crate) made_from: Option<MadeFrom>,
     pub(crate) locals: LocalNumbers,
+    pub(crate) imports: Imports,
 }
 
 impl Object {
@@ -141,6 +144,7 @@ impl Object {
             tier: emitted.made_from.tier,
             made_from: Some(emitted.made_from),
             locals: emitted.locals,
+            imports: emitted.imports,
         }
     }
 
@@ -155,6 +159,7 @@ impl Object {
             tier: Tier::Fixed(Level::O0),
             made_from: None,
             locals: LocalNumbers::default(),
+            imports: Imports::default(),
         }
     }
 }
@@ -173,7 +178,38 @@ impl Object {
     pub(crate) fn inlined(&self) -> impl Iterator<Item = Ordinal> {
         let globals = &self.unit.index.globals;
         let folds = self.folds.iter().copied();
-        folds.filter(|one| globals[one.index()].kind == GlobalKind::Function)
+        folds.filter(|one| match self.imported(*one) {
+            Some(imported) => imported.is_function,
+            None => globals[one.index()].kind == GlobalKind::Function,
+        })
+    }
+
+    /// Returns what a number means, if it is no ordinal of the object's unit.
+    pub(crate) fn imported(&self, number: Ordinal) -> Option<&Imported> {
+        self.imports.get(self.unit.index.globals.len(), number)
+    }
+
+    /// Returns the entry of the global that a symbol tells by its number.
+    pub(crate) fn entry(&self, in_object: Ordinal) -> Option<EntryId> {
+        let number = self.locals.in_unit(in_object);
+        let imported = self.imported(number).map(|one| one.entry);
+        imported.or_else(|| self.unit.entry(number))
+    }
+
+    /// Returns the entries of all that its code may contain copies of, and of the names by which it
+    /// called them.
+    pub(crate) fn copied(&self) -> Vec<EntryId> {
+        let mut entries = Vec::with_capacity(self.folds.len());
+        for fold in &self.folds {
+            match self.imported(*fold) {
+                Some(imported) => {
+                    entries.push(imported.entry);
+                    entries.extend(&imported.names);
+                }
+                None => entries.extend(self.unit.entry(*fold)),
+            }
+        }
+        entries
     }
 
     /// Returns the first data section whose name is a C identifier; code may walk such a section by

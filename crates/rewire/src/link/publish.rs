@@ -383,7 +383,6 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlo
     definitions.shrink_to_fit();
     uses.shrink_to_fit();
     let unit = &parsed.object.unit;
-    let folds = parsed.object.folds.iter();
     LinkedBlock {
         unit: unit.id,
         order: 0,
@@ -401,7 +400,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlo
         definitions,
         uses,
         unwind: None,
-        folds: folds.filter_map(|one| unit.entry(*one)).collect(),
+        folds: parsed.object.copied(),
         thread_module: thread_module(one),
         threads_aside: Vec::new(),
         stale_byte: stale_byte(parsed, one),

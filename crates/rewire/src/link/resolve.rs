@@ -103,7 +103,7 @@ fn meaning_of(
     }
     let meant = names::meaning(symbol.name);
     let entry = match meant.global {
-        GlobalRef::Local(number) => match unit.entry(object.locals.in_unit(number)) {
+        GlobalRef::Local(number) => match object.entry(number) {
             Some(entry) => entry,
             None => return Ok(None),
         },
@@ -159,7 +159,7 @@ fn own_meaning(view: &View<'_, '_>, object: &Object, symbol: &Symbol<'_>) -> Opt
     }
     let meant = names::meaning(symbol.name);
     let entry = match meant.global {
-        GlobalRef::Local(number) => unit.entry(object.locals.in_unit(number))?,
+        GlobalRef::Local(number) => object.entry(number)?,
         // Symbols that code generation makes up (`DW.ref.*`) concern no other object.
         GlobalRef::Named(name) => view.find(unit.library, name)?,
     };

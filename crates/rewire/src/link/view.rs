@@ -4,7 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use rewire_llvm::Ordinal;
 
-use super::Purpose;
+use super::imported::Imported;
+use super::{Object, Purpose};
 use crate::base::ids::UnitKey;
 use crate::ledger::unit::Unit;
 use crate::ledger::{Definition, Demand, EntryId, Ledger, PlannedNames, PlannedTarget};
@@ -48,18 +49,32 @@ impl<'l, 'p> View<'l, 'p> {
         }
     }
 
-    /// Whether code that contains copies of these globals of a unit contains what their names will
-    /// stand for.
-    pub(crate) fn are_current(&self, unit: &Unit, globals: &[Ordinal]) -> bool {
-        globals.iter().all(|ordinal| {
+    /// Whether an object's copies are of what their names will stand for.
+    pub(crate) fn are_current(&self, object: &Object) -> bool {
+        object.folds.iter().all(|number| {
+            let unit = &object.unit;
+            if let Some(imported) = object.imported(*number) {
+                return self.is_current(imported);
+            }
             // A body that is only there to be inlined defines no name.
-            let is_definition = unit.index.globals[ordinal.index()].is_definition;
-            let Some(id) = unit.entry(*ordinal).filter(|_| is_definition) else {
+            let is_definition = unit.index.globals[number.index()].is_definition;
+            let Some(id) = unit.entry(*number).filter(|_| is_definition) else {
                 return true;
             };
-            let target = self.target(id).map(|target| (target.unit, target.ordinal));
-            target.or(self.entry(id).elected()) == Some((unit.id, *ordinal))
+            self.elected(id) == Some((unit.id, *number))
         })
+    }
+
+    fn is_current(&self, imported: &Imported) -> bool {
+        let mut names = imported.names.iter();
+        self.elected(imported.entry) == imported.definition
+            && names.all(|name| self.call_target(*name) == (imported.entry, 0))
+    }
+
+    /// Returns the definition that will be in force for a name.
+    fn elected(&self, id: EntryId) -> Option<(UnitKey, Ordinal)> {
+        let target = self.target(id).map(|target| (target.unit, target.ordinal));
+        target.or(self.entry(id).elected())
     }
 
     /// Whether a name's definition is in memory and will stay there.
