@@ -437,7 +437,7 @@ trial!(edited_at_random);
 fn edited_at_random(folder: &Folder) -> Result<(), String> {
     let mut random = fastrand::Rng::with_seed(23);
     let mut edited = Edited::new();
-    let mut hits = 0;
+    let (mut hits, mut misses) = (0, 0);
     let ways: [&[&str]; 5] = [&[], &["-O2"], &["--eager"], &["--threads", "0"], &["-O1"]];
     for round in 0..150 {
         edited.edit(&mut random);
@@ -451,6 +451,13 @@ fn edited_at_random(folder: &Folder) -> Result<(), String> {
         let what = format!("the output of round {round} with {options:?}");
         expect(&what, printed, format!("{}\n", edited.result()))?;
         hits += count(&report, "cache_hits")?;
+        misses += count(&report, "cache_misses")?;
     }
-    expect("whether most is found", hits > 150 * 15, true)
+    // Of the code that holds copies of other modules' functions, an edit changes more.
+    let share = format!("{hits} hits, {misses} misses");
+    expect(
+        &format!("whether most is found ({share})"),
+        hits > 3 * misses,
+        true,
+    )
 }

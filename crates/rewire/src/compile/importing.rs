@@ -101,7 +101,8 @@ impl<'c> OtherUnits<'c> {
             return Some(name);
         }
         let known = ledger.entry(entry);
-        let is_function = known.kind() == EntryKind::Function || global.kind == GlobalKind::Function;
+        let is_function =
+            known.kind() == EntryKind::Function || global.kind == GlobalKind::Function;
         let may_have_other_names = match known.definition() {
             Definition::Ir(unit, ordinal) => ledger.unit(unit)?.is_aliased(ordinal),
             _ => known.library() != self.unit.library,
@@ -163,7 +164,10 @@ impl ImportSource for OtherUnits<'_> {
         let imported = Imported {
             entry: found.entry,
             definition: Some((found.unit.id, found.ordinal)),
-            names: (named != found.entry).then_some(named).into_iter().collect(),
+            names: (named != found.entry)
+                .then_some(named)
+                .into_iter()
+                .collect(),
             is_function: ledger.entry(found.entry).kind() == EntryKind::Function,
         };
         let number = self.imports.add(self.unit.index.globals.len(), imported);

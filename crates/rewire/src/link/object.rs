@@ -6,11 +6,11 @@ use rewire_llvm::{GlobalKind, InlineBudget, Level, Ordinal};
 use rewire_memory::ExecAddr;
 use rewire_object::{SectionRole, Segment};
 
+use super::imported::{Imported, Imports};
 use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::ids::{EntryId, UnitKey};
 use crate::base::tier::{BodyPart, Tier};
-use super::imported::{Imported, Imports};
 use crate::ledger::unit::{ExtractScope, Unit};
 use crate::ledger::{FormerMeaning, PlannedNames};
 

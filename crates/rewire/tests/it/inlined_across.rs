@@ -144,11 +144,19 @@ fn exactly_the_holders_follow_through_any_depth() {
     replace(engine, "upper", "ret i32 %x");
     let compiled = engine.report().functions_compiled;
     assert_eq!((top(1), middle(1), beside(1)), (1001, 20, 1));
-    assert_eq!(engine.report().functions_compiled, compiled + 1, "top alone");
+    assert_eq!(
+        engine.report().functions_compiled,
+        compiled + 1,
+        "top alone"
+    );
     replace(engine, "leaf", "ret i32 7");
     let compiled = engine.report().functions_compiled;
     assert_eq!((top(1), middle(1), beside(1)), (1001, 70, 1));
-    assert_eq!(engine.report().functions_compiled, compiled + 1, "middle alone");
+    assert_eq!(
+        engine.report().functions_compiled,
+        compiled + 1,
+        "middle alone"
+    );
     checked.verify();
 }
 
@@ -161,8 +169,11 @@ fn copies_follow_undoing_transactions_and_removal() {
     let mut change = engine.main().change();
     change
         .replace("leaf", "define i32 @leaf(i32 %x) {\n ret i32 5\n}")
-        .replace("upper", "declare i32 @leaf(i32)
-            define i32 @upper(i32 %x) {\n %y = call i32 @leaf(i32 %x)\n ret i32 %y\n}");
+        .replace(
+            "upper",
+            "declare i32 @leaf(i32)
+            define i32 @upper(i32 %x) {\n %y = call i32 @leaf(i32 %x)\n ret i32 %y\n}",
+        );
     change.commit().unwrap();
     assert_eq!(top(1), 1005);
     engine.undo().unwrap();
@@ -176,7 +187,10 @@ fn copies_follow_undoing_transactions_and_removal() {
     // SAFETY: the function takes a number.
     let called = unsafe { engine.main().call("top", &[Value::I32(3)]) };
     let message = called.unwrap_err().to_string();
-    assert!(message.contains("leaf is called and was removed"), "{message}");
+    assert!(
+        message.contains("leaf is called and was removed"),
+        "{message}"
+    );
     engine.undo().unwrap();
     assert_eq!(top(1), 1020);
     checked.verify();
