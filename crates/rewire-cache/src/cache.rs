@@ -69,8 +69,15 @@ impl Cache {
                 (&self.misses, None)
             }
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        if key.kind() == Kind::Function {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
         value
+    }
+
+    /// Counts functions that were found in an image.
+    pub fn note_found(&self, functions: u64) {
+        self.hits.fetch_add(functions, Ordering::Relaxed);
     }
 
     /// Keeps entries. Many at once cost little more than one.
@@ -95,7 +102,7 @@ impl Cache {
         self.store.note_counts(self.counts());
     }
 
-    /// What was looked for and found.
+    /// How many functions were looked for and found, those in images included.
     #[must_use]
     pub fn counts(&self) -> CacheCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

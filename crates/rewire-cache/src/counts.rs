@@ -3,10 +3,10 @@
 /// What was looked for and found since a [`Cache`](crate::Cache) was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CacheCounts {
-    /// Entries and images that were found.
+    /// Functions that were found, by themselves or in an image.
     pub hits: u64,
-    /// Those that weren't.
+    /// Functions that weren't.
     pub misses: u64,
-    /// Misses among them where something was found and was damaged.
+    /// How often something was found, of whatever kind, and was damaged.
     pub damaged: u64,
 }

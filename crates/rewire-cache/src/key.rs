@@ -80,6 +80,12 @@ impl fmt::Debug for Key {
     }
 }
 
+/// The hash of bytes, for [`Value::Hash`]: of a file, say, that several keys name.
+#[must_use]
+pub fn hash_of(bytes: &[u8]) -> [u8; 32] {
+    blake3::hash(bytes).into()
+}
+
 /// What a [`Part`] of a key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]

@@ -103,6 +103,6 @@ pub use disk::{DamagedFile, Difference, Disk, DiskInfo, DiskOptions, Explanation
 pub use entry::{Body, Damage, Entry, Origin};
 pub use folder::default_folder;
 pub use image::Image;
-pub use key::{Key, Kind, Part, PartKind, Recipe, Value};
+pub use key::{Key, Kind, Part, PartKind, Recipe, Value, hash_of};
 pub use store::{MemoryStore, Store};
 pub use trouble::Trouble;

@@ -90,6 +90,23 @@ impl Contract {
         contract
     }
 
+    /// The text that [`Contract::parse`] reads.
+    pub(crate) fn to_text(&self) -> String {
+        let mut text = String::new();
+        for one in &self.abi {
+            let id = one
+                .of
+                .map(|id| format!("\t{:032x}", u128::from_be_bytes(id.bytes())));
+            text += &format!("a {}{}\n", one.text, id.unwrap_or_default());
+        }
+        for (kind, list) in [('p', &self.promises), ('d', &self.demands)] {
+            for one in list {
+                text += &format!("{kind} {one}\n");
+            }
+        }
+        text
+    }
+
     /// The first value that isn't passed as C passes one of its type, such as
     /// `argument 1 byval(%pair)`; `None` if all are passed as in C.
     #[must_use]

@@ -33,6 +33,7 @@ mod host;
 mod identity;
 mod imports;
 mod index;
+mod index_bytes;
 mod initialisers;
 mod inline_budget;
 mod known_types;

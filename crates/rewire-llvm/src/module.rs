@@ -35,6 +35,11 @@ enum Names {
 #[derive(Clone, Debug)]
 pub struct Verified(Option<Arc<Verification>>);
 
+impl Verified {
+    /// Nothing was verified yet.
+    pub const NOTHING: Self = Self(None);
+}
+
 /// A module, the `LLVMContext` it lives in, and the numbers of its globals.
 ///
 /// One thread works on it at a time; it may move between threads.

@@ -18,6 +18,10 @@ impl TypeId {
         Self(bytes)
     }
 
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
     /// The identity that the shim printed.
     pub(crate) fn parse(digits: &str) -> Option<Self> {
         let number = u128::from_str_radix(digits, 16).ok()?;

@@ -177,6 +177,27 @@ impl CodeMemory {
         self.take(kind, size, align, BlockPlacement::AtEnd)
     }
 
+    /// As [`CodeMemory::allocate`], at an address above everything of the region that is in use.
+    ///
+    /// # Errors
+    ///
+    /// Something from this address on is in use, or as for [`CodeMemory::allocate`].
+    pub fn allocate_exactly(
+        &self,
+        kind: RegionKind,
+        start: ExecAddr,
+        size: u64,
+    ) -> Result<Reserved<'_>, MemoryError> {
+        self.take(kind, size, 1, BlockPlacement::Exactly(start.get()))
+    }
+
+    /// Gives back a part of an allocation that was kept, and that nobody has seen. It may be given
+    /// out again at once.
+    pub fn free_unseen(&self, kind: RegionKind, range: Range<ExecAddr>) {
+        let range = range.start.get()..range.end.get();
+        self.lock(kind).space_mut().free_unused(range);
+    }
+
     fn take(
         &self,
         kind: RegionKind,
@@ -378,6 +399,25 @@ impl Reserved<'_> {
         let protection = self.kind.protection();
         // SAFETY: the memory is ours alone until `keep`.
         unsafe { self.memory.writer.write(self.start, bytes, protection) }
+    }
+
+    /// Writes bytes at an offset from the start.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), MemoryError> {
+        let end = offset.checked_add(bytes.len() as u64);
+        assert!(
+            end.is_some_and(|end| end <= self.size),
+            "more bytes than were taken"
+        );
+        let mut part = std::mem::ManuallyDrop::new(Self {
+            start: self.start + offset,
+            size: bytes.len() as u64,
+            ..*self
+        });
+        part.write(bytes)
     }
 
     /// Keeps the memory until it is [given back](CodeMemory::free), or the engine ends.

@@ -26,6 +26,8 @@ pub(crate) enum BlockPlacement {
     Anywhere,
     /// Above everything in use.
     AtEnd,
+    /// At an address above everything in use.
+    Exactly(u64),
 }
 
 #[derive(Debug)]
@@ -72,14 +74,15 @@ impl Region {
         {
             return Ok(taken);
         }
-        let block = self
-            .space
-            .at_end(size, align)
-            .ok_or_else(|| MemoryError::Full {
-                region: self.kind,
-                size: self.space.end() - self.space.start(),
-                wanted: size,
-            })?;
+        let block = match place {
+            BlockPlacement::Exactly(address) => self.space.at_end_from(address, size),
+            BlockPlacement::Anywhere | BlockPlacement::AtEnd => self.space.at_end(size, align),
+        };
+        let block = block.ok_or_else(|| MemoryError::Full {
+            region: self.kind,
+            size: self.space.end() - self.space.start(),
+            wanted: size,
+        })?;
         if block.end() > self.open {
             self.open_to(block.end())?;
         }

@@ -105,6 +105,13 @@ impl Space {
         (end <= self.end).then_some(AtEnd { address, size })
     }
 
+    /// As [`Space::at_end`], at an address; `None` also if something from there on is in use.
+    pub(crate) fn at_end_from(&self, address: u64, size: u64) -> Option<AtEnd> {
+        let is_free = self.tail() <= address;
+        let end = address.checked_add(size)?;
+        (is_free && end <= self.end).then_some(AtEnd { address, size })
+    }
+
     /// Takes a block that [`Space::at_end`] has just told; a block of no bytes takes nothing.
     pub(crate) fn take_at_end(&mut self, block: AtEnd) -> Taken {
         let (tail, former_top) = (self.tail(), self.top);

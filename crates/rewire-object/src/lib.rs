@@ -52,5 +52,5 @@ pub use graph::{
 };
 pub use layout::{Extent, GotEntry, Layout};
 pub use parse::parse;
-pub use reloc::RelocKind;
+pub use reloc::{Formula, RelocKind};
 pub use sites::{Site, sites};

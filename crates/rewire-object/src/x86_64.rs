@@ -126,6 +126,18 @@ pub(crate) const fn spec(kind: RelocKind) -> &'static RelocSpec {
 }
 
 impl RelocKind {
+    /// The number of the kind, for [`RelocKind::from_number`].
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind with a number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        SPECS.get(usize::from(number)).map(|spec| spec.kind)
+    }
+
     /// What the relocation computes.
     #[must_use]
     pub const fn formula(self) -> Formula {

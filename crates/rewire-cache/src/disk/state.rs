@@ -1,7 +1,8 @@
 //! What a store on disk is, and how it is read.
 
 use std::fs::{self, File, FileTimes, Metadata};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -238,13 +239,13 @@ fn read_range(
     let Some(length) = usize::try_from(length).ok().filter(|_| within) else {
         return Ok(None);
     };
-    let mut bytes = vec![0; length];
-    match file.read_exact_at(&mut bytes, offset) {
-        Ok(()) => Ok(Some(bytes.into())),
-        // It was cut off meanwhile.
-        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(e) => Err(e),
-    }
+    // The file has no other reader; memory that was used before isn't cleared for it.
+    let mut bytes = Vec::with_capacity(length);
+    let mut file = file;
+    file.seek(SeekFrom::Start(offset))?;
+    file.take(length as u64).read_to_end(&mut bytes)?;
+    // It may have been cut off meanwhile.
+    Ok((bytes.len() == length).then(|| bytes.into()))
 }
 
 /// The time of a file's last use is its modification time: files are never written to.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::Trial;
@@ -31,7 +32,7 @@ enum Input {
     Source,
 }
 
-pub(crate) const MODES: [Mode; 14] = [
+pub(crate) const MODES: [Mode; 17] = [
     Mode::new("lazy", &[], Input::Bitcode),
     Mode::new("lazy-O0", &["-O", "0"], Input::Bitcode),
     Mode::new("lazy-O1", &["-O", "1"], Input::Bitcode),
@@ -50,7 +51,13 @@ pub(crate) const MODES: [Mode; 14] = [
         Input::Optimised,
     ),
     Mode::new("source", &[], Input::Source),
+    Mode::new("kept", &[KEPT, "kept"], Input::Bitcode),
+    Mode::new("kept-O2", &[KEPT, "kept", "-O", "2"], Input::Optimised),
+    Mode::new("kept-frozen", &[KEPT, "kept"], Input::Frozen),
 ];
+
+/// With a cache, a case runs several times: first it fills the cache, then it is restored from it.
+const KEPT: &str = "--cache";
 
 impl Mode {
     const fn new(name: &'static str, options: &'static [&'static str], input: Input) -> Self {
@@ -70,11 +77,17 @@ impl Mode {
         (self.input != Input::Source || case.runs_as_source()) && !may_interrupt
     }
 
+    /// Whether the case runs again, with a cache that the first run has filled.
+    fn is_kept(self) -> bool {
+        self.options.contains(&KEPT)
+    }
+
     /// Whether what the run compiles is what its source calls: not if all of a file is compiled at
     /// once, or if callees were inlined before.
     fn shows_laziness(self) -> bool {
         !matches!(self.input, Input::Optimised | Input::Frozen)
             && !self.options.contains(&"--eager")
+            && !self.is_kept()
     }
 }
 
@@ -143,26 +156,17 @@ impl Prepared {
         let folder = self.folder.join(mode.name);
         let links = folder.join("links");
         fs::create_dir_all(&links).map_err(|e| e.to_string())?;
-
-        let mut command = process::rewire();
-        command
-            .arg("run")
-            .args(mode.options)
-            .arg("--dump-links")
-            .arg(&links);
-        command.arg("-L").arg(self.library_folder());
-        for library in self.linked() {
-            command.arg("-l").arg(library);
-        }
-        for file in files {
-            if mode.input == Input::Frozen {
-                command.arg("--frozen");
+        if mode.is_kept() {
+            for round in 0..3 {
+                let mut command = self.command(mode, files, None);
+                let outcome = process::run(command.current_dir(&folder), &self.case.stdin)?;
+                let compared = self.compare(mode, expected, &outcome);
+                compared.map_err(|e| format!("round {round}: {e}"))?;
             }
-            command.arg(file);
+            return fs::remove_dir_all(&folder).map_err(|e| e.to_string());
         }
-        command.arg("--").args(&self.case.args);
-        command.envs(self.environment()).current_dir(&folder);
-        let outcome = process::run(&mut command, &self.case.stdin)?;
+        let mut command = self.command(mode, files, Some(&links));
+        let outcome = process::run(command.current_dir(&folder), &self.case.stdin)?;
 
         self.compare(mode, expected, &outcome)?;
         let complete = matches!(outcome.ending, Ending::Code(_));
@@ -175,6 +179,27 @@ impl Prepared {
         }
         // What passed is of no use any more; the dumps of all modes would fill the disk.
         fs::remove_dir_all(&folder).map_err(|e| e.to_string())
+    }
+
+    fn command(&self, mode: Mode, files: &[PathBuf], links: Option<&Path>) -> Command {
+        let mut command = process::rewire();
+        command.arg("run").args(mode.options);
+        if let Some(links) = links {
+            command.arg("--dump-links").arg(links);
+        }
+        command.arg("-L").arg(self.library_folder());
+        for library in self.linked() {
+            command.arg("-l").arg(library);
+        }
+        for file in files {
+            if mode.input == Input::Frozen {
+                command.arg("--frozen");
+            }
+            command.arg(file);
+        }
+        command.arg("--").args(&self.case.args);
+        command.envs(self.environment());
+        command
     }
 
     fn compare(&self, mode: Mode, expected: &Outcome, outcome: &Outcome) -> Result<(), String> {
@@ -284,7 +309,7 @@ impl Prepared {
         compiler.arg("-o").arg(&program);
         process::build(&mut compiler)?;
 
-        let mut command = std::process::Command::new(&program);
+        let mut command = Command::new(&program);
         command
             .args(&case.args)
             .envs(self.environment())

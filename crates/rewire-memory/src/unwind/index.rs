@@ -14,9 +14,10 @@ use std::ptr::{self, NonNull};
 
 use rewire_object::Frame;
 
+use super::buckets::Buckets;
 use crate::readers::{Limbo, Readers, Reading};
 use crate::sync::Witness;
-use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::atomic::Ordering;
 
 /// One frame description: the code that it is about, and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +61,7 @@ impl Bucket {
 struct Table {
     /// The logarithm of a bucket's size in bytes, and of the longest record's.
     shift: u32,
-    buckets: Box<[AtomicPtr<Bucket>]>,
+    buckets: Buckets<Bucket>,
 }
 
 impl Table {
@@ -92,7 +93,7 @@ impl Index {
         let mut tables = Vec::new();
         let mut shift = SMALLEST;
         loop {
-            let buckets = null_buckets((size >> shift) as usize + 1);
+            let buckets = Buckets::new((size >> shift) as usize + 1);
             tables.push(Table { shift, buckets });
             if size <= 1 << shift || shift + STEP >= u64::BITS {
                 break;
@@ -209,7 +210,7 @@ impl Index {
     /// How many arrays there are, and the most records that one has.
     #[cfg(test)]
     pub(crate) fn arrays(&self) -> (usize, usize) {
-        let buckets = self.tables.iter().flat_map(|table| &table.buckets);
+        let buckets = self.tables.iter().flat_map(|table| table.buckets.iter());
         let arrays = buckets.filter_map(|place| {
             // SAFETY: tests ask while nobody writes.
             unsafe { place.load(Ordering::Acquire).as_ref() }
@@ -222,28 +223,13 @@ impl Index {
 
 impl Drop for Index {
     fn drop(&mut self) {
-        for place in self.tables.iter().flat_map(|table| &table.buckets) {
+        for place in self.tables.iter().flat_map(|table| table.buckets.iter()) {
             if let Some(bucket) = NonNull::new(place.load(Ordering::Acquire)) {
                 // SAFETY: made by `change`; whoever drops the index knows that nobody reads it.
                 drop(unsafe { Box::from_raw(bucket.as_ptr()) });
             }
         }
     }
-}
-
-/// Fresh zeroed memory, of which the kernel commits the pages that are written.
-#[cfg(not(all(test, loom)))]
-fn null_buckets(count: usize) -> Box<[AtomicPtr<Bucket>]> {
-    let buckets = Box::<[AtomicPtr<Bucket>]>::new_zeroed_slice(count);
-    // SAFETY: a null pointer is all zeros.
-    unsafe { buckets.assume_init() }
-}
-
-#[cfg(all(test, loom))]
-fn null_buckets(count: usize) -> Box<[AtomicPtr<Bucket>]> {
-    (0..count)
-        .map(|_| AtomicPtr::new(ptr::null_mut()))
-        .collect()
 }
 
 #[cfg(all(test, not(loom)))]

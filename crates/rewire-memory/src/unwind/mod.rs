@@ -14,6 +14,7 @@
 //! A program opts in with [`answer_unwinder!`](crate::answer_unwinder).
 
 mod backtrace;
+mod buckets;
 mod description;
 mod encoded;
 mod exception_table;

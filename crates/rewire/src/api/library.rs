@@ -13,6 +13,7 @@ use super::dynamic_call;
 use super::function::{Data, Function, FunctionPointer};
 use crate::base::error::Error;
 use crate::base::escape::escape_path;
+use crate::base::file_bytes;
 use crate::base::ids::UnitId;
 use crate::base::ir::Ir;
 use crate::base::report::Phase;
@@ -786,10 +787,10 @@ impl Library {
 
 fn read_file(core: &Core, path: &Path) -> Result<Source, Error> {
     let timer = core.timings.start(Phase::Load);
-    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+    let bytes = file_bytes::read(path).map_err(|source| Error::Read {
         path: path.to_owned(),
         source: source.into(),
     })?;
     timer.stop();
-    Ir::from(bytes).source(&escape_path(path))
+    Ok(Source::new(escape_path(path), bytes))
 }

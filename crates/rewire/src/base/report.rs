@@ -54,6 +54,8 @@ pub struct Report {
     pub functions_called: u64,
     /// Function bodies that were compiled and linked.
     pub functions_compiled: u64,
+    /// Function bodies that were restored from an image in the cache.
+    pub functions_restored: u64,
     /// Of the compiled bodies, those that were compiled before they were called, because they were
     /// certain to be called.
     pub compiled_ahead: u64,

@@ -64,6 +64,7 @@ pub(super) fn commit(
     if !core.ledger().is_library(library) {
         return Err(Error::NoLibrary);
     }
+    core.stop_keeping_image();
     let mut work = PendingChange::new(core, library);
     work.type_change = terms.type_change;
     work.resets_variables = terms.resets_variables;

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use rewire_cache::{CacheCounts, Entry, Key, Kind, Origin, PartKind, Recipe, Value};
+use rewire_cache::{Entry, Key, Kind, Origin, PartKind, Recipe, Value};
 use rewire_llvm::{Extracted, IdentityPart, Level, Ordinal};
 use rewire_memory::{signals::ThreadStartMask, thread};
 use rewire_sync::Mutex;
@@ -149,7 +149,7 @@ impl Core {
         let body = join(&identity.locals, inlined, object);
         let entry = Entry::new(&identity.recipe, origin.as_ref(), &body);
         if kept.add(entry) {
-            kept.set_writer(self.write_kept(kept));
+            kept.set_writer(self.write_kept(kept, false));
         }
     }
 
@@ -158,22 +158,26 @@ impl Core {
         let Some(kept) = &self.kept else { return };
         let _no_fork = fork_lock::enter_engine();
         let former = kept.take_writer();
-        let last = self.write_kept(kept);
+        let last = self.write_kept(kept, true);
         let _outside = fork_lock::outside();
         for writer in [former, last].into_iter().flatten() {
             writer.join();
         }
     }
 
-    /// Starts a thread that writes what waits.
-    fn write_kept(&self, kept: &KeptCode) -> Option<thread::Started> {
+    /// Starts a thread that writes what waits, and the image if the program has ended.
+    fn write_kept(&self, kept: &KeptCode, is_last: bool) -> Option<thread::Started> {
         let entries = kept.take();
-        if entries.is_empty() && kept.cache.counts() == CacheCounts::default() {
+        let image = is_last.then(|| self.image_to_keep()).flatten();
+        if entries.is_empty() && image.is_none() && !kept.has_counted() {
             return None;
         }
         let cache = kept.cache.clone();
         beside_descriptors(move || {
             cache.put(&entries);
+            if let Some(image) = &image {
+                cache.put_image(image);
+            }
             cache.note_counts();
         })
     }

@@ -61,7 +61,7 @@ impl Core {
     /// Whether something may be compiled again now: by a compile thread, or, if the program has run
     /// long, by this one.
     fn may_optimise(&self) -> bool {
-        self.workers.are_there() || self.tiers.may_wait()
+        self.workers.are_there() && self.tiers.may_begin() || self.tiers.may_wait()
     }
 
     /// Tells the observer of a decision.

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::{Module, Source};
+use rewire_llvm::{Module, ModuleIndex, Source};
 
 use super::Core;
+use super::kept_images::ImageMember;
 use super::observations::ObservedLoading;
 use crate::base::error::Error;
+use crate::base::module_hash::ModuleHash;
 use crate::base::report::Phase;
 use crate::base::sync::{LockRank, lock_ranked};
 use crate::ledger::unit::{Unit, UnitPlace};
 
 impl Core {
-    /// Adds a module of IR to a library. Nothing is compiled.
+    /// Adds a module of IR to a library. Nothing is compiled. A module that is added before
+    /// anything was linked is looked for in the cache, and not read if it is known.
     pub(crate) fn add(
         &self,
         source: Source,
@@ -20,17 +23,41 @@ impl Core {
         loading: ObservedLoading<'_>,
     ) -> Result<Arc<Unit>, Error> {
         let timer = self.timings.start(Phase::Index);
-        let guard = self.guard_reading(&source.name);
-        let module = Module::read(&source)?;
-        let index = module.index()?;
-        drop(guard);
+        let kept = self.kept.as_ref().filter(|_| !self.ledger().has_linked());
+        let hash = kept.map(|_| ModuleHash::of(&source));
+        let known = kept.zip(hash);
+        let known_index = known.and_then(|(kept, hash)| kept.find_index(hash));
+        let (module, index) = match known_index {
+            Some(index) => (None, index),
+            None => {
+                let (module, index) = self.read(&source)?;
+                if let Some((kept, hash)) = known {
+                    kept.keep_index(hash, &index);
+                }
+                (Some(module), index)
+            }
+        };
         let unit = self.ledger().add_unit(source, module, index, place)?;
+        if let Some((kept, hash)) = known {
+            kept.images.add_member(ImageMember {
+                unit: unit.id,
+                module: hash,
+                is_frozen: place.is_frozen,
+            });
+        }
         timer.stop();
         let globals = unit.index.globals.len();
         tracing::info!(unit = &*unit.name, globals, "loaded");
         lock_ranked(&self.fresh, LockRank::Unplaced).push(unit.clone());
         loading.end(&unit);
         Ok(unit)
+    }
+
+    fn read(&self, source: &Source) -> Result<(Module, ModuleIndex), Error> {
+        let _guard = self.guard_reading(&source.name);
+        let module = Module::read(source)?;
+        let index = module.index()?;
+        Ok((module, index))
     }
 
     /// Places in memory what the units added since the last call need before their code runs. If

@@ -3,6 +3,8 @@
 pub(crate) mod compile_queue;
 pub(crate) mod exit_functions;
 pub(crate) mod kept_code;
+pub(crate) mod kept_images;
+pub(crate) mod kept_modules;
 pub(crate) mod lifetime;
 pub(crate) mod loading;
 pub(crate) mod observations;
@@ -215,6 +217,15 @@ impl Core {
             let message = format!("error: {module}: LLVM crashed while it read this\n");
             CrashGuard::new(message, crate::EXIT_LOAD)
         })
+    }
+
+    /// Makes no image of the program from now on, because what is in memory isn't what the files
+    /// say.
+    pub(crate) fn stop_keeping_image(&self) {
+        if let Some(kept) = &self.kept {
+            kept.images.stop();
+            self.ledger().forget_kept_blocks();
+        }
     }
 
     /// Returns a unit, or an error if it was freed.

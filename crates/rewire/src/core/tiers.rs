@@ -3,7 +3,7 @@
 //! What is done with a hot function is in `compile/optimise.rs`.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rewire_llvm::Level;
@@ -26,6 +26,7 @@ pub(crate) struct Tiers {
     pub(crate) hot: HotThresholds,
     /// Makes decisions at random instead.
     pub(crate) stress: Option<Stress>,
+    is_restored: AtomicBool,
     queue: Mutex<HotQueue>,
     /// How many calls a function had left until it was hot, when one of its loops last was.
     calls_left: Mutex<HashMap<EntryId, i32, FxBuildHasher>>,
@@ -64,6 +65,7 @@ impl Tiers {
             },
             hot,
             stress: stress.map(Stress::new),
+            is_restored: AtomicBool::new(false),
             queue: Mutex::default(),
             calls_left: Mutex::default(),
         }
@@ -85,6 +87,20 @@ impl Tiers {
             (None, Tier::Quick) => Some(self.hot.calls),
             (None, Tier::Optimised(_)) => None,
         }
+    }
+
+    /// Notes that code of an earlier run was restored: what was hot in it has been compiled again,
+    /// as far as that pays in a run of its length.
+    pub(crate) fn note_restored(&self) {
+        self.is_restored.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether compile threads may compile again now. In a short run that does what the last one
+    /// did, they would only disturb the program.
+    pub(crate) fn may_begin(&self) -> bool {
+        const DELAY: Duration = Duration::from_millis(40);
+        let delay = DELAY.min(self.hot.delay);
+        !self.is_restored.load(Ordering::Relaxed) || processor_time() >= delay
     }
 
     /// After how many passes of its head a loop is hot.

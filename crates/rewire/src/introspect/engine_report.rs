@@ -15,6 +15,7 @@ impl Report {
             functions_defined: ledger.functions_defined(),
             functions_called: counts.functions_called + core.slots.found_ready(),
             functions_compiled: counts.functions_compiled,
+            functions_restored: counts.functions_restored,
             compiled_ahead: counts.compiled_ahead,
             functions_optimised: counts.functions_optimised,
             loops_optimised: counts.loops_optimised,

@@ -13,6 +13,40 @@ impl Ledger {
             return Ok(slot);
         }
         let slot = slots.allocate()?;
+        self.give_slot(id, slot, slots);
+        Ok(slot)
+    }
+
+    /// Gives names the slots that they had in an earlier run: of the slots from the first on, which
+    /// are all new. Returns whether that was possible.
+    pub(crate) fn restore_slots(
+        &mut self,
+        count: u32,
+        names: impl Iterator<Item = (u32, EntryId)>,
+        slots: &Slots,
+    ) -> bool {
+        let mut of_slots = vec![None; count as usize];
+        for (slot, id) in names {
+            of_slots[slot as usize] = Some(id);
+        }
+        let mut unused = Vec::new();
+        for (number, id) in of_slots.into_iter().enumerate() {
+            let slot = slots.allocate();
+            let Some(slot) = slot.ok().filter(|slot| slot.index() == number) else {
+                return false;
+            };
+            match id {
+                Some(id) => self.give_slot(id, slot, slots),
+                None => unused.push(slot),
+            }
+        }
+        for slot in unused {
+            store(slots, slot, SlotStore::Free);
+        }
+        true
+    }
+
+    fn give_slot(&mut self, id: EntryId, slot: SlotId, slots: &Slots) {
         self.by_slot.set(slot, id);
         let is_gated = self.is_gated(id);
         let entry = self.entry_mut(id);
@@ -28,7 +62,6 @@ impl Ledger {
             };
             store(slots, slot, body);
         }
-        Ok(slot)
     }
 
     /// Returns the canonical address of a name. A caller that gives the address to code, data or

@@ -35,11 +35,12 @@ struct Elected {
 }
 
 impl Ledger {
-    /// Enters the names of a module. On an error, nothing has changed. Costs O(globals).
+    /// Enters the names of a module, which need not be read yet. On an error, nothing has changed.
+    /// Costs O(globals).
     pub(crate) fn add_unit(
         &mut self,
         source: Source,
-        module: Module,
+        module: Option<Module>,
         index: ModuleIndex,
         place: UnitPlace,
     ) -> Result<Arc<Unit>, Error> {
@@ -86,6 +87,7 @@ impl Ledger {
         mut with: impl FnMut(&mut Self, Ordinal, &Global, EntryId),
     ) -> Vec<Option<EntryId>> {
         let mut entries = Vec::with_capacity(index.globals.len());
+        self.entries.reserve(index.globals.len());
         for (number, global) in index.globals.iter().enumerate() {
             if global.kind == GlobalKind::Intrinsic {
                 entries.push(None);

@@ -170,6 +170,7 @@ impl Ledger {
         let Some(block) = self.blocks.remove(id) else {
             return;
         };
+        self.kept_blocks.remove(&id);
         if !block.memory.code.is_empty() {
             self.by_code.remove(&block.memory.code.start);
         }

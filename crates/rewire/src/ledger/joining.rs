@@ -63,7 +63,7 @@ impl Ledger {
                 declarations,
                 origin,
             };
-            Unit::new(id, source, module, index, entries, place, inherited)
+            Unit::new(id, source, Some(module), index, entries, place, inherited)
         });
         self.borrow_declared(&unit);
         self.mention_all(&unit);

@@ -29,6 +29,8 @@ mod former_meaning;
 mod freeing;
 mod globals;
 mod joining;
+mod kept_block;
+mod kept_blocks;
 mod label_places;
 mod labels;
 mod lazy_closure;
@@ -77,6 +79,7 @@ pub(crate) use demand::Demand;
 pub(crate) use demangled::Demangled;
 pub(crate) use entry::{Definition, Entry, Located, State, ValueType};
 pub(crate) use former_meaning::{FormerMeaning, NonIrDefinition};
+pub(crate) use kept_block::{KeptBlock, KeptBound};
 use lazy_closure::Lazy;
 pub(crate) use linked_block::{BlockMemory, FrameCounts, LinkedBlock, PlacedDefinition, StaleByte};
 pub(crate) use outside_definitions::AssemblySymbol;
@@ -106,6 +109,8 @@ pub(crate) struct Ledger {
     next_block: u64,
     by_slot: slot_owners::SlotOwners,
     blocks: SlotMap<BlockId, LinkedBlock>,
+    /// What of blocks goes into an image of the program.
+    kept_blocks: HashMap<BlockId, Box<KeptBlock>, FxBuildHasher>,
     /// The blocks that hold code, by the start address of the code.
     by_code: BTreeMap<ExecAddr, BlockId>,
     tombstones: tombstones::Tombstones,
@@ -147,6 +152,7 @@ pub(crate) enum Awaited {
 pub(crate) struct Counts {
     pub(crate) functions_called: u64,
     pub(crate) functions_compiled: u64,
+    pub(crate) functions_restored: u64,
     pub(crate) compiled_ahead: u64,
     pub(crate) functions_optimised: u64,
     pub(crate) loops_optimised: u64,
@@ -170,6 +176,7 @@ impl Ledger {
             next_block: 0,
             by_slot: slot_owners::SlotOwners::default(),
             blocks: SlotMap::with_key(),
+            kept_blocks: HashMap::default(),
             by_code: BTreeMap::new(),
             tombstones: tombstones::Tombstones::default(),
             leaving: retired::WaitingToBeFreed::default(),

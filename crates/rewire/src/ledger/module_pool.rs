@@ -49,8 +49,8 @@ fn may_have_assembly(source: &Source) -> bool {
 #[derive(Debug)]
 pub(crate) struct ModulePool {
     source: Packed,
-    /// What was verified in any copy that was read from the source.
-    verified: Verified,
+    /// What was verified in any copy that was read from the source, once one was read.
+    verified: OnceLock<Verified>,
     may_have_assembly: bool,
     /// The bitcode of a large module that was added as text. The text is parsed once; copies are
     /// read from this bitcode, which is written when the first copy is needed.
@@ -65,7 +65,9 @@ pub(crate) struct ModulePool {
 }
 
 impl ModulePool {
-    pub(crate) fn new(source: Source, first: Module) -> Self {
+    /// Makes the pool of a source, with the first copy if it was read. If not, one is read when it
+    /// is needed.
+    pub(crate) fn new(source: Source, first: Option<Module>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let most = if source.is_bitcode() {
             SMALL
@@ -74,7 +76,7 @@ impl ModulePool {
         };
         let pool = Self {
             is_small: source.bytes.len() <= most,
-            verified: first.verified(),
+            verified: OnceLock::new(),
             may_have_assembly: may_have_assembly(&source),
             source: Packed::new(source),
             bitcode: OnceLock::new(),
@@ -82,7 +84,10 @@ impl ModulePool {
             named: Mutex::default(),
             number: NEXT.fetch_add(1, Ordering::Relaxed),
         };
-        pool.put(first);
+        if let Some(first) = first {
+            pool.note_verified(&first);
+            pool.put(first);
+        }
         pool
     }
 
@@ -120,14 +125,22 @@ impl ModulePool {
 
     /// Reads another copy.
     fn read(&self) -> Result<Module, LlvmError> {
-        if self.is_small {
-            return Module::read_copy(&self.source.source()?, &self.verified);
-        }
         let source = self.source.source()?;
-        if source.is_bitcode() {
-            return Module::read_copy(&source, &self.verified);
+        if !self.is_small && !source.is_bitcode() {
+            return Module::read(self.bitcode_of(&source)?);
         }
-        Module::read(self.bitcode_of(&source)?)
+        let copy = Module::read_copy(&source, self.verified())?;
+        self.note_verified(&copy);
+        Ok(copy)
+    }
+
+    fn verified(&self) -> &Verified {
+        self.verified.get().unwrap_or(&Verified::NOTHING)
+    }
+
+    /// All copies share what was verified in the first.
+    fn note_verified(&self, copy: &Module) {
+        self.verified.get_or_init(|| copy.verified());
     }
 
     /// Takes a copy that has the bodies of `roots`, and the names of all their values. Return it by
@@ -139,10 +152,10 @@ impl ModulePool {
         }
         let source = self.source.source()?;
         if source.is_bitcode() || self.is_small {
-            return Module::read_named(&source, &self.verified);
+            return Module::read_named(&source, self.verified());
         }
         let bitcode = self.bitcode_of(&source)?;
-        Module::read_named(bitcode, &self.verified)
+        Module::read_named(bitcode, self.verified())
     }
 
     /// Returns the bitcode of a module that was added as large text.

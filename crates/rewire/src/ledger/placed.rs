@@ -54,6 +54,23 @@ impl Ledger {
         id
     }
 
+    /// Returns the number of blocks that were linked so far.
+    pub(crate) fn linked_blocks(&self) -> u64 {
+        self.next_block
+    }
+
+    /// Returns the blocks in the order in which they were linked.
+    pub(crate) fn blocks_in_order(&self) -> impl Iterator<Item = (BlockId, &LinkedBlock)> {
+        let mut blocks: Vec<_> = self.blocks.iter().collect();
+        blocks.sort_unstable_by_key(|(_, block)| block.order);
+        blocks.into_iter()
+    }
+
+    /// Whether anything was linked so far.
+    pub(crate) fn has_linked(&self) -> bool {
+        self.next_block > 0
+    }
+
     /// Puts a definition of a block in force for its name: the one at index `place`, or, without
     /// `place`, a thread-local variable.
     pub(crate) fn set_placed(&mut self, entry: EntryId, block: BlockId, place: Option<usize>) {

@@ -96,7 +96,7 @@ impl Unit {
     pub(crate) fn new(
         id: UnitId,
         source: Source,
-        module: Module,
+        module: Option<Module>,
         index: ModuleIndex,
         entries: Vec<Option<EntryId>>,
         place: UnitPlace,

@@ -9,8 +9,11 @@
 //! that other threads see all of the batch or nothing, and an error leaves nothing behind.
 
 mod bind;
+mod capture;
 mod definition;
 mod gather;
+mod image_making;
+mod image_restoring;
 mod imported;
 mod object;
 mod observed;

@@ -6,6 +6,7 @@ use rewire_memory::{ExecAddr, RegionKind};
 use rewire_object::{RelocKind, SectionRole, Segment, Symbol, SymbolBinding};
 use smallvec::SmallVec;
 
+use super::capture;
 use super::definition::{DefinitionKind, LinkedDefinition};
 use super::gather::is_defined;
 use super::observed;
@@ -194,6 +195,9 @@ impl Recorder<'_, '_> {
             linked.calls.extend(calls.map(|one| one.entry));
         }
         let block = ledger.add_block(block);
+        if core.kept.is_some() {
+            capture::keep(core, ledger, (parsed, one), block);
+        }
         note_labels(ledger, parsed, one, block);
         let mut place = 0;
         for definition in &one.definitions {

@@ -36,6 +36,7 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
     for unit in units {
         cxx::load_if_needed(core, unit);
     }
+    core.restore_image();
     sections::place(core, units)
 }
 
