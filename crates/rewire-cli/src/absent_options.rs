@@ -47,10 +47,6 @@ pub(crate) struct AbsentOptions {
     #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
     rustflags: Vec<String>,
 
-    /// IR whose functions may be inlined, and which is not otherwise linked (not there yet).
-    #[arg(long, value_name = "FILE")]
-    inline_from: Vec<PathBuf>,
-
     /// Reload what changed whenever a FILE changes (not there yet).
     #[arg(long)]
     watch: bool,
@@ -78,7 +74,6 @@ impl AbsentOptions {
             (!self.cflags.is_empty(), "--cflags"),
             (!self.cxxflags.is_empty(), "--cxxflags"),
             (!self.rustflags.is_empty(), "--rustflags"),
-            (!self.inline_from.is_empty(), "--inline-from"),
             (self.watch, "--watch"),
             (self.gdb.is_some(), "--gdb"),
             (self.perf, "--perf"),

@@ -108,6 +108,11 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) frozen: Vec<PathBuf>,
 
+    /// IR whose function bodies may be inlined, and which is not otherwise linked: its machine code
+    /// is in a shared library, say.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inline_from: Vec<PathBuf>,
+
     /// After the program ended, write what was done: a table on standard error, or JSON in FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub(crate) report: Option<Option<PathBuf>>,
@@ -168,8 +173,8 @@ pub(crate) struct RunOptions {
 
 /// Show what would be loaded: units, functions and variables with their sizes, who calls whom.
 ///
-/// All of every FILE is read and checked; nothing is compiled and nothing is run. The exit code is
-/// 65 if the input is bad.
+/// All of every FILE is read and checked; nothing is run, and nothing compiled but for --why. The
+/// exit code is 65 if the input is bad.
 #[derive(Debug, clap::Args)]
 #[command(
     args_override_self = true,
@@ -221,9 +226,18 @@ pub(crate) struct InspectOptions {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
-    /// Tell what the body of NAME is made from (not there yet).
-    #[arg(long, value_name = "NAME")]
-    why: Option<String>,
+    /// Only what the code of the function NAME is made from: its IR, the bodies that were inlined
+    /// into it, and the constants whose values it may hold. It is compiled for that.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["calls", "undefined"])]
+    pub(crate) why: Option<String>,
+
+    /// The level at which --why compiles; `auto` stands for that of hot functions.
+    #[arg(short = 'O', value_name = "LEVEL", default_value = "auto")]
+    pub(crate) level: LevelName,
+
+    /// IR whose function bodies may be inlined, and which is not otherwise linked, for --why.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inline_from: Vec<PathBuf>,
 }
 
 /// Look after compiled code that was kept.
@@ -471,10 +485,9 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
                 Err(EXIT_USAGE)
             }
         },
-        Sub::Inspect(inspect) => match (&inspect.html, &inspect.why) {
-            (Some(_), _) => Err(absent("--html")),
-            (_, Some(_)) => Err(absent("--why")),
-            (None, None) => Ok(Invocation::Inspect(inspect)),
+        Sub::Inspect(inspect) => match &inspect.html {
+            Some(_) => Err(absent("--html")),
+            None => Ok(Invocation::Inspect(inspect)),
         },
         Sub::Cache(cache) => Ok(Invocation::Cache(cache)),
         Sub::Completions { shell } => {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rewire::{Engine, Error, UnitId, escape_path};
+use rewire::{Engine, Error, escape_path};
 
 use crate::problem::Problem;
 use crate::source_language::Language;
@@ -16,6 +16,8 @@ use crate::sources::{self, SourceOptions};
 pub(crate) enum Fate {
     Replaceable,
     Frozen,
+    /// It defines nothing: its bodies may be inlined, and its code is elsewhere.
+    Described,
 }
 
 /// What a file is, if it isn't IR.
@@ -40,21 +42,23 @@ pub(crate) fn load(
         false => recognise(path)?,
     };
     match (found, fate) {
-        (Found::IrFile, Fate::Replaceable) => engine.add_file(path)?,
-        (Found::IrFile, Fate::Frozen) => engine.add_file_frozen(path)?,
+        (Found::IrFile, Fate::Replaceable) => engine.add_file(path).map(drop)?,
+        (Found::IrFile, Fate::Frozen) => engine.add_file_frozen(path).map(drop)?,
+        (Found::IrFile, Fate::Described) => engine.main().inline_from_file(path)?,
         (Found::Ir { name, bytes }, _) => add_ir(engine, fate, &name, &bytes)?,
         (Found::Other(kind), _) => match ir_of(path, kind, how, library)? {
             Some(bytes) => add_ir(engine, fate, &escape_path(path), &bytes)?,
             None => return Ok(()),
         },
-    };
+    }
     Ok(())
 }
 
-fn add_ir(engine: &Engine, fate: Fate, name: &str, bytes: &[u8]) -> Result<UnitId, Error> {
+fn add_ir(engine: &Engine, fate: Fate, name: &str, bytes: &[u8]) -> Result<(), Error> {
     match fate {
-        Fate::Replaceable => engine.add_ir(name, bytes),
-        Fate::Frozen => engine.add_ir_frozen(name, bytes),
+        Fate::Replaceable => engine.add_ir(name, bytes).map(drop),
+        Fate::Frozen => engine.add_ir_frozen(name, bytes).map(drop),
+        Fate::Described => engine.main().inline_from(name, bytes),
     }
 }
 

@@ -180,6 +180,17 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         level,
         cpu: &run.cpu,
     };
+    for file in &run.inline_from {
+        input::load(&engine, file, how, Fate::Described, &mut |path| {
+            Err(Problem::usage(
+                format!(
+                    "{}: a shared library has no IR to inline from",
+                    escape_path(path)
+                ),
+                "give the LLVM IR that it was made from",
+            ))
+        })?;
+    }
     for file in &run.frozen {
         input::load(&engine, file, how, Fate::Frozen, &mut load_library)?;
     }

@@ -180,6 +180,7 @@ private:
       return copy;
     is_tied |= isNoopFrame(*variable);
     copy->setAlignment(variable->getAlign());
+    copy->setUnnamedAddr(variable->getUnnamedAddr());
     if (isShown(*variable, ordinal))
       pending.push_back({variable, copy});
     return copy;

@@ -484,17 +484,21 @@ private:
     const bool is_shown = fold && reference.is_current && variable->hasInitializer();
     auto *copy = new GlobalVariable(
         *target, variable->getValueType(), variable->isConstant(),
-        is_shown ? GlobalValue::AvailableExternallyLinkage : GlobalValue::ExternalLinkage, nullptr,
-        reference.name, nullptr, variable->getThreadLocalMode(), variable->getAddressSpace());
+        reference.is_private ? GlobalValue::PrivateLinkage
+        : is_shown           ? GlobalValue::AvailableExternallyLinkage
+                             : GlobalValue::ExternalLinkage,
+        nullptr, reference.name, nullptr, variable->getThreadLocalMode(), variable->getAddressSpace());
     copy->setAlignment(variable->getAlign());
     copy->setDSOLocal(reference.is_near && !variable->isThreadLocal());
     if (is_late)
       markLate(*copy);
     known = copy;
-    if (is_shown) {
+    if (reference.is_private)
+      copy->setUnnamedAddr(GlobalValue::UnnamedAddr::Global);
+    if (is_shown || reference.is_private)
       pending.push_back({variable, copy});
+    if (is_shown && !reference.is_private)
       index.shown.push_back(reference.number);
-    }
     return copy;
   }
 

@@ -54,6 +54,17 @@ bool Imports::flagsAgree(const Module &other) const {
   });
 }
 
+bool Imports::privatesMayBeCopied(const Module &other) const {
+  return all_of(other.global_values(), [&](const GlobalValue &global) {
+    const Reference *known = reference(global);
+    if (!known || !known->is_private)
+      return true;
+    auto *variable = dyn_cast<GlobalVariable>(&global);
+    return variable && variable->hasInitializer() && variable->isConstant() &&
+           variable->hasGlobalUnnamedAddr() && !variable->isThreadLocal();
+  });
+}
+
 Imports::Found Imports::find(uint32_t number, size_t most) {
   RewireImport answer = {};
   if (!importer || !importer->find(importer->data, number, most, &answer))
@@ -70,12 +81,12 @@ Imports::Found Imports::find(uint32_t number, size_t most) {
     const RewireReference &one = answer.references[i];
     if (GlobalValue *global = (*read)->getNamedValue(utostr(one.ordinal)))
       references[global] = {one.number, std::string(one.name, one.name_length), one.is_near,
-                            one.is_current};
+                            one.is_current, one.is_private};
   }
   auto *definition =
       dyn_cast_or_null<GlobalObject>((*read)->getNamedValue(utostr(answer.ordinal)));
   modules.push_back(std::move(*read));
-  if (!definition || definition->isDeclaration())
+  if (!definition || definition->isDeclaration() || !privatesMayBeCopied(*modules.back()))
     return {};
   return {definition, answer.number};
 }

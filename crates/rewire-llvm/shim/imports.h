@@ -25,6 +25,8 @@ public:
     bool is_near;
     // Whether its value, if it is there, may be folded.
     bool is_current;
+    // Whether only a copy of it can be had.
+    bool is_private;
   };
 
   struct Found {
@@ -57,6 +59,8 @@ private:
   std::vector<std::unique_ptr<llvm::Module>> modules;
   llvm::DenseMap<const llvm::GlobalValue *, Reference> references;
 
+  // Whether all that nothing else can name are constants that may be copied.
+  bool privatesMayBeCopied(const llvm::Module &other) const;
   bool flagsAgree(const llvm::Module &other) const;
 };
 

@@ -150,6 +150,8 @@ typedef struct {
   bool is_near;
   // Whether its value in that module is the one in force.
   bool is_current;
+  // Whether nothing else can name it: the extracted module gets a copy of the constant.
+  bool is_private;
 } RewireReference;
 
 // A definition of another module.

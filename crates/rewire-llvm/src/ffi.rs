@@ -52,6 +52,7 @@ pub(crate) struct RewireReference {
     pub(crate) name_length: usize,
     pub(crate) is_near: bool,
     pub(crate) is_current: bool,
+    pub(crate) is_private: bool,
 }
 
 /// A definition of another module.

@@ -86,6 +86,9 @@ pub struct ImportedName {
     pub is_near: bool,
     /// Whether its value in the definition's module is the one in force, so that it may be folded.
     pub is_current: bool,
+    /// Whether nothing else can name it. It has to be a constant whose address doesn't matter, and
+    /// the extracted module gets a copy.
+    pub is_private: bool,
 }
 
 /// A definition of another module.
@@ -161,6 +164,7 @@ fn reference(name: &ImportedName) -> ffi::RewireReference {
         name_length: text.len(),
         is_near: name.is_near,
         is_current: name.is_current,
+        is_private: name.is_private,
     }
 }
 

@@ -81,7 +81,7 @@ pub use base::ids::{EntryKind, Generation, LibraryId, UnitId};
 pub use base::ir::Ir;
 pub use base::link_observer::{LinkObserver, LinkRecord, RecordedUse};
 pub use base::options::{
-    CodeMapping, Cpu, HotThresholds, KnownCpus, Level, OptLevel, Options, Passes,
+    CodeMapping, Cpu, HotThresholds, InlineBudget, KnownCpus, Level, OptLevel, Options, Passes,
 };
 pub use base::recovery::{Recovery, Stopped, StoppedFrame, Unable};
 pub use base::report::{Phase, Report};
@@ -95,6 +95,7 @@ pub use introspect::inspect::{
     FunctionSize, Home, InspectedUnit, Inspection, Structor, Symbol, SymbolId, SymbolKind,
     SymbolUse,
 };
+pub use introspect::materials::{BodyMaterials, Material};
 pub use introspect::state::{Descriptor, FunctionState, SymbolAt, SymbolPlace, User};
 pub use ledger::UseAspect;
 pub use ledger::unit::UnitInfo;

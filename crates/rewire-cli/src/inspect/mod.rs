@@ -1,21 +1,26 @@
-//! `rewire inspect`: shows what would be loaded. Compiles nothing and runs nothing; of shared
-//! libraries, only the tables of names are read ([`exports`]).
+//! `rewire inspect`: shows what would be loaded. Runs nothing, and compiles nothing but the function
+//! of which `--why` tells; of shared libraries, only the tables of names are read otherwise
+//! ([`exports`]).
 
 mod exports;
 mod json;
 mod table;
 mod text;
 mod view;
+mod why;
 
 use std::io::{self, BufWriter, Write};
 
 use self::view::View;
 use crate::args::InspectOptions;
-use crate::{color, message, run};
+use crate::{color, limits, message, run};
 
 /// Shows it and returns the exit code.
 pub(crate) fn inspect(asked: &InspectOptions) -> i32 {
     color::set_color(asked.color);
+    if let Some(name) = &asked.why {
+        return tell_why(asked, name);
+    }
     let view = match View::load(asked) {
         Ok(view) => view,
         Err(problem) => return run::report_problem(problem),
@@ -31,6 +36,19 @@ pub(crate) fn inspect(asked: &InspectOptions) -> i32 {
         Err(error) => Err(error),
     };
     shown.unwrap_or_else(|error| message::no_output(&error))
+}
+
+fn tell_why(asked: &InspectOptions, name: &str) -> i32 {
+    let materials = match limits::with_enough_stack(|| why::find(asked, name)) {
+        Ok(materials) => materials,
+        Err(problem) => return run::report_problem(problem),
+    };
+    let mut out = io::stdout().lock();
+    let written = match asked.json {
+        true => why::write_json(&materials, &mut out),
+        false => why::write_text(&materials, &mut out),
+    };
+    written.map_or_else(|error| message::no_output(&error), |()| 0)
 }
 
 enum Shown {

@@ -785,7 +785,7 @@ impl Library {
     }
 }
 
-fn read_file(core: &Core, path: &Path) -> Result<Source, Error> {
+pub(super) fn read_file(core: &Core, path: &Path) -> Result<Source, Error> {
     let timer = core.timings.start(Phase::Load);
     let bytes = file_bytes::read(path).map_err(|source| Error::Read {
         path: path.to_owned(),

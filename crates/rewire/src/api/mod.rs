@@ -5,5 +5,6 @@ pub(crate) mod code;
 pub(crate) mod dynamic_call;
 pub(crate) mod engine;
 pub(crate) mod function;
+pub(crate) mod inlining;
 pub(crate) mod levels;
 pub(crate) mod library;

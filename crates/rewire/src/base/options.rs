@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rewire_cache::Cache;
-pub use rewire_llvm::{Cpu, KnownCpus, Level, Passes};
+pub use rewire_llvm::{Cpu, InlineBudget, KnownCpus, Level, Passes};
 pub use rewire_memory::CodeMapping;
 
 use super::events::CompileObserver;
@@ -83,6 +83,10 @@ pub struct Options {
     /// # Ok::<(), rewire::Error>(())
     /// ```
     pub passes: BTreeMap<Level, Passes>,
+    /// How many bodies of called functions are at hand for inlining when a function is optimised;
+    /// LLVM's costs decide which of them are inlined. `None`, the default, stands for what suits
+    /// the level: [`InlineBudget::of`]. [`InlineBudget::NONE`] leaves only what must be inlined.
+    pub inline_budget: Option<InlineBudget>,
     /// What is done to the IR of functions before the passes.
     pub transform: Option<Transform>,
     /// A seed: functions are then compiled at random levels, at random moments, replaced by
@@ -153,6 +157,7 @@ impl std::fmt::Debug for Options {
             .field("stress", &self.stress)
             .field("cpu", &self.cpu)
             .field("passes", &self.passes)
+            .field("inline_budget", &self.inline_budget)
             .field("transform", &self.transform)
             .field("threads", &self.threads)
             .field("undo_depth", &self.undo_depth)

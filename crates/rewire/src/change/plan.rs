@@ -27,7 +27,9 @@ impl PendingChange<'_> {
         self.changed.added.push(ledger.entry(id).name().clone());
         if ledger.define_new(unit, ordinal, id) {
             self.new.push(id);
-            return Ok(());
+            // Code may hold copies of what an inline source said of the name.
+            ledger.leave_described(id);
+            return self.drop_code(ledger, ledger.inliners(id));
         }
         self.plan(ledger, unit, ordinal, id, InheritedMemory::Nothing);
         self.drop_copies(ledger, id)

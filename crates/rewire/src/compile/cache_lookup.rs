@@ -47,7 +47,7 @@ impl Core {
         let mut recipes = Vec::new();
         let (tier, level) = (self.tiers.first, self.tiers.first.level());
         let budget = match (scope, &self.transform) {
-            (ExtractScope::Values, None) => InlineBudget::of(level),
+            (ExtractScope::Values, None) => self.inline_budget(level),
             _ => InlineBudget::NONE,
         };
         for placed in [false, true] {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::{GlobalKind, Import, ImportSource, ImportedName, Ordinal};
+use rewire_llvm::{GlobalKind, Import, ImportSource, ImportedName, Ordinal, Visibility};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -29,6 +29,8 @@ struct Found {
     unit: Arc<Unit>,
     ordinal: Ordinal,
     entry: EntryId,
+    /// Whether it is an inline source's, which describes code that lives elsewhere.
+    is_outside: bool,
 }
 
 impl<'c> OtherUnits<'c> {
@@ -54,14 +56,21 @@ impl<'c> OtherUnits<'c> {
             .or_else(|| self.unit.entry(number))
     }
 
-    /// Returns the definition in force of a name, if it is IR of another unit and code may hold a
-    /// copy of it.
+    /// Returns the definition in force of a name, if there is IR of it outside of the object's unit
+    /// and code may hold a copy of it.
     fn definition(&self, named: EntryId) -> Option<Found> {
         let mut ledger = self.core.ledger();
         ledger.import(named);
         let (entry, offset) = ledger.target(named);
         let Definition::Ir(unit, ordinal) = ledger.entry(entry).definition() else {
-            return None;
+            let described = ledger.described_outside(entry, self.unit.library);
+            let (source, ordinal) = described.filter(|_| offset == 0)?;
+            return Some(Found {
+                unit: source.unit.clone(),
+                ordinal,
+                entry,
+                is_outside: true,
+            });
         };
         let unit = ledger.unit(unit)?.clone();
         // While new objects are constructed, most threads call the former bodies.
@@ -74,13 +83,56 @@ impl<'c> OtherUnits<'c> {
             unit,
             ordinal,
             entry,
+            is_outside: false,
+        })
+    }
+
+    /// Returns the entry of a global that a definition names.
+    fn named_by(&self, ledger: &mut Ledger, found: &Found, ordinal: Ordinal) -> Option<EntryId> {
+        if !found.is_outside {
+            return found.unit.entry(ordinal);
+        }
+        let global = &found.unit.index.globals[ordinal.index()];
+        let is_private = global.is_local() || global.visibility == Visibility::Hidden;
+        (!is_private).then(|| ledger.find_or_enter(found.unit.library, &global.name))
+    }
+
+    /// Returns what a constant of an inline source is in the object that nobody else can name, and
+    /// whose value the object may have for itself.
+    fn private_copy(&mut self, found: &Found, ordinal: Ordinal) -> Option<ImportedName> {
+        let global = &found.unit.index.globals[ordinal.index()];
+        if !found.is_outside || !matches!(global.kind, GlobalKind::Variable { constant: true, .. })
+        {
+            return None;
+        }
+        let unknown = Imported {
+            entry: EntryId::default(),
+            definition: None,
+            names: SmallVec::new(),
+            is_function: false,
+        };
+        Some(ImportedName {
+            ordinal,
+            number: self.imports.add(self.unit.index.globals.len(), unknown),
+            name: Some("copied".into()),
+            is_near: true,
+            is_current: true,
+            is_private: true,
         })
     }
 
     /// Returns what a global that a definition of another unit names is in the object; `None` if
     /// the object can't name it.
-    fn name(&mut self, ledger: &mut Ledger, from: &Unit, ordinal: Ordinal) -> Option<ImportedName> {
-        let id = from.entry(ordinal)?;
+    fn name(
+        &mut self,
+        ledger: &mut Ledger,
+        found: &Found,
+        ordinal: Ordinal,
+    ) -> Option<ImportedName> {
+        let from = &found.unit;
+        let Some(id) = self.named_by(ledger, found, ordinal) else {
+            return self.private_copy(found, ordinal);
+        };
         ledger.import(id);
         let (entry, offset) = ledger.target(id);
         if offset != 0 {
@@ -93,6 +145,7 @@ impl<'c> OtherUnits<'c> {
             name: None,
             is_near: global.is_local(),
             is_current: ledger.entry(entry).elected() == Some((from.id, ordinal)),
+            is_private: false,
         };
         // The optimiser takes two names for two places, so what the object's unit has a name for
         // goes by that name.
@@ -137,6 +190,26 @@ impl<'c> OtherUnits<'c> {
         Some(name)
     }
 
+    /// Whether the host has the functions that a body of an inline source names and the source
+    /// defines: the compiler of its machine code may have inlined them everywhere.
+    fn are_reachable(&self, found: &Found, named: &[Ordinal]) -> bool {
+        let globals = &found.unit.index.globals;
+        let others = named.iter().filter(|one| **one != found.ordinal);
+        let described = others.filter(|one| {
+            let global = &globals[one.index()];
+            global.is_definition && !global.is_local() && global.kind == GlobalKind::Function
+        });
+        let mut described = described.map(|one| &globals[one.index()].name);
+        described.all(|name| {
+            let known = {
+                let ledger = self.core.ledger();
+                let id = ledger.find(found.unit.library, name);
+                id.map(|id| ledger.entry(id).is_present() || !ledger.may_be_described(id))
+            };
+            known == Some(true) || (self.core.above.host_symbol)(name, false).is_some()
+        })
+    }
+
     /// Returns the global of the object's own unit that stands for an entry.
     fn own(&self, ledger: &Ledger, entry: EntryId) -> Option<Ordinal> {
         if let Some(own) = self.unit.ordinal_of(entry) {
@@ -159,11 +232,18 @@ impl ImportSource for OtherUnits<'_> {
         drop(copy);
         let mut ledger = self.core.ledger();
         let references = exported.references.iter();
-        let names = references.map(|one| self.name(&mut ledger, &found.unit, *one));
+        let names = references.map(|one| self.name(&mut ledger, &found, *one));
         let names = names.collect::<Option<Vec<ImportedName>>>()?;
+        if found.is_outside {
+            drop(ledger);
+            if !self.are_reachable(&found, &exported.references) {
+                return None;
+            }
+            ledger = self.core.ledger();
+        }
         let imported = Imported {
             entry: found.entry,
-            definition: Some((found.unit.id, found.ordinal)),
+            definition: (!found.is_outside).then_some((found.unit.id, found.ordinal)),
             names: (named != found.entry)
                 .then_some(named)
                 .into_iter()

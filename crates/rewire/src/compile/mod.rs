@@ -94,7 +94,7 @@ impl Core {
         let mut claimed = Vec::new();
         let has_level = |id| self.ledger().fixed_level(id).is_some();
         // What the function certainly calls may be inlined, and then isn't called.
-        let may_inline = !InlineBudget::of(self.tiers.first.level()).is_none();
+        let may_inline = !self.inline_budget(self.tiers.first.level()).is_none();
         if may_inline || unit.entry(function).is_some_and(has_level) {
             return (roots, claimed);
         }
@@ -241,7 +241,18 @@ impl Core {
     /// How functions are compiled when they are first called.
     fn values_of(&self, unit: &Unit, roots: Vec<Ordinal>) -> MadeFrom {
         let tier = (self.first_tier(unit, &roots), BodyPart::All);
-        MadeFrom::of_tier(roots, ExtractScope::Values, tier)
+        self.made_from(roots, ExtractScope::Values, tier)
+    }
+
+    /// How definitions are compiled for a tier.
+    pub(super) fn made_from(
+        &self,
+        roots: Vec<Ordinal>,
+        scope: ExtractScope,
+        tier: (Tier, BodyPart),
+    ) -> MadeFrom {
+        let budget = self.inline_budget(tier.0.level());
+        MadeFrom::of_tier(roots, scope, tier, budget)
     }
 
     /// The tier in which functions are compiled first. One for which the client has set a level is
@@ -264,7 +275,7 @@ impl Core {
         scope: ExtractScope,
     ) -> Result<Emitted, Error> {
         let tier = (self.first_tier(unit, roots), BodyPart::All);
-        self.emit_again(unit, MadeFrom::of_tier(roots.to_vec(), scope, tier))
+        self.emit_again(unit, self.made_from(roots.to_vec(), scope, tier))
     }
 
     /// As [`Core::emit`], in the way in which an object was compiled before.

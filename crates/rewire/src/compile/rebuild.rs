@@ -8,7 +8,7 @@ use crate::base::error::Error;
 use crate::base::tier::{BodyPart, Tier};
 use crate::core::Core;
 use crate::ledger::unit::{ExtractScope, Unit};
-use crate::link::{self, Linked, MadeFrom, Object, Purpose};
+use crate::link::{self, Linked, Object, Purpose};
 
 impl Core {
     /// Compiles a definition again, or from the head of a loop on.
@@ -23,7 +23,7 @@ impl Core {
             Some(head) => BodyPart::FromHead(head),
             None => BodyPart::All,
         };
-        let how = MadeFrom::of_tier(vec![ordinal], ExtractScope::Values, (tier, part));
+        let how = self.made_from(vec![ordinal], ExtractScope::Values, (tier, part));
         let emitted = self.emit_again(unit, how)?;
         link::link(self, &[Object::of_ir(unit, emitted)], purpose)
     }

@@ -52,6 +52,10 @@ impl KeptImages {
                 format!("{} calls, {} passes", hot.calls, hot.loop_passes),
             ),
         ];
+        if let Some(budget) = &options.inline_budget {
+            let budget = format!("{budget:?}");
+            parts.push((PartKind::Option, "inline budget".to_owned(), budget));
+        }
         for (level, passes) in &options.passes {
             let name = level.digit().to_string();
             parts.push((PartKind::Passes, name, passes.identity().to_owned()));

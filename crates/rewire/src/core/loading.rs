@@ -8,6 +8,7 @@ use super::Core;
 use super::kept_images::ImageMember;
 use super::observations::ObservedLoading;
 use crate::base::error::Error;
+use crate::base::ids::LibraryId;
 use crate::base::module_hash::ModuleHash;
 use crate::base::report::Phase;
 use crate::base::sync::{LockRank, lock_ranked};
@@ -37,7 +38,12 @@ impl Core {
                 (Some(module), index)
             }
         };
-        let unit = self.ledger().add_unit(source, module, index, place)?;
+        let unit = {
+            let mut ledger = self.ledger();
+            let unit = ledger.add_unit(source, module, index, place)?;
+            ledger.drop_described(&unit, &self.slots);
+            unit
+        };
         if let Some((kept, hash)) = known {
             kept.images.add_member(ImageMember {
                 unit: unit.id,
@@ -58,6 +64,25 @@ impl Core {
         let module = Module::read(source)?;
         let index = module.index()?;
         Ok((module, index))
+    }
+
+    /// Adds IR whose bodies may be inlined, and which is not otherwise linked.
+    pub(crate) fn add_inline_source(
+        &self,
+        source: Source,
+        library: LibraryId,
+    ) -> Result<(), Error> {
+        let timer = self.timings.start(Phase::Index);
+        let (module, index) = self.read(&source)?;
+        // An image's key doesn't name it.
+        if let Some(kept) = &self.kept {
+            kept.images.stop();
+        }
+        let mut ledger = self.ledger();
+        ledger.add_inline_source(source, module, index, library);
+        drop(ledger);
+        timer.stop();
+        Ok(())
     }
 
     /// Places in memory what the units added since the last call need before their code runs. If

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
-use rewire_llvm::{Codegen, Cpu, Level, Passes};
+use rewire_llvm::{Codegen, Cpu, InlineBudget, Level, Passes};
 use rewire_memory::fault::CrashGuard;
 use rewire_memory::unwind::{self, UnwindTable};
 use rewire_memory::{CodeMemory, ExecAddr, RegionKind, Slots, entry};
@@ -72,6 +72,8 @@ pub(crate) struct Core {
     /// What code generators are made for, and with.
     cpu: Cpu,
     passes: BTreeMap<Level, Passes>,
+    /// How many bodies are at hand for inlining, if the client has said so.
+    inline_budget: Option<InlineBudget>,
     /// The client's change of functions' IR.
     pub(crate) transform: Option<Transform>,
     pub(crate) tiers: Arc<Tiers>,
@@ -177,6 +179,7 @@ impl Core {
             fresh: Mutex::default(),
             cpu: options.cpu,
             passes: options.passes,
+            inline_budget: options.inline_budget,
             transform: options.transform,
             resolvers: RwLock::default(),
             failure_handler: RwLock::default(),
@@ -191,6 +194,14 @@ impl Core {
         core.describe_stubs()?;
         core.place_dso_handle(LibraryId::MAIN)?;
         Ok(core)
+    }
+
+    /// How many bodies are at hand for inlining at a level.
+    pub(crate) fn inline_budget(&self, level: Level) -> InlineBudget {
+        match (InlineBudget::of(level), self.inline_budget) {
+            (usual, Some(chosen)) if !usual.is_none() => chosen,
+            (usual, _) => usual,
+        }
     }
 
     #[inline(never)]

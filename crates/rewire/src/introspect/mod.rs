@@ -2,4 +2,5 @@
 
 pub(crate) mod engine_report;
 pub(crate) mod inspect;
+pub(crate) mod materials;
 pub(crate) mod state;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
+use super::inline_sources::InlineSource;
 use crate::base::ids::{EntryId, LibraryId, UnitKey};
 
 /// All libraries. Nothing is kept of a removed one.
@@ -52,6 +53,8 @@ pub(super) struct Namespace {
     pub(super) searched_by: Vec<LibraryId>,
     /// Whether names are looked up in the host process after those.
     pub(super) asks_host: bool,
+    /// IR that describes what nothing here defines.
+    pub(super) inline_sources: Vec<Arc<InlineSource>>,
 }
 
 impl Namespace {
@@ -68,6 +71,7 @@ impl Namespace {
             search: Vec::new(),
             searched_by: Vec::new(),
             asks_host: true,
+            inline_sources: Vec::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::base::ids::{EntryId, UnitKey};
 pub(crate) struct Imported {
     pub(crate) entry: EntryId,
     /// The definition in force, of which the object may hold a copy.
+    /// `None` for what an inline source describes.
     pub(crate) definition: Option<(UnitKey, Ordinal)>,
     /// The names by which the object's unit called it, if these are others.
     pub(crate) names: SmallVec<[EntryId; 1]>,

@@ -44,9 +44,10 @@ impl MadeFrom {
         roots: Vec<Ordinal>,
         scope: ExtractScope,
         (tier, part): (Tier, BodyPart),
+        budget: InlineBudget,
     ) -> Self {
         let budget = match scope {
-            ExtractScope::Values => InlineBudget::of(tier.level()),
+            ExtractScope::Values => budget,
             ExtractScope::Alone | ExtractScope::Whole | ExtractScope::PrefixedStub => {
                 InlineBudget::NONE
             }

@@ -67,8 +67,11 @@ impl<'l, 'p> View<'l, 'p> {
 
     fn is_current(&self, imported: &Imported) -> bool {
         let mut names = imported.names.iter();
-        self.elected(imported.entry) == imported.definition
-            && names.all(|name| self.call_target(*name) == (imported.entry, 0))
+        let is_in_force = match imported.definition {
+            Some(definition) => self.elected(imported.entry) == Some(definition),
+            None => self.target(imported.entry).is_none() && self.may_be_described(imported.entry),
+        };
+        is_in_force && names.all(|name| self.call_target(*name) == (imported.entry, 0))
     }
 
     /// Returns the definition that will be in force for a name.

@@ -20,6 +20,7 @@ mod giving_up;
 mod handing_back;
 mod handles;
 mod held;
+mod inline_sources;
 mod inlined_across;
 mod inlined_bodies;
 mod inlining;
