@@ -1,6 +1,6 @@
-//! `rewire inspect`: shows what would be loaded. Runs nothing, and compiles nothing but the function
-//! of which `--why` tells; of shared libraries, only the tables of names are read otherwise
-//! ([`exports`]).
+//! `rewire inspect`: shows what would be loaded. Runs nothing, and compiles nothing but the
+//! function of which `--why` tells; otherwise only the tables of names are read of shared
+//! libraries ([`exports`]).
 
 mod exports;
 mod json;

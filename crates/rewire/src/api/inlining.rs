@@ -15,12 +15,12 @@ use crate::introspect::materials::{self, BodyMaterials};
 
 impl Library {
     /// Adds IR that describes code which lives elsewhere, in the host or in a shared library, so
-    /// that the bodies of its functions can be inlined. It defines nothing: the functions are called
-    /// where they are, and only when the engine optimises a function of this library that calls one
-    /// of them, the body may be copied into it. What the body names is resolved as everywhere; one
-    /// that names a private variable or function of its file, which can't be reached, isn't copied.
-    /// If such a function is then defined in the engine, or gets another address, the copies leave,
-    /// and the IR describes it no longer.
+    /// that the bodies of its functions can be inlined. It defines nothing: the functions are
+    /// called where they are, and only when the engine optimises a function of this library that
+    /// calls one of them, the body may be copied into it. What the body names is resolved as
+    /// everywhere; one that names a private variable or function of its file, which can't be
+    /// reached, isn't copied. If such a function is then defined in the engine, or gets another
+    /// address, the copies leave, and the IR describes it no longer.
     ///
     /// ```
     /// use rewire::{Engine, Level, OptLevel, Options};

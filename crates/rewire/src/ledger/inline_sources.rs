@@ -7,29 +7,13 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::{GlobalKind, GlobalState, Linkage, Module, ModuleIndex, Ordinal, Source};
+use rewire_llvm::{GlobalState, Module, ModuleIndex, Ordinal, Source};
 use rewire_memory::Slots;
-use rustc_hash::FxHashMap;
 
+use super::inline_source::InlineSource;
 use super::unit::{Inherited, Unit, UnitPlace};
 use super::{Definition, EntryId, EntryKind, Ledger, LibraryId, Standing};
 use crate::base::ids::{UnitId, UnitKey};
-
-/// IR whose bodies may be inlined.
-#[derive(Debug)]
-pub(crate) struct InlineSource {
-    /// It is in no list of units, and its globals have no entries.
-    pub(crate) unit: Arc<Unit>,
-    /// The functions that it describes.
-    functions: FxHashMap<Arc<str>, Ordinal>,
-}
-
-impl InlineSource {
-    /// Returns the names of the functions that it describes.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.functions.keys()
-    }
-}
 
 impl Ledger {
     /// Adds an inline source to a library.
@@ -46,14 +30,6 @@ impl Ledger {
             standing: Standing::UntilRemoved,
         };
         let id = UnitId::new(self.engine, UnitKey::default());
-        let described = index.numbered().filter(|(_, global)| {
-            global.is_definition
-                && global.kind == GlobalKind::Function
-                && global.linkage != Linkage::Local
-                && !global.name.is_empty()
-        });
-        let functions = described.map(|(ordinal, global)| (global.name.clone(), ordinal));
-        let functions = functions.collect();
         let (entries, inherited) = (Vec::new(), Inherited::default());
         let unit = Unit::new(id, source, Some(module), index, entries, place, inherited);
         for (ordinal, global) in unit.index.numbered() {
@@ -65,9 +41,8 @@ impl Ledger {
                 unit.set_state(ordinal, state);
             }
         }
-        let unit = Arc::new(unit);
         let sources = &mut self.namespace_mut(library).inline_sources;
-        sources.push(Arc::new(InlineSource { unit, functions }));
+        sources.push(Arc::new(InlineSource::new(unit)));
     }
 
     /// Returns the inline sources of a library.
@@ -89,8 +64,8 @@ impl Ledger {
         let libraries = [library, entry.library];
         let sources = libraries.iter().flat_map(|one| self.inline_sources(*one));
         let mut found = sources.filter_map(|source| {
-            let ordinal = source.functions.get(&entry.name)?;
-            Some((source.clone(), *ordinal))
+            let ordinal = source.function(&entry.name)?;
+            Some((source.clone(), ordinal))
         });
         found.next()
     }

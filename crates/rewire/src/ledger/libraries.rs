@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::inline_sources::InlineSource;
+use super::inline_source::InlineSource;
 use crate::base::ids::{EntryId, LibraryId, UnitKey};
 
 /// All libraries. Nothing is kept of a removed one.

@@ -28,6 +28,7 @@ mod fixed_levels;
 mod former_meaning;
 mod freeing;
 mod globals;
+mod inline_source;
 mod inline_sources;
 mod joining;
 mod kept_block;
