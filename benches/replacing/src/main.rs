@@ -6,6 +6,7 @@
 //! says what it is. Whatever is unexpected ends the program with code 1, so that a figure is never
 //! one of work that was not done.
 
+mod across;
 mod clock;
 mod hot;
 mod link;
@@ -29,7 +30,8 @@ const USAGE: &str = "usage: replacing replace FILE COUNT all|called\n       \
      replacing link FILE COUNT\n       \
      replacing hot CALLS\n       \
      replacing remove-add CYCLES\n       \
-     replacing redefine COUNT";
+     replacing redefine COUNT\n       \
+     replacing across";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -56,6 +58,7 @@ fn run(arguments: &[&str]) -> Option<Outcome<()>> {
         ["link", file, count] => link::run(Path::new(file), number(count)?),
         ["hot", calls] => hot::run(i32::try_from(number(calls)?).ok()?),
         ["remove-add", cycles] => remove_add::run(number(cycles)?),
+        ["across"] => across::run(),
         ["redefine", count] => redefine::run(number(count)?),
         _ => return None,
     })

@@ -438,9 +438,13 @@ private:
         usable && !(text && bodies.count(&function)))
       inlined.push_back({&function, declaration});
     else if (budget.depth > 0 && usable && !function.isDeclaration() &&
-             !(state(function) & REWIRE_APART))
+             !(state(function) & REWIRE_APART)) {
       declared[declaration] = &function;
-    else if (imports.areWanted() && !weak && !usable)
+      // What the module shows of another file's function counts unless the engine has that.
+      const uint32_t ordinal = uint32_t(index.ordinals.lookup(&function));
+      if (function.hasAvailableExternallyLinkage() && imports.isElsewhere(ordinal))
+        declared_elsewhere[declaration] = ordinal;
+    } else if (imports.areWanted() && !weak && !usable)
       declared_elsewhere[declaration] = uint32_t(index.ordinals.lookup(&function));
     return declaration;
   }
@@ -552,6 +556,9 @@ private:
       markLate(*copy);
     if (with_value || fold_only)
       pending.push_back({&variable, copy});
+    else if (fold && imports.areWanted() && !elected && !functions.empty() &&
+             linkage == GlobalValue::ExternalLinkage && !variable.isThreadLocal())
+      showValue(variable, *copy);
     if (fold_only || (with_value && !is_table && fold && variable.isConstant()))
       index.shown.push_back(index.ordinals.lookup(&variable));
     return copy;
@@ -671,11 +678,28 @@ private:
     return function;
   }
 
+  // Gives a declared variable the value of the constant that it stands for.
+  void showValue(const GlobalVariable &variable, GlobalVariable &copy) {
+    const uint32_t ordinal = uint32_t(index.ordinals.lookup(&variable));
+    const Imports::Found found = imports.find(ordinal, SIZE_MAX);
+    auto *constant = dyn_cast_or_null<GlobalVariable>(found.definition);
+    const DataLayout &layout = source.getDataLayout();
+    // Types of one layout may be written in several ways; a value is of one of them.
+    if (!constant || constant->getValueType() != copy.getValueType() ||
+        constant->getAddressSpace() != copy.getAddressSpace() ||
+        !layout.getTypeAllocSize(copy.getValueType()))
+      return;
+    copy.setConstant(true);
+    copy.setLinkage(GlobalValue::AvailableExternallyLinkage);
+    pending.push_back({constant, &copy});
+    index.shown.push_back(found.number);
+  }
+
   bool bringInlinable() {
     is_late = true;
     const auto definition = [&](Function &declaration, size_t most) -> Function * {
       Function *function = declared.lookup(&declaration);
-      if (!function)
+      if (!function || declared_elsewhere.contains(&declaration))
         return findElsewhere(declaration, most);
       std::string message;
       // What is alone in its object isn't inlined into itself: a recursive call goes to whatever

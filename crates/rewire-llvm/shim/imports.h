@@ -44,6 +44,11 @@ public:
   // there is none, or none that may be copied.
   Found find(uint32_t number, size_t most);
 
+  // Whether the engine has another definition of a name than the source shows.
+  bool isElsewhere(uint32_t number) const {
+    return importer && importer->is_elsewhere(importer->data, number);
+  }
+
   // What a global is that a definition of another module names; null for any other global.
   const Reference *reference(const llvm::GlobalValue &global) const {
     auto found = references.find(&global);

@@ -168,10 +168,12 @@ typedef struct {
 
 // Who knows the definitions of other modules. `find` looks for what the global of this number
 // stands for, of at most so many instructions; false when there is nothing that may be copied. What
-// it finds stays until the extraction is over.
+// it finds stays until the extraction is over. `is_elsewhere` tells whether another definition than
+// one that is `available_externally` is in force for a name.
 typedef struct {
   void *data;
   bool (*find)(void *data, uint32_t number, size_t most, RewireImport *found);
+  bool (*is_elsewhere)(void *data, uint32_t number);
 } RewireImporter;
 
 // Writes one definition, which others may hold a copy of, with the values of the constants that it

@@ -76,6 +76,7 @@ pub(crate) struct RewireImporter {
         most: usize,
         found: *mut RewireImport,
     ) -> bool,
+    pub(crate) is_elsewhere: extern "C" fn(data: *mut c_void, number: u32) -> bool,
 }
 
 pub(crate) type ExportedEntry = extern "C" fn(

@@ -111,6 +111,10 @@ pub trait ImportSource {
     /// instructions. `number` is the ordinal of a global that the module which is extracted from
     /// declares, or the number of an [`ImportedName`].
     fn find(&mut self, number: Ordinal, most: usize) -> Option<Import>;
+
+    /// Returns whether a function of which the module that is extracted from has an
+    /// `available_externally` body stands for another definition.
+    fn is_elsewhere(&mut self, number: Ordinal) -> bool;
 }
 
 /// An [`ImportSource`] as the shim sees it.
@@ -136,6 +140,7 @@ impl<'s> Importer<'s> {
         ffi::RewireImporter {
             data: ptr::from_mut(self).cast(),
             find: find_import,
+            is_elsewhere,
         }
     }
 
@@ -166,6 +171,12 @@ fn reference(name: &ImportedName) -> ffi::RewireReference {
         is_current: name.is_current,
         is_private: name.is_private,
     }
+}
+
+extern "C" fn is_elsewhere(data: *mut c_void, number: u32) -> bool {
+    // SAFETY: it is the importer of `Importer::raw`, which nobody else uses meanwhile.
+    let importer = unsafe { &mut *data.cast::<Importer<'_>>() };
+    importer.source.is_elsewhere(Ordinal::new(number))
 }
 
 extern "C" fn find_import(

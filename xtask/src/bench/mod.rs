@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: Rewire, LLVM's own JITs (`lli` in its three modes, ORC as a library), and
 //! native, in turn, in one run.
 
+mod across;
 mod calls;
 pub(crate) mod cases;
 mod earlier;
@@ -50,6 +51,8 @@ enum Group {
     Calls,
     /// Virtual calls, thread-local variables and callbacks in loops, against native ones.
     Indirect,
+    /// Calls of a function of another module in a loop, and replacing it meanwhile.
+    Across,
     /// First calls of functions whose code is there.
     FirstCall,
     /// C++ exceptions with few and many functions loaded, in one thread and several.
@@ -72,7 +75,8 @@ enum Group {
 }
 
 /// The groups that the programs of `replacing` are for.
-const REPLACING: [Group; 4] = [
+const REPLACING: [Group; 5] = [
+    Group::Across,
     Group::Replace,
     Group::HotReplaced,
     Group::RemoveAdd,
@@ -184,6 +188,9 @@ fn measure(rewire: &Rewire, options: &Options, rounds: &Rounds) -> Result<Result
     if wanted(Group::Indirect) {
         indirect::indirect(rewire, rounds, &mut results)?;
     }
+    if wanted(Group::Across) {
+        across::calls(rewire, rounds, &mut results)?;
+    }
     if wanted(Group::FirstCall) {
         calls::first_call(rewire, rounds, &mut results)?;
     }
@@ -219,6 +226,7 @@ fn replacing(rounds: &Rounds, wanted: impl Fn(Group) -> bool, results: &mut Resu
     let programs = replacing::Programs::build()?;
     for group in REPLACING.into_iter().filter(|group| wanted(*group)) {
         let measure = match group {
+            Group::Across => across::replace,
             Group::Replace => replacing::replace,
             Group::HotReplaced => replacing::hot,
             Group::RemoveAdd => replacing::remove_add,

@@ -101,7 +101,7 @@ impl Programs {
         })
     }
 
-    fn own(&self, args: &[&str]) -> Job {
+    pub(super) fn own(&self, args: &[&str]) -> Job {
         Job::new(&self.own).args(args)
     }
 

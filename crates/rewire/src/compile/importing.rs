@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::{GlobalKind, Import, ImportSource, ImportedName, Ordinal, Visibility};
+use rewire_llvm::{Global, GlobalKind, Import, ImportSource, ImportedName, Ordinal, Visibility};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -78,6 +78,7 @@ impl<'c> OtherUnits<'c> {
             && unit.id != self.unit.id
             && !ordinal.is_own_copy()
             && !unit.is_apart(ordinal)
+            && may_be_shown(&unit.index.globals[ordinal.index()])
             && !ledger.is_gated(entry);
         may_be_copied.then_some(Found {
             unit,
@@ -222,7 +223,30 @@ impl<'c> OtherUnits<'c> {
     }
 }
 
+/// Whether a global is a function, or a constant whose value may be folded.
+fn may_be_shown(global: &Global) -> bool {
+    match &global.kind {
+        GlobalKind::Function => true,
+        GlobalKind::Variable {
+            constant,
+            thread_local,
+            ..
+        } => *constant && !thread_local,
+        _ => false,
+    }
+}
+
 impl ImportSource for OtherUnits<'_> {
+    fn is_elsewhere(&mut self, number: Ordinal) -> bool {
+        let Some(named) = self.entry_of(number) else {
+            return false;
+        };
+        let mut ledger = self.core.ledger();
+        ledger.import(named);
+        let (entry, _) = ledger.target(named);
+        ledger.entry(entry).definition() != Definition::None
+    }
+
     fn find(&mut self, number: Ordinal, most: usize) -> Option<Import> {
         let named = self.entry_of(number)?;
         let found = self.definition(named)?;

@@ -170,7 +170,7 @@ impl Core {
     ) -> Option<BodyAddr> {
         // Not to ask again until there is an answer.
         word.store(i32::MIN, Ordering::Relaxed);
-        if !body.is_in_force {
+        if !body.is_in_force && !self.compile_dropped(body) {
             return None;
         }
         // Another body of the function may make this one needless: the one that calls enter, or one
@@ -220,6 +220,16 @@ impl Core {
             hot_loop: Some(hot_loop),
         });
         self.optimised_continuation(body, head)
+    }
+
+    /// Compiles a function again whose definition is in force and whose code was dropped, since it
+    /// held a copy of what was replaced: a loop that has left that code may run for ever. Returns
+    /// whether the function has code.
+    fn compile_dropped(&self, body: &AskingBody) -> bool {
+        let definition = self.ledger().entry(body.entry).definition();
+        let _open = FaultSignalsUnblocked::begin();
+        definition == Definition::Ir(body.unit.id, body.ordinal)
+            && self.materialize(body.entry, None).is_ok()
     }
 
     fn optimised_continuation(&self, body: &AskingBody, head: u32) -> Option<BodyAddr> {

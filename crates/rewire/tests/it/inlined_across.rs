@@ -301,6 +301,70 @@ fn libraries_of_the_search_order_are_looked_through() {
     checked.verify();
 }
 
+/// What a unit shows of another's function counts as long as it is that function.
+#[test]
+fn a_body_that_is_available_gives_way_to_the_one_in_force() {
+    let defining = "define i32 @f(i32 %x) {\n ret i32 1\n}";
+    let showing = "define available_externally i32 @f(i32 %x) {\n ret i32 1\n}
+        define i32 @call(i32 %x) {\n %y = call i32 @f(i32 %x)\n ret i32 %y\n}";
+    let units = [("defining", defining), ("showing", showing)];
+    let checked = with_units(fixed(Level::O2, 0), &units);
+    let call: Unary = checked.function("call");
+    assert_eq!(call(0), 1);
+    assert_eq!(inliners(&checked.engine, "f"), ["call"]);
+    replace(&checked.engine, "f", "ret i32 2");
+    assert_eq!(call(0), 2);
+    checked.engine.undo().unwrap();
+    assert_eq!(call(0), 1);
+    checked.verify();
+}
+
+/// Values of constants, tables of functions among them, that other units define.
+#[test]
+fn folded_constants_of_other_units_are_followed() {
+    let tables = "@numbers = constant [3 x i32] [i32 1, i32 20, i32 300]
+        @changing = global i32 7
+        @functions = constant [2 x ptr] [ptr @first, ptr @second]
+        define i32 @first(i32 %x) noinline {\n ret i32 5\n}
+        define i32 @second(i32 %x) noinline {\n ret i32 6\n}";
+    let caller = "@numbers = external constant [3 x i32]
+        @functions = external constant [2 x ptr]
+        @changing = external global i32
+        define i32 @call(i32 %x) {
+          %p = getelementptr [3 x i32], ptr @numbers, i64 0, i64 1
+          %n = load i32, ptr %p
+          %q = getelementptr [2 x ptr], ptr @functions, i64 0, i64 1
+          %f = load ptr, ptr %q
+          %y = call i32 %f(i32 %x)
+          %c = load i32, ptr @changing
+          %a = add i32 %n, %y
+          %b = add i32 %a, %c
+          ret i32 %b
+        }
+        define void @set(i32 %x) {\n store i32 %x, ptr @changing\n ret void\n}";
+    let units = [("caller", caller), ("tables", tables)];
+    let checked = with_units(fixed(Level::O2, 0), &units);
+    let engine = &checked.engine;
+    let call: Unary = checked.function("call");
+    assert_eq!(call(0), 33);
+    assert_eq!(inliners(engine, "numbers"), ["call"]);
+    assert_eq!(inliners(engine, "functions"), ["call"]);
+    assert!(inliners(engine, "changing").is_empty());
+    let set: extern "C" fn(i32) = checked.function("set");
+    set(0);
+    assert_eq!(call(0), 26);
+    replace(engine, "second", "ret i32 7");
+    assert_eq!(call(0), 27);
+    let mut change = engine.main().change();
+    let new = "@numbers = constant [3 x i32] [i32 1, i32 90, i32 300]";
+    change.define("new", new);
+    change.commit().unwrap();
+    assert_eq!(call(0), 97);
+    engine.undo().unwrap();
+    assert_eq!(call(0), 27);
+    checked.verify();
+}
+
 /// The caller's own function is called back, and the caller is not inlined into itself.
 #[test]
 fn units_that_call_one_another_follow_both_ways() {
@@ -454,6 +518,15 @@ fn a_running_loop_leaves_a_copy_of_another_unit() {
             // The loop holds a copy once it goes on in optimised code.
             while inliners(&engine, "step").is_empty() {
                 std::thread::yield_now();
+            }
+            // A loop that has left a copy comes to hold one of the next body.
+            for _ in 0..2 {
+                engine
+                    .replace("step", "define i32 @step(i32 %x) {\n ret i32 %x\n}")
+                    .unwrap();
+                while inliners(&engine, "step").is_empty() {
+                    std::thread::yield_now();
+                }
             }
             let new = "@stop = external global i32
                 define i32 @step(i32 %x) {\n store i32 77, ptr @stop\n ret i32 %x\n}";
