@@ -15,6 +15,7 @@ use crate::process::{Ended, Job, command, run};
 pub(crate) struct Rewire {
     program: PathBuf,
     no_cache: bool,
+    cache: Option<PathBuf>,
 }
 
 impl Rewire {
@@ -48,6 +49,7 @@ impl Rewire {
         let mut rewire = Self {
             program,
             no_cache: true,
+            cache: None,
         };
         // A program that does not know the option yet answers with code 2, and keeps no cache.
         let probe = rewire.job(&[], &[start_ll()], &[] as &[&str]);
@@ -55,12 +57,20 @@ impl Rewire {
         Ok(rewire)
     }
 
+    /// The same program, whose runs keep compiled code in a folder.
+    pub(crate) fn with_cache(&self, folder: &Path) -> Self {
+        Self {
+            cache: Some(folder.to_path_buf()),
+            ..self.clone()
+        }
+    }
+
     /// The program itself.
     pub(crate) fn program(&self) -> &Path {
         &self.program
     }
 
-    /// `rewire run OPTIONS FILES -- ARGS`, without a cache.
+    /// `rewire run OPTIONS FILES -- ARGS`, without a cache unless one is named.
     pub(crate) fn job<A: AsRef<std::ffi::OsStr>>(
         &self,
         options: &[&str],
@@ -68,7 +78,9 @@ impl Rewire {
         args: &[A],
     ) -> Job {
         let mut job = Job::new(&self.program).arg("run");
-        if self.no_cache {
+        if let Some(folder) = &self.cache {
+            job = job.arg("--cache").arg(folder);
+        } else if self.no_cache {
             job = job.arg("--no-cache");
         }
         job = job.args(options).args(files);

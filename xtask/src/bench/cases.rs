@@ -92,11 +92,17 @@ pub(crate) fn lli(kind: &str, options: &[&str], file: &Path) -> Result<Job> {
     Ok(job.args(options).arg(file))
 }
 
-/// A `main` that returns 0.
-pub(crate) fn start(rewire: &Rewire, rounds: &Rounds) -> Result<Table> {
+/// Builds the native program that returns 0.
+pub(super) fn native_start() -> Result<PathBuf> {
     let native = paths::corpus().join("start");
     let mut clang = command(paths::llvm_tool("clang")?);
     output_of(clang.arg("-w").arg(start_ll()).arg("-o").arg(&native))?;
+    Ok(native)
+}
+
+/// A `main` that returns 0.
+pub(crate) fn start(rewire: &Rewire, rounds: &Rounds) -> Result<Table> {
+    let native = native_start()?;
     let mut field = Field::new(rewire, &native, Vec::new())?;
     field.rewire("rewire", &[], &start_ll());
     field.rewire("rewire --eager", &["--eager"], &start_ll());

@@ -2,6 +2,7 @@
 //! native, in turn, in one run.
 
 mod across;
+mod cached;
 mod calls;
 pub(crate) mod cases;
 mod earlier;
@@ -47,6 +48,8 @@ enum Group {
     /// Programs that run for some ten seconds, from bitcode that no passes have touched, with
     /// default options: how near tiers come to native code.
     Tiers,
+    /// A `main` that returns 0, and SQLite, from a cache that earlier runs have filled.
+    Cached,
     /// Calls between compiled functions, against native ones.
     Calls,
     /// Virtual calls, thread-local variables and callbacks in loops, against native ones.
@@ -181,6 +184,9 @@ fn measure(rewire: &Rewire, options: &Options, rounds: &Rounds) -> Result<Result
     }
     if wanted(Group::Tiers) {
         tiers::long(rewire, rounds, &mut results)?;
+    }
+    if wanted(Group::Cached) && rounds.comparing.is_none() {
+        cached::cached(rewire, rounds, &mut results)?;
     }
     if wanted(Group::Calls) {
         calls::calls(rewire, rounds, &mut results)?;

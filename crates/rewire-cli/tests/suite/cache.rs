@@ -310,7 +310,7 @@ trial!(killed_and_at_once);
 fn killed_and_at_once(folder: &Folder) -> Result<(), String> {
     let mut random = fastrand::Rng::with_seed(11);
     let text = |round: u32| PROGRAM.replace("x + 100", &format!("x + {}", 100 + round % 5));
-    for round in 0..16 {
+    for round in 0..number("REWIRE_TEST_KILLS", 16) as u32 {
         let program = folder.bitcode("program", &text(round))?;
         let start = || {
             let mut command = folder.rewire_run();
@@ -357,13 +357,19 @@ struct Edited {
     word: &'static str,
 }
 
-const FUNCTIONS: usize = 30;
+/// A number that a variable of the environment names, for runs by hand that take longer.
+fn number(variable: &str, otherwise: usize) -> usize {
+    let named = std::env::var(variable).ok();
+    named
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(otherwise)
+}
 
 impl Edited {
-    fn new() -> Self {
+    fn new(functions: usize) -> Self {
         Self {
-            functions: vec![(3, 1); FUNCTIONS],
-            constants: vec![17; FUNCTIONS],
+            functions: vec![(3, 1); functions],
+            constants: vec![17; functions],
             inlined: [1, 2, 3],
             before: [0; 3],
             word: "local",
@@ -372,7 +378,7 @@ impl Edited {
 
     fn edit(&mut self, random: &mut fastrand::Rng) {
         let value = random.u32(0..50);
-        let place = random.usize(0..FUNCTIONS);
+        let place = random.usize(0..self.functions.len());
         match random.u8(0..6) {
             0 => self.functions[place].0 = value,
             1 => self.functions[place].1 = value,
@@ -385,7 +391,7 @@ impl Edited {
 
     /// Function `i` is in module `i % 3` and calls function `i + 1`.
     fn module(&self, number: usize) -> String {
-        let word = self.word;
+        let (word, functions) = (self.word, self.functions.len());
         let mut text = String::new();
         for i in 0..self.before[number] {
             text += &format!("@{word}.before.{i} = private constant i32 {i}\n");
@@ -397,7 +403,7 @@ impl Edited {
              ret i32 %y\n}}\n",
             self.inlined[number]
         );
-        for i in (number..FUNCTIONS).step_by(3) {
+        for i in (number..functions).step_by(3) {
             let (times, plus) = self.functions[i];
             let constant = self.constants[i];
             text += &format!(
@@ -414,18 +420,18 @@ impl Edited {
         if number == 0 {
             text += &format!(
                 "@text = private constant [4 x i8] c\"%u\\0A\\00\"\ndeclare i32 @printf(ptr, ...)\n\
-                 define i32 @f{FUNCTIONS}(i32 %x) {{\n ret i32 %x\n}}\n\
+                 define i32 @f{functions}(i32 %x) {{\n ret i32 %x\n}}\n\
                  define i32 @main() {{\n %r = call i32 @f0(i32 1)\n \
                  call i32 (ptr, ...) @printf(ptr @text, i32 %r)\n ret i32 0\n}}\n"
             );
-            text = text.replacen(&format!("declare i32 @f{FUNCTIONS}(i32)\n"), "", 1);
+            text = text.replacen(&format!("declare i32 @f{functions}(i32)\n"), "", 1);
         }
         text
     }
 
     /// What it prints.
     fn result(&self) -> u32 {
-        (0..FUNCTIONS).fold(1, |x: u32, i| {
+        (0..self.functions.len()).fold(1, |x: u32, i| {
             let (times, plus) = self.functions[i];
             let mixed = x.wrapping_mul(times).wrapping_add(plus) ^ self.constants[i];
             mixed.wrapping_add(self.inlined[i % 3])
@@ -436,10 +442,10 @@ impl Edited {
 trial!(edited_at_random);
 fn edited_at_random(folder: &Folder) -> Result<(), String> {
     let mut random = fastrand::Rng::with_seed(23);
-    let mut edited = Edited::new();
+    let mut edited = Edited::new(number("REWIRE_TEST_FUNCTIONS", 30));
     let (mut hits, mut misses) = (0, 0);
     let ways: [&[&str]; 5] = [&[], &["-O2"], &["--eager"], &["--threads", "0"], &["-O1"]];
-    for round in 0..150 {
+    for round in 0..number("REWIRE_TEST_EDITS", 150) {
         edited.edit(&mut random);
         let mut files = Vec::new();
         for number in 0..3 {

@@ -25,6 +25,7 @@ mod inlined_across;
 mod inlined_bodies;
 mod inlining;
 mod inspect;
+mod kept_images;
 mod labels;
 mod ledger;
 mod libraries;
