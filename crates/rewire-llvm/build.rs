@@ -38,6 +38,7 @@ const SOURCES: &[&str] = &[
     "loop_heads.cpp",
     "lower.cpp",
     "optimise.cpp",
+    "rare_polls.cpp",
     "read.cpp",
     "slot_calls.cpp",
     "stale_checks.cpp",

@@ -12,6 +12,7 @@
 #include <complex>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <filesystem>
@@ -372,6 +373,7 @@ static void streams() {
 }
 
 int main(int argc, char **argv) {
+  if (argc == 3 && std::strcmp(argv[1], "long") == 0) return long_run(std::atoi(argv[2]));
   std::cout << argc - 1 << " arguments";
   for (int i = 1; i < argc; ++i) std::cout << ' ' << argv[i];
   exceptions();

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+// cxx_long.cc: some work, so many times over. Returns the exit code.
+int long_run(int rounds);
+
 // Says when it comes and goes.
 struct Noisy {
   explicit Noisy(const char *name) : name(name) { std::printf("+%s ", name); }

@@ -27,7 +27,7 @@ function text(n) {
   return hash;
 }
 
-const rounds = 75;
+const rounds = Number(scriptArgs[1] ?? 1);
 let sum = 0;
 for (let round = 0; round < rounds; round++) {
   const account = new Account();

@@ -12,6 +12,7 @@
 using namespace Minisat;
 
 static IntOption shown("MAIN", "shown", "How many variables are printed.", 60, IntRange(0, INT_MAX));
+static IntOption rounds("MAIN", "rounds", "How often it is solved.", 1, IntRange(1, INT_MAX));
 
 // MiniSat's own exception, through a frame with something to destroy.
 static int too_much(int have) {
@@ -35,14 +36,9 @@ static bool satisfies(gzFile file, const SimpSolver &solver) {
   return true;
 }
 
-int main(int argc, char **argv) {
-  setUsageHelp("USAGE: %s [options] FILE\n");
-  parseOptions(argc, argv, true);
-  gzFile in = argc == 2 ? gzopen(argv[1], "rb") : nullptr;
-  if (in == nullptr) {
-    std::printf("can't open the file\n");
-    return 2;
-  }
+// Reads and solves the formula; says what was found.
+static bool solve(gzFile in) {
+  gzrewind(in);
   SimpSolver solver;
   parse_DIMACS(in, solver, true);
   bool solved = solver.eliminate(true) && solver.solve();
@@ -55,6 +51,19 @@ int main(int argc, char **argv) {
     gzrewind(in);
     std::printf("every clause is satisfied: %d\n", satisfies(in, solver));
   }
+  return solved;
+}
+
+int main(int argc, char **argv) {
+  setUsageHelp("USAGE: %s [options] FILE\n");
+  parseOptions(argc, argv, true);
+  gzFile in = argc == 2 ? gzopen(argv[1], "rb") : nullptr;
+  if (in == nullptr) {
+    std::printf("can't open the file\n");
+    return 2;
+  }
+  bool solved = false;
+  for (int i = 0; i < rounds; ++i) solved = solve(in);
   gzclose(in);
   try {
     std::printf("%d\n", too_much(1000));

@@ -1,6 +1,8 @@
 //! A Rust program that leans on its run-time library: panics that unwind, threads, thread-locals
 //! with destructors, collections, generics, traits, formatting.
 
+mod rust_long;
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -564,6 +566,13 @@ fn futures() {
 }
 
 fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, long, rounds] = &args[..]
+        && long == "long"
+    {
+        rust_long::run(rounds.parse().unwrap());
+        return ExitCode::SUCCESS;
+    }
     let _last = Noisy("main's local");
     PER_THREAD.with(|_| ());
     println!("{:?}", std::env::args().skip(1).collect::<Vec<_>>());

@@ -1,5 +1,6 @@
 /* Runs the SQL in the file named by the first argument, on the database named by the second (in
-   memory without), and prints each row. The exit code is the number of statements that failed. */
+   memory without), and prints each row; as often as the third says. The exit code is the number of
+   statements that failed. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,19 +27,8 @@ static void print_row(sqlite3_stmt *statement) {
   putchar('\n');
 }
 
-int main(int argc, char **argv) {
-  if (argc < 2) {
-    fprintf(stderr, "usage: sqlite FILE.sql [DATABASE]\n");
-    return 2;
-  }
-  char *text = read_all(argv[1]);
-  sqlite3 *db;
-  if (text == NULL || sqlite3_open(argc > 2 ? argv[2] : ":memory:", &db) != SQLITE_OK) {
-    fprintf(stderr, "sqlite: can't open %s\n", text == NULL ? argv[1] : argv[2]);
-    return 1;
-  }
+static int run(sqlite3 *db, const char *rest) {
   int failed = 0;
-  const char *rest = text;
   while (*rest != 0) {
     sqlite3_stmt *statement;
     int status = sqlite3_prepare_v2(db, rest, -1, &statement, &rest);
@@ -55,6 +45,22 @@ int main(int argc, char **argv) {
       failed++;
     }
   }
+  return failed;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    fprintf(stderr, "usage: sqlite FILE.sql [DATABASE [ROUNDS]]\n");
+    return 2;
+  }
+  char *text = read_all(argv[1]);
+  sqlite3 *db;
+  if (text == NULL || sqlite3_open(argc > 2 ? argv[2] : ":memory:", &db) != SQLITE_OK) {
+    fprintf(stderr, "sqlite: can't open %s\n", text == NULL ? argv[1] : argv[2]);
+    return 1;
+  }
+  int failed = 0;
+  for (int rounds = argc > 3 ? atoi(argv[3]) : 1; rounds > 0; rounds--) failed += run(db, text);
   sqlite3_close(db);
   free(text);
   return failed;

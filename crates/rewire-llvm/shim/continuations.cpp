@@ -14,6 +14,7 @@
 // Variables of that frame which only the function itself can name move into the continuation, so
 // that they can be in registers; of all others it uses the frame's.
 
+#include "continuations.h"
 #include "index.h"
 #include "loop_heads.h"
 #include "llvm/ADT/DepthFirstIterator.h"
@@ -40,6 +41,12 @@ static constexpr Align kUnaligned = Align::Constant<1>();
 
 // Larger variables aren't moved.
 static constexpr uint64_t kMostMoved = 4096;
+
+// Stand for what is stored when a loop is left, until inlining has shown which variables other
+// functions may know: the address of a variable, or of a copy, goes into the transfer buffer, and
+// the contents into the copy.
+static constexpr StringLiteral kLeaveVariable = "rewire.leave.variable";
+static constexpr StringLiteral kLeaveContents = "rewire.leave.contents";
 
 namespace {
 
@@ -99,7 +106,8 @@ public:
     addAll(at, [&](IRBuilder<> &crossing, const LoopHead &head, Value *target) {
       for (unsigned index : head.contents)
         if (auto copy = outside.lookup(index))
-          copyVariable(crossing, copy, heads.variables[index].alloca, heads.variables[index]);
+          crossing.CreateCall(marker(kLeaveContents, {pointer, pointer}),
+                              {heads.variables[index].alloca, copy});
       first->addIncoming(target, crossing.GetInsertBlock());
       crossing.CreateBr(leave);
     });
@@ -163,17 +171,31 @@ private:
   void storeVariables(IRBuilder<> &leaving, IRBuilder<> &entry) {
     for (unsigned i = 0; i < heads.variables.size(); ++i) {
       const FrameVariable &variable = heads.variables[i];
-      Value *address = variable.alloca;
-      if (kind.check == Check::Poll && moves(variable)) {
-        auto *copy = entry.CreateAlloca(variable.alloca->getAllocatedType(),
-                                        variable.alloca->getArraySize());
-        copy->setAlignment(variable.alloca->getAlign());
-        outside[i] = address = copy;
+      AllocaInst *alloca = variable.alloca;
+      Value *place = at(leaving, variable.offset);
+      const auto size = alloca->getAllocationSize(module.getDataLayout());
+      if (kind.check == Check::Count || !size || size->getFixedValue() > kMostMoved) {
+        leaving.CreateStore(alloca, place);
+        continue;
       }
-      leaving.CreateStore(address, at(leaving, variable.offset));
+      auto *copy = entry.CreateAlloca(alloca->getAllocatedType(), alloca->getArraySize());
+      copy->setAlignment(alloca->getAlign());
+      outside[i] = copy;
+      leaving.CreateCall(marker(kLeaveVariable, {pointer, pointer, pointer}),
+                         {alloca, copy, place});
     }
     if (!heads.labels.empty())
       leaving.CreateStore(labelTable(), at(leaving, heads.label_table_offset));
+  }
+
+  FunctionCallee marker(StringRef name, ArrayRef<Type *> parameters) {
+    Type *nothing = Type::getVoidTy(context);
+    FunctionCallee callee =
+        module.getOrInsertFunction(name, FunctionType::get(nothing, parameters, false));
+    auto *function = cast<Function>(callee.getCallee());
+    function->addFnAttr(Attribute::NoUnwind);
+    function->addFnAttr(Attribute::NoMerge);
+    return callee;
   }
 
   template <typename Cross> void addAll(ArrayRef<unsigned> chosen, Cross cross) {
@@ -207,6 +229,8 @@ private:
       CallInst *target = request.CreateCall(ask, {ConstantInt::get(word, index), counter});
       target->setTailCallKind(CallInst::TCK_NoTail);
       target->setDoesNotThrow();
+      // What the engine does meanwhile is to this code as if another thread did it.
+      target->setMemoryEffects(MemoryEffects::inaccessibleOrArgMemOnly());
       request.CreateCondBr(request.CreateIsNull(target), rest, crossing);
       IRBuilder<> transfer(crossing);
       for (auto [value, offset] : head.values)
@@ -409,6 +433,64 @@ private:
 
 } // namespace
 
+static bool isMarker(const Instruction &instruction) {
+  auto *call = dyn_cast<CallInst>(&instruction);
+  const Function *callee = call ? call->getCalledFunction() : nullptr;
+  return callee && (callee->getName() == kLeaveVariable || callee->getName() == kLeaveContents);
+}
+
+// Whether nothing but the function's own loads, stores and copies names a variable, besides the
+// markers.
+static bool isOwn(const AllocaInst &alloca) {
+  SmallVector<const Value *, 8> work{&alloca};
+  while (!work.empty()) {
+    const Value *value = work.pop_back_val();
+    for (const Use &use : value->uses()) {
+      auto *user = cast<Instruction>(use.getUser());
+      if (isa<LoadInst, LifetimeIntrinsic, MemIntrinsic>(user) || user->isDroppable() ||
+          isMarker(*user))
+        continue;
+      if (auto *store = dyn_cast<StoreInst>(user); store && store->getValueOperand() != value)
+        continue;
+      if (!isa<GetElementPtrInst>(user))
+        return false;
+      work.push_back(user);
+    }
+  }
+  return true;
+}
+
+bool rewire::settleVariables(Function &function) {
+  SmallVector<CallInst *, 16> markers;
+  for (Instruction &instruction : instructions(function))
+    if (isMarker(instruction))
+      markers.push_back(cast<CallInst>(&instruction));
+  DenseMap<const Value *, bool> own;
+  for (CallInst *marker : markers)
+    if (auto *alloca = dyn_cast<AllocaInst>(marker->getArgOperand(0)))
+      own.try_emplace(alloca, isOwn(*alloca));
+  SmallPtrSet<AllocaInst *, 8> copies;
+  for (CallInst *marker : markers) {
+    IRBuilder<> builder(marker);
+    Value *variable = marker->getArgOperand(0), *copy = marker->getArgOperand(1);
+    const bool is_own = own.lookup(variable);
+    if (marker->getCalledFunction()->getName() == kLeaveVariable) {
+      builder.CreateStore(is_own ? copy : variable, marker->getArgOperand(2));
+    } else if (is_own) {
+      auto *alloca = cast<AllocaInst>(variable);
+      const auto size = alloca->getAllocationSize(function.getDataLayout());
+      builder.CreateMemCpy(copy, alloca->getAlign(), alloca, alloca->getAlign(),
+                           size->getFixedValue());
+    }
+    copies.insert(cast<AllocaInst>(copy));
+    marker->eraseFromParent();
+  }
+  for (AllocaInst *copy : copies)
+    if (copy->use_empty())
+      copy->eraseFromParent();
+  return !markers.empty();
+}
+
 // The functions of an extracted module that have bodies of their own.
 static SmallVector<Function *, 4> bodiesOf(Module &module) {
   SmallVector<Function *, 4> bodies;
@@ -492,6 +574,32 @@ void rewire_poll_loops(LLVMModuleRef module) {
       }))
     return;
   addChecks(ir, Check::Poll, 0, headsOfCopies);
+}
+
+// The load of the flag that a poll asks.
+static const LoadInst *flagOf(const BranchInst &branch) {
+  auto *compare = branch.isConditional() ? dyn_cast<ICmpInst>(branch.getCondition()) : nullptr;
+  auto *zero = compare && compare->isEquality() ? dyn_cast<Constant>(compare->getOperand(1))
+                                                : nullptr;
+  auto *flag = zero && zero->isNullValue() ? dyn_cast<LoadInst>(compare->getOperand(0)) : nullptr;
+  if (!flag || !flag->isVolatile())
+    return nullptr;
+  auto *words = dyn_cast<GlobalVariable>(flag->getPointerOperand()->stripInBoundsOffsets());
+  return words && words->getName().starts_with(kWords) ? flag : nullptr;
+}
+
+bool rewire::isPoll(const BranchInst &branch) { return flagOf(branch); }
+
+BasicBlock *rewire::askingBlock(const BranchInst &poll) {
+  const auto *compare = cast<ICmpInst>(poll.getCondition());
+  return poll.getSuccessor(compare->getPredicate() == ICmpInst::ICMP_NE ? 0 : 1);
+}
+
+bool rewire::hasPolls(const Function &function) {
+  return llvm::any_of(function, [](const BasicBlock &block) {
+    auto *branch = dyn_cast_or_null<BranchInst>(block.getTerminator());
+    return branch && isPoll(*branch);
+  });
 }
 
 bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32_t limit) {

@@ -1,6 +1,7 @@
 // See inline_advisor.h.
 
 #include "inline_advisor.h"
+#include "continuations.h"
 #include "inline_bodies.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Analysis/CGSCCPassManager.h"
@@ -75,6 +76,13 @@ private:
   }
 };
 
+class SettlingPass : public PassInfoMixin<SettlingPass> {
+public:
+  PreservedAnalyses run(Function &function, FunctionAnalysisManager &) {
+    return settleVariables(function) ? PreservedAnalyses::none() : PreservedAnalyses::all();
+  }
+};
+
 } // namespace
 
 void rewire::noteWhatIsInlined(ModuleAnalysisManager &modules) {
@@ -91,6 +99,9 @@ ModulePassManager rewire::inliningPasses(FunctionPassManager simplification) {
   using NotAgain = RequireAnalysisPass<ShouldNotRunFunctionPassesAnalysis, Function>;
   CGSCCPassManager group;
   group.addPass(InlinerPass());
+  FunctionPassManager settling;
+  settling.addPass(SettlingPass());
+  group.addPass(createCGSCCToFunctionPassAdaptor(std::move(settling)));
   group.addPass(createCGSCCToFunctionPassAdaptor(std::move(simplification),
                                                  /*EagerlyInvalidate=*/false,
                                                  /*NoRerun=*/true));

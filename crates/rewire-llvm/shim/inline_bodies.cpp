@@ -26,8 +26,11 @@ constexpr StringLiteral kHolds = "rewire-holds";
 // Set on variables that only brought bodies name.
 constexpr StringLiteral kLate = "rewire-late";
 
-// Functions of at most so many blocks are worth a copy, whatever LLVM's costs say of the rest.
+// Functions of at most so many blocks are brought before others.
 constexpr size_t kFewBlocks = 4;
+// Those that have so few instructions besides cost less than a call of them, and what they call is
+// as near as they are themselves: code in C++ and Rust reaches everything through such functions.
+constexpr size_t kFewInstructions = 30;
 
 // What the optimiser may learn of a call from the attributes of the function that it calls, and
 // what therefore must not be said of one that may be replaced. Demands on how the body is compiled
@@ -120,6 +123,8 @@ struct Candidate {
   std::tuple<bool, bool, size_t> rank() const {
     return {!definition->hasFnAttribute(Attribute::AlwaysInline), blocks > kFewBlocks, size};
   }
+
+  bool isTiny() const { return blocks <= kFewBlocks && size <= kFewInstructions; }
 };
 
 // The bodies that a function inlines because it must.
@@ -193,8 +198,14 @@ bool rewire::bringBodies(Module &module, const RewireInlineBudget &budget,
       level.push_back(&function);
   size_t left = budget.total;
   size_t most = budget.instructions;
-  for (unsigned depth = 0; depth < budget.depth && !level.empty(); ++depth, most /= 2) {
+  const auto bring = [&](const Candidate &one) {
+    left -= one.size;
+    level.push_back(one.declared);
+    return source.bring(*one.declared, *one.definition);
+  };
+  for (unsigned depth = 0; depth <= budget.depth && !level.empty(); ++depth, most /= 2) {
     SmallVector<Candidate, 16> candidates;
+    // Tiny bodies join the level of their callers, the last one too.
     for (size_t i = 0; i < level.size(); ++i) {
       for (Instruction &instruction : instructions(*level[i])) {
         auto *call = dyn_cast<CallBase>(&instruction);
@@ -202,25 +213,32 @@ bool rewire::bringBodies(Module &module, const RewireInlineBudget &budget,
         if (!callee || callee->isIntrinsic() || !looked_at.insert(callee).second)
           continue;
         // What must be inlined is part of its caller.
-        if (isBody(*callee))
+        if (isBody(*callee)) {
           level.push_back(callee);
-        else if (Function *definition = callee->empty() ? source.definition(*callee, most)
-                                                          : nullptr)
-          candidates.push_back({callee, definition, sizeOf(*definition), definition->size()});
+          continue;
+        }
+        if (!callee->empty())
+          continue;
+        Function *definition =
+            source.definition(*callee, std::max(most, kFewInstructions));
+        if (!definition)
+          continue;
+        const Candidate one{callee, definition, sizeOf(*definition), definition->size()};
+        if (!one.isTiny() || one.size > left)
+          candidates.push_back(one);
+        else if (!bring(one))
+          return false;
       }
     }
     stable_sort(candidates, [](const Candidate &one, const Candidate &other) {
       return one.rank() < other.rank();
     });
     level.clear();
-    for (const Candidate &one : candidates) {
-      if (one.size > most || one.size > left)
-        continue;
-      left -= one.size;
-      if (!source.bring(*one.declared, *one.definition))
+    if (depth == budget.depth)
+      break;
+    for (const Candidate &one : candidates)
+      if (one.size <= most && one.size <= left && !bring(one))
         return false;
-      level.push_back(one.declared);
-    }
   }
   return true;
 }
@@ -299,14 +317,17 @@ void rewire::noteInlined(Function &caller, const Function &callee) {
     setNumbers(caller, kHolds, numbers.getArrayRef());
 }
 
+void rewire::dropBody(Function &body) {
+  const unsigned parameters = body.arg_size();
+  body.deleteBody();
+  body.setAttributes(keepAbi(body.getContext(), body.getAttributes(), parameters));
+}
+
 void rewire::dropBodies(Module &module, std::vector<size_t> &inlined) {
   Numbers held;
   for (Function &function : module) {
     if (isBody(function)) {
-      const unsigned parameters = function.arg_size();
-      function.deleteBody();
-      function.setAttributes(
-          keepAbi(module.getContext(), function.getAttributes(), parameters));
+      dropBody(function);
     } else if (function.hasFnAttribute(kHolds)) {
       const Numbers numbers = numbersOf(function, kHolds);
       held.insert(numbers.begin(), numbers.end());

@@ -66,6 +66,8 @@ void noteMandatory(llvm::Module &module);
 void noteAll(llvm::Module &module);
 // Notes that a function holds a copy of another, and of all that the other holds copies of.
 void noteInlined(llvm::Function &caller, const llvm::Function &callee);
+// Leaves a declaration of a body that is only there to be inlined.
+void dropBody(llvm::Function &body);
 // Takes the bodies and all marks out of the module, once inlining is over, with the variables that
 // nothing names then. Adds the numbers of what the code that stays holds a copy of.
 void dropBodies(llvm::Module &module, std::vector<size_t> &inlined);

@@ -2,11 +2,13 @@
 
 #include "optimise.h"
 #include "codegen.h"
+#include "continuations.h"
 #include "coroutines.h"
 #include "index.h"
 #include "inline_advisor.h"
 #include "inline_bodies.h"
 #include "instrument.h"
+#include "rare_polls.h"
 #include "stale_checks.h"
 #include "thread_locals.h"
 #include "llvm/Transforms/IPO/AlwaysInliner.h"
@@ -70,6 +72,10 @@ void Optimiser::run(Module &module, Lowerings lowerings, std::vector<size_t> &in
     loweringPasses(lowerings, level).run(module, modules);
   if (level != OptimizationLevel::O0 && useThreadLocalAddresses(module))
     modules.invalidate(module, PreservedAnalyses::none());
+  const bool inlines_more = !chosen && has_bodies && hasOptionalBodies(module);
+  if (!inlines_more)
+    for (Function &function : module)
+      settleVariables(function);
   if (chosen) {
     // Whatever passes a client chooses may inline, or learn from, any body that is there.
     noteAll(module);
@@ -78,7 +84,7 @@ void Optimiser::run(Module &module, Lowerings lowerings, std::vector<size_t> &in
     if (!chosen->empty())
       cantFail(builder.parsePassPipeline(once, *chosen));
     once.run(module, modules);
-  } else if (has_bodies && hasOptionalBodies(module)) {
+  } else if (inlines_more) {
     inlineBodies(inlining_passes, module, modules, level);
   } else {
     simplifying_passes.run(module, modules);
@@ -86,9 +92,20 @@ void Optimiser::run(Module &module, Lowerings lowerings, std::vector<size_t> &in
   if (has_bodies) {
     forget();
     dropBodies(module, inlined);
+    if (level != OptimizationLevel::O0 && !chosen)
+      simplifyPolledLoops(module);
   }
   passes.run(module, modules);
   forget();
+}
+
+void Optimiser::simplifyPolledLoops(Module &module) {
+  bool is_changed = false;
+  for (Function &function : module)
+    if (!function.isDeclaration())
+      is_changed |= pollRarely(function, functions);
+  if (is_changed)
+    simplifying_passes.run(module, modules);
 }
 
 void Optimiser::forget() {

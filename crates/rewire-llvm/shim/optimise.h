@@ -29,6 +29,8 @@ public:
   void run(llvm::Module &module, Lowerings lowerings, std::vector<size_t> &inlined);
 
 private:
+  // Has counted loops poll rarely, and optimises them anew.
+  void simplifyPolledLoops(llvm::Module &module);
   // Forgets what was found out about a module.
   void forget();
 

@@ -54,34 +54,66 @@ void check(CallBase &call) {
   auto *branch = cast<BranchInst>(copy.getParent()->getSinglePredecessor()->getTerminator());
   IRBuilder<> builder(branch);
   GlobalVariable *byte = staleByte(module);
-  LoadInst *stale = builder.CreateAlignedLoad(byte->getValueType(), byte, Align(1));
   // Read anew each time.
-  stale->setAtomic(AtomicOrdering::Monotonic);
+  LoadInst *stale =
+      builder.CreateAlignedLoad(byte->getValueType(), byte, Align(1), /*isVolatile=*/true);
   branch->setCondition(builder.CreateIsNull(stale));
   call.setIsNoInline();
 }
 
 } // namespace
 
-void rewire::checkInLoops(Module &module) {
-  SmallVector<CallBase *, 16> calls;
-  for (Function &function : module) {
-    if (function.empty())
-      continue;
-    SmallVector<CallBase *, 16> candidates;
-    for (Instruction &instruction : instructions(function))
-      if (auto *call = dyn_cast<CallBase>(&instruction))
-        if (Function *callee = call->getCalledFunction();
-            callee && isOptionalBody(*callee) && !call->isNoInline())
-          candidates.push_back(call);
-    if (candidates.empty() || watches(function))
-      continue;
-    CycleInfo cycles;
-    cycles.compute(function);
-    for (CallBase *call : candidates)
-      if (cycles.getCycle(call->getParent()))
+// The calls in a function's loops that may be inlined, while nothing leads out of the loop.
+static SmallVector<CallBase *, 8> unwatchedCalls(Function &function) {
+  SmallVector<CallBase *, 8> calls;
+  for (Instruction &instruction : instructions(function))
+    if (auto *call = dyn_cast<CallBase>(&instruction))
+      if (Function *callee = call->getCalledFunction();
+          callee && isOptionalBody(*callee) && !call->isNoInline())
         calls.push_back(call);
+  if (calls.empty() || watches(function))
+    return {};
+  CycleInfo cycles;
+  cycles.compute(function);
+  erase_if(calls, [&](CallBase *call) { return !cycles.getCycle(call->getParent()); });
+  return calls;
+}
+
+// Takes out bodies that need not be inlined and whose own loops would hold copies: those loops can
+// be left where the body is compiled for itself.
+static void dropBodiesWithCopies(Module &module) {
+  const auto isDropped = [](Function &body) {
+    return isOptionalBody(body) && !unwatchedCalls(body).empty();
+  };
+  const auto isInnermost = [&](Function &body) {
+    return none_of(unwatchedCalls(body),
+                   [&](CallBase *call) { return isDropped(*call->getCalledFunction()); });
+  };
+  // The innermost first: without its copy, the loop of another may have none.
+  for (bool innermost : {true, false})
+    for (bool again = true; again;) {
+      again = false;
+      for (Function &body : module)
+        if (isDropped(body) && (!innermost || isInnermost(body))) {
+          dropBody(body);
+          again = true;
+        }
+    }
+  for (bool again = true; again;) {
+    again = false;
+    for (Function &body : module)
+      if (isOptionalBody(body) && body.use_empty()) {
+        dropBody(body);
+        again = true;
+      }
   }
+}
+
+void rewire::checkInLoops(Module &module) {
+  dropBodiesWithCopies(module);
+  SmallVector<CallBase *, 16> calls;
+  for (Function &function : module)
+    append_range(calls, unwatchedCalls(function));
   for (CallBase *call : calls)
     check(*call);
 }

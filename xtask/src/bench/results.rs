@@ -40,6 +40,8 @@ pub(crate) struct Results {
     pub(crate) maps: Vec<Maps>,
     /// What must not be exceeded.
     pub(crate) limits: Vec<Limit>,
+    /// What several together must not exceed.
+    pub(crate) means: Vec<Mean>,
     /// By how much peers must be outdone.
     pub(crate) floors: Vec<Floor>,
     /// Functions compiled, for each program.
@@ -79,6 +81,20 @@ impl Limit {
             unit,
         }
     }
+}
+
+/// How many times what another row has, as a geometric mean over several tables, at most.
+pub(crate) struct Mean {
+    /// What the reader is told.
+    pub(crate) what: String,
+    /// The tables' keys.
+    pub(crate) tables: Vec<String>,
+    /// The label of the row.
+    pub(crate) own: String,
+    /// The label of the row that it is held against.
+    pub(crate) against: String,
+    /// How many times.
+    pub(crate) most: f64,
 }
 
 /// How often a row's figure has to fit into a peer's in the same table, at least.
@@ -222,7 +238,27 @@ impl Results {
             });
         }
         bars.extend(self.limits.iter().map(|limit| self.limit(limit)));
+        bars.extend(self.means.iter().map(|mean| self.mean(mean)));
         bars
+    }
+
+    fn mean(&self, mean: &Mean) -> Bar {
+        let ratio = |key: &String| {
+            let rows = &self.table(key)?.rows;
+            ratio(row(rows, &mean.own)?, row(rows, &mean.against)?)
+        };
+        let ratios: Option<Vec<f64>> = mean
+            .tables
+            .iter()
+            .map(|key| Some(ratio(key)?.median.ln()))
+            .collect();
+        let found = ratios.map(|logs| (logs.iter().sum::<f64>() / logs.len() as f64).exp());
+        Bar {
+            what: mean.what.clone(),
+            bar: format!("at most {} times", mean.most),
+            measured: found.map_or("not measured".into(), |found| format!("{found:.3}")),
+            holds: Some(found.is_some_and(|found| found <= mean.most)),
+        }
     }
 
     fn limit(&self, limit: &Limit) -> Bar {

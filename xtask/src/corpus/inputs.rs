@@ -17,12 +17,13 @@ pub(super) fn make(program: Program, folder: &Path) -> Result<()> {
         Program::QuickJs => copy_scripts(&folder.join("tests"), &quickjs_tests()),
         Program::MiniSat => {
             write(&pigeons(), pigeonhole(7).as_bytes())?;
+            write(&many_pigeons(), pigeonhole(9).as_bytes())?;
             write(&satisfiable(), clauses(140, 574).as_bytes())
         }
         Program::Cxx | Program::Rust => write(&numbers(program), b"1 2 3\n40\n"),
         Program::Sqlite => {
             write(&bench_sql(), inserts().as_bytes())?;
-            write(&long_sql(), QUERIES.repeat(8).as_bytes())
+            write(&long_sql(), QUERIES.as_bytes())
         }
         Program::Bzip2 => {
             for name in ["sample1", "sample2", "sample3"] {
@@ -45,7 +46,7 @@ pub(crate) fn bench_sql() -> PathBuf {
     Program::Sqlite.file("bench.sql")
 }
 
-/// Inserting, querying and changing: some ten seconds.
+/// Inserting, querying and changing: a good half second.
 pub(crate) fn long_sql() -> PathBuf {
     Program::Sqlite.file("long.sql")
 }
@@ -150,6 +151,11 @@ pub(crate) fn numbers(program: Program) -> PathBuf {
 /// A formula without a solution: more pigeons than holes.
 pub(crate) fn pigeons() -> PathBuf {
     Program::MiniSat.file("pigeons.cnf")
+}
+
+/// The same, that takes two seconds.
+pub(crate) fn many_pigeons() -> PathBuf {
+    Program::MiniSat.file("many_pigeons.cnf")
 }
 
 /// A formula with a solution.

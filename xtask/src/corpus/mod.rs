@@ -21,7 +21,7 @@ use crate::paths::{self, shown};
 use crate::process::{command, output_of};
 
 pub(crate) use inputs::{
-    bench_sql, long_sql, long_text, numbers, pigeons, quickjs_tests, satisfiable,
+    bench_sql, long_sql, long_text, many_pigeons, numbers, pigeons, quickjs_tests, satisfiable,
 };
 pub(crate) use recipe::listed;
 

@@ -101,7 +101,7 @@ pub(super) fn of(program: Program) -> Recipe {
         },
         Program::Cxx => Recipe {
             language: Language::Cxx,
-            own: &["cxx_other.cc", "cxx_program.cc"],
+            own: &["cxx_long.cc", "cxx_other.cc", "cxx_program.cc"],
             own_headers: &["cxx_program.h"],
             flags: &["-std=c++20"],
             libraries: &[],
@@ -110,6 +110,7 @@ pub(super) fn of(program: Program) -> Recipe {
         Program::Rust => Recipe {
             language: Language::Rust,
             own: &["rust_program.rs"],
+            own_headers: &["rust_long.rs"],
             flags: &["--edition=2024"],
             libraries: &[],
             ..PLAIN

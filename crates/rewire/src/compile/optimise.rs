@@ -179,33 +179,22 @@ impl Core {
             word.store(0, Ordering::Relaxed);
             return None;
         }
-        if let Some(continuation) = self.optimised_continuation(body, head) {
-            word.store(i32::MAX - 1, Ordering::Relaxed);
-            return Some(continuation);
-        }
         let (definition, calls) = {
             let ledger = self.ledger();
             let entry = ledger.entry(body.entry);
             let left = entry.slot().and_then(|slot| self.slots.calls_left(slot));
             (entry.definition(), left)
         };
+        if let Some(continuation) = self.optimised_continuation(body, head) {
+            word.store(i32::MAX - 1, Ordering::Relaxed);
+            if self.tiers.is_left_again(body.entry, head) {
+                self.request_for_loops(body.entry, calls);
+            }
+            return Some(continuation);
+        }
         if self.tiers.is_spread_over_calls(body.entry, calls) {
             word.store(0, Ordering::Relaxed);
-            let hot = {
-                let mut ledger = self.ledger();
-                let slot = ledger.entry(body.entry).slot();
-                slot.and_then(|slot| ledger.take_hot(slot, &self.slots))
-            };
-            if let Some((entry, definition)) = hot {
-                let calls = self.tiers.calls_made(calls);
-                let passes = self.tiers.hot.loop_passes;
-                self.tell_tier(entry, || TierStep::HotInLoops { calls, passes });
-                self.request(HotFunction {
-                    entry,
-                    definition,
-                    hot_loop: None,
-                });
-            }
+            self.request_for_loops(body.entry, calls);
             return None;
         }
         let hot_loop = HotLoop {
@@ -230,6 +219,27 @@ impl Core {
         let _open = FaultSignalsUnblocked::begin();
         definition == Definition::Ir(body.unit.id, body.ordinal)
             && self.materialize(body.entry, None).is_ok()
+    }
+
+    /// Has a function compiled again because many of its calls spend long in loops, unless that was
+    /// done.
+    fn request_for_loops(&self, id: EntryId, calls_left: Option<i32>) {
+        let hot = {
+            let mut ledger = self.ledger();
+            let slot = ledger.entry(id).slot();
+            slot.and_then(|slot| ledger.take_hot(slot, &self.slots))
+        };
+        let Some((entry, definition)) = hot else {
+            return;
+        };
+        let calls = self.tiers.calls_made(calls_left);
+        let passes = self.tiers.hot.loop_passes;
+        self.tell_tier(entry, || TierStep::HotInLoops { calls, passes });
+        self.request(HotFunction {
+            entry,
+            definition,
+            hot_loop: None,
+        });
     }
 
     fn optimised_continuation(&self, body: &AskingBody, head: u32) -> Option<BodyAddr> {

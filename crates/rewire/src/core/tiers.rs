@@ -2,7 +2,7 @@
 //!
 //! What is done with a hot function is in `compile/optimise.rs`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(crate) struct Tiers {
     queue: Mutex<HotQueue>,
     /// How many calls a function had left until it was hot, when one of its loops last was.
     calls_left: Mutex<HashMap<EntryId, i32, FxBuildHasher>>,
+    /// The loops for which a call has gone on in a continuation.
+    left_at: Mutex<HashSet<(EntryId, u32), FxBuildHasher>>,
 }
 
 /// A function that is hot, and the definition that was found to be.
@@ -68,6 +70,7 @@ impl Tiers {
             is_restored: AtomicBool::new(false),
             queue: Mutex::default(),
             calls_left: Mutex::default(),
+            left_at: Mutex::default(),
         }
     }
 
@@ -133,12 +136,20 @@ impl Tiers {
         since.max(0) as u32 > self.hot.loop_passes / FEW
     }
 
+    /// Notes that a call goes on in a continuation at a loop. Returns whether one did before: then
+    /// the function is worth an optimised body, in which calls begin.
+    pub(crate) fn is_left_again(&self, id: EntryId, head: u32) -> bool {
+        !lock(&self.left_at).insert((id, head))
+    }
+
     /// Forgets what is recorded for functions that were removed.
     pub(crate) fn forget(&self, functions: &[EntryId]) {
         let mut calls_left = lock(&self.calls_left);
         for id in functions {
             calls_left.remove(id);
         }
+        drop(calls_left);
+        lock(&self.left_at).retain(|(id, _)| !functions.contains(id));
     }
 
     pub(crate) fn push(&self, hot: HotFunction) {
