@@ -69,7 +69,9 @@ fn what_was_retired_makes_room() {
           call void asm sideeffect \".skip 6500000, 0x90\", \"\"()
           ret i32 NUMBER
         }";
+    // No stack that is there later has seen the body.
     let fresh_call = |engine: &Engine| on_fresh_thread(|| function::<Plain>(engine, "f")());
+    let remove = |engine: &Engine, unit| on_fresh_thread(|| engine.remove_unit(unit).unwrap());
     for (kind, ir) in [("variable", VARIABLE), ("code", CODE)] {
         for level in [Level::O0, Level::O2] {
             let which = format!("{kind} {level:?}");
@@ -78,7 +80,7 @@ fn what_was_retired_makes_room() {
                 for number in 1..=5 {
                     let unit = add(&engine, &ir.replace("NUMBER", &number.to_string()));
                     assert_eq!(fresh_call(&engine), number);
-                    engine.remove_unit(unit).unwrap();
+                    remove(&engine, unit);
                 }
                 // In force at once: as eagerly linked code, and as a change's.
                 add(&engine, &ir.replace("NUMBER", "6"));
