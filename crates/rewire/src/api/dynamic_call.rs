@@ -275,7 +275,8 @@ impl FrameNames for Core {
         let entry = ledger.entry(defined.entry);
         let generation = defined.is_live.then(|| entry.generation().get());
         let name = entry.label();
-        Some(StoppedFrame::new(name.into(), demangle(name), generation))
+        let frame = StoppedFrame::new(name.into(), demangle(name), generation);
+        Some(frame.marked(defined.is_continuation))
     }
 
     fn called_at(&self, address: ExecAddr) -> Option<Arc<str>> {

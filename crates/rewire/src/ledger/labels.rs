@@ -71,6 +71,7 @@ impl Ledger {
             start: BodyAddr::new(at),
             size: 0,
             is_live: false,
+            is_continuation: false,
         };
         known.definitions.insert(place, defined);
         self.renumber(block);

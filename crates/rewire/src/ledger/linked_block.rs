@@ -138,6 +138,9 @@ pub(crate) struct PlacedDefinition {
     pub(crate) size: u64,
     /// Whether it is in force.
     pub(crate) is_live: bool,
+    /// Whether it begins at the head of a loop: its caller is the frame of another body of the
+    /// function.
+    pub(crate) is_continuation: bool,
 }
 
 impl PlacedDefinition {

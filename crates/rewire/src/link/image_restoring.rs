@@ -438,6 +438,8 @@ impl<'c> Restorer<'c> {
             start: BodyAddr::new(at(one.start)),
             size: u64::from(one.size),
             is_live: false,
+            // Those are not in images.
+            is_continuation: false,
         });
         let uses = block.uses.iter().map(|one| {
             let kind = RelocKind::from_number(one.kind)?;

@@ -181,7 +181,7 @@ impl Recorder<'_, '_> {
         let (core, ledger, linked) = (self.core, &mut *self.ledger, &mut self.linked);
         note_piece(parsed, one, linked);
         note_arrays(parsed, one, linked);
-        let mut block = block_of(ledger, parsed, one);
+        let mut block = block_of(ledger, parsed, one, self.purpose);
         block.unwind = one.unwind.take();
         if core.observer.is_some() {
             let record = LinkRecord::new(ledger, parsed, one, &block);
@@ -343,7 +343,12 @@ fn note_arrays(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
     }
 }
 
-fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlock {
+fn block_of(
+    ledger: &Ledger,
+    parsed: &Parsed<'_>,
+    one: &Staged<'_>,
+    purpose: Purpose<'_>,
+) -> LinkedBlock {
     let mut uses = Vec::new();
     for site in rewire_object::sites(&parsed.graph, &one.bindings, &one.layout, &one.placement) {
         let Some(meaning) = parsed.meaning(site.symbol) else {
@@ -380,6 +385,7 @@ fn block_of(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>) -> LinkedBlo
             start: definition.start,
             size: definition.size,
             is_live: false,
+            is_continuation: continues(purpose, definition),
         })
     });
     let mut definitions: Vec<PlacedDefinition> = definitions.collect();

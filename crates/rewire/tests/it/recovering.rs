@@ -1,6 +1,10 @@
 //! Calls that come back although compiled code crashed.
 
-use rewire::{Engine, Error, ExecAddr, Level, OptLevel, Options, Recovery, Stopped, Value};
+use std::time::Duration;
+
+use rewire::{
+    Engine, Error, ExecAddr, HotThresholds, Level, OptLevel, Options, Recovery, Stopped, Value,
+};
 
 const CODE: &[u8] = b"define internal i32 @peek(ptr %p) noinline {
        %x = load volatile i32, ptr %p
@@ -86,6 +90,47 @@ fn a_crash_is_an_error_that_says_where() {
 }
 
 /// What was left is as free as what has returned.
+/// The call's own frame and that of the body in which its loop goes on are one.
+#[test]
+fn a_call_that_goes_on_in_a_continuation_is_there_once() {
+    let options = Options {
+        hot: HotThresholds {
+            loop_passes: 100,
+            delay: Duration::ZERO,
+            ..HotThresholds::default()
+        },
+        ..Options::default()
+    };
+    let engine = Engine::new(options).unwrap();
+    let walks = b"define i32 @reads(ptr %p) noinline {
+          %x = load volatile i32, ptr %p
+          ret i32 %x
+        }
+        define i32 @walks(ptr %last) noinline {
+          %own = alloca i32
+          br label %again
+        again:
+          %i = phi i32 [ 0, %0 ], [ %next, %again ]
+          %next = add i32 %i, 1
+          %ends = icmp eq i32 %next, 1000
+          %p = select i1 %ends, ptr %last, ptr %own
+          %x = call i32 @reads(ptr %p)
+          br i1 %ends, label %done, label %again
+        done:
+          ret i32 %x
+        }
+        define i32 @begins(ptr %last) {
+          %x = call i32 @walks(ptr %last)
+          %y = add i32 %x, 1
+          ret i32 %y
+        }";
+    engine.main().add_ir("walks", walks.as_slice()).unwrap();
+    let _recovery = Recovery::begin(|_| {});
+    let stopped = stopped(call(&engine, "begins", &[nowhere()]));
+    assert_eq!(functions(&stopped), ["reads", "walks", "begins"]);
+    assert!(engine.report().loops_optimised > 0);
+}
+
 #[test]
 fn code_that_was_left_is_replaced_and_given_back() {
     with_engines(|engine, mode| {

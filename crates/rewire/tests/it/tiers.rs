@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use rewire::{Engine, HotThresholds, Options, Report};
+use rewire::{Engine, HotThresholds, Level, OptLevel, Options, Report};
 
 /// An engine for which everything is hot soon.
 fn hot_engine(threads: usize) -> Engine {
@@ -217,5 +217,77 @@ extern "C" fn remove_work(pass: i32, _: *mut i32) {
         let body = b"define i32 @work(i32 %n) { ret i32 -1 }";
         engine.replace("work", body).unwrap();
         engine.reclaim();
+    }
+}
+
+/// A loop that is counted and calls nothing, but for copies; and one whose variables are passed by
+/// their addresses until the call is inlined. A new `step` lets both end early.
+const COUNTED: &[u8] = b"define i64 @step(i64 %x) {
+      %y = add i64 %x, 1
+      ret i64 %y
+    }
+    define void @advance(ptr %x) {
+      %old = load i64, ptr %x
+      %new = call i64 @step(i64 %old)
+      store i64 %new, ptr %x
+      ret void
+    }
+    define i64 @count(ptr %begun) {
+      store atomic i32 1, ptr %begun seq_cst, align 4
+      br label %again
+    again:
+      %x = phi i64 [ 0, %0 ], [ %y, %again ]
+      %i = phi i64 [ 0, %0 ], [ %j, %again ]
+      %y = call i64 @step(i64 %x)
+      %j = add i64 %i, 1
+      %more = icmp ult i64 %y, 1000000000000000
+      br i1 %more, label %again, label %done
+    done:
+      ret i64 %j
+    }
+    define i64 @walk(ptr %begun) {
+      %x = alloca i64
+      store i64 0, ptr %x
+      store atomic i32 1, ptr %begun seq_cst, align 4
+      br label %again
+    again:
+      %i = phi i64 [ 0, %0 ], [ %j, %again ]
+      call void @advance(ptr %x)
+      %j = add i64 %i, 1
+      %y = load i64, ptr %x
+      %more = icmp ult i64 %y, 1000000000000000
+      br i1 %more, label %again, label %done
+    done:
+      ret i64 %j
+    }";
+
+type Counts = extern "C" fn(*mut i32) -> i64;
+
+#[test]
+fn a_counted_loop_that_holds_a_copy_leaves_it() {
+    for level in [OptLevel::Fixed(Level::O2), OptLevel::Auto] {
+        for name in ["count", "walk"] {
+            let engine = Engine::new(Options {
+                level,
+                ..Options::default()
+            });
+            let engine = engine.unwrap();
+            engine.add_ir("counted.ll", COUNTED).unwrap();
+            let begun = AtomicI32::new(0);
+            let passes = std::thread::scope(|scope| {
+                let counts = scope.spawn(|| {
+                    // SAFETY: the functions are of this type, and the engine outlives the call.
+                    let count = unsafe { engine.main().function::<Counts>(name) };
+                    count.unwrap().pointer()(begun.as_ptr())
+                });
+                while begun.load(Ordering::SeqCst) == 0 {
+                    std::thread::yield_now();
+                }
+                let ends = b"define i64 @step(i64 %x) { ret i64 1000000000000000 }";
+                engine.replace("step", ends).unwrap();
+                counts.join().unwrap()
+            });
+            assert!(passes < 1_000_000_000_000_000, "{name} at {level:?}");
+        }
     }
 }

@@ -44,6 +44,8 @@ pub struct StoppedFrame {
     pub generation: Option<u32>,
     /// The function's demangled name.
     shown: String,
+    /// Whether the caller's frame belongs to the same call.
+    is_continuation: bool,
 }
 
 impl fmt::Display for StoppedFrame {
@@ -62,6 +64,15 @@ impl StoppedFrame {
             function,
             generation,
             shown,
+            is_continuation: false,
+        }
+    }
+
+    /// Says whether the frame goes on with what its caller's frame began, in a better body.
+    pub(crate) fn marked(self, is_continuation: bool) -> Self {
+        Self {
+            is_continuation,
+            ..self
         }
     }
 }
@@ -107,10 +118,20 @@ impl Stopped {
             let name = call.and_then(|call| names.called_at(*call));
             name.unwrap_or_else(|| "a function of the host's".into())
         });
-        let frames = stop.trace.frames().iter();
+        let found = stop.trace.frames().iter();
+        let mut frames: Vec<StoppedFrame> = Vec::new();
+        for frame in found.filter_map(|at| names.frame_at(*at)) {
+            let goes_on =
+                |inner: &StoppedFrame| inner.is_continuation && inner.function == frame.function;
+            if !frames.last().is_some_and(goes_on) {
+                frames.push(frame);
+            } else if let Some(inner) = frames.last_mut() {
+                inner.is_continuation = frame.is_continuation;
+            }
+        }
         Self {
             outside,
-            frames: frames.filter_map(|at| names.frame_at(*at)).collect(),
+            frames,
             more: stop.trace.more(),
             ..Self::without_names(stop)
         }
