@@ -114,7 +114,10 @@ impl<'l> Maker<'l> {
         let candidates = ledger.blocks_in_order().filter_map(|(id, block)| {
             let kept = ledger.kept_block(id)?;
             let unit = *numbers_of_units.get(&block.unit)?;
-            (block.live > 0 && is_of_options(block.tier)).then(|| Candidate {
+            let mut live = block.definitions.iter().filter(|one| one.is_live);
+            // What begins in the middle of a call is made anew when a loop is hot again.
+            let is_named = block.live > 0 && !live.all(|one| one.is_continuation);
+            (is_named && is_of_options(block.tier)).then(|| Candidate {
                 id,
                 block,
                 kept,
@@ -290,7 +293,8 @@ impl<'l> Maker<'l> {
             },
             read_only: match one.has_code || !is_joined(block) {
                 true => range(&memory.read_only)?,
-                false => empty(memory.read_only.start)?,
+                // They go with the code, of which nothing is taken.
+                false => empty(memory.code.start)?,
             },
             data: range(&memory.data)?,
             data_bytes: kept.data.clone(),

@@ -490,7 +490,10 @@ impl<'c> Restorer<'c> {
     fn kept_block(&self, block: ImageBlock) -> Option<KeptBlock> {
         let part = |bytes: &ImageBytes, start: u32, range: &Range<u32>| match range.is_empty() {
             true => Some(ImageBytes::default()),
-            false => bytes.part((range.start - start) as usize..(range.end - start) as usize),
+            false => {
+                let within = |at: u32| Some(at.checked_sub(start)? as usize);
+                bytes.part(within(range.start)?..within(range.end)?)
+            }
         };
         let (image, joined) = (&self.image, block.is_joined);
         let code = match joined {

@@ -2,6 +2,7 @@
 //! them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rewire::cache::{Cache, MemoryStore};
 use rewire::{Engine, FunctionState, HotThresholds, Level, OptLevel, Options};
@@ -316,6 +317,53 @@ fn what_was_hot_is_restored_as_it_was_optimised() {
         engine.settle();
         let report = engine.report();
         assert_eq!(report.functions_optimised > 0, round == 0, "round {round}");
+        assert_eq!(report.functions_restored > 0, round > 0, "round {round}");
+    }
+}
+
+/// The body in which a loop went on isn't restored. It is in force, with its frames behind its
+/// code, and everything else lies behind that.
+#[test]
+fn a_continuation_is_not_restored() {
+    const SUMS: &str = "
+        define i32 @sum(i32 %n) {
+          br label %again
+        again:
+          %i = phi i32 [ 0, %0 ], [ %next, %again ]
+          %sum = phi i32 [ 1, %0 ], [ %more, %again ]
+          %next = add i32 %i, 1
+          %more = add i32 %sum, %i
+          %ends = icmp eq i32 %next, %n
+          br i1 %ends, label %done, label %again
+        done:
+          ret i32 %more
+        }
+        define i32 @run(i32 %n) {
+          %sum = call i32 @sum(i32 %n)
+          ret i32 %sum
+        }";
+    let cache = in_memory();
+    for round in 0..3 {
+        let engine = Engine::new(Options {
+            cache: Some(cache.clone()),
+            hot: HotThresholds {
+                loop_passes: 100,
+                delay: Duration::ZERO,
+                ..HotThresholds::default()
+            },
+            ..Options::default()
+        });
+        let engine = engine.unwrap();
+        engine.add_ir("sums.ll", SUMS).unwrap();
+        engine.finish_loading().unwrap();
+        let sum = function(&engine, "sum");
+        for _ in 0..4 {
+            assert_eq!(sum(1000), 499_501);
+        }
+        engine.settle();
+        assert_eq!(function(&engine, "run")(4), 7);
+        let report = engine.report();
+        assert_eq!(report.loops_optimised > 0, round == 0, "round {round}");
         assert_eq!(report.functions_restored > 0, round > 0, "round {round}");
     }
 }
