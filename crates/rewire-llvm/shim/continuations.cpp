@@ -149,8 +149,7 @@ public:
   }
 
   bool moves(const FrameVariable &variable) const {
-    const auto size = variable.alloca->getAllocationSize(module.getDataLayout());
-    return variable.is_private && size && size->getFixedValue() <= kMostMoved;
+    return variable.is_private && isSmall(*variable.alloca);
   }
 
   Value *buffer = nullptr;
@@ -168,13 +167,17 @@ private:
   // Where a variable is put for the continuation, so that it can be in a register until then.
   DenseMap<unsigned, Value *> outside;
 
+  bool isSmall(const AllocaInst &variable) const {
+    const auto size = variable.getAllocationSize(module.getDataLayout());
+    return size && size->getFixedValue() <= kMostMoved;
+  }
+
   void storeVariables(IRBuilder<> &leaving, IRBuilder<> &entry) {
     for (unsigned i = 0; i < heads.variables.size(); ++i) {
       const FrameVariable &variable = heads.variables[i];
       AllocaInst *alloca = variable.alloca;
       Value *place = at(leaving, variable.offset);
-      const auto size = alloca->getAllocationSize(module.getDataLayout());
-      if (kind.check == Check::Count || !size || size->getFixedValue() > kMostMoved) {
+      if (kind.check == Check::Count || !isSmall(*alloca)) {
         leaving.CreateStore(alloca, place);
         continue;
       }

@@ -73,9 +73,13 @@ void Optimiser::run(Module &module, Lowerings lowerings, std::vector<size_t> &in
   if (level != OptimizationLevel::O0 && useThreadLocalAddresses(module))
     modules.invalidate(module, PreservedAnalyses::none());
   const bool inlines_more = !chosen && has_bodies && hasOptionalBodies(module);
-  if (!inlines_more)
+  if (!inlines_more) {
+    bool is_changed = false;
     for (Function &function : module)
-      settleVariables(function);
+      is_changed |= settleVariables(function);
+    if (is_changed)
+      modules.invalidate(module, PreservedAnalyses::none());
+  }
   if (chosen) {
     // Whatever passes a client chooses may inline, or learn from, any body that is there.
     noteAll(module);
