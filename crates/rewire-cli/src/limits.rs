@@ -35,8 +35,11 @@ fn on_own_stack<R>(work: impl FnOnce() -> R) -> R {
     result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Ends the process because there is no memory to go on with. Allocates none.
+/// Ends the process because there is no memory to go on with. Allocates none. When several threads
+/// find that out, one of them says it.
 pub(crate) fn end_without_memory() -> ! {
+    // Held until the process has ended.
+    let _others_wait = std::io::stderr().lock();
     let limits = MemoryLimits::get();
     let is_limited = limits.addresses.or(limits.data).is_some();
     let help = is_limited.then_some(&limits as &dyn fmt::Display);

@@ -3,7 +3,7 @@
 //! any character, and only the program's own colours get to a terminal.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, StderrLock, Write};
 
 use rewire::{Error, escape_control};
 
@@ -20,38 +20,92 @@ pub(crate) fn no_output(error: &std::io::Error) -> i32 {
 
 /// Writes a text to standard error.
 pub(crate) fn say(text: fmt::Arguments<'_>) {
-    let _ = fmt::Write::write_fmt(&mut EscapedStderr, text);
+    Message::new().escaped(text);
 }
 
 /// Writes what a compiler or the reader of options says to standard error, with the colours that it
 /// gave it (ECMA-48, "SGR").
 pub(crate) fn say_coloured(text: &str) {
+    let mut message = Message::new();
     let mut rest = text;
     while let Some(at) = rest.find("\x1b[") {
         let parameters = &rest[at + 2..];
         let length = parameters.find(|c: char| !c.is_ascii_digit() && c != ';');
         let Some(length) = length.filter(|end| parameters[*end..].starts_with('m')) else {
-            say(format_args!("{}", &rest[..at + 2]));
+            message.escaped(format_args!("{}", &rest[..at + 2]));
             rest = parameters;
             continue;
         };
-        say(format_args!("{}", &rest[..at]));
-        write_as_it_is(format_args!("\x1b[{}m", &parameters[..length]));
+        message.escaped(format_args!("{}", &rest[..at]));
+        for part in ["\x1b[", &parameters[..length], "m"] {
+            message.add(part.as_bytes());
+        }
         rest = &parameters[length + 1..];
     }
-    say(format_args!("{rest}"));
+    message.escaped(format_args!("{rest}"));
 }
 
-fn write_as_it_is(text: fmt::Arguments<'_>) {
-    let _ = io::stderr().write_fmt(text);
+/// A message on its way to standard error. No other thread's gets between its parts, and one that
+/// fits into the buffer reaches the file in one write(2), so that other processes' don't either.
+/// Allocates no memory.
+struct Message {
+    stderr: StderrLock<'static>,
+    buffer: [u8; 1024],
+    length: usize,
 }
 
-/// Standard error, without other control characters than line ends and tabs. Allocates no memory.
-struct EscapedStderr;
+impl Message {
+    fn new() -> Self {
+        Self {
+            stderr: io::stderr().lock(),
+            buffer: [0; 1024],
+            length: 0,
+        }
+    }
 
-impl fmt::Write for EscapedStderr {
+    fn add(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.length == self.buffer.len() {
+                self.write();
+            }
+            let taken = bytes.len().min(self.buffer.len() - self.length);
+            self.buffer[self.length..][..taken].copy_from_slice(&bytes[..taken]);
+            self.length += taken;
+            bytes = &bytes[taken..];
+        }
+    }
+
+    /// Adds a text without other control characters than line ends and tabs.
+    fn escaped(&mut self, text: fmt::Arguments<'_>) {
+        let _ = fmt::Write::write_fmt(&mut Escaped(self), text);
+    }
+
+    fn write(&mut self) {
+        let _ = self.stderr.write_all(&self.buffer[..self.length]);
+        self.length = 0;
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.write();
+    }
+}
+
+struct Escaped<'m>(&'m mut Message);
+
+impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        write!(io::stderr(), "{}", escape_control(text)).map_err(|_| fmt::Error)
+        fmt::Write::write_fmt(&mut Plain(self.0), format_args!("{}", escape_control(text)))
+    }
+}
+
+struct Plain<'m>(&'m mut Message);
+
+impl fmt::Write for Plain<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.add(text.as_bytes());
+        Ok(())
     }
 }
 
@@ -79,11 +133,16 @@ fn print(kind: &str, colour: &str, what: fmt::Arguments<'_>, help: Option<&dyn f
     } else {
         ("", "", "")
     };
-    write_as_it_is(format_args!("{colour}{kind}{plain}: "));
-    say(format_args!("{what}\n"));
+    let mut message = Message::new();
+    for part in [colour, kind, plain, ": "] {
+        message.add(part.as_bytes());
+    }
+    message.escaped(format_args!("{what}\n"));
     if let Some(help) = help {
-        write_as_it_is(format_args!("{cyan}help{plain}: "));
-        say(format_args!("{help}\n"));
+        for part in [cyan, "help", plain, ": "] {
+            message.add(part.as_bytes());
+        }
+        message.escaped(format_args!("{help}\n"));
     }
 }
 
