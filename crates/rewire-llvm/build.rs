@@ -7,6 +7,7 @@ use std::process::Command;
 
 const SOURCES: &[&str] = &[
     "abi_attributes.cpp",
+    "buffered_values.cpp",
     "call_adapter.cpp",
     "call_plan.cpp",
     "codegen.cpp",
@@ -35,6 +36,7 @@ const SOURCES: &[&str] = &[
     "inline_bodies.cpp",
     "instrument.cpp",
     "locations.cpp",
+    "loop_counts.cpp",
     "loop_heads.cpp",
     "lower.cpp",
     "optimise.cpp",

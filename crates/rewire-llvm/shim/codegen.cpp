@@ -2,8 +2,12 @@
 
 #include "codegen.h"
 #include "index.h"
+#include "loop_counts.h"
 #include "target.h"
 #include "llvm/CodeGen/CodeGenTargetMachineImpl.h"
+#include "llvm/CodeGen/MachineModuleInfo.h"
+#include "llvm/CodeGen/Passes.h"
+#include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -65,11 +69,27 @@ bool RewireCodegen::prepare() {
   return fast != nullptr;
 }
 
+// As CodeGenTargetMachineImpl::addPassesToEmitFile, with passes of ours.
 bool RewireCodegen::preparePasses() {
+  auto *target = static_cast<CodeGenTargetMachineImpl *>(machine.get());
   passes = std::make_unique<legacy::PassManager>();
   passes->add(new TargetLibraryInfoWrapperPass(*library));
-  return !machine->addPassesToEmitFile(*passes, stream, nullptr, CodeGenFileType::ObjectFile,
-                                       true);
+  auto *functions = new MachineModuleInfoWrapperPass(target);
+  TargetPassConfig *config = target->createPassConfig(*passes);
+  config->setDisableVerify(true);
+  if (level == 0)
+    addLoopCounts(*config);
+  passes->add(config);
+  passes->add(functions);
+  if (config->addISelPasses())
+    return false;
+  config->addMachinePasses();
+  config->setInitialized();
+  if (target->addAsmPrinter(*passes, stream, nullptr, CodeGenFileType::ObjectFile,
+                            functions->getMMI().getContext()))
+    return false;
+  passes->add(createFreeMachineFunctionPass());
+  return true;
 }
 
 void RewireCodegen::emit(Module &module) {

@@ -70,6 +70,8 @@ struct RewireCodegen {
 
   // Makes the pipeline that most modules need first; false if there is none for the target.
   bool prepare();
+  // Whether `rewire_optimise` runs any pass on a module.
+  bool runsPasses(const llvm::Module &module) const;
   void emit(llvm::Module &module);
 
 private:

@@ -15,7 +15,10 @@
 // that they can be in registers; of all others it uses the frame's.
 
 #include "continuations.h"
+#include "buffered_values.h"
+#include "codegen.h"
 #include "index.h"
+#include "loop_counts.h"
 #include "loop_heads.h"
 #include "llvm/ADT/DepthFirstIterator.h"
 #include "llvm/Analysis/LoopInfo.h"
@@ -30,11 +33,6 @@
 
 using namespace llvm;
 using namespace rewire;
-
-// The words that checks read, one for each head.
-static constexpr StringLiteral kWords = "rewire.loops";
-// The engine's answer to a check that has struck: process/loops.rs.
-static constexpr StringLiteral kAsk = "__rewire_loop";
 
 // The buffer is packed.
 static constexpr Align kUnaligned = Align::Constant<1>();
@@ -56,16 +54,26 @@ enum class Check { Count, Poll };
 struct Kind {
   Check check;
   uint32_t limit;
+  // Whether the code generator adds the checks.
+  bool is_in_code;
   GlobalVariable *words;
 
-  Kind(Module &module, Check check, uint32_t limit, size_t heads) : check(check), limit(limit) {
+  Kind(Module &module, Check check, uint32_t limit, size_t heads, bool is_in_code = false)
+      : check(check), limit(limit), is_in_code(is_in_code) {
     auto *type = ArrayType::get(Type::getInt32Ty(module.getContext()), heads);
     words = new GlobalVariable(module, type, false, GlobalValue::InternalLinkage,
-                               Constant::getNullValue(type), kWords, nullptr,
+                               Constant::getNullValue(type), kLoopWords, nullptr,
                                GlobalValue::NotThreadLocal, std::nullopt,
                                /*isExternallyInitialized=*/true);
   }
 };
+
+FunctionCallee declareAsk(Module &module) {
+  LLVMContext &context = module.getContext();
+  auto *pointer = PointerType::get(context, 0);
+  auto *type = FunctionType::get(pointer, {Type::getInt32Ty(context), pointer}, false);
+  return module.getOrInsertFunction(kAskAtLoop, type);
+}
 
 class Checks {
 public:
@@ -76,46 +84,41 @@ public:
         word(Type::getInt32Ty(context)) {}
 
   // In a body that is entered by a call.
-  void addToNormal(ArrayRef<unsigned> at) {
+  void addToNormal(ArrayRef<unsigned> at_heads) {
     IRBuilder<> entry(&body.getEntryBlock(), body.getEntryBlock().begin());
     auto *bytes = ArrayType::get(Type::getInt8Ty(context), heads.buffer_size);
     AllocaInst *space = entry.CreateAlloca(bytes, nullptr, "");
     space->setAlignment(Align(16));
     buffer = space;
-    auto *leave = BasicBlock::Create(context, "", &body);
-    auto *again = BasicBlock::Create(context, "", &body);
-    auto *done = BasicBlock::Create(context, "", &body);
-    IRBuilder<> leaving(leave);
-    PHINode *first = leaving.CreatePHI(pointer, at.size());
-    storeVariables(leaving, entry);
-    leaving.CreateBr(again);
-    IRBuilder<> calling(again);
-    PHINode *next = calling.CreatePHI(pointer, 2);
-    next->addIncoming(first, leave);
-    auto *type = FunctionType::get(pointer, {pointer}, false);
-    CallInst *call = calling.CreateCall(type, next, {buffer});
-    call->setTailCallKind(CallInst::TCK_NoTail);
-    next->addIncoming(call, again);
-    calling.CreateCondBr(calling.CreateIsNull(call), done, again);
-    IRBuilder<> finishing(done);
-    Type *result = body.getReturnType();
-    if (result->isVoidTy())
-      finishing.CreateRetVoid();
-    else
-      finishing.CreateRet(finishing.CreateAlignedLoad(result, buffer, kUnaligned));
-    addAll(at, [&](IRBuilder<> &crossing, const LoopHead &head, Value *target) {
+    BranchInst *leaving = callContinuations(entry);
+    splitHeads(at_heads);
+    if (kind.check == Check::Count)
+      keepInBuffer(body, heads, *space);
+    if (kind.is_in_code) {
+      for (unsigned index : at_heads)
+        markHead(*cast<BranchInst>(heads.heads[index].block->getTerminator()), index);
+      keepReachable(*leaving->getParent(), *heads.heads[at_heads[0]].block, *space);
+      markLeaving(*leaving, *space,
+                  {kind.limit, static_cast<uint32_t>(first_word), heads.target_offset});
+      return;
+    }
+    addAll(at_heads, [&](IRBuilder<> &crossing, const LoopHead &head, Value *target) {
+      if (kind.check == Check::Poll)
+        storeValues(crossing, head);
       for (unsigned index : head.contents)
         if (auto copy = outside.lookup(index))
           crossing.CreateCall(marker(kLeaveContents, {pointer, pointer}),
                               {heads.variables[index].alloca, copy});
-      first->addIncoming(target, crossing.GetInsertBlock());
-      crossing.CreateBr(leave);
+      crossing.CreateStore(target, at(crossing, heads.target_offset));
+      crossing.CreateBr(leaving->getParent());
     });
   }
 
   // In a continuation, whose buffer already has the variables' addresses.
   void addToContinuation(ArrayRef<unsigned> at_heads, ArrayRef<Value *> frame) {
+    splitHeads(at_heads);
     addAll(at_heads, [&](IRBuilder<> &crossing, const LoopHead &head, Value *target) {
+      storeValues(crossing, head);
       for (unsigned index : head.contents)
         if (frame[index])
           copyVariable(crossing, frame[index], heads.variables[index].alloca,
@@ -201,13 +204,73 @@ private:
     return callee;
   }
 
+  // Makes the code that calls the continuation whose address the buffer has, and those that follow
+  // it, and returns the function's result. Returns the end of its first block.
+  BranchInst *callContinuations(IRBuilder<> &entry) {
+    auto *leave = BasicBlock::Create(context, "", &body);
+    auto *again = BasicBlock::Create(context, "", &body);
+    auto *done = BasicBlock::Create(context, "", &body);
+    IRBuilder<> leaving(leave);
+    storeVariables(leaving, entry);
+    Value *first = leaving.CreateLoad(pointer, at(leaving, heads.target_offset));
+    BranchInst *end = leaving.CreateBr(again);
+    IRBuilder<> calling(again);
+    PHINode *next = calling.CreatePHI(pointer, 2);
+    next->addIncoming(first, leave);
+    auto *type = FunctionType::get(pointer, {pointer}, false);
+    CallInst *call = calling.CreateCall(type, next, {buffer});
+    call->setTailCallKind(CallInst::TCK_NoTail);
+    next->addIncoming(call, again);
+    calling.CreateCondBr(calling.CreateIsNull(call), done, again);
+    IRBuilder<> finishing(done);
+    Type *result = body.getReturnType();
+    if (result->isVoidTy())
+      finishing.CreateRetVoid();
+    else
+      finishing.CreateRet(finishing.CreateAlignedLoad(result, buffer, kUnaligned));
+    return end;
+  }
+
+  // Code generators drop blocks that nothing leads to in IR. An edge that is never taken is added
+  // to a block outside the heads, or behind one of them.
+  void keepReachable(BasicBlock &block, BasicBlock &head, Value &not_null) {
+    auto *end = cast<BranchInst>(head.getTerminator());
+    for (BasicBlock &other : body)
+      if (auto *jump = dyn_cast<BranchInst>(other.getTerminator());
+          jump && jump->isUnconditional() && !jump->hasMetadata() && &other != &block) {
+        end = jump;
+        break;
+      }
+    BasicBlock *from = end->getParent(), *next = end->getSuccessor(0);
+    if (from == &head) {
+      from = BasicBlock::Create(context, "", &body, next);
+      end->setSuccessor(0, from);
+      end = BranchInst::Create(next, from);
+      next->replacePhiUsesWith(&head, from);
+    }
+    IRBuilder<> builder(end);
+    builder.CreateCondBr(builder.CreateIsNull(&not_null), &block, next);
+    end->eraseFromParent();
+  }
+
+  void splitHeads(ArrayRef<unsigned> chosen) {
+    for (unsigned index : chosen) {
+      BasicBlock *block = heads.heads[index].block;
+      block->splitBasicBlock(block->getFirstNonPHIIt());
+    }
+  }
+
+  void storeValues(IRBuilder<> &crossing, const LoopHead &head) {
+    for (auto [value, offset] : head.values)
+      crossing.CreateAlignedStore(value, at(crossing, offset), kUnaligned);
+  }
+
   template <typename Cross> void addAll(ArrayRef<unsigned> chosen, Cross cross) {
-    FunctionCallee ask =
-        module.getOrInsertFunction(kAsk, FunctionType::get(pointer, {word, pointer}, false));
+    FunctionCallee ask = declareAsk(module);
     for (unsigned index : chosen) {
       LoopHead &head = heads.heads[index];
       BasicBlock *block = head.block;
-      BasicBlock *rest = block->splitBasicBlock(block->getFirstNonPHIIt());
+      BasicBlock *rest = block->getSingleSuccessor();
       auto *asking = BasicBlock::Create(context, "", &body);
       auto *crossing = BasicBlock::Create(context, "", &body);
       block->getTerminator()->eraseFromParent();
@@ -236,8 +299,6 @@ private:
       target->setMemoryEffects(MemoryEffects::inaccessibleOrArgMemOnly());
       request.CreateCondBr(request.CreateIsNull(target), rest, crossing);
       IRBuilder<> transfer(crossing);
-      for (auto [value, offset] : head.values)
-        transfer.CreateAlignedStore(value, at(transfer, offset), kUnaligned);
       cross(transfer, head, target);
     }
   }
@@ -505,7 +566,7 @@ static SmallVector<Function *, 4> bodiesOf(Module &module) {
 
 // Adds checks to the bodies of a module, at the heads that `choose` chooses of each.
 template <typename Choose> static void addChecks(Module &module, Check check, uint32_t limit,
-                                                 Choose choose) {
+                                                 bool is_in_code, Choose choose) {
   struct Checked {
     Function *function;
     LoopHeads heads;
@@ -515,7 +576,7 @@ template <typename Choose> static void addChecks(Module &module, Check check, ui
   SmallVector<Checked, 1> all;
   size_t words = 0;
   for (Function *function : bodiesOf(module)) {
-    LoopHeads heads = LoopHeads::of(*function);
+    LoopHeads heads = LoopHeads::of(*function, /*with_contents=*/check == Check::Poll);
     SmallVector<unsigned, 8> chosen;
     if (!heads.heads.empty())
       chosen = choose(*function, heads);
@@ -527,7 +588,9 @@ template <typename Choose> static void addChecks(Module &module, Check check, ui
   }
   if (all.empty())
     return;
-  const Kind kind(module, check, limit, words);
+  const Kind kind(module, check, limit, words, is_in_code);
+  if (is_in_code)
+    declareAsk(module);
   for (Checked &one : all)
     Checks(*one.function, one.heads, kind, one.first).addToNormal(one.chosen);
 }
@@ -539,8 +602,11 @@ static SmallVector<unsigned, 8> allHeads(Function &, const LoopHeads &heads) {
   return all;
 }
 
-void rewire_count_loops(LLVMModuleRef module, uint32_t limit) {
-  addChecks(*unwrap(module), Check::Count, limit, allHeads);
+void rewire_count_loops(const RewireCodegen *codegen, LLVMModuleRef module, uint32_t limit) {
+  Module &ir = *unwrap(module);
+  // Passes see what IR says only.
+  const bool is_in_code = !codegen->runsPasses(ir) && canCountInCode(*codegen->machine);
+  addChecks(ir, Check::Count, limit, is_in_code, allHeads);
 }
 
 // Whether a call may come to be a copy of the function that it names.
@@ -576,7 +642,7 @@ void rewire_poll_loops(LLVMModuleRef module) {
         return function.hasAvailableExternallyLinkage() && !function.isDeclaration();
       }))
     return;
-  addChecks(ir, Check::Poll, 0, headsOfCopies);
+  addChecks(ir, Check::Poll, 0, false, headsOfCopies);
 }
 
 // The load of the flag that a poll asks.
@@ -588,7 +654,7 @@ static const LoadInst *flagOf(const BranchInst &branch) {
   if (!flag || !flag->isVolatile())
     return nullptr;
   auto *words = dyn_cast<GlobalVariable>(flag->getPointerOperand()->stripInBoundsOffsets());
-  return words && words->getName().starts_with(kWords) ? flag : nullptr;
+  return words && words->getName().starts_with(kLoopWords) ? flag : nullptr;
 }
 
 bool rewire::isPoll(const BranchInst &branch) { return flagOf(branch); }
@@ -610,7 +676,7 @@ bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32
   SmallVector<Function *, 4> bodies = bodiesOf(ir);
   if (bodies.size() != 1)
     return false;
-  LoopHeads heads = LoopHeads::of(*bodies[0]);
+  LoopHeads heads = LoopHeads::of(*bodies[0], /*with_contents=*/true);
   if (head >= heads.heads.size())
     return false;
   const SmallVector<unsigned, 8> chosen =

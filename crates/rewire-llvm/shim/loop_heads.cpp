@@ -2,7 +2,7 @@
 
 #include "loop_heads.h"
 #include "llvm/ADT/BitVector.h"
-#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/PostOrderIterator.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Analysis/CFG.h"
 #include "llvm/IR/CFG.h"
@@ -13,6 +13,9 @@
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Operator.h"
+#include <optional>
+#include <utility>
+#include <vector>
 
 using namespace llvm;
 using namespace rewire;
@@ -76,19 +79,16 @@ namespace {
 
 class Finder {
 public:
-  explicit Finder(Function &function)
-      : function(function), layout(function.getDataLayout()) {}
+  Finder(Function &function, bool with_contents)
+      : function(function), layout(function.getDataLayout()), with_contents(with_contents) {}
 
   LoopHeads run() {
     findBlocks();
     if (found.heads.empty() || !canGoOnElsewhere(function) || !findLabels())
       return {};
+    prepareFlow();
     findVariables();
-    for (Argument &argument : function.args())
-      place(argument, &function.getEntryBlock());
-    for (Instruction &instruction : instructions(function))
-      if (!isVariable(instruction))
-        place(instruction, instruction.getParent());
+    findValues();
     if (failed)
       return {};
     layOut();
@@ -98,8 +98,18 @@ public:
 private:
   Function &function;
   const DataLayout &layout;
+  const bool with_contents;
   LoopHeads found;
-  MapVector<const BasicBlock *, unsigned> head_of;
+  // What is asked of each block again and again, by the block's number.
+  struct BlockFlow {
+    bool is_head = false;
+    // By the indices of `values`: what is live where the block begins, and what it defines.
+    BitVector live, defined;
+  };
+  std::vector<BlockFlow> flow;
+  // Values that are used outside the block that defines them, and phis of heads.
+  std::vector<std::pair<Value *, const BasicBlock *>> values;
+  BitVector is_at_head, passing;
   // What is computed from a variable's address, for variables that are private otherwise.
   DenseMap<const Value *, unsigned> derived;
   bool failed = false;
@@ -112,10 +122,19 @@ private:
     for (auto [from, to] : edges)
       targets.insert(to);
     for (BasicBlock &block : function)
-      if (targets.contains(&block) && !block.isEHPad()) {
-        head_of[&block] = found.heads.size();
+      if (targets.contains(&block) && !block.isEHPad())
         found.heads.push_back({&block, {}, {}});
-      }
+  }
+
+  LoopHead &headAt(const BasicBlock &block) {
+    return *llvm::find_if(found.heads,
+                          [&](const LoopHead &head) { return head.block == &block; });
+  }
+
+  void prepareFlow() {
+    flow.resize(function.getMaxBlockNumber());
+    for (const LoopHead &head : found.heads)
+      flow[head.block->getNumber()].is_head = true;
   }
 
   static bool isVariable(const Instruction &instruction) {
@@ -200,6 +219,10 @@ private:
         continue;
       auto &alloca = cast<AllocaInst>(instruction);
       const unsigned index = found.variables.size();
+      if (!with_contents) {
+        found.variables.push_back({&alloca, 0, false});
+        continue;
+      }
       Accesses accesses;
       const bool is_private = findAccesses(alloca, index, accesses);
       found.variables.push_back({&alloca, 0, is_private});
@@ -300,41 +323,84 @@ private:
       const BasicBlock *block = work.pop_back_val();
       if (!seen.insert(block).second)
         continue;
-      if (auto head = head_of.find(block); head != head_of.end())
-        found.heads[head->second].contents.push_back(index);
+      if (flow[block->getNumber()].is_head)
+        headAt(*block).contents.push_back(index);
       for (const BasicBlock *before : predecessors(block))
         if (!defines.contains(before))
           work.push_back(before);
     }
   }
 
-  // Finds the heads at which a value is live.
-  void place(Value &value, const BasicBlock *defined) {
-    SmallPtrSet<const BasicBlock *, 16> seen;
-    SmallVector<const BasicBlock *, 16> work;
-    for (const Use &use : value.uses()) {
-      auto *user = cast<Instruction>(use.getUser());
-      auto *phi = dyn_cast<PHINode>(user);
-      const BasicBlock *block = phi ? phi->getIncomingBlock(use) : user->getParent();
-      if (block != defined)
-        work.push_back(block);
+  // Finds the values that are live at each head: by the usual equations of liveness, with a bit for
+  // each value that more than one block knows.
+  void findValues() {
+    for (Argument &argument : function.args())
+      addValue(argument, &function.getEntryBlock());
+    for (Instruction &instruction : instructions(function))
+      if (!isVariable(instruction))
+        addValue(instruction, instruction.getParent());
+    for (BlockFlow &block : flow) {
+      block.live.resize(values.size());
+      block.defined.resize(values.size());
     }
-    while (!work.empty()) {
-      const BasicBlock *block = work.pop_back_val();
-      if (!seen.insert(block).second)
-        continue;
-      for (const BasicBlock *before : predecessors(block))
-        if (before != defined)
-          work.push_back(before);
+    for (unsigned i = 0; i < values.size(); ++i) {
+      auto [value, defined] = values[i];
+      flow[defined->getNumber()].defined.set(i);
+      for (const Use &use : value->uses())
+        if (const BasicBlock *block = blockOf(use); block != defined)
+          flow[block->getNumber()].live.set(i);
     }
-    auto *phi = dyn_cast<PHINode>(&value);
-    for (auto [block, index] : head_of) {
-      const bool is_own = phi && phi->getParent() == block && !phi->use_empty();
-      if (!is_own && !seen.contains(block))
+    const SmallVector<const BasicBlock *, 32> order(post_order(&function));
+    for (bool is_changed = true; is_changed;) {
+      is_changed = false;
+      for (const BasicBlock *block : order)
+        is_changed |= flowInto(*block);
+    }
+    for (unsigned i = 0; i < found.heads.size(); ++i)
+      takeValues(i);
+  }
+
+  void addValue(Value &value, const BasicBlock *defined) {
+    const bool is_met = isa<PHINode>(value) && flow[defined->getNumber()].is_head;
+    if (is_met ? !value.use_empty() : llvm::any_of(value.uses(), [&](const Use &use) {
+          return blockOf(use) != defined;
+        }))
+      values.push_back({&value, defined});
+  }
+
+  static const BasicBlock *blockOf(const Use &use) {
+    auto *user = cast<Instruction>(use.getUser());
+    auto *phi = dyn_cast<PHINode>(user);
+    return phi ? phi->getIncomingBlock(use) : user->getParent();
+  }
+
+  // Adds what is live where a block ends and isn't defined there; true if that is news.
+  bool flowInto(const BasicBlock &block) {
+    BlockFlow &own = flow[block.getNumber()];
+    passing.clear();
+    passing.resize(values.size());
+    for (const BasicBlock *next : successors(&block))
+      passing |= flow[next->getNumber()].live;
+    passing.reset(own.defined);
+    if (!passing.test(own.live))
+      return false;
+    own.live |= passing;
+    return true;
+  }
+
+  void takeValues(unsigned index) {
+    LoopHead &head = found.heads[index];
+    const BlockFlow &own = flow[head.block->getNumber()];
+    for (unsigned i = 0; i < values.size(); ++i) {
+      auto [value, defined] = values[i];
+      const bool is_met = isa<PHINode>(value) && defined == head.block;
+      if (!is_met && !own.live.test(i))
         continue;
-      failed |= !isStorable(value);
-      found.heads[index].values.push_back({&value, 0});
-      if (auto from = derived.find(&value); from != derived.end())
+      failed |= !isStorable(*value);
+      head.values.push_back({value, 0});
+      is_at_head.resize(values.size());
+      is_at_head.set(i);
+      if (auto from = derived.find(value); from != derived.end())
         found.variables[from->second].is_private = false;
     }
   }
@@ -349,27 +415,26 @@ private:
     if (!function.getReturnType()->isVoidTy())
       take(function.getReturnType());
     Type *pointer = PointerType::get(function.getContext(), 0);
+    found.target_offset = take(pointer);
     for (FrameVariable &variable : found.variables)
       variable.offset = take(pointer);
     found.label_table_offset = take(pointer);
-    const uint64_t begin = next;
-    found.buffer_size = next;
-    for (LoopHead &head : found.heads) {
-      next = begin;
+    for (unsigned i : is_at_head.set_bits())
+      found.values[values[i].first] = take(values[i].first->getType());
+    for (LoopHead &head : found.heads)
       for (auto &[value, offset] : head.values)
-        offset = take(value->getType());
-      found.buffer_size = std::max(found.buffer_size, next);
-    }
+        offset = found.values.lookup(value);
+    found.buffer_size = next;
   }
 };
 
 } // namespace
 
-LoopHeads LoopHeads::of(Function &function) {
+LoopHeads LoopHeads::of(Function &function, bool with_contents) {
   if (function.size() < 2)
     return {};
   Type *result = function.getReturnType();
   if (!result->isVoidTy() && (!result->isSized() || result->isTargetExtTy()))
     return {};
-  return Finder(function).run();
+  return Finder(function, with_contents).run();
 }

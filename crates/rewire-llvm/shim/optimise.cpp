@@ -119,20 +119,23 @@ void Optimiser::forget() {
   loops.clear();
 }
 
+bool RewireCodegen::runsPasses(const Module &module) const {
+  if (level > 0 || chosen_passes || findLowerings(module).any() || asksForInstrumentation(module))
+    return true;
+  return llvm::any_of(module, [](const Function &function) {
+    return function.hasAvailableExternallyLinkage() ||
+           (!function.isDeclaration() && function.hasFnAttribute(Attribute::AlwaysInline));
+  });
+}
+
 void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module) {
   Module &ir = *unwrap(module);
   keepCallers(ir);
   countFrames(ir);
-  const Lowerings lowerings = findLowerings(ir);
   codegen->inlined.clear();
-  if (codegen->level == 0 && !lowerings.any() && !codegen->chosen_passes) {
-    bool inlines = false;
-    for (const Function &function : ir)
-      inlines |= function.hasAvailableExternallyLinkage() ||
-                 (!function.isDeclaration() && function.hasFnAttribute(Attribute::AlwaysInline));
-    if (!inlines && !asksForInstrumentation(ir))
-      return;
-  }
+  if (!codegen->runsPasses(ir))
+    return;
+  const Lowerings lowerings = findLowerings(ir);
   if (!codegen->optimiser) {
     codegen->optimiser = std::make_unique<Optimiser>(
         *codegen->machine, *kLevels[codegen->level], codegen->chosen_passes);

@@ -302,7 +302,7 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module);
 void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module);
 // Counts, in the functions of an extracted module, how often the heads of their loops are passed;
 // at more than `limit` passes the engine is asked, which may have an optimised body go on there.
-void rewire_count_loops(LLVMModuleRef module, uint32_t limit);
+void rewire_count_loops(const RewireCodegen *codegen, LLVMModuleRef module, uint32_t limit);
 // Has loops that may come to hold copies of other functions watch whether these are replaced.
 void rewire_poll_loops(LLVMModuleRef module);
 // Makes the only function of an extracted module its continuation at the head of a loop: it takes

@@ -86,6 +86,10 @@ impl Codegen {
         self.is_lost
     }
 
+    pub(crate) fn raw(&self) -> *const ffi::RewireCodegen {
+        self.raw
+    }
+
     /// Has LLVM work on a module. If it gives up, the module and what it was extracted from are
     /// lost, as is the code generator.
     fn contained(

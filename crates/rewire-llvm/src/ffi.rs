@@ -268,7 +268,11 @@ unsafe extern "C" {
 unsafe extern "C-unwind" {
     pub(crate) fn rewire_optimise(codegen: *mut RewireCodegen, module: LLVMModuleRef);
     pub(crate) fn rewire_optimise_whole(codegen: *mut RewireCodegen, module: LLVMModuleRef);
-    pub(crate) fn rewire_count_loops(module: LLVMModuleRef, limit: u32);
+    pub(crate) fn rewire_count_loops(
+        codegen: *const RewireCodegen,
+        module: LLVMModuleRef,
+        limit: u32,
+    );
     pub(crate) fn rewire_poll_loops(module: LLVMModuleRef);
     pub(crate) fn rewire_continue_at(
         module: LLVMModuleRef,

@@ -1,6 +1,7 @@
 //! Checks at the heads of loops, where a function leaves one of its bodies and goes on in another
 //! (`shim/continuations.cpp`).
 
+use crate::codegen::Codegen;
 use crate::error::LlvmError;
 use crate::extraction::Extracted;
 use crate::ffi;
@@ -8,9 +9,10 @@ use crate::ffi;
 impl Extracted<'_> {
     /// Counts, in each function, how often the heads of its loops are passed. After more than
     /// `limit` passes the engine is asked (`__rewire_loop`), which may name a continuation.
-    pub fn count_loops(&mut self, limit: u32) {
-        // SAFETY: the module is ours.
-        unsafe { ffi::rewire_count_loops(self.module_ref(), limit) };
+    /// The code generator must be the one that the module's code will come from.
+    pub fn count_loops(&mut self, codegen: &Codegen, limit: u32) {
+        // SAFETY: both are valid, and the module is ours.
+        unsafe { ffi::rewire_count_loops(codegen.raw(), self.module_ref(), limit) };
     }
 
     /// Has loops that may come to hold copies of other functions' bodies watch a word, and ask the

@@ -1,6 +1,7 @@
 // See fast.h.
 
 #include "fast.h"
+#include "../loop_counts.h"
 #include "object_writer.h"
 #include "pass_sequence.h"
 #include "passes.h"
@@ -54,6 +55,7 @@ std::shared_ptr<FastPath> rewire::makeFastPath(CodeGenTargetMachineImpl &machine
   passes.add(new TargetLibraryInfoWrapperPass(library));
   TargetPassConfig *config = machine.createPassConfig(passes);
   config->setDisableVerify(true);
+  addLoopCounts(*config);
   passes.add(config);
   passes.add(functions);
   if (config->addISelPasses())

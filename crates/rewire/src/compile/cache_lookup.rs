@@ -58,8 +58,11 @@ impl Core {
             self.apply_transform(&mut extracted, &unit, &[function])
                 .map_err(refused)?;
             if scope == ExtractScope::Values {
-                let checked = self.check_loops(&mut extracted, tier, BodyPart::All);
-                checked.map_err(refused)?;
+                let part = (tier, BodyPart::All);
+                self.with_codegen(level, |codegen| {
+                    let checked = self.check_loops(codegen, &mut extracted, part);
+                    checked.map_err(refused)
+                })?;
             }
             let identity = kept.identity(&extracted, level, scope);
             recipes.extend(identity.map(|identity| identity.recipe));

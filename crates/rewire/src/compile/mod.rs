@@ -340,7 +340,7 @@ impl Core {
             self.apply_transform(&mut extracted, unit, &how.roots)?;
         }
         if how.scope == ExtractScope::Values {
-            self.check_loops(&mut extracted, how.tier, how.part)?;
+            self.check_loops(codegen, &mut extracted, (how.tier, how.part))?;
         }
         extract.stop();
         let mut identity = None;
@@ -389,14 +389,14 @@ impl Core {
     /// part of the body that is wanted.
     fn check_loops(
         &self,
+        codegen: &Codegen,
         extracted: &mut Extracted<'_>,
-        tier: Tier,
-        part: BodyPart,
+        (tier, part): (Tier, BodyPart),
     ) -> Result<(), LlvmError> {
         let limit = (tier == Tier::Quick).then(|| self.tiers.loop_passes());
         match (part, limit) {
             (BodyPart::FromHead(head), limit) => extracted.continue_at(head, limit)?,
-            (BodyPart::All, Some(limit)) => extracted.count_loops(limit),
+            (BodyPart::All, Some(limit)) => extracted.count_loops(codegen, limit),
             (BodyPart::All, None) => extracted.poll_loops(),
         }
         Ok(())
