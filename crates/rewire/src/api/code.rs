@@ -228,6 +228,8 @@ pub(crate) fn unload(core: &Core, library: LibraryId, name: &str) -> Result<bool
     let id = droppable(&mut ledger, library, name)?;
     let was_there = ledger.entry(id).is_present();
     ledger.set_stale(id, &core.slots);
+    drop(ledger);
+    core.prepare_handlers_again();
     Ok(was_there)
 }
 
@@ -241,6 +243,8 @@ pub(crate) fn set_level(
     let mut ledger = core.ledger();
     let id = droppable(&mut ledger, library, name)?;
     ledger.set_fixed_level(id, level, &core.slots);
+    drop(ledger);
+    core.prepare_handlers_again();
     Ok(())
 }
 

@@ -295,6 +295,7 @@ impl Change {
         drop(no_fork);
         let has_endings = finishing.has_endings();
         let changed = commit::complete(finishing)?;
+        core.prepare_handlers_again();
         core.reclaim_after_change(&caller, has_endings);
         Ok(changed)
     }
@@ -315,5 +316,7 @@ pub(crate) fn renew(
         steps: vec![step],
         ..Terms::default()
     };
-    commit::complete(commit::commit(core, library, terms)?).map(|_| ())
+    commit::complete(commit::commit(core, library, terms)?)?;
+    core.prepare_handlers_again();
+    Ok(())
 }

@@ -78,7 +78,9 @@ fn undo_if_last(
         }
     }
     let ended = work.end(result, began).map_err(|it| it.error);
-    Some(ended.and_then(|it| it.complete()))
+    let ended = ended.and_then(|it| it.complete());
+    core.prepare_handlers_again();
+    Some(ended)
 }
 
 impl PendingChange<'_> {

@@ -42,10 +42,17 @@ impl Core {
             self.ledger().count_again(slot, &self.slots);
             return;
         }
-        let hot = self.ledger().take_hot(slot, &self.slots);
-        let Some((entry, definition)) = hot else {
-            return;
+        let (entry, definition, may_compile_here) = {
+            let mut ledger = self.ledger();
+            let Some((entry, definition)) = ledger.take_hot(slot, &self.slots) else {
+                return;
+            };
+            // In a handler, this thread may hold locks that compiling needs.
+            (entry, definition, !ledger.runs_in_handlers(entry))
         };
+        if !may_compile_here && (self.tiers.stress.is_some() || !self.workers.are_there()) {
+            return;
+        }
         if self.tiers.stress.is_some() {
             return self.stress(entry, definition);
         }
@@ -170,6 +177,10 @@ impl Core {
     ) -> Option<BodyAddr> {
         // Not to ask again until there is an answer.
         word.store(i32::MIN, Ordering::Relaxed);
+        // In a handler, this thread may hold locks that compiling needs.
+        if !self.workers.are_there() && self.ledger().runs_in_handlers(body.entry) {
+            return None;
+        }
         if !body.is_in_force && !self.compile_dropped(body) {
             return None;
         }

@@ -28,6 +28,8 @@ mod fixed_levels;
 mod former_meaning;
 mod freeing;
 mod globals;
+mod handler_functions;
+mod in_handlers;
 mod inline_source;
 mod inline_sources;
 mod joining;
@@ -129,6 +131,7 @@ pub(crate) struct Ledger {
     continuations: HashMap<EntryId, Vec<continuation::Continuation>, FxBuildHasher>,
     /// The levels that the client has set for functions.
     fixed_levels: HashMap<EntryId, Level, FxBuildHasher>,
+    handlers: handler_functions::HandlerFunctions,
     /// What each waiting thread waits for.
     pub(super) waiting: HashMap<ThreadKey, Awaited, FxBuildHasher>,
     /// The threads that are placing in memory what units need before their code runs.
@@ -187,6 +190,7 @@ impl Ledger {
             gates: Vec::new(),
             continuations: HashMap::default(),
             fixed_levels: HashMap::default(),
+            handlers: handler_functions::HandlerFunctions::default(),
             given_before: HashMap::default(),
             waiting: HashMap::default(),
             placing: FxHashSet::default(),

@@ -161,6 +161,7 @@ impl Ledger {
         }
         let before = self.set_in_force(&unit, target.ordinal, id);
         self.entry_mut(id).is_ahead = false;
+        self.note_handler_changed(id);
         if target.keeps_memory() {
             let entry = self.entry_mut(id);
             entry.placed = placed;

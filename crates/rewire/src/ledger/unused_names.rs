@@ -96,6 +96,7 @@ impl Ledger {
         }
         self.lazies.remove(&id);
         self.fixed_levels.remove(&id);
+        self.handlers.forget(id);
         self.given_before.remove(&id);
         freed.entries.push(id);
         if let Some(front) = front {

@@ -31,6 +31,7 @@ impl Ledger {
         let entry = self.entry_mut(id);
         entry.state = State::Absent;
         entry.is_ahead = false;
+        self.note_handler_changed(id);
         self.tell_unplaced(id);
         if let Some(slot) = slot {
             store(slots, slot, SlotStore::Engine);

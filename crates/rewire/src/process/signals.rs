@@ -115,7 +115,7 @@ extern "C" fn prepare_uncancelled(handler: *mut c_void) {
     // Done on a stack of the engine's, because the caller's may be small.
     entry::on_engine_stack(|| {
         let _open = FaultSignalsUnblocked::begin();
-        let _ = catch_unwind(AssertUnwindSafe(|| core.compile_closure(id, MOST)));
+        let _ = catch_unwind(AssertUnwindSafe(|| core.prepare_handler(id)));
     });
     drop(no_fork);
     drop(quiet);
@@ -135,9 +135,23 @@ impl Core {
         }
     }
 
+    fn prepare_handler(&self, id: EntryId) {
+        let functions = self.compile_closure(id, MOST);
+        self.ledger().note_in_handlers(&functions);
+    }
+
+    /// Compiles what handlers run and a change has left without code, at once: a signal may come at
+    /// any moment. Until then, a handler that calls such a function has it compiled.
+    pub(crate) fn prepare_handlers_again(&self) {
+        let changed = self.ledger().take_changed_handlers();
+        for id in changed {
+            self.prepare_handler(id);
+        }
+    }
+
     /// Compiles a function and what it calls directly, transitively, at most `most` functions, and
-    /// points their slots at their bodies.
-    pub(super) fn compile_closure(&self, first: EntryId, most: usize) {
+    /// points their slots at their bodies. Returns these functions.
+    pub(super) fn compile_closure(&self, first: EntryId, most: usize) -> Vec<EntryId> {
         let mut seen = FxHashSet::from_iter([first]);
         let mut waiting = vec![first];
         let mut place = 0;
@@ -157,6 +171,7 @@ impl Core {
                 }
             }
         }
+        waiting
     }
 }
 

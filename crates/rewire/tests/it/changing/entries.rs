@@ -322,6 +322,49 @@ fn a_signal_handler() {
     );
 }
 
+/// A signal may come while the program holds a lock that compiling needs.
+#[test]
+fn what_a_signal_handler_runs_has_code_after_every_change() {
+    in_each_case(|case| {
+        let engine = case.engine();
+        let handler = "define i32 @mark() noinline {
+                         ret i32 1
+                       }
+                       define i32 @next() noinline {
+                         ret i32 5
+                       }
+                       define void @handler(i32 %signal) {
+                         %x = call i32 @mark()
+                         store i32 %x, ptr @seen
+                         ret void
+                       }";
+        add(&engine, &(INSTALL.to_owned() + handler));
+        let install: extern "C-unwind" fn(i32) -> i32 = function(&engine, "install");
+        let has_code = |name: &str| engine.state(name).unwrap().address.is_some();
+        assert_eq!(install(libc::SIGUSR2), 0);
+        assert!(has_code("handler") && has_code("mark"));
+        assert!(engine.main().unload("handler").unwrap());
+        assert!(engine.main().unload("mark").unwrap());
+        assert!(has_code("handler") && has_code("mark"));
+        let mark = "declare i32 @next()
+                    define i32 @mark() noinline {
+                      %x = call i32 @next()
+                      ret i32 %x
+                    }";
+        engine.replace("mark", mark.as_bytes()).unwrap();
+        assert!(has_code("handler") && has_code("mark") && has_code("next"));
+        let interrupt: extern "C-unwind" fn(i32) -> i32 = function(&engine, "interrupt");
+        assert_eq!(interrupt(libc::SIGUSR2), 5);
+        if case.undoes() {
+            engine.undo().unwrap();
+            assert!(has_code("handler") && has_code("mark"));
+            assert_eq!(interrupt(libc::SIGUSR2), 1);
+        }
+        // SAFETY: the signal's default disposition.
+        unsafe { libc::signal(libc::SIGUSR2, libc::SIG_DFL) };
+    });
+}
+
 /// The thread that calls `f` for the first time and the one that replaces it begin at once.
 #[test]
 fn a_function_that_another_thread_compiles() {
