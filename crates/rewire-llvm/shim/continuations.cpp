@@ -564,9 +564,11 @@ static SmallVector<Function *, 4> bodiesOf(Module &module) {
   return bodies;
 }
 
-// Adds checks to the bodies of a module, at the heads that `choose` chooses of each.
-template <typename Choose> static void addChecks(Module &module, Check check, uint32_t limit,
-                                                 bool is_in_code, Choose choose) {
+// Adds checks to the bodies of a module, at the heads that `choose` chooses of each. With a code
+// generator, it adds them, if it can.
+template <typename Choose>
+static void addChecks(Module &module, Check check, uint32_t limit, const RewireCodegen *codegen,
+                      Choose choose) {
   struct Checked {
     Function *function;
     LoopHeads heads;
@@ -588,6 +590,9 @@ template <typename Choose> static void addChecks(Module &module, Check check, ui
   }
   if (all.empty())
     return;
+  // Passes see what IR says only.
+  const bool is_in_code =
+      codegen && !codegen->runsPasses(module) && canCountInCode(*codegen->machine);
   const Kind kind(module, check, limit, words, is_in_code);
   if (is_in_code)
     declareAsk(module);
@@ -603,10 +608,7 @@ static SmallVector<unsigned, 8> allHeads(Function &, const LoopHeads &heads) {
 }
 
 void rewire_count_loops(const RewireCodegen *codegen, LLVMModuleRef module, uint32_t limit) {
-  Module &ir = *unwrap(module);
-  // Passes see what IR says only.
-  const bool is_in_code = !codegen->runsPasses(ir) && canCountInCode(*codegen->machine);
-  addChecks(ir, Check::Count, limit, is_in_code, allHeads);
+  addChecks(*unwrap(module), Check::Count, limit, codegen, allHeads);
 }
 
 // Whether a call may come to be a copy of the function that it names.
@@ -642,7 +644,7 @@ void rewire_poll_loops(LLVMModuleRef module) {
         return function.hasAvailableExternallyLinkage() && !function.isDeclaration();
       }))
     return;
-  addChecks(ir, Check::Poll, 0, false, headsOfCopies);
+  addChecks(ir, Check::Poll, 0, nullptr, headsOfCopies);
 }
 
 // The load of the flag that a poll asks.

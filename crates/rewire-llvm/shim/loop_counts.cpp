@@ -1,12 +1,14 @@
 // See loop_counts.h.
 
 #include "loop_counts.h"
-#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/Sequence.h"
 #include "llvm/CodeGen/MachineFrameInfo.h"
 #include "llvm/CodeGen/MachineFunctionPass.h"
 #include "llvm/CodeGen/MachineInstrBuilder.h"
 #include "llvm/CodeGen/Passes.h"
 #include "llvm/CodeGen/TargetInstrInfo.h"
+#include "llvm/CodeGen/TargetOpcodes.h"
 #include "llvm/CodeGen/TargetRegisterInfo.h"
 #include "llvm/CodeGen/TargetSubtargetInfo.h"
 #include "llvm/IR/Constants.h"
@@ -27,10 +29,8 @@ namespace {
 class Numbers {
 public:
   explicit Numbers(const MCInstrInfo &instructions, const MCRegisterInfo &registers) {
-    for (unsigned i = 0; i < instructions.getNumOpcodes(); ++i)
-      for (auto [name, number] : opcodes())
-        if (instructions.getName(i) == name)
-          *number = i;
+    for (auto [name, number] : opcodes())
+      *number = opcodeOf(instructions, name);
     for (unsigned i = 1; i < registers.getNumRegs(); ++i)
       for (auto [name, number] : this->registers())
         if (StringRef(registers.getName(i)) == name)
@@ -48,6 +48,16 @@ public:
 
 private:
   using Named = std::pair<StringRef, unsigned *>;
+
+  // LLVM has the target's own instructions last, pseudo-instructions first among them, by name.
+  // Looking at all twenty thousand names would take as long as compiling a small function.
+  static unsigned opcodeOf(const MCInstrInfo &instructions, StringRef name) {
+    const auto all = seq<unsigned>(TargetOpcode::GENERIC_OP_END + 1, instructions.getNumOpcodes());
+    const auto found = llvm::partition_point(all, [&](unsigned opcode) {
+      return instructions.get(opcode).isPseudo() || instructions.getName(opcode) < name;
+    });
+    return found != all.end() && instructions.getName(*found) == name ? *found : 0;
+  }
 
   std::array<Named, 9> opcodes() {
     return {{{"INC32m", &increment}, {"CMP32mi", &compare}, {"MOV32ri", &set},
