@@ -324,7 +324,7 @@ impl Core {
         copy: &mut ModuleLease<'_>,
         how: &MadeFrom,
     ) -> Result<Generated, LlvmError> {
-        let extract = self.timings.start(Phase::Extract);
+        let mut timer = self.timings.start(Phase::Extract);
         let unit = copy.unit;
         // What the client transforms is each function as it is compiled, not copies of it.
         let budget = match self.transform {
@@ -342,14 +342,13 @@ impl Core {
         if how.scope == ExtractScope::Values {
             self.check_loops(codegen, &mut extracted, (how.tier, how.part))?;
         }
-        extract.stop();
         let mut identity = None;
         if let Some(kept) = &self.kept {
-            let find = self.timings.start(Phase::Find);
+            timer = timer.then(Phase::Find);
             identity = kept.identity(&extracted, codegen.level(), how.scope);
             let found = identity.as_ref().and_then(|identity| kept.find(identity));
-            find.stop();
             if let Some(found) = found {
+                timer.stop();
                 folds.extend(found.inlined);
                 return Ok(Generated {
                     bytes: found.bytes,
@@ -359,17 +358,16 @@ impl Core {
                 });
             }
         }
-        let optimise = self.timings.start(Phase::Optimise);
+        timer = timer.then(Phase::Optimise);
         if how.scope == ExtractScope::Whole {
             codegen.optimise_whole(&mut extracted)?;
         } else {
             codegen.optimise(&mut extracted)?;
         }
         let inlined = codegen.inlined();
-        optimise.stop();
-        let generate = self.timings.start(Phase::Codegen);
+        timer = timer.then(Phase::Codegen);
         let bytes = codegen.emit(extracted)?.to_vec();
-        generate.stop();
+        timer.stop();
         if let Some(identity) = &identity {
             // Nobody asks for what follows a loop's head.
             let is_whole = how.part == BodyPart::All;

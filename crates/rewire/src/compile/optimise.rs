@@ -28,6 +28,10 @@ struct UnderWay<'c> {
     hot: HotFunction,
 }
 
+/// What a loop's word is while the loop waits for a continuation: so many passes below 0. The loop
+/// is told when there is one, but counting is no atomic step, and may overwrite what it is told.
+const WHILE_UNANSWERED: i32 = -(1 << 20);
+
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.core.tiers.is_done(self.hot);
@@ -175,8 +179,7 @@ impl Core {
         head: u32,
         word: &AtomicI32,
     ) -> Option<BodyAddr> {
-        // Not to ask again until there is an answer.
-        word.store(i32::MIN, Ordering::Relaxed);
+        word.store(WHILE_UNANSWERED, Ordering::Relaxed);
         // In a handler, this thread may hold locks that compiling needs.
         if !self.workers.are_there() && self.ledger().runs_in_handlers(body.entry) {
             return None;

@@ -291,3 +291,32 @@ fn a_counted_loop_that_holds_a_copy_leaves_it() {
         }
     }
 }
+
+/// What tells a loop that its continuation is there is a store to the word that the loop counts in,
+/// and the loop may overwrite it.
+#[test]
+fn a_loop_hears_of_its_continuation() {
+    // Passes of the head until the code is optimised: then the sum is known to be constant.
+    let waiting = b"
+        declare i1 @llvm.is.constant.i32(i32)
+        define i32 @wait(i32 %most) {
+          br label %head
+        head:
+          %i = phi i32 [ 0, %0 ], [ %next, %head ]
+          %next = add i32 %i, 1
+          %three = add i32 1, 2
+          %is_optimised = call i1 @llvm.is.constant.i32(i32 %three)
+          %is_last = icmp eq i32 %next, %most
+          %ends = or i1 %is_optimised, %is_last
+          br i1 %ends, label %done, label %head
+        done:
+          ret i32 %next
+        }";
+    for round in 0..12 {
+        let engine = hot_engine(1);
+        engine.add_ir("waiting.ll", waiting).unwrap();
+        // More passes than compiling takes, and fewer than a counter has to wrap.
+        const MOST: i32 = 1 << 30;
+        assert!(unary(&engine, "wait")(MOST) < MOST, "round {round}");
+    }
+}
