@@ -4,6 +4,7 @@
 #include "index.h"
 #include "loop_counts.h"
 #include "target.h"
+#include "llvm/Analysis/RuntimeLibcallInfo.h"
 #include "llvm/CodeGen/CodeGenTargetMachineImpl.h"
 #include "llvm/CodeGen/MachineModuleInfo.h"
 #include "llvm/CodeGen/Passes.h"
@@ -69,16 +70,26 @@ bool RewireCodegen::prepare() {
   return fast != nullptr;
 }
 
-// As CodeGenTargetMachineImpl::addPassesToEmitFile, with passes of ours.
 bool RewireCodegen::preparePasses() {
-  auto *target = static_cast<CodeGenTargetMachineImpl *>(machine.get());
   passes = std::make_unique<legacy::PassManager>();
   passes->add(new TargetLibraryInfoWrapperPass(*library));
+  if (level == 0)
+    return prepareCountingPasses();
+  return !machine->addPassesToEmitFile(*passes, stream, nullptr, CodeGenFileType::ObjectFile,
+                                       true);
+}
+
+// As CodeGenTargetMachineImpl::addPassesToEmitFile, and adds checks to loop heads.
+bool RewireCodegen::prepareCountingPasses() {
+  auto *target = static_cast<CodeGenTargetMachineImpl *>(machine.get());
+  const TargetOptions &options = target->Options;
+  passes->add(new RuntimeLibraryInfoWrapper(
+      target->getTargetTriple(), options.ExceptionModel, options.FloatABIType, options.EABIVersion,
+      options.MCOptions.ABIName, options.VecLib));
   auto *functions = new MachineModuleInfoWrapperPass(target);
   TargetPassConfig *config = target->createPassConfig(*passes);
   config->setDisableVerify(true);
-  if (level == 0)
-    addLoopCounts(*config);
+  addLoopCounts(*config);
   passes->add(config);
   passes->add(functions);
   if (config->addISelPasses())

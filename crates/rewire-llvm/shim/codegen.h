@@ -76,6 +76,7 @@ struct RewireCodegen {
 
 private:
   bool preparePasses();
+  bool prepareCountingPasses();
 };
 
 #endif
