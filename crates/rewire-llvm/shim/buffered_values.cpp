@@ -8,9 +8,6 @@
 using namespace llvm;
 using namespace rewire;
 
-// The buffer is packed.
-static constexpr Align kUnaligned = Align::Constant<1>();
-
 namespace {
 
 class Keeper {
@@ -53,13 +50,6 @@ private:
     const bool is_at_start = isa<PHINode>(instruction) || instruction->isEHPad();
     return {block, is_at_start ? block->getFirstInsertionPt()
                                : std::next(instruction->getIterator())};
-  }
-
-  // The block in which a value is needed.
-  static BasicBlock *blockOf(const Use &use) {
-    auto *user = cast<Instruction>(use.getUser());
-    auto *phi = dyn_cast<PHINode>(user);
-    return phi ? phi->getIncomingBlock(use) : user->getParent();
   }
 
   void load(Use &use, uint64_t offset) {

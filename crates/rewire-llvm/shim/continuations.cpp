@@ -34,9 +34,6 @@
 using namespace llvm;
 using namespace rewire;
 
-// The buffer is packed.
-static constexpr Align kUnaligned = Align::Constant<1>();
-
 // Larger variables aren't moved.
 static constexpr uint64_t kMostMoved = 4096;
 

@@ -102,7 +102,8 @@ private:
   LoopHeads found;
   // What is asked of each block again and again, by the block's number.
   struct BlockFlow {
-    bool is_head = false;
+    // The loop head that it is.
+    std::optional<unsigned> head;
     // By the indices of `values`: what is live where the block begins, and what it defines.
     BitVector live, defined;
   };
@@ -126,15 +127,10 @@ private:
         found.heads.push_back({&block, {}, {}});
   }
 
-  LoopHead &headAt(const BasicBlock &block) {
-    return *llvm::find_if(found.heads,
-                          [&](const LoopHead &head) { return head.block == &block; });
-  }
-
   void prepareFlow() {
     flow.resize(function.getMaxBlockNumber());
-    for (const LoopHead &head : found.heads)
-      flow[head.block->getNumber()].is_head = true;
+    for (unsigned i = 0; i < found.heads.size(); ++i)
+      flow[found.heads[i].block->getNumber()].head = i;
   }
 
   static bool isVariable(const Instruction &instruction) {
@@ -323,8 +319,8 @@ private:
       const BasicBlock *block = work.pop_back_val();
       if (!seen.insert(block).second)
         continue;
-      if (flow[block->getNumber()].is_head)
-        headAt(*block).contents.push_back(index);
+      if (const auto head = flow[block->getNumber()].head)
+        found.heads[*head].contents.push_back(index);
       for (const BasicBlock *before : predecessors(block))
         if (!defines.contains(before))
           work.push_back(before);
@@ -356,22 +352,17 @@ private:
       for (const BasicBlock *block : order)
         is_changed |= flowInto(*block);
     }
+    is_at_head.resize(values.size());
     for (unsigned i = 0; i < found.heads.size(); ++i)
       takeValues(i);
   }
 
   void addValue(Value &value, const BasicBlock *defined) {
-    const bool is_met = isa<PHINode>(value) && flow[defined->getNumber()].is_head;
+    const bool is_met = isa<PHINode>(value) && flow[defined->getNumber()].head;
     if (is_met ? !value.use_empty() : llvm::any_of(value.uses(), [&](const Use &use) {
           return blockOf(use) != defined;
         }))
       values.push_back({&value, defined});
-  }
-
-  static const BasicBlock *blockOf(const Use &use) {
-    auto *user = cast<Instruction>(use.getUser());
-    auto *phi = dyn_cast<PHINode>(user);
-    return phi ? phi->getIncomingBlock(use) : user->getParent();
   }
 
   // Adds what is live where a block ends and isn't defined there; true if that is news.
@@ -398,7 +389,6 @@ private:
         continue;
       failed |= !isStorable(*value);
       head.values.push_back({value, 0});
-      is_at_head.resize(values.size());
       is_at_head.set(i);
       if (auto from = derived.find(value); from != derived.end())
         found.variables[from->second].is_private = false;

@@ -10,6 +10,16 @@
 
 namespace rewire {
 
+// The transfer buffer is packed.
+inline constexpr llvm::Align kUnaligned = llvm::Align::Constant<1>();
+
+// The block in which a value is needed: for a phi, the one that the value comes from.
+inline llvm::BasicBlock *blockOf(const llvm::Use &use) {
+  auto *user = llvm::cast<llvm::Instruction>(use.getUser());
+  auto *phi = llvm::dyn_cast<llvm::PHINode>(user);
+  return phi ? phi->getIncomingBlock(use) : user->getParent();
+}
+
 // The head of a loop, and what a body needs to go on there, behind the block's phis.
 struct LoopHead {
   llvm::BasicBlock *block;

@@ -89,7 +89,6 @@ fn a_crash_is_an_error_that_says_where() {
     });
 }
 
-/// What was left is as free as what has returned.
 /// The call's own frame and that of the body in which its loop goes on are one.
 #[test]
 fn a_call_that_goes_on_in_a_continuation_is_there_once() {
@@ -131,6 +130,7 @@ fn a_call_that_goes_on_in_a_continuation_is_there_once() {
     assert!(engine.report().loops_optimised > 0);
 }
 
+/// What was left is as free as what has returned.
 #[test]
 fn code_that_was_left_is_replaced_and_given_back() {
     with_engines(|engine, mode| {
