@@ -143,6 +143,8 @@ impl Core {
     /// Compiles what handlers run and a change has left without code, at once: a signal may come at
     /// any moment. Until then, a handler that calls such a function has it compiled.
     pub(crate) fn prepare_handlers_again(&self) {
+        // A change has given up its share of the fork lock by now, for its constructors.
+        let _no_fork = fork_lock::enter_engine();
         let changed = self.ledger().take_changed_handlers();
         for id in changed {
             self.prepare_handler(id);
