@@ -3,9 +3,13 @@
 // A poll in a loop costs little by itself, but a loop with a second exit is hardly unrolled and not
 // vectorised. So a counted loop is doubled:
 //
-//   header: poll, one pass of the loop
+//   header: poll
 //     then up to kPasses passes of a copy of the loop, without the poll
 //   back to the header
+//
+// A loop whose poll isn't the first thing in it makes one pass of its own before those of the copy.
+// Then the loop proper lasts one pass less than it is written to, and what is left over when it is
+// vectorised is most of a loop of a few dozen passes.
 //
 // What the poll stores when it strikes is untouched, because the state at the header is a state of
 // the loop as before. A loop that calls nothing, and does nothing by which threads synchronise,
@@ -39,8 +43,30 @@ namespace {
 struct RareLoop {
   Loop *loop;
   SmallVector<BranchInst *, 2> polls;
+  // The exit that is taken after a number of passes which is known when the loop is entered.
+  BranchInst *counted;
   // It makes few passes.
   bool is_short;
+
+  // The poll with which each pass begins, if the copy can be entered there: what comes before it in
+  // the header must bear to be done twice.
+  BranchInst *first() const {
+    BasicBlock *header = loop->getHeader();
+    auto *branch = dyn_cast<BranchInst>(header->getTerminator());
+    if (!branch || polls.size() != 1 || polls[0] != branch)
+      return nullptr;
+    const auto *flag = cast<ICmpInst>(branch->getCondition())->getOperand(0);
+    const bool is_pure = none_of(*header, [&](const Instruction &instruction) {
+      return &instruction != flag && !instruction.isTerminator() && !isa<PHINode>(instruction) &&
+             (instruction.mayHaveSideEffects() || instruction.mayReadFromMemory());
+    });
+    return is_pure && restOf(*branch) != header ? branch : nullptr;
+  }
+
+  // Where a poll that doesn't strike goes on.
+  static BasicBlock *restOf(const BranchInst &poll) {
+    return poll.getSuccessor(askingBlock(poll) == poll.getSuccessor(0));
+  }
 };
 
 } // namespace
@@ -76,27 +102,32 @@ static bool isQuick(const RareLoop &found) {
   return true;
 }
 
-static bool isCounted(Loop &loop, const RareLoop &found, ScalarEvolution &evolution,
-                      const DominatorTree &tree) {
+// The exit that is taken after a number of passes which is known when the loop is entered.
+static BranchInst *countedExit(Loop &loop, ArrayRef<BranchInst *> polls,
+                               ScalarEvolution &evolution, const DominatorTree &tree) {
   SmallVector<BasicBlock *, 4> exiting;
   loop.getExitingBlocks(exiting);
-  return any_of(exiting, [&](BasicBlock *block) {
-    return !is_contained(found.polls, block->getTerminator()) &&
-           tree.dominates(block, loop.getLoopLatch()) &&
-           !isa<SCEVCouldNotCompute>(evolution.getExitCount(&loop, block));
-  });
+  for (BasicBlock *block : exiting)
+    if (auto *branch = dyn_cast<BranchInst>(block->getTerminator());
+        branch && !is_contained(polls, branch) && tree.dominates(block, loop.getLoopLatch()) &&
+        !isa<SCEVCouldNotCompute>(evolution.getExitCount(&loop, block)))
+      return branch;
+  return nullptr;
 }
 
 static std::optional<RareLoop> examine(Loop &loop, ScalarEvolution &evolution,
                                        const DominatorTree &tree) {
   if (!loop.isInnermost() || !loop.isLoopSimplifyForm() || !loop.isSafeToClone())
     return std::nullopt;
-  RareLoop found{&loop, {}, false};
+  RareLoop found{&loop, {}, nullptr, false};
   for (BasicBlock *block : loop.blocks())
     if (auto *branch = dyn_cast<BranchInst>(block->getTerminator());
         branch && isPoll(*branch))
       found.polls.push_back(branch);
-  if (found.polls.empty() || !isQuick(found) || !isCounted(loop, found, evolution, tree))
+  if (found.polls.empty() || !isQuick(found))
+    return std::nullopt;
+  found.counted = countedExit(loop, found.polls, evolution, tree);
+  if (!found.counted)
     return std::nullopt;
   const unsigned most = evolution.getSmallConstantMaxTripCount(&loop);
   found.is_short = most != 0 && most <= kPasses;
@@ -116,67 +147,184 @@ static void silence(BranchInst &poll) {
     flag->eraseFromParent();
 }
 
-static void addCopy(const RareLoop &rare) {
-  Loop &loop = *rare.loop;
-  Function &function = *loop.getHeader()->getParent();
-  BasicBlock *header = loop.getHeader(), *latch = loop.getLoopLatch();
+namespace {
+
+// A copy of a loop, without polls.
+class PlainCopy {
+public:
+  explicit PlainCopy(const RareLoop &rare)
+      : rare(rare), loop(*rare.loop), header(*loop.getHeader()), latch(*loop.getLoopLatch()),
+        function(*header.getParent()), first_poll(rare.first()), counted(rare.counted),
+        is_at_top(isAtTop()) {}
+
+  void add() {
+    clone();
+    header_copy = copyOf(&header);
+    latch_copy = copyOf(&latch);
+    enter = newBlock();
+    back = newBlock();
+    IRBuilder<>(enter).CreateBr(header_copy);
+    IRBuilder<>(back).CreateBr(&header);
+    IRBuilder<> first(header_copy, header_copy->begin());
+    passes = first.CreatePHI(first.getInt32Ty(), 2);
+    passes->addIncoming(first.getInt32(0), enter);
+    if (first_poll)
+      enterAfter(*first_poll);
+    latch.getTerminator()->replaceSuccessorWith(&header, enter);
+    latch.getTerminator()->setMetadata(LLVMContext::MD_loop, nullptr);
+    if (is_at_top)
+      leaveAtTop();
+    else if (counted->getParent() == &latch)
+      leaveAtBottom();
+    else
+      leaveBehind();
+    for (BranchInst *poll : rare.polls)
+      silence(*copyOf(poll));
+  }
+
+private:
+  const RareLoop &rare;
+  Loop &loop;
+  BasicBlock &header, &latch;
+  Function &function;
+  BranchInst *first_poll;
+  BranchInst *counted;
+  // Whether that exit comes before anything that a pass does.
+  const bool is_at_top;
   ValueToValueMapTy map;
-  SmallVector<BasicBlock *, 8> copies;
-  for (BasicBlock *block : loop.blocks()) {
-    BasicBlock *copy = CloneBasicBlock(block, map, "", &function);
-    map[block] = copy;
-    copies.push_back(copy);
-  }
-  remapInstructionsInBlocks(copies, map);
-  const auto copyOf = [&](Value *value) -> Value * {
+  BasicBlock *header_copy, *latch_copy, *enter, *back;
+  PHINode *passes;
+
+  template <typename T> T *copyOf(T *value) {
     Value *copy = map.lookup(value);
-    return copy ? copy : value;
-  };
-  auto *header_copy = cast<BasicBlock>(copyOf(header));
-  auto *latch_copy = cast<BasicBlock>(copyOf(latch));
-  SmallVector<BasicBlock *, 4> exits;
-  loop.getUniqueExitBlocks(exits);
-  for (BasicBlock *exit : exits)
-    for (PHINode &phi : exit->phis())
-      for (unsigned i = 0, count = phi.getNumIncomingValues(); i < count; ++i)
-        if (BasicBlock *from = phi.getIncomingBlock(i); loop.contains(from))
-          phi.addIncoming(copyOf(phi.getIncomingValue(i)), cast<BasicBlock>(copyOf(from)));
-  LLVMContext &context = function.getContext();
-  auto *enter = BasicBlock::Create(context, "", &function, header_copy);
-  auto *step = BasicBlock::Create(context, "", &function);
-  auto *back = BasicBlock::Create(context, "", &function);
-  IRBuilder<>(enter).CreateBr(header_copy);
-  IRBuilder<>(back).CreateBr(header);
-  latch->getTerminator()->replaceSuccessorWith(header, enter);
-  latch_copy->getTerminator()->replaceSuccessorWith(header_copy, step);
-  for (PHINode &phi : header->phis()) {
-    auto *copy = cast<PHINode>(copyOf(&phi));
-    const int from_latch = phi.getBasicBlockIndex(latch);
-    Value *next = phi.getIncomingValue(from_latch);
-    phi.setIncomingValue(from_latch, copyOf(next));
-    phi.setIncomingBlock(from_latch, back);
-    while (copy->getNumIncomingValues() > 0)
-      copy->removeIncomingValue(0u, /*DeletePHIIfEmpty=*/false);
-    copy->addIncoming(next, enter);
-    copy->addIncoming(copyOf(next), step);
+    return copy ? cast<T>(copy) : value;
   }
-  IRBuilder<> first(header_copy, header_copy->begin());
-  PHINode *passes = first.CreatePHI(first.getInt32Ty(), 2);
-  IRBuilder<> stepping(step);
-  Value *more = stepping.CreateNUWAdd(passes, stepping.getInt32(1));
-  auto *branch = stepping.CreateCondBr(stepping.CreateICmpEQ(more, stepping.getInt32(kPasses)),
-                                       back, header_copy);
-  passes->addIncoming(first.getInt32(0), enter);
-  passes->addIncoming(more, step);
-  // What is asked for the loop is asked for the copy.
-  if (MDNode *wishes = latch->getTerminator()->getMetadata(LLVMContext::MD_loop)) {
-    branch->setMetadata(LLVMContext::MD_loop, wishes);
-    latch->getTerminator()->setMetadata(LLVMContext::MD_loop, nullptr);
-    latch_copy->getTerminator()->setMetadata(LLVMContext::MD_loop, nullptr);
+
+  BasicBlock *newBlock() {
+    return BasicBlock::Create(function.getContext(), "", &function, header_copy);
   }
-  for (BranchInst *poll : rare.polls)
-    silence(*cast<BranchInst>(copyOf(poll)));
-}
+
+  void clone() {
+    SmallVector<BasicBlock *, 8> copies;
+    for (BasicBlock *block : loop.blocks()) {
+      BasicBlock *copy = CloneBasicBlock(block, map, "", &function);
+      map[block] = copy;
+      copies.push_back(copy);
+    }
+    remapInstructionsInBlocks(copies, map);
+    SmallVector<BasicBlock *, 4> exits;
+    loop.getUniqueExitBlocks(exits);
+    for (BasicBlock *exit : exits)
+      for (PHINode &phi : exit->phis())
+        for (unsigned i = 0, count = phi.getNumIncomingValues(); i < count; ++i)
+          if (BasicBlock *from = phi.getIncomingBlock(i); loop.contains(from))
+            phi.addIncoming(copyOf(phi.getIncomingValue(i)), copyOf(from));
+  }
+
+  // What follows the poll in the loop itself is never reached any more.
+  void enterAfter(BranchInst &poll) {
+    BasicBlock *rest = RareLoop::restOf(poll), *asking = askingBlock(poll);
+    asking->getTerminator()->replaceSuccessorWith(rest, enter);
+    poll.replaceSuccessorWith(rest, enter);
+    for (BasicBlock *from : {&header, asking})
+      for (PHINode &phi : rest->phis())
+        if (const int index = phi.getBasicBlockIndex(from); index >= 0)
+          phi.removeIncomingValue(index, /*DeletePHIIfEmpty=*/false);
+  }
+
+  bool isAtTop() const {
+    return first_poll && counted->getParent() == RareLoop::restOf(*first_poll) &&
+           none_of(*counted->getParent(), [](const Instruction &instruction) {
+             return instruction.mayHaveSideEffects();
+           });
+  }
+
+  // Lets a conditional exit of the copy be taken after kPasses passes too. Returns the block to
+  // which it leads now, and which has no end yet.
+  BasicBlock *widen(BranchInst &exit, Value *count) {
+    const unsigned index = loopExit(*counted);
+    BasicBlock *from = exit.getParent(), *outside = exit.getSuccessor(index);
+    BasicBlock *out = newBlock();
+    outside->replacePhiUsesWith(from, out);
+    exit.setSuccessor(index, out);
+    IRBuilder<> builder(&exit);
+    Value *last = builder.getInt32(kPasses);
+    exit.setCondition(index == 0
+                          ? builder.CreateOr(exit.getCondition(), builder.CreateICmpEQ(count, last))
+                          : builder.CreateAnd(exit.getCondition(),
+                                              builder.CreateICmpNE(count, last)));
+    return out;
+  }
+
+  unsigned loopExit(const BranchInst &exit) const { return loop.contains(exit.getSuccessor(0)); }
+
+  Value *countPass(IRBuilder<> &builder) {
+    return builder.CreateNUWAdd(passes, builder.getInt32(1));
+  }
+
+  void goRound(BasicBlock *from, Value *more) {
+    passes->addIncoming(more, from);
+    for (PHINode &phi : header.phis()) {
+      PHINode *copy = copyOf(&phi);
+      Value *next = phi.getIncomingValueForBlock(&latch);
+      while (copy->getNumIncomingValues() > 0)
+        copy->removeIncomingValue(0u, /*DeletePHIIfEmpty=*/false);
+      copy->addIncoming(first_poll ? &phi : next, enter);
+      copy->addIncoming(copyOf(next), from);
+    }
+  }
+
+  template <typename State> void goBack(State state) {
+    for (PHINode &phi : header.phis()) {
+      const int from_latch = phi.getBasicBlockIndex(&latch);
+      phi.setIncomingValue(from_latch, state(phi, phi.getIncomingValue(from_latch)));
+      phi.setIncomingBlock(from_latch, back);
+    }
+  }
+
+  void leaveAtTop() {
+    BranchInst &exit = *copyOf(counted);
+    BasicBlock *outside = exit.getSuccessor(loopExit(*counted));
+    IRBuilder<> stepping(latch_copy->getTerminator());
+    goRound(latch_copy, countPass(stepping));
+    BasicBlock *out = widen(exit, passes);
+    IRBuilder<> leaving(out);
+    leaving.CreateCondBr(leaving.CreateICmpEQ(passes, leaving.getInt32(kPasses)), back, outside);
+    goBack([&](PHINode &phi, Value *) { return copyOf(&phi); });
+  }
+
+  void leaveAtBottom() {
+    BranchInst &exit = *copyOf(counted);
+    const unsigned index = loopExit(*counted);
+    BasicBlock *outside = exit.getSuccessor(index);
+    Value *wanted = exit.getCondition();
+    IRBuilder<> stepping(&exit);
+    Value *more = countPass(stepping);
+    goRound(latch_copy, more);
+    BasicBlock *out = widen(exit, more);
+    IRBuilder<>(out).CreateCondBr(wanted, index == 0 ? outside : back,
+                                  index == 0 ? back : outside);
+    goBack([&](PHINode &, Value *next) { return copyOf(next); });
+  }
+
+  void leaveBehind() {
+    BasicBlock *step = newBlock();
+    IRBuilder<> stepping(step);
+    Value *more = countPass(stepping);
+    goRound(step, more);
+    auto *branch = stepping.CreateCondBr(
+        stepping.CreateICmpEQ(more, stepping.getInt32(kPasses)), back, header_copy);
+    latch_copy->getTerminator()->replaceSuccessorWith(header_copy, step);
+    goBack([&](PHINode &, Value *next) { return copyOf(next); });
+    // What is asked for the loop is asked for the copy.
+    if (MDNode *wishes = latch_copy->getTerminator()->getMetadata(LLVMContext::MD_loop)) {
+      branch->setMetadata(LLVMContext::MD_loop, wishes);
+      latch_copy->getTerminator()->setMetadata(LLVMContext::MD_loop, nullptr);
+    }
+  }
+};
+
+} // namespace
 
 bool rewire::pollRarely(Function &function, FunctionAnalysisManager &analyses) {
   if (!hasPolls(function))
@@ -198,7 +346,7 @@ bool rewire::pollRarely(Function &function, FunctionAnalysisManager &analyses) {
       for (BranchInst *poll : rare.polls)
         silence(*poll);
     else
-      addCopy(rare);
+      PlainCopy(rare).add();
   }
   if (!found.empty())
     removeUnreachableBlocks(function);
