@@ -36,6 +36,7 @@ const SOURCES: &[&str] = &[
     "inline_bodies.cpp",
     "instrument.cpp",
     "locations.cpp",
+    "frame_layout.cpp",
     "loop_counts.cpp",
     "loop_heads.cpp",
     "lower.cpp",

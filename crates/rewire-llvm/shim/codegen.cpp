@@ -4,6 +4,7 @@
 #include "index.h"
 #include "loop_counts.h"
 #include "target.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Analysis/RuntimeLibcallInfo.h"
 #include "llvm/CodeGen/CodeGenTargetMachineImpl.h"
 #include "llvm/CodeGen/MachineModuleInfo.h"
@@ -66,7 +67,7 @@ bool hasNumberedLabels(const Module &module) {
 bool RewireCodegen::prepare() {
   if (level > 0)
     return preparePasses();
-  fast = makeFastPath(static_cast<CodeGenTargetMachineImpl &>(*machine), stream, *library);
+  fast = makeFastPath(static_cast<CodeGenTargetMachineImpl &>(*machine), stream, *library, frame);
   return fast != nullptr;
 }
 
@@ -89,7 +90,7 @@ bool RewireCodegen::prepareCountingPasses() {
   auto *functions = new MachineModuleInfoWrapperPass(target);
   TargetPassConfig *config = target->createPassConfig(*passes);
   config->setDisableVerify(true);
-  addLoopCounts(*config);
+  addLoopCounts(*config, frame);
   passes->add(config);
   passes->add(functions);
   if (config->addISelPasses())
@@ -104,6 +105,7 @@ bool RewireCodegen::prepareCountingPasses() {
 }
 
 void RewireCodegen::emit(Module &module) {
+  const auto is_done = make_scope_exit([&] { frame.stopAsking(); });
   stream.clear();
   if (fast && emitFast(*fast, module))
     return;

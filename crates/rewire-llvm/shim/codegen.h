@@ -4,6 +4,7 @@
 
 #include "shim.h"
 #include "fast/fast.h"
+#include "frame_layout.h"
 #include "optimise.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
@@ -56,6 +57,8 @@ struct RewireCodegen {
   std::unique_ptr<llvm::TargetMachine> machine;
   std::unique_ptr<llvm::TargetLibraryInfoImpl> library;
   rewire::ObjectStream stream;
+  // Where the last body that was asked for it has its values.
+  rewire::FrameLayout frame;
   // Made at level 0.
   std::shared_ptr<rewire::FastPath> fast;
   // LLVM's pipeline, made when it is first needed.

@@ -13,10 +13,14 @@
 //
 // Variables of that frame which only the function itself can name move into the continuation, so
 // that they can be in registers; of all others it uses the frame's.
+//
+// Values are handed over in the transfer buffer, or stay in the frame of a quick body
+// (frame_layout.h), where all continuations that follow it read and leave them.
 
 #include "continuations.h"
 #include "buffered_values.h"
 #include "codegen.h"
+#include "frame_layout.h"
 #include "index.h"
 #include "loop_counts.h"
 #include "loop_heads.h"
@@ -47,19 +51,38 @@ namespace {
 
 enum class Check { Count, Poll };
 
-// Which check the bodies of a module have, and the words that it reads: one for each head.
+// What is read and written for a value. Of the last byte that a small number takes of its stack
+// slot, the bits beyond the number may be anything.
+Type *inMemory(Type *type) {
+  return type->isIntegerTy()
+             ? IntegerType::get(type->getContext(), alignTo(type->getIntegerBitWidth(), 8))
+             : type;
+}
+
+// What is done with what a body knows at its heads.
+enum class Keeping {
+  // Stored into the buffer when a loop is left, or earlier.
+  InBuffer,
+  // Left where the code generator has it; it also adds the checks.
+  InFrame,
+};
+
+// Which check the bodies of a module have, and the words that it reads: one for each head. Counts
+// begin below 0, and strike from there on.
 struct Kind {
   Check check;
-  uint32_t limit;
-  // Whether the code generator adds the checks.
-  bool is_in_code;
+  Keeping keeping;
   GlobalVariable *words;
 
-  Kind(Module &module, Check check, uint32_t limit, size_t heads, bool is_in_code = false)
-      : check(check), limit(limit), is_in_code(is_in_code) {
-    auto *type = ArrayType::get(Type::getInt32Ty(module.getContext()), heads);
-    words = new GlobalVariable(module, type, false, GlobalValue::InternalLinkage,
-                               Constant::getNullValue(type), kLoopWords, nullptr,
+  Kind(Module &module, Check check, uint32_t limit, size_t heads,
+       Keeping keeping = Keeping::InBuffer)
+      : check(check), keeping(keeping) {
+    auto *type = Type::getInt32Ty(module.getContext());
+    const uint32_t first = check == Check::Count ? -limit : 0;
+    const SmallVector<uint32_t, 16> counts(heads, first);
+    Constant *start = ConstantDataArray::get(module.getContext(), counts);
+    words = new GlobalVariable(module, ArrayType::get(type, heads), false,
+                               GlobalValue::InternalLinkage, start, kLoopWords, nullptr,
                                GlobalValue::NotThreadLocal, std::nullopt,
                                /*isExternallyInitialized=*/true);
   }
@@ -88,17 +111,16 @@ public:
     space->setAlignment(Align(16));
     buffer = space;
     BranchInst *leaving = callContinuations(entry);
+    if (kind.keeping == Keeping::InFrame) {
+      for (unsigned index : at_heads)
+        markHead(*heads.heads[index].block, index);
+      keepReachable(*leaving->getParent(), *space);
+      markLeaving(*leaving, *space, {static_cast<uint32_t>(first_word), heads.target_offset});
+      return;
+    }
     splitHeads(at_heads);
     if (kind.check == Check::Count)
       keepInBuffer(body, heads, *space);
-    if (kind.is_in_code) {
-      for (unsigned index : at_heads)
-        markHead(*cast<BranchInst>(heads.heads[index].block->getTerminator()), index);
-      keepReachable(*leaving->getParent(), *heads.heads[at_heads[0]].block, *space);
-      markLeaving(*leaving, *space,
-                  {kind.limit, static_cast<uint32_t>(first_word), heads.target_offset});
-      return;
-    }
     addAll(at_heads, [&](IRBuilder<> &crossing, const LoopHead &head, Value *target) {
       if (kind.check == Check::Poll)
         storeValues(crossing, head);
@@ -138,7 +160,7 @@ public:
     return label_table;
   }
 
-  Value *at(IRBuilder<> &builder, uint64_t offset) {
+  Value *at(IRBuilder<> &builder, int64_t offset) {
     return builder.CreateConstInBoundsGEP1_64(Type::getInt8Ty(context), buffer, offset);
   }
 
@@ -173,7 +195,7 @@ private:
   }
 
   void storeVariables(IRBuilder<> &leaving, IRBuilder<> &entry) {
-    for (unsigned i = 0; i < heads.variables.size(); ++i) {
+    for (unsigned i = 0; !heads.is_in_frame && i < heads.variables.size(); ++i) {
       const FrameVariable &variable = heads.variables[i];
       AllocaInst *alloca = variable.alloca;
       Value *place = at(leaving, variable.offset);
@@ -228,25 +250,26 @@ private:
     return end;
   }
 
-  // Code generators drop blocks that nothing leads to in IR. An edge that is never taken is added
-  // to a block outside the heads, or behind one of them.
-  void keepReachable(BasicBlock &block, BasicBlock &head, Value &not_null) {
-    auto *end = cast<BranchInst>(head.getTerminator());
+  // Code generators drop blocks that nothing leads to in IR, so an edge is added that is never
+  // taken.
+  void keepReachable(BasicBlock &block, Value &not_null) {
+    BasicBlock *from = nullptr;
     for (BasicBlock &other : body)
       if (auto *jump = dyn_cast<BranchInst>(other.getTerminator());
-          jump && jump->isUnconditional() && !jump->hasMetadata() && &other != &block) {
-        end = jump;
+          jump && jump->isUnconditional() && &other != &block &&
+          (other.isEntryBlock() || !pred_empty(&other))) {
+        from = &other;
         break;
       }
-    BasicBlock *from = end->getParent(), *next = end->getSuccessor(0);
-    if (from == &head) {
-      from = BasicBlock::Create(context, "", &body, next);
-      end->setSuccessor(0, from);
-      end = BranchInst::Create(next, from);
-      next->replacePhiUsesWith(&head, from);
+    if (!from) {
+      from = &body.getEntryBlock();
+      from->splitBasicBlock(from->getTerminator());
     }
+    Instruction *end = from->getTerminator();
     IRBuilder<> builder(end);
-    builder.CreateCondBr(builder.CreateIsNull(&not_null), &block, next);
+    BranchInst *either = builder.CreateCondBr(builder.CreateIsNull(&not_null), &block,
+                                              end->getSuccessor(0));
+    either->copyMetadata(*end);
     end->eraseFromParent();
   }
 
@@ -259,7 +282,8 @@ private:
 
   void storeValues(IRBuilder<> &crossing, const LoopHead &head) {
     for (auto [value, offset] : head.values)
-      crossing.CreateAlignedStore(value, at(crossing, offset), kUnaligned);
+      crossing.CreateAlignedStore(crossing.CreateZExtOrBitCast(value, inMemory(value->getType())),
+                                  at(crossing, offset), kUnaligned);
   }
 
   template <typename Cross> void addAll(ArrayRef<unsigned> chosen, Cross cross) {
@@ -281,7 +305,7 @@ private:
         Value *count = checking.CreateAdd(checking.CreateLoad(word, counter),
                                           ConstantInt::get(word, 1));
         checking.CreateStore(count, counter);
-        strikes = checking.CreateICmpSGT(count, ConstantInt::get(word, kind.limit));
+        strikes = checking.CreateICmpSGE(count, ConstantInt::get(word, 0));
       } else {
         strikes = checking.CreateIsNotNull(
             checking.CreateLoad(word, counter, /*isVolatile=*/true));
@@ -390,7 +414,9 @@ private:
       FrameVariable &variable = heads.variables[i];
       AllocaInst *alloca = variable.alloca;
       dropLifetimes(*alloca);
-      Value *outside = builder.CreateLoad(pointer, checks.at(builder, variable.offset));
+      Value *outside = checks.at(builder, variable.offset);
+      if (!heads.is_in_frame)
+        outside = builder.CreateLoad(pointer, outside);
       if (!checks.moves(variable)) {
         alloca->replaceAllUsesWith(outside);
         alloca->eraseFromParent();
@@ -413,9 +439,9 @@ private:
     SmallVector<std::pair<Value *, Value *>, 8> taken;
     IRBuilder<> builder(jump);
     for (auto [value, offset] : head.values) {
-      Value *given = builder.CreateAlignedLoad(value->getType(), checks.at(builder, offset),
-                                               kUnaligned);
-      taken.push_back({value, given});
+      Value *bytes = builder.CreateAlignedLoad(inMemory(value->getType()),
+                                               checks.at(builder, offset), kUnaligned);
+      taken.push_back({value, builder.CreateTrunc(bytes, value->getType())});
     }
     for (auto &[value, given] : taken)
       if (heads.label_values.contains(value))
@@ -561,11 +587,25 @@ static SmallVector<Function *, 4> bodiesOf(Module &module) {
   return bodies;
 }
 
-// Adds checks to the bodies of a module, at the heads that `choose` chooses of each. With a code
-// generator, it adds them, if it can.
+static SmallVector<unsigned, 8> allHeads(Function &, const LoopHeads &heads) {
+  SmallVector<unsigned, 8> all;
+  for (unsigned i = 0; i < heads.heads.size(); ++i)
+    all.push_back(i);
+  return all;
+}
+
+// The checks that the bodies of a module get.
+struct Wanted {
+  Check check;
+  LoopHeads::Detail detail;
+  Keeping keeping = Keeping::InBuffer;
+  uint32_t limit = 0;
+};
+
+// Adds checks to the bodies of a module, at the heads that `choose` chooses of each. Returns
+// whether there are any.
 template <typename Choose>
-static void addChecks(Module &module, Check check, uint32_t limit, const RewireCodegen *codegen,
-                      Choose choose) {
+static bool addChecks(Module &module, const Wanted &wanted, Choose choose) {
   struct Checked {
     Function *function;
     LoopHeads heads;
@@ -575,7 +615,7 @@ static void addChecks(Module &module, Check check, uint32_t limit, const RewireC
   SmallVector<Checked, 1> all;
   size_t words = 0;
   for (Function *function : bodiesOf(module)) {
-    LoopHeads heads = LoopHeads::of(*function, /*with_contents=*/check == Check::Poll);
+    LoopHeads heads = LoopHeads::of(*function, wanted.detail);
     SmallVector<unsigned, 8> chosen;
     if (!heads.heads.empty())
       chosen = choose(*function, heads);
@@ -586,26 +626,55 @@ static void addChecks(Module &module, Check check, uint32_t limit, const RewireC
     words += count;
   }
   if (all.empty())
-    return;
-  // Passes see what IR says only.
-  const bool is_in_code =
-      codegen && !codegen->runsPasses(module) && canCountInCode(*codegen->machine);
-  const Kind kind(module, check, limit, words, is_in_code);
-  if (is_in_code)
+    return false;
+  const Kind kind(module, wanted.check, wanted.limit, words, wanted.keeping);
+  if (kind.keeping == Keeping::InFrame)
     declareAsk(module);
-  for (Checked &one : all)
+  for (Checked &one : all) {
+    if (kind.keeping == Keeping::InFrame)
+      one.heads.stayInFrame();
     Checks(*one.function, one.heads, kind, one.first).addToNormal(one.chosen);
+  }
+  return true;
 }
 
-static SmallVector<unsigned, 8> allHeads(Function &, const LoopHeads &heads) {
-  SmallVector<unsigned, 8> all;
-  for (unsigned i = 0; i < heads.heads.size(); ++i)
-    all.push_back(i);
-  return all;
+// Whether the bodies of a module are compiled so that what they know at their heads has places in
+// their frames. Passes could do without such places, and see what IR says only.
+static bool canStayInFrame(const RewireCodegen &codegen, Module &module) {
+  return !codegen.runsPasses(module) && canCountInCode(*codegen.machine) &&
+         llvm::all_of(bodiesOf(module), [](Function *body) { return haveSlots(*body); });
 }
 
-void rewire_count_loops(const RewireCodegen *codegen, LLVMModuleRef module, uint32_t limit) {
-  addChecks(*unwrap(module), Check::Count, limit, codegen, allHeads);
+bool rewire_count_loops(const RewireCodegen *codegen, LLVMModuleRef module, uint32_t limit) {
+  Module &ir = *unwrap(module);
+  if (canStayInFrame(*codegen, ir))
+    return addChecks(ir, {Check::Count, LoopHeads::Detail::Places, Keeping::InFrame, limit},
+                     allHeads);
+  addChecks(ir, {Check::Count, LoopHeads::Detail::Values, Keeping::InBuffer, limit}, allHeads);
+  return false;
+}
+
+bool rewire_find_places(RewireCodegen *codegen, LLVMModuleRef module) {
+  Module &ir = *unwrap(module);
+  SmallVector<Function *, 4> bodies = bodiesOf(ir);
+  if (bodies.size() != 1 || !canStayInFrame(*codegen, ir))
+    return false;
+  Function &body = *bodies[0];
+  LoopHeads heads = LoopHeads::of(body, LoopHeads::Detail::Values);
+  if (heads.heads.empty())
+    return false;
+  heads.stayInFrame();
+  const Kind kind(ir, Check::Count, 0, heads.heads.size(), Keeping::InFrame);
+  declareAsk(ir);
+  Checks(body, heads, kind, 0).addToNormal(allHeads(body, heads));
+  codegen->frame.ask(body, heads);
+  return true;
+}
+
+const int32_t *rewire_places(const RewireCodegen *codegen, size_t *count) {
+  const ArrayRef<int32_t> places = codegen->frame.places();
+  *count = places.size();
+  return places.data();
 }
 
 // Whether a call may come to be a copy of the function that it names.
@@ -641,7 +710,7 @@ void rewire_poll_loops(LLVMModuleRef module) {
         return function.hasAvailableExternallyLinkage() && !function.isDeclaration();
       }))
     return;
-  addChecks(ir, Check::Poll, 0, nullptr, headsOfCopies);
+  addChecks(ir, {Check::Poll, LoopHeads::Detail::Contents}, headsOfCopies);
 }
 
 // The load of the flag that a poll asks.
@@ -670,13 +739,14 @@ bool rewire::hasPolls(const Function &function) {
   });
 }
 
-bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32_t limit) {
+bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32_t limit,
+                        const int32_t *places, size_t count) {
   Module &ir = *unwrap(module);
   SmallVector<Function *, 4> bodies = bodiesOf(ir);
   if (bodies.size() != 1)
     return false;
-  LoopHeads heads = LoopHeads::of(*bodies[0], /*with_contents=*/true);
-  if (head >= heads.heads.size())
+  LoopHeads heads = LoopHeads::of(*bodies[0], LoopHeads::Detail::Contents);
+  if (head >= heads.heads.size() || (places && !heads.stayInFrameAt({places, count})))
     return false;
   const SmallVector<unsigned, 8> chosen =
       counts ? allHeads(*bodies[0], heads) : headsOfCopies(*bodies[0], heads);

@@ -1,6 +1,7 @@
 // See loop_counts.h.
 
 #include "loop_counts.h"
+#include "frame_layout.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
 #include "llvm/CodeGen/MachineFrameInfo.h"
@@ -21,7 +22,7 @@ static constexpr StringLiteral kHead = "rewire.head";
 static constexpr StringLiteral kLeaving = "rewire.leaving";
 
 // Condition codes as instructions encode them (Intel SDM, volume 1, appendix B).
-static constexpr unsigned kEqual = 4, kGreater = 15;
+static constexpr unsigned kEqual = 4, kNotNegative = 9;
 
 namespace {
 
@@ -42,7 +43,7 @@ public:
     return llvm::all_of(opcodes(), is_known) && llvm::all_of(registers(), is_known);
   }
 
-  unsigned increment = 0, compare = 0, set = 0, address = 0, call = 0, test = 0, store = 0,
+  unsigned increment = 0, set = 0, address = 0, call = 0, test = 0, store = 0,
            jump_if = 0, jump = 0;
   unsigned rip = 0, edi = 0, rsi = 0, rax = 0;
 
@@ -59,8 +60,8 @@ private:
     return found != all.end() && instructions.getName(*found) == name ? *found : 0;
   }
 
-  std::array<Named, 9> opcodes() {
-    return {{{"INC32m", &increment}, {"CMP32mi", &compare}, {"MOV32ri", &set},
+  std::array<Named, 8> opcodes() {
+    return {{{"INC32m", &increment}, {"MOV32ri", &set},
              {"LEA64r", &address}, {"CALL64pcrel32", &call}, {"TEST64rr", &test},
              {"MOV64mr", &store}, {"JCC_1", &jump_if}, {"JMP_1", &jump}}};
   }
@@ -83,11 +84,14 @@ uint64_t numberIn(const MDNode &node, unsigned index) {
 class LoopCountsPass final : public MachineFunctionPass {
 public:
   static char ID;
-  LoopCountsPass() : MachineFunctionPass(ID) {}
+  explicit LoopCountsPass(FrameLayout &layout) : MachineFunctionPass(ID), layout(layout) {}
 
   StringRef getPassName() const override { return "Count passes of loop heads"; }
 
   bool runOnMachineFunction(MachineFunction &code) override;
+
+private:
+  FrameLayout &layout;
 };
 
 char LoopCountsPass::ID = 0;
@@ -99,8 +103,8 @@ public:
       : code(code), module(*code.getFunction().getParent()),
         instructions(*code.getSubtarget().getInstrInfo()),
         registers(*code.getSubtarget().getRegisterInfo()),
-        numbers(numbersOf(instructions, registers)), leaving(leaving), limit(numberIn(counts, 0)),
-        first_word(numberIn(counts, 1)), target_offset(numberIn(counts, 2)),
+        numbers(numbersOf(instructions, registers)), leaving(leaving),
+        first_word(numberIn(counts, 0)), target_offset(numberIn(counts, 1)),
         words(module.getNamedGlobal(kLoopWords)), ask(module.getFunction(kAskAtLoop)) {
     const MachineFrameInfo &frame = code.getFrameInfo();
     for (int i = 0; i < frame.getObjectIndexEnd(); ++i)
@@ -110,14 +114,31 @@ public:
 
   bool canCount() const { return words && ask && buffer >= 0; }
 
+  int bufferSlot() const { return buffer; }
+
+  // Where the answer of the engine is put before the continuation is called.
+  void takeAnswer() {
+    leaving.addLiveIn(numbers.rax);
+    add(leaving, leaving.begin(), numbers.store)
+        .addFrameIndex(buffer)
+        .addImm(1)
+        .addReg(0)
+        .addImm(target_offset)
+        .addReg(0)
+        .addReg(numbers.rax);
+  }
+
   void addCheck(MachineBasicBlock &head, uint32_t index) {
-    MachineBasicBlock &rest = **head.succ_begin();
+    MachineBasicBlock &rest = *code.CreateMachineBasicBlock(head.getBasicBlock());
+    code.insert(std::next(head.getIterator()), &rest);
+    rest.splice(rest.end(), &head, head.begin(), head.end());
+    rest.transferSuccessors(&head);
+    head.addSuccessor(&rest);
     MachineBasicBlock &asking = *code.CreateMachineBasicBlock();
     code.push_back(&asking);
-    const auto end = head.getFirstTerminator();
+    const auto end = head.end();
     word(add(head, end, numbers.increment), index);
-    word(add(head, end, numbers.compare), index).addImm(limit);
-    add(head, end, numbers.jump_if).addMBB(&asking).addImm(kGreater);
+    add(head, end, numbers.jump_if).addMBB(&asking).addImm(kNotNegative);
     head.addSuccessor(&asking, BranchProbability::getZero());
     const auto last = asking.end();
     add(asking, last, numbers.set).addDef(numbers.edi).addImm(index);
@@ -130,13 +151,6 @@ public:
         .addDef(numbers.rax, RegState::Implicit);
     add(asking, last, numbers.test).addReg(numbers.rax).addReg(numbers.rax);
     add(asking, last, numbers.jump_if).addMBB(&rest).addImm(kEqual);
-    add(asking, last, numbers.store)
-        .addFrameIndex(buffer)
-        .addImm(1)
-        .addReg(0)
-        .addImm(target_offset)
-        .addReg(0)
-        .addReg(numbers.rax);
     add(asking, last, numbers.jump).addMBB(&leaving);
     asking.addSuccessor(&rest);
     asking.addSuccessor(&leaving);
@@ -149,7 +163,7 @@ private:
   const TargetRegisterInfo &registers;
   const Numbers &numbers;
   MachineBasicBlock &leaving;
-  uint32_t limit, first_word;
+  uint32_t first_word;
   uint64_t target_offset;
   const GlobalVariable *words;
   const Function *ask;
@@ -185,9 +199,13 @@ bool LoopCountsPass::runOnMachineFunction(MachineFunction &code) {
   const unsigned head_kind = context.getMDKindID(kHead);
   const unsigned leaving_kind = context.getMDKindID(kLeaving);
   SmallVector<std::pair<MachineBasicBlock *, uint32_t>, 16> heads;
+  const BasicBlock *former = nullptr;
   MachineBasicBlock *leaving = nullptr;
   const MDNode *counts = nullptr;
   for (MachineBasicBlock &block : code) {
+    // The first block of those that one in IR has become.
+    if (std::exchange(former, block.getBasicBlock()) == block.getBasicBlock())
+      continue;
     if (const MDNode *head = marked(block, head_kind)) {
       heads.push_back({&block, numberIn(*head, 0)});
     } else if (const MDNode *node = marked(block, leaving_kind); node && !leaving) {
@@ -200,6 +218,8 @@ bool LoopCountsPass::runOnMachineFunction(MachineFunction &code) {
   Counter counter(code, *leaving, *counts);
   if (!counter.canCount())
     return false;
+  layout.noteSlots(code, counter.bufferSlot());
+  counter.takeAnswer();
   for (auto [block, index] : heads)
     counter.addCheck(*block, index);
   return true;
@@ -219,17 +239,18 @@ static MDNode *nodeOf(LLVMContext &context, ArrayRef<uint64_t> numbers) {
   return MDNode::get(context, operands);
 }
 
-void rewire::markHead(BranchInst &end, unsigned index) {
-  end.setMetadata(kHead, nodeOf(end.getContext(), {index}));
+void rewire::markHead(BasicBlock &head, unsigned index) {
+  head.getTerminator()->setMetadata(kHead, nodeOf(head.getContext(), {index}));
 }
 
 void rewire::markLeaving(BranchInst &end, AllocaInst &buffer, const LoopCounts &counts) {
   end.setMetadata(kLeaving, nodeOf(end.getContext(),
-                                   {counts.limit, counts.first_word, counts.target_offset}));
+                                   {counts.first_word, counts.target_offset}));
   buffer.setMetadata(kLeaving, nodeOf(end.getContext(), {}));
 }
 
-void rewire::addLoopCounts(TargetPassConfig &config) {
+void rewire::addLoopCounts(TargetPassConfig &config, FrameLayout &layout) {
   // Registers have been assigned, and what the frame holds has no offsets yet.
-  config.insertPass(&FixupStatepointCallerSavedID, new LoopCountsPass());
+  config.insertPass(&FixupStatepointCallerSavedID, new LoopCountsPass(layout));
+  layout.addTo(config);
 }

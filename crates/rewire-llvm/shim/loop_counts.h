@@ -2,8 +2,8 @@
 //
 // A check in IR takes nine instructions and three blocks of each head; without optimisation, where
 // LLVM's time goes with the number of instructions, that was an eighth of all compiling. Here a
-// head is marked in IR, and gets its check when registers have been assigned. At the end of a block
-// no value is in a register then, so the check may use any.
+// head is marked in IR, and gets its check when registers have been assigned. At the start of a
+// block no value is in a register then, so the check may use any.
 #ifndef REWIRE_LOOP_COUNTS_H
 #define REWIRE_LOOP_COUNTS_H
 
@@ -14,6 +14,8 @@
 
 namespace rewire {
 
+class FrameLayout;
+
 // The words that checks read, and the engine's answer to a check that has struck:
 // process/loop_heads.rs.
 inline constexpr llvm::StringLiteral kLoopWords = "rewire.loops";
@@ -21,8 +23,6 @@ inline constexpr llvm::StringLiteral kAskAtLoop = "__rewire_loop";
 
 // What the checks of a function have in common.
 struct LoopCounts {
-  // The passes after which a check strikes.
-  uint32_t limit;
   // Of the module's words, the index of the one that is the function's first.
   uint32_t first_word;
   // Where the transfer buffer, an `alloca` of the entry block, takes the continuation's address.
@@ -32,15 +32,16 @@ struct LoopCounts {
 // Whether the code generator has the instructions that checks consist of.
 bool canCountInCode(const llvm::TargetMachine &machine);
 
-// Marks a block that ends behind a head's phis with an unconditional branch.
-void markHead(llvm::BranchInst &end, unsigned index);
+// Marks the head of a loop.
+void markHead(llvm::BasicBlock &head, unsigned index);
 
 // Marks the end of the block that calls the continuation. It must be reachable; heads need not lead
 // there in IR.
 void markLeaving(llvm::BranchInst &end, llvm::AllocaInst &buffer, const LoopCounts &counts);
 
-// Has a pipeline add the checks. To be called before the pipeline's machine passes are added.
-void addLoopCounts(llvm::TargetPassConfig &config);
+// Has a pipeline add the checks, and find the places of values in the frame if it is asked. To be
+// called before the pipeline's machine passes are added.
+void addLoopCounts(llvm::TargetPassConfig &config, FrameLayout &layout);
 
 } // namespace rewire
 

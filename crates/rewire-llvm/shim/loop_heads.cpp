@@ -3,6 +3,7 @@
 #include "loop_heads.h"
 #include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/PostOrderIterator.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Analysis/CFG.h"
 #include "llvm/IR/CFG.h"
@@ -79,8 +80,8 @@ namespace {
 
 class Finder {
 public:
-  Finder(Function &function, bool with_contents)
-      : function(function), layout(function.getDataLayout()), with_contents(with_contents) {}
+  Finder(Function &function, LoopHeads::Detail detail)
+      : function(function), layout(function.getDataLayout()), detail(detail) {}
 
   LoopHeads run() {
     findBlocks();
@@ -88,7 +89,8 @@ public:
       return {};
     prepareFlow();
     findVariables();
-    findValues();
+    if (detail != LoopHeads::Detail::Places)
+      findValues();
     if (failed)
       return {};
     layOut();
@@ -98,7 +100,7 @@ public:
 private:
   Function &function;
   const DataLayout &layout;
-  const bool with_contents;
+  const LoopHeads::Detail detail;
   LoopHeads found;
   // What is asked of each block again and again, by the block's number.
   struct BlockFlow {
@@ -128,6 +130,8 @@ private:
   }
 
   void prepareFlow() {
+    if (detail == LoopHeads::Detail::Places)
+      return;
     flow.resize(function.getMaxBlockNumber());
     for (unsigned i = 0; i < found.heads.size(); ++i)
       flow[found.heads[i].block->getNumber()].head = i;
@@ -215,7 +219,7 @@ private:
         continue;
       auto &alloca = cast<AllocaInst>(instruction);
       const unsigned index = found.variables.size();
-      if (!with_contents) {
+      if (detail != LoopHeads::Detail::Contents) {
         found.variables.push_back({&alloca, 0, false});
         continue;
       }
@@ -406,9 +410,10 @@ private:
       take(function.getReturnType());
     Type *pointer = PointerType::get(function.getContext(), 0);
     found.target_offset = take(pointer);
+    found.label_table_offset = take(pointer);
+    found.frame_buffer_size = next;
     for (FrameVariable &variable : found.variables)
       variable.offset = take(pointer);
-    found.label_table_offset = take(pointer);
     for (unsigned i : is_at_head.set_bits())
       found.values[values[i].first] = take(values[i].first->getType());
     for (LoopHead &head : found.heads)
@@ -420,11 +425,101 @@ private:
 
 } // namespace
 
-LoopHeads LoopHeads::of(Function &function, bool with_contents) {
+LoopHeads LoopHeads::of(Function &function, Detail detail) {
   if (function.size() < 2)
     return {};
   Type *result = function.getReturnType();
   if (!result->isVoidTy() && (!result->isSized() || result->isTargetExtTy()))
     return {};
-  return Finder(function, with_contents).run();
+  return Finder(function, detail).run();
+}
+
+// Adds what needs a value; false if that isn't assumptions alone.
+static bool findAssumptions(Value &value, SmallSetVector<Instruction *, 8> &found) {
+  for (User *user : value.users()) {
+    auto *instruction = cast<Instruction>(user);
+    if (found.contains(instruction))
+      continue;
+    const bool is_assumption = isa<AssumeInst>(instruction);
+    if (!is_assumption && (instruction->mayHaveSideEffects() || instruction->isTerminator() ||
+                           instruction->isEHPad()))
+      return false;
+    found.insert(instruction);
+    if (!findAssumptions(*instruction, found))
+      return false;
+  }
+  return true;
+}
+
+void LoopHeads::stayInFrame() {
+  is_in_frame = true;
+  buffer_size = frame_buffer_size;
+}
+
+bool LoopHeads::stayInFrameAt(ArrayRef<int32_t> places) {
+  stayInFrame();
+  size_t expected = variables.size();
+  for (const LoopHead &head : heads)
+    expected += head.values.size();
+  if (places.size() != expected)
+    return false;
+  SmallSetVector<Instruction *, 8> unneeded;
+  for (LoopHead &head : heads)
+    for (auto &[value, place] : head.values) {
+      place = places.consume_front();
+      if (place == kNowhere && !findAssumptions(*value, unneeded))
+        return false;
+    }
+  for (FrameVariable &variable : variables) {
+    variable.offset = places.consume_front();
+    if (variable.offset == kNowhere)
+      return false;
+  }
+  for (LoopHead &head : heads)
+    erase_if(head.values, [&](const std::pair<Value *, int64_t> &one) {
+      auto *instruction = dyn_cast<Instruction>(one.first);
+      return one.second == kNowhere || (instruction && unneeded.contains(instruction));
+    });
+  for (Instruction *instruction : unneeded)
+    if (!instruction->use_empty())
+      instruction->replaceAllUsesWith(PoisonValue::get(instruction->getType()));
+  for (Instruction *instruction : unneeded)
+    instruction->eraseFromParent();
+  return true;
+}
+
+static bool isSseVector(const Type &type) {
+  auto *vector = dyn_cast<FixedVectorType>(&type);
+  if (!vector || vector->getPrimitiveSizeInBits() != 128)
+    return false;
+  const Type &part = *vector->getElementType();
+  return part.isFloatTy() || part.isDoubleTy() ||
+         llvm::any_of(ArrayRef{8, 16, 32, 64}, [&](unsigned bits) { return part.isIntegerTy(bits); });
+}
+
+// Whether values of a type are in one register of the machine.
+static bool isInOneRegister(const Type &type) {
+  return type.isFloatTy() || type.isDoubleTy() ||
+         (type.isPointerTy() && type.getPointerAddressSpace() == 0) ||
+         (type.isIntegerTy() && type.getIntegerBitWidth() <= 64) || isSseVector(type);
+}
+
+bool rewire::haveSlots(const Function &function) {
+  for (const Argument &argument : function.args())
+    if (!isInOneRegister(*argument.getType()))
+      return false;
+  // Where a frame is aligned anew, variables that are arguments have no fixed distance to it.
+  constexpr Align kOfFrames = Align::Constant<16>();
+  for (const Instruction &instruction : instructions(function)) {
+    if (auto *variable = dyn_cast<AllocaInst>(&instruction);
+        variable && variable->getAlign() > kOfFrames)
+      return false;
+    const Type &type = *instruction.getType();
+    if (type.isVoidTy() || isInOneRegister(type))
+      continue;
+    // A body is left before the phis of a head take their values from where these meet.
+    if (isa<PHINode>(instruction) || instruction.isUsedOutsideOfBlock(instruction.getParent()))
+      return false;
+  }
+  return true;
 }

@@ -301,14 +301,23 @@ void rewire_optimise(RewireCodegen *codegen, LLVMModuleRef module);
 // The same for a module whose functions may learn from one another, and inline one another.
 void rewire_optimise_whole(RewireCodegen *codegen, LLVMModuleRef module);
 // Counts, in the functions of an extracted module, how often the heads of their loops are passed;
-// at more than `limit` passes the engine is asked, which may have an optimised body go on there.
-void rewire_count_loops(const RewireCodegen *codegen, LLVMModuleRef module, uint32_t limit);
+// at `limit` passes the engine is asked, which may have an optimised body go on there. Returns
+// whether what those bodies know at the heads stays in their frames.
+bool rewire_count_loops(const RewireCodegen *codegen, LLVMModuleRef module, uint32_t limit);
+// Does the same to a module with one such function, and has the code generator find out where in
+// the frame the values are. False if they don't stay there.
+bool rewire_find_places(RewireCodegen *codegen, LLVMModuleRef module);
+// Once that module's code has been generated: the distance of each value from the transfer buffer;
+// INT32_MIN for a value that is nowhere.
+const int32_t *rewire_places(const RewireCodegen *codegen, size_t *count);
 // Has loops that may come to hold copies of other functions watch whether these are replaced.
 void rewire_poll_loops(LLVMModuleRef module);
 // Makes the only function of an extracted module its continuation at the head of a loop: it takes
 // the transfer buffer, and returns null or the next continuation. `counts` as above, else it
-// polls. False, and nothing done, if there is no such head.
-bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32_t limit);
+// polls. Values are in the transfer buffer, or, with `places`, around it. False if there is no such
+// head, or a value is nowhere.
+bool rewire_continue_at(LLVMModuleRef module, unsigned head, bool counts, uint32_t limit,
+                        const int32_t *places, size_t count);
 // The globals whose bodies the last optimised module holds copies of, through any depth, and the
 // aliases by which it named them.
 const size_t *rewire_inlined(const RewireCodegen *codegen, size_t *count);

@@ -90,6 +90,10 @@ impl Codegen {
         self.raw
     }
 
+    pub(crate) fn raw_mut(&mut self) -> *mut ffi::RewireCodegen {
+        self.raw
+    }
+
     /// Has LLVM work on a module. If it gives up, the module and what it was extracted from are
     /// lost, as is the code generator.
     fn contained(

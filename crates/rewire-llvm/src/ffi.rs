@@ -272,13 +272,17 @@ unsafe extern "C-unwind" {
         codegen: *const RewireCodegen,
         module: LLVMModuleRef,
         limit: u32,
-    );
+    ) -> bool;
+    pub(crate) fn rewire_find_places(codegen: *mut RewireCodegen, module: LLVMModuleRef) -> bool;
+    pub(crate) fn rewire_places(codegen: *const RewireCodegen, count: *mut usize) -> *const i32;
     pub(crate) fn rewire_poll_loops(module: LLVMModuleRef);
     pub(crate) fn rewire_continue_at(
         module: LLVMModuleRef,
         head: u32,
         counts: bool,
         limit: u32,
+        places: *const i32,
+        count: usize,
     ) -> bool;
     pub(crate) fn rewire_slot_calls(codegen: *mut RewireCodegen, module: LLVMModuleRef);
     pub(crate) fn rewire_emit(

@@ -66,6 +66,7 @@ pub use index::{CoroutinePart, Global, GlobalKind, Linkage, ModuleIndex, Structo
 pub use initialisers::Initialiser;
 pub use inline_budget::InlineBudget;
 pub use level::Level;
+pub use loops::FrameLayout;
 pub use module::{Module, Verified};
 pub use ordinal::Ordinal;
 pub use passes::Passes;

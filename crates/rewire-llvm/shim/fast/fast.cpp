@@ -1,6 +1,7 @@
 // See fast.h.
 
 #include "fast.h"
+#include "../frame_layout.h"
 #include "../loop_counts.h"
 #include "object_writer.h"
 #include "pass_sequence.h"
@@ -45,7 +46,8 @@ FastPath::FastPath(CodeGenTargetMachineImpl &machine)
 
 std::shared_ptr<FastPath> rewire::makeFastPath(CodeGenTargetMachineImpl &machine,
                                                raw_pwrite_stream &out,
-                                               const TargetLibraryInfoImpl &library) {
+                                               const TargetLibraryInfoImpl &library,
+                                               FrameLayout &layout) {
   // As CodeGenTargetMachineImpl::addPassesToEmitFile, with a context and a printer of our own.
   auto made = std::make_shared<FastPath>(machine);
   auto *functions = new MachineModuleInfoWrapperPass(&machine, &made->context);
@@ -55,7 +57,7 @@ std::shared_ptr<FastPath> rewire::makeFastPath(CodeGenTargetMachineImpl &machine
   passes.add(new TargetLibraryInfoWrapperPass(library));
   TargetPassConfig *config = machine.createPassConfig(passes);
   config->setDisableVerify(true);
-  addLoopCounts(*config);
+  addLoopCounts(*config, layout);
   passes.add(config);
   passes.add(functions);
   if (config->addISelPasses())

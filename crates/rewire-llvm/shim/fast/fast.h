@@ -17,11 +17,13 @@
 namespace rewire {
 
 class FastPath;
+class FrameLayout;
 
 // Makes the pipeline; null where the target has none. `machine` and `out` must outlive it.
 std::shared_ptr<FastPath> makeFastPath(llvm::CodeGenTargetMachineImpl &machine,
                                        llvm::raw_pwrite_stream &out,
-                                       const llvm::TargetLibraryInfoImpl &library);
+                                       const llvm::TargetLibraryInfoImpl &library,
+                                       FrameLayout &layout);
 
 // Writes the module's object to `out`. Returns false if the module isn't plain, or if its object
 // needs LLVM's writer: the module is then unchanged, and what was written to `out` is of no use.

@@ -9,6 +9,7 @@ pub(crate) mod escape;
 pub(crate) mod events;
 pub(crate) mod exit_codes;
 pub(crate) mod file_bytes;
+pub(crate) mod frame_text;
 pub(crate) mod function_type;
 pub(crate) mod ids;
 pub(crate) mod ir;

@@ -132,6 +132,8 @@ pub(crate) struct ImageDefinition {
     pub(crate) name: u32,
     pub(crate) start: u32,
     pub(crate) size: u32,
+    /// Its quick frame ([`FrameText`](super::frame_text::FrameText)); 0 for none.
+    pub(crate) frame: u64,
     /// Whether the name stands for it.
     pub(crate) is_in_force: bool,
 }

@@ -58,9 +58,9 @@ impl Core {
             self.apply_transform(&mut extracted, &unit, &[function])
                 .map_err(refused)?;
             if scope == ExtractScope::Values {
-                let part = (tier, BodyPart::All);
+                let how = self.made_from(vec![function], scope, (tier, BodyPart::All));
                 self.with_codegen(level, |codegen| {
-                    let checked = self.check_loops(codegen, &mut extracted, part);
+                    let checked = self.check_loops(codegen, &mut extracted, &how);
                     checked.map_err(refused)
                 })?;
             }

@@ -7,6 +7,7 @@ pub(crate) mod eager;
 pub(crate) mod failure;
 pub(crate) mod first_call;
 pub(crate) mod foresight;
+mod frames;
 mod importing;
 pub(crate) mod kept;
 pub(crate) mod materialize;
@@ -309,6 +310,7 @@ impl Core {
                 made_from: how,
                 locals: generated.locals,
                 imports: generated.imports,
+                stays_in_frame: generated.stays_in_frame,
             }),
             // The fault may be in a body that was to be inlined. A call of that function will
             // report it.
@@ -339,9 +341,8 @@ impl Core {
         if how.scope != ExtractScope::PrefixedStub {
             self.apply_transform(&mut extracted, unit, &how.roots)?;
         }
-        if how.scope == ExtractScope::Values {
-            self.check_loops(codegen, &mut extracted, (how.tier, how.part))?;
-        }
+        let stays_in_frame =
+            how.scope == ExtractScope::Values && self.check_loops(codegen, &mut extracted, how)?;
         let mut identity = None;
         if let Some(kept) = &self.kept {
             timer = timer.then(Phase::Find);
@@ -355,6 +356,7 @@ impl Core {
                     folds,
                     locals: found.locals,
                     imports,
+                    stays_in_frame,
                 });
             }
         }
@@ -380,24 +382,29 @@ impl Core {
             folds,
             locals: LocalNumbers::default(),
             imports,
+            stays_in_frame,
         })
     }
 
     /// Adds checks to the heads of loops, where the body may be left for another, and makes the
-    /// part of the body that is wanted.
+    /// part of the body that is wanted. Returns whether bodies keep what continuations need in
+    /// their own frames.
     fn check_loops(
         &self,
         codegen: &Codegen,
         extracted: &mut Extracted<'_>,
-        (tier, part): (Tier, BodyPart),
-    ) -> Result<(), LlvmError> {
-        let limit = (tier == Tier::Quick).then(|| self.tiers.loop_passes());
-        match (part, limit) {
-            (BodyPart::FromHead(head), limit) => extracted.continue_at(head, limit)?,
-            (BodyPart::All, Some(limit)) => extracted.count_loops(codegen, limit),
+        how: &MadeFrom,
+    ) -> Result<bool, LlvmError> {
+        let limit = (how.tier == Tier::Quick).then(|| self.tiers.loop_passes());
+        match (how.part, limit) {
+            (BodyPart::FromHead(head), limit) => {
+                let frame = how.frame.as_ref().map(|frame| &*frame.layout);
+                extracted.continue_at(head, limit, frame)?;
+            }
+            (BodyPart::All, Some(limit)) => return Ok(extracted.count_loops(codegen, limit)),
             (BodyPart::All, None) => extracted.poll_loops(),
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Assembles the unit's module-level assembly to an object.
@@ -438,6 +445,7 @@ struct Generated {
     folds: Vec<Ordinal>,
     locals: LocalNumbers,
     imports: Imports,
+    stays_in_frame: bool,
 }
 
 /// Claims all functions of a frozen unit that have no body yet, for a call of one of them.

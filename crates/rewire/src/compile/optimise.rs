@@ -18,7 +18,7 @@ use crate::base::tier::Tier;
 use crate::base::tier_events::{TierDecision, TierStep};
 use crate::core::Core;
 use crate::core::tiers::{HotFunction, HotLoop};
-use crate::ledger::{AskingBody, Definition, EntryId};
+use crate::ledger::{AskingBody, Definition, EntryId, LoopWords};
 use crate::link::Purpose;
 
 /// A hot function that this thread compiles again. Dropping this ends that, whatever became of it,
@@ -100,9 +100,14 @@ impl Core {
             }),
             Ok(false) => self.tell_tier(hot.entry, || TierStep::Outdated),
             // The program goes on with the body that it has.
-            Err(error) => self.tell_tier(hot.entry, || TierStep::Failed {
-                reason: error.to_string().into(),
-            }),
+            Err(error) => {
+                if let Some(one) = hot.hot_loop {
+                    self.ledger().silence_loop(one.word);
+                }
+                self.tell_tier(hot.entry, || TierStep::Failed {
+                    reason: error.to_string().into(),
+                });
+            }
         }
     }
 
@@ -140,7 +145,8 @@ impl Core {
             None => Why::Hot,
             Some(one) => Why::HotLoop { head: one.head },
         };
-        let work = || self.rebuild(&unit, ordinal, self.tiers.best(), purpose);
+        let frame = hot.hot_loop.and_then(|one| one.frame);
+        let work = || self.rebuild(&unit, ordinal, self.tiers.best(), purpose, frame);
         let linked = self.observed(&unit, &[ordinal], why, work)?;
         if let Some(one) = hot.hot_loop {
             self.ledger().wake_loop(one.word);
@@ -190,7 +196,7 @@ impl Core {
         // Another body of the function may make this one needless: the one that calls enter, or one
         // that begins at another loop of the same call.
         if !self.may_optimise() || self.tiers.is_under_way(body.entry) {
-            word.store(0, Ordering::Relaxed);
+            self.count_anew(word);
             return None;
         }
         let (definition, calls) = {
@@ -200,19 +206,20 @@ impl Core {
             (entry.definition(), left)
         };
         if let Some(continuation) = self.optimised_continuation(body, head) {
-            word.store(i32::MAX - 1, Ordering::Relaxed);
+            LoopWords::strike(word);
             if self.tiers.is_left_again(body.entry, head) {
                 self.request_for_loops(body.entry, calls);
             }
             return Some(continuation);
         }
         if self.tiers.is_spread_over_calls(body.entry, calls) {
-            word.store(0, Ordering::Relaxed);
+            self.count_anew(word);
             self.request_for_loops(body.entry, calls);
             return None;
         }
         let hot_loop = HotLoop {
             head,
+            frame: body.frame,
             word: (body.block, ExecAddr::new((&raw const *word) as u64)),
         };
         let passes = self.tiers.hot.loop_passes;
@@ -257,7 +264,13 @@ impl Core {
     }
 
     fn optimised_continuation(&self, body: &AskingBody, head: u32) -> Option<BodyAddr> {
-        self.ledger().continuation(body.entry, head, true)
+        self.ledger().continuation(body.entry, body.key(head, true))
+    }
+
+    /// Has a loop ask again after as many passes as at first.
+    fn count_anew(&self, word: &AtomicI32) {
+        let passes = i32::try_from(self.tiers.loop_passes()).unwrap_or(i32::MAX);
+        word.store(-passes, Ordering::Relaxed);
     }
 
     /// Has a hot function compiled by a compile thread, or, without any, by this one.
@@ -279,14 +292,14 @@ impl Core {
         if body.is_in_force
             && let Some(known) = self
                 .ledger()
-                .continuation(body.entry, head, tier.is_optimised())
+                .continuation(body.entry, body.key(head, tier.is_optimised()))
         {
             return Some(known);
         }
         let purpose = Purpose::Continue(body.entry, head);
         let _open = FaultSignalsUnblocked::begin();
         let why = || Why::StaleLoop { head };
-        let work = || self.rebuild(&body.unit, body.ordinal, tier, purpose);
+        let work = || self.rebuild(&body.unit, body.ordinal, tier, purpose, body.frame);
         match self.observed(&body.unit, &[body.ordinal], why, work) {
             Ok(linked) => {
                 self.tell_tier(body.entry, || TierStep::LeftCopy { head });

@@ -31,7 +31,7 @@ impl Core {
         let unit = self.unit(unit)?;
         match step {
             StressStep::Compile(tier) => {
-                let work = || self.rebuild(&unit, ordinal, tier, Purpose::Improve(id));
+                let work = || self.rebuild(&unit, ordinal, tier, Purpose::Improve(id), None);
                 self.observed(&unit, &[ordinal], || Why::Hot, work)?;
             }
             StressStep::Drop => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod compile_queue;
 pub(crate) mod exit_functions;
+pub(crate) mod frames;
 pub(crate) mod kept_code;
 pub(crate) mod kept_images;
 pub(crate) mod kept_modules;
@@ -38,6 +39,7 @@ use crate::base::resolver::Resolver;
 use crate::base::sync::{Guard, LockRank, lock, lock_ranked};
 use crate::base::transform::Transform;
 use crate::core::compile_queue::Workers;
+use crate::core::frames::Frames;
 use crate::core::kept_code::KeptCode;
 use crate::core::program_state::Process;
 use crate::core::sure_calls::Foresight;
@@ -77,6 +79,7 @@ pub(crate) struct Core {
     /// The client's change of functions' IR.
     pub(crate) transform: Option<Transform>,
     pub(crate) tiers: Arc<Tiers>,
+    pub(crate) frames: Frames,
     pub(crate) guard_crashes: bool,
     pub(crate) observer: Option<Arc<dyn LinkObserver>>,
     pub(crate) compile_observer: Option<Arc<dyn CompileObserver>>,
@@ -167,6 +170,7 @@ impl Core {
             changed: Condition::default(),
             unwind,
             codegens: Mutex::new(Vec::new()),
+            frames: Frames::default(),
             tiers: Arc::new(Tiers::new(options.level, options.hot, options.stress)),
             kept: KeptCode::new(&options),
             guard_crashes: options.guard_crashes,

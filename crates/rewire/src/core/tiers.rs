@@ -11,6 +11,7 @@ use rewire_memory::ExecAddr;
 use rewire_sync::Mutex;
 use rustc_hash::FxBuildHasher;
 
+use crate::base::frame_text::FrameText;
 use crate::base::ids::EntryId;
 use crate::base::options::{HotThresholds, OptLevel};
 use crate::base::sync::lock;
@@ -47,6 +48,8 @@ pub(crate) struct HotFunction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HotLoop {
     pub(crate) head: u32,
+    /// The frame of the body that the loop is in.
+    pub(crate) frame: Option<FrameText>,
     /// The word that counts its passes, and the block that the word is in.
     pub(crate) word: (BlockId, ExecAddr),
 }

@@ -5,15 +5,16 @@
 //! a better body of the same definition takes over do they stay.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use rewire_llvm::Ordinal;
 use rewire_memory::ExecAddr;
 
-use super::continuation::{Continuation, LoopWords};
+use super::continuation::{Continuation, ContinuationKey, LoopWords};
 use super::unit::Unit;
 use super::{BlockId, Definition, EntryId, Ledger};
 use crate::base::addresses::BodyAddr;
+use crate::base::frame_text::FrameText;
 use crate::base::tier::Tier;
 
 /// The body that asked how a loop goes on.
@@ -24,8 +25,21 @@ pub(crate) struct AskingBody {
     pub(crate) ordinal: Ordinal,
     pub(crate) tier: Tier,
     pub(crate) block: BlockId,
+    /// The quick frame that has what continuations need.
+    pub(crate) frame: Option<FrameText>,
     /// Whether its definition is in force.
     pub(crate) is_in_force: bool,
+}
+
+impl AskingBody {
+    /// Which continuation the body can go on in.
+    pub(crate) fn key(&self, head: u32, is_optimised: bool) -> ContinuationKey {
+        ContinuationKey {
+            head,
+            is_optimised,
+            frame: self.frame,
+        }
+    }
 }
 
 impl Ledger {
@@ -42,20 +56,16 @@ impl Ledger {
             ordinal,
             tier: block.tier,
             block: id,
+            frame: defined.frame,
             is_in_force: entry.definition == Definition::Ir(unit.id, ordinal) && entry.is_present(),
             unit,
         })
     }
 
-    /// Returns the continuation in force of a function at a head: the optimised one, or the other.
-    pub(crate) fn continuation(
-        &self,
-        id: EntryId,
-        head: u32,
-        is_optimised: bool,
-    ) -> Option<BodyAddr> {
+    /// Returns a continuation of a function, if it is in force.
+    pub(crate) fn continuation(&self, id: EntryId, key: ContinuationKey) -> Option<BodyAddr> {
         let mut known = self.continuations.get(&id)?.iter();
-        let found = known.find(|one| one.is(head, is_optimised));
+        let found = known.find(|one| one.key == key);
         found.map(|one| one.start)
     }
 
@@ -63,18 +73,15 @@ impl Ledger {
     pub(crate) fn add_continuation(
         &mut self,
         id: EntryId,
-        (head, tier): (u32, Tier),
+        key: ContinuationKey,
         (block, place): (BlockId, u32),
         start: BodyAddr,
     ) {
         let known = self.continuations.entry(id).or_default();
-        let former = known
-            .iter()
-            .position(|one| one.is(head, tier.is_optimised()));
+        let former = known.iter().position(|one| one.key == key);
         let former = former.map(|at| known.swap_remove(at));
         known.push(Continuation {
-            head,
-            tier,
+            key,
             block,
             place,
             start,
@@ -87,15 +94,27 @@ impl Ledger {
 
     /// Has a loop whose body waits for a continuation ask for it when it next passes its head. The
     /// word may have been freed meanwhile.
-    pub(crate) fn wake_loop(&self, (block, word): (BlockId, ExecAddr)) {
+    pub(crate) fn wake_loop(&self, word: (BlockId, ExecAddr)) {
+        if let Some(word) = self.loop_word(word) {
+            LoopWords::strike(word);
+        }
+    }
+
+    /// Has a loop ask no more for a long time, because it can't get a continuation.
+    pub(crate) fn silence_loop(&self, word: (BlockId, ExecAddr)) {
+        if let Some(word) = self.loop_word(word) {
+            word.store(i32::MIN, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the word that a loop's check reads, unless it has been freed.
+    fn loop_word(&self, (block, word): (BlockId, ExecAddr)) -> Option<&'static AtomicI32> {
         let words = self.block(block).and_then(|block| block.loop_words);
         let index = |words: LoopWords| {
             let offset = word.get().checked_sub(words.start.get())?;
             words.get((offset / 4) as u32)
         };
-        if let Some(word) = words.and_then(index) {
-            word.store(i32::MAX - 1, Ordering::Relaxed);
-        }
+        words.and_then(index)
     }
 
     /// Takes a name's definition out of force, a function's continuations included. Its block is

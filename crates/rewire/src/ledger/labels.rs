@@ -72,6 +72,7 @@ impl Ledger {
             size: 0,
             is_live: false,
             is_continuation: false,
+            frame: None,
         };
         known.definitions.insert(place, defined);
         self.renumber(block);

@@ -9,6 +9,7 @@ use rewire_memory::{ExecAddr, RegionKind};
 use super::continuation::LoopWords;
 use super::uses::Use;
 use crate::base::addresses::BodyAddr;
+use crate::base::frame_text::FrameText;
 use crate::base::ids::{EntryId, UnitKey};
 use crate::base::tier::Tier;
 
@@ -141,6 +142,9 @@ pub(crate) struct PlacedDefinition {
     /// Whether it begins at the head of a loop: its caller is the frame of another body of the
     /// function.
     pub(crate) is_continuation: bool,
+    /// The quick frame that holds what it needs at the heads of its loops: its own, or, for a
+    /// continuation, its caller's. Without one, that is in the transfer buffer.
+    pub(crate) frame: Option<FrameText>,
 }
 
 impl PlacedDefinition {

@@ -76,7 +76,7 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 use slotmap::SlotMap;
 
 pub(crate) use closed_names::Admission;
-pub(crate) use continuation::LoopWords;
+pub(crate) use continuation::{ContinuationKey, LoopWords};
 pub(crate) use continuations::AskingBody;
 pub(crate) use coroutines::{BLOCK_COUNTS, NOOP_FRAME};
 pub(crate) use demand::Demand;

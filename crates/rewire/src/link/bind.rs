@@ -394,6 +394,10 @@ impl<'c> Binder<'c> {
                     entry,
                     start: BodyAddr::new(one.address(parsed, symbol).unwrap_or_default()),
                     size: known.size,
+                    frame: match kind {
+                        DefinitionKind::Body => parsed.frame_of(known),
+                        _ => None,
+                    },
                     kind,
                 });
             }

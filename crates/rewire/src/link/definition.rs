@@ -1,6 +1,7 @@
 //! The definitions in linked objects.
 
 use crate::base::addresses::BodyAddr;
+use crate::base::frame_text::FrameText;
 use crate::base::ids::EntryId;
 
 /// A definition in the batch that is being linked.
@@ -9,6 +10,8 @@ pub(crate) struct LinkedDefinition {
     pub(crate) entry: EntryId,
     pub(crate) start: BodyAddr,
     pub(crate) size: u64,
+    /// The quick frame that a body has, or continues.
+    pub(crate) frame: Option<FrameText>,
     pub(crate) kind: DefinitionKind,
 }
 

@@ -8,6 +8,7 @@ use rewire_llvm::{Level, Ordinal};
 use rewire_memory::{ExecAddr, RegionKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::base::frame_text::FrameText;
 use crate::base::ids::UnitKey;
 use crate::base::program_image::{
     ImageBlock, ImageBound, ImageBytes, ImageDefinition, ImageName, ImageUse, NameIdentity,
@@ -335,6 +336,7 @@ impl<'l> Maker<'l> {
                         name: self.number(it.entry, NameStanding::Global)?,
                         start: place(it.start.addr())?,
                         size: u32::try_from(it.size).ok()?,
+                        frame: FrameText::to_number(it.frame),
                         is_in_force: it.is_live,
                     })
                 })

@@ -14,6 +14,7 @@ use rewire_object::{Frame, RelocKind};
 use super::enter_host;
 use super::image_making::{aspect_from_byte, stands_for, tier_from_byte};
 use crate::base::addresses::BodyAddr;
+use crate::base::frame_text::FrameText;
 use crate::base::program_image::{
     BoundField, ImageBlock, ImageBound, ImageBytes, NameIdentity, NameStanding, ProgramImage,
 };
@@ -440,6 +441,7 @@ impl<'c> Restorer<'c> {
             is_live: false,
             // Those are not in images.
             is_continuation: false,
+            frame: FrameText::from_number(one.frame),
         });
         let uses = block.uses.iter().map(|one| {
             let kind = RelocKind::from_number(one.kind)?;

@@ -11,6 +11,7 @@
 mod bind;
 mod capture;
 mod definition;
+mod frame;
 mod gather;
 mod image_making;
 mod image_restoring;
@@ -30,6 +31,7 @@ use rewire_object::{Image, Layout, Placement};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
+pub(crate) use frame::{QuickFrame, frame_text};
 pub(crate) use gather::enter_host;
 pub(crate) use imported::{Imported, Imports};
 pub(crate) use object::{

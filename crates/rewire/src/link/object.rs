@@ -6,6 +6,7 @@ use rewire_llvm::{GlobalKind, InlineBudget, Level, Ordinal};
 use rewire_memory::ExecAddr;
 use rewire_object::{SectionRole, Segment};
 
+use super::frame::QuickFrame;
 use super::imported::{Imported, Imports};
 use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
@@ -24,6 +25,8 @@ pub(crate) struct Emitted {
     pub(crate) made_from: MadeFrom,
     pub(crate) locals: LocalNumbers,
     pub(crate) imports: Imports,
+    /// Whether its functions are quick bodies that keep what continuations need in their frames.
+    pub(crate) stays_in_frame: bool,
 }
 
 /// How an object was compiled from a unit's IR, so that it can be compiled again.
@@ -36,6 +39,8 @@ pub(crate) struct MadeFrom {
     pub(crate) folds_constants: bool,
     pub(crate) tier: Tier,
     pub(crate) part: BodyPart,
+    /// The frame of the bodies that a continuation follows, unless these use the transfer buffer.
+    pub(crate) frame: Option<QuickFrame>,
 }
 
 impl MadeFrom {
@@ -59,6 +64,7 @@ impl MadeFrom {
             folds_constants: tier.level() > Level::O0,
             tier,
             part,
+            frame: None,
         }
     }
 
@@ -131,6 +137,8 @@ pub(crate) struct Object {
     pub(crate) made_from: Option<MadeFrom>,
     pub(crate) locals: LocalNumbers,
     pub(crate) imports: Imports,
+    /// See [`Emitted`].
+    pub(crate) stays_in_frame: bool,
 }
 
 impl Object {
@@ -146,6 +154,7 @@ impl Object {
             made_from: Some(emitted.made_from),
             locals: emitted.locals,
             imports: emitted.imports,
+            stays_in_frame: emitted.stays_in_frame,
         }
     }
 
@@ -161,6 +170,7 @@ impl Object {
             made_from: None,
             locals: LocalNumbers::default(),
             imports: Imports::default(),
+            stays_in_frame: false,
         }
     }
 }

@@ -20,8 +20,9 @@ use crate::core::recording::{self, Published};
 use crate::core::timings::Timer;
 use crate::host::thread_local;
 use crate::ledger::{
-    BLOCK_COUNTS, BlockId, BlockMemory, EntryId, FrameCounts, InheritedMemory, Ledger, LinkedBlock,
-    Located, LoopWords, PlacedDefinition, PlannedNames, StaleByte, State, Use, UseAspect,
+    BLOCK_COUNTS, BlockId, BlockMemory, ContinuationKey, EntryId, FrameCounts, InheritedMemory,
+    Ledger, LinkedBlock, Located, LoopWords, PlacedDefinition, PlannedNames, StaleByte, State, Use,
+    UseAspect,
 };
 
 /// Registers unwind tables and stores the slots, then enters definitions and uses in the ledger.
@@ -260,7 +261,12 @@ fn enter_continuation(
         && entry.is_present()
     {
         ledger.counts.loops_optimised += u64::from(tier.is_optimised());
-        ledger.add_continuation(definition.entry, (head, tier), at, definition.start);
+        let key = ContinuationKey {
+            head,
+            is_optimised: tier.is_optimised(),
+            frame: definition.frame,
+        };
+        ledger.add_continuation(definition.entry, key, at, definition.start);
     }
 }
 
@@ -386,6 +392,7 @@ fn block_of(
             size: definition.size,
             is_live: false,
             is_continuation: continues(purpose, definition),
+            frame: definition.frame,
         })
     });
     let mut definitions: Vec<PlacedDefinition> = definitions.collect();

@@ -8,8 +8,9 @@ use rewire_memory::CodeMemory;
 use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolKind, SymbolPlace};
 use smallvec::SmallVec;
 
-use super::{Object, Origin, View};
+use super::{Object, Origin, View, frame_text};
 use crate::base::error::Error;
+use crate::base::frame_text::FrameText;
 use crate::ledger::unit::Unit;
 use crate::ledger::{
     AssemblySymbol, Definition, EntryId, EntryKind, Ledger, NOOP_FRAME, UseAspect,
@@ -34,6 +35,15 @@ pub(crate) struct Parsed<'a> {
 }
 
 impl<'a> Parsed<'a> {
+    /// Returns the quick frame that a function of the object has, or continues.
+    pub(crate) fn frame_of(&self, function: &Symbol<'_>) -> Option<FrameText> {
+        match &self.object.made_from.as_ref()?.frame {
+            Some(frame) => Some(frame.text),
+            None if self.object.stays_in_frame => frame_text(&self.graph, function),
+            None => None,
+        }
+    }
+
     /// Parses an object. Its symbols get their meanings in [`Parsed::resolve`].
     pub(crate) fn new(object: &'a Object) -> Result<Self, Error> {
         let mut graph = rewire_object::parse(&object.unit.name, &object.bytes)?;

@@ -32,6 +32,7 @@ mod libraries;
 mod looking_up;
 mod observer;
 mod placing;
+mod quick_frames;
 mod rebinding;
 mod recovering;
 mod removing;

@@ -131,6 +131,7 @@ impl Writer {
             out.number(one.name);
             out.number(one.start);
             out.number(one.size);
+            out.wide(one.frame);
             out.byte(one.is_in_force.into());
         });
         self.list(&block.uses, |out, one| {
@@ -230,6 +231,7 @@ impl Reader<'_> {
                     name: reader.number()?,
                     start: reader.number()?,
                     size: reader.number()?,
+                    frame: reader.wide()?,
                     is_in_force: reader.byte()? != 0,
                 })
             })?,
