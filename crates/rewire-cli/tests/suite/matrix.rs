@@ -69,12 +69,7 @@ impl Mode {
     }
 
     pub(crate) fn applies_to(self, case: &Case) -> bool {
-        // While LLVM works, a compile thread lets the signals of faults arrive, because a fault of
-        // LLVM's has to be reported. It sends on what another thread sent, but a thread that waits
-        // for that signal may be interrupted (EINTR). Under stress, compile threads are so busy
-        // that the case which waits for such signals sees that in one run of six.
-        let may_interrupt = self.name == "stress" && case.name == "signal_waited.c";
-        (self.input != Input::Source || case.runs_as_source()) && !may_interrupt
+        self.input != Input::Source || case.runs_as_source()
     }
 
     /// Whether the case runs again, with a cache that the first run has filled.

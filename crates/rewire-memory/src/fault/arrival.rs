@@ -3,7 +3,7 @@
 use std::arch::global_asm;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use super::program_handlers::{self, Disposition};
 use super::thread_state::{CRASH, Crash, WORKING};
@@ -149,11 +149,21 @@ fn is_raised_here(signal: c_int, info: &libc::siginfo_t, context: &libc::ucontex
         && register(libc::REG_RAX) == 0
 }
 
+/// How many signals that were sent have been put off.
+static PUT_OFF: AtomicU64 = AtomicU64::new(0);
+
+/// Returns how many signals threads of the engine have received and sent on, because they came
+/// while the engine or LLVM was at work. A thread that waits for such a signal may be interrupted.
+pub fn count_put_off() -> u64 {
+    PUT_OFF.load(Ordering::Acquire)
+}
+
 /// Has a signal that was sent wait until the engine has left this thread: blocked here, and sent
 /// once more as it was. If it was sent to the process, another thread may take it now.
 fn put_off(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t) {
     // SAFETY: the mask that is in force when the handler returns, of this thread.
     unsafe { libc::sigaddset(&raw mut context.uc_sigmask, signal) };
+    PUT_OFF.fetch_add(1, Ordering::Release);
     let target = if info.si_code == libc::SI_TKILL {
         Target::Thread
     } else {

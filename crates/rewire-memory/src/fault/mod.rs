@@ -23,6 +23,7 @@ use std::marker::PhantomData;
 use crate::signals::{self, set_mask};
 use thread_state::{CRASH, Crash, IS_OURS, WORKING};
 
+pub use arrival::count_put_off;
 pub use dispositions::{install, is_installed, sigaction};
 pub use program_handlers::SIGNALS;
 pub use stacks::AlternateStack;

@@ -13,6 +13,7 @@ mod quick_exit;
 mod registrant;
 mod registrations;
 pub(crate) mod sections;
+mod signal_waits;
 mod signals;
 pub(crate) mod static_parts;
 pub(crate) mod structors;

@@ -6,7 +6,7 @@ use std::ffi::CString;
 use rewire_memory::{ExecAddr, scan};
 use rewire_sync::OnceLock;
 
-use super::{builtins as more_builtins, exit_functions, loop_heads, signals};
+use super::{builtins as more_builtins, exit_functions, loop_heads, signal_waits, signals};
 use crate::host::thread_local;
 use crate::process::registrations;
 
@@ -25,7 +25,7 @@ pub(crate) fn instead_of_host(name: &str) -> Option<ExecAddr> {
         "pthread_atfork" => registrations::pthread_atfork as *const () as u64,
         "__rewire_loop" => loop_heads::at_loop_head as *const () as u64,
         "makecontext" => scan::makecontext().get(),
-        _ => return signals::find(name),
+        _ => return signals::find(name).or_else(|| signal_waits::find(name)),
     };
     Some(ExecAddr::new(address))
 }
