@@ -488,13 +488,16 @@ bool LoopHeads::stayInFrameAt(ArrayRef<int32_t> places) {
   return true;
 }
 
+// Short vectors are in the lower half of a register.
 static bool isSseVector(const Type &type) {
   auto *vector = dyn_cast<FixedVectorType>(&type);
-  if (!vector || vector->getPrimitiveSizeInBits() != 128)
+  const unsigned size = vector ? vector->getPrimitiveSizeInBits().getFixedValue() : 0;
+  if (size != 128 && size != 64)
     return false;
   const Type &part = *vector->getElementType();
-  return part.isFloatTy() || part.isDoubleTy() ||
-         llvm::any_of(ArrayRef{8, 16, 32, 64}, [&](unsigned bits) { return part.isIntegerTy(bits); });
+  if (size == 128 && (part.isDoubleTy() || part.isIntegerTy(64)))
+    return true;
+  return part.isFloatTy() || part.isIntegerTy(8) || part.isIntegerTy(16) || part.isIntegerTy(32);
 }
 
 // Whether values of a type are in one register of the machine.

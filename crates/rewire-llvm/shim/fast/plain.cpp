@@ -113,12 +113,40 @@ bool isPlain(const AttributeList &attributes) {
   return true;
 }
 
-// What becomes moves, or a call of the C library's function, when instructions are selected.
-bool isCopyOrFill(const Function &intrinsic) {
+// Both are the same where tail calls aren't guaranteed.
+bool isPlain(CallingConv::ID convention) {
+  return convention == CallingConv::C || convention == CallingConv::Fast;
+}
+
+// What becomes instructions, a call of the C library's function, or nothing, when instructions are
+// selected.
+bool isSelected(const Function &intrinsic) {
   switch (intrinsic.getIntrinsicID()) {
   case Intrinsic::memcpy:
   case Intrinsic::memmove:
   case Intrinsic::memset:
+  case Intrinsic::assume:
+  case Intrinsic::lifetime_end:
+  case Intrinsic::lifetime_start:
+  case Intrinsic::experimental_noalias_scope_decl:
+  case Intrinsic::abs:
+  case Intrinsic::bswap:
+  case Intrinsic::fshl:
+  case Intrinsic::fshr:
+  case Intrinsic::smax:
+  case Intrinsic::smin:
+  case Intrinsic::umax:
+  case Intrinsic::umin:
+  case Intrinsic::sadd_with_overflow:
+  case Intrinsic::smul_with_overflow:
+  case Intrinsic::ssub_with_overflow:
+  case Intrinsic::uadd_with_overflow:
+  case Intrinsic::umul_with_overflow:
+  case Intrinsic::usub_with_overflow:
+  case Intrinsic::sadd_sat:
+  case Intrinsic::ssub_sat:
+  case Intrinsic::uadd_sat:
+  case Intrinsic::usub_sat:
     return true;
   default:
     return false;
@@ -128,10 +156,10 @@ bool isCopyOrFill(const Function &intrinsic) {
 bool isPlain(const CallInst &call) {
   const Value *called = call.getCalledOperand();
   if (isa<InlineAsm>(called) || call.isMustTailCall() || call.hasOperandBundles() ||
-      call.getCallingConv() != CallingConv::C)
+      !isPlain(call.getCallingConv()))
     return false;
   if (auto *function = dyn_cast<Function>(called); function && function->isIntrinsic())
-    return isCopyOrFill(*function) && isPlain(call.getAttributes());
+    return isSelected(*function) && isPlain(call.getAttributes());
   return isPlain(call.getAttributes());
 }
 
@@ -187,7 +215,7 @@ bool needsConstants(const Instruction &instruction) {
 
 bool isPlain(const Function &function, bool &constants) {
   if (function.hasGC() || function.hasPersonalityFn() || function.hasPrefixData() ||
-      function.hasPrologueData() || function.getCallingConv() != CallingConv::C ||
+      function.hasPrologueData() || !isPlain(function.getCallingConv()) ||
       function.hasMetadata() || !isPlain(function.getAttributes()))
     return false;
   for (const Argument &argument : function.args())

@@ -35,6 +35,7 @@ const WIDTHS: &str = "
       %single = phi float [ %single0, %0 ], [ %single1, %head ]
       %double = phi double [ %double0, %0 ], [ %double1, %head ]
       %vector = phi <4 x i32> [ zeroinitializer, %0 ], [ %vector1, %head ]
+      %short_vector = phi <4 x i16> [ zeroinitializer, %0 ], [ %short_vector1, %head ]
       %at = phi ptr [ @bytes, %0 ], [ %at1, %head ]
       %i1 = add i64 %i, 1
       %here = load i8, ptr %at
@@ -49,6 +50,8 @@ const WIDTHS: &str = "
       %single1 = fadd float %single, 0.5
       %double1 = fmul double %double, 0.999
       %vector1 = add <4 x i32> %vector, %step
+      %parts = trunc <4 x i32> %vector1 to <4 x i16>
+      %short_vector1 = add <4 x i16> %short_vector, %parts
       %low = and i64 %i1, 7
       %at1 = getelementptr i8, ptr @bytes, i64 %low
       %done = icmp sgt i64 %i1, 999
@@ -76,7 +79,10 @@ const WIDTHS: &str = "
       %s10 = add i64 %s9, %g
       %s11 = mul i64 %s10, 7
       %s12 = add i64 %s11, %h
-      ret i64 %s12
+      %j0 = extractelement <4 x i16> %short_vector1, i32 3
+      %j = zext i16 %j0 to i64
+      %s13 = xor i64 %s12, %j
+      ret i64 %s13
     }";
 
 /// Variables: one whose address others know, one that is where the caller has put an argument, one
