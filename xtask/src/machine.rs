@@ -1,9 +1,10 @@
-//! The machine that a measurement was made on, without its name.
+//! The machine: what a measurement was made on, without its name, and how much space is left.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::thread;
 
+use crate::paths;
 use crate::process::{command, output_of};
 use crate::setup;
 
@@ -37,6 +38,15 @@ pub(crate) fn describe() -> String {
         read("/proc/loadavg").map(|load| first_words(&load, 3)),
     );
     text
+}
+
+/// How many GiB are free where the project is. `None` if `df` doesn't tell.
+pub(crate) fn free_gib() -> Option<u64> {
+    let mut df = command("df");
+    df.args(["--output=avail", "--block-size=1G"])
+        .arg(paths::root());
+    let said = String::from_utf8(output_of(&mut df).ok()?).ok()?;
+    said.lines().nth(1)?.trim().parse().ok()
 }
 
 fn read(path: &str) -> Option<String> {

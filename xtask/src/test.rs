@@ -9,7 +9,7 @@ use crate::error::{Context, Error, Result};
 use crate::process::{command, line};
 use crate::rewire::Rewire;
 use crate::tally::Tally;
-use crate::{corpus, csmith, matrix, models, setup, source, tsan};
+use crate::{corpus, csmith, machine, matrix, models, setup, source, tsan};
 
 /// What to test.
 #[derive(clap::Args)]
@@ -36,6 +36,7 @@ pub(crate) struct Options {
 /// Tests everything; whether all passed.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     setup::ensure(false)?;
+    warn_of_little_space();
     let mut tally = Tally::default();
     if !options.corpus_only {
         step(&["fmt", "--all", "--check"], &mut tally);
@@ -89,6 +90,22 @@ fn the_corpus(options: &Options, tally: &mut Tally) -> Result<()> {
     let rewire = Rewire::given_or_built(options.rewire.as_deref(), options.release)?;
     matrix::run(&rewire, &programs, tally);
     Ok(())
+}
+
+/// What all tests leave in the target folder, in GiB. Each test program has LLVM in it.
+const NEEDED_GIB: u64 = 10;
+
+/// Tells beforehand what would otherwise show as strange errors of compilers and linkers.
+fn warn_of_little_space() {
+    let Some(free) = machine::free_gib() else {
+        return;
+    };
+    if free < NEEDED_GIB {
+        println!(
+            "warning: {free} GiB are free for the target folder, and from an empty one all tests \
+             need {NEEDED_GIB}; `cargo clean` or another CARGO_TARGET_DIR makes room"
+        );
+    }
 }
 
 /// The programs of these names; all of them for no name.
