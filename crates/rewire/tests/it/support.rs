@@ -1,7 +1,10 @@
 //! An engine all of whose links are checked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use rewire::{Binding, Engine, Level, LinkObserver, LinkRecord, OptLevel, Options};
 use rewire_check::{Linked, Meaning, Span};
@@ -174,4 +177,17 @@ fn meaning(binding: Binding) -> Option<Meaning> {
         Binding::ThreadOffset(offset) => Meaning::ThreadOffset(offset),
         Binding::Unbound => Meaning::Unbound,
     })
+}
+
+/// Runs a test on a stack that no thread has had before. Stacks of ended threads are used again.
+/// What is left on them may be an address at which the test's engine has code too, which then
+/// counts as entered.
+pub(crate) fn on_fresh_stack(test: impl FnOnce() + Send + 'static) {
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    // The C library takes a stack that is as large, or somewhat larger.
+    let size = (64 + TAKEN.fetch_add(1, Ordering::Relaxed)) << 20;
+    let thread = thread::Builder::new().stack_size(size).spawn(test);
+    if let Err(panic) = thread.unwrap().join() {
+        resume_unwind(panic);
+    }
 }

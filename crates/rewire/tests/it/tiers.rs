@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rewire::{Engine, HotThresholds, Level, OptLevel, Options, Report};
 
+use crate::support::on_fresh_stack;
+
 /// An engine for which everything is hot soon.
 fn hot_engine(threads: usize) -> Engine {
     engine_with(threads, 20, 50)
@@ -192,19 +194,21 @@ fn a_running_loop_calls_the_new_body_in_its_next_pass() {
 
 #[test]
 fn a_running_loop_outlives_its_function() {
-    let engine = hot_engine(0);
-    let tell = (remove_work as *const ()).into();
-    engine.main().define("tell", tell).unwrap();
-    engine.add_ir("loop.ll", LOOP).unwrap();
-    *REMOVED.lock().unwrap() = Some(engine.clone());
-    let work = unary(&engine, "work");
-    assert_eq!(work(200), 200);
-    assert_eq!(engine.state("work").unwrap().generation.get(), 2);
-    engine.reclaim();
-    let mut retired = engine.retired();
-    retired.retain(|one| &*one.name == "work");
-    assert!(retired.is_empty(), "{retired:?}");
-    REMOVED.lock().unwrap().take();
+    on_fresh_stack(|| {
+        let engine = hot_engine(0);
+        let tell = (remove_work as *const ()).into();
+        engine.main().define("tell", tell).unwrap();
+        engine.add_ir("loop.ll", LOOP).unwrap();
+        *REMOVED.lock().unwrap() = Some(engine.clone());
+        let work = unary(&engine, "work");
+        assert_eq!(work(200), 200);
+        assert_eq!(engine.state("work").unwrap().generation.get(), 2);
+        engine.reclaim();
+        let mut retired = engine.retired();
+        retired.retain(|one| &*one.name == "work");
+        assert!(retired.is_empty(), "{retired:?}");
+        REMOVED.lock().unwrap().take();
+    });
 }
 
 static REMOVED: Mutex<Option<Engine>> = Mutex::new(None);
