@@ -8,10 +8,11 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use rewire::{Level, OptLevel};
 
-use crate::absent_options::{AbsentOptions, with_long_std};
+use crate::absent_options::AbsentOptions;
 use crate::color::{Color, is_coloured};
 use crate::cpu;
 use crate::message;
+use crate::source_flags::{SourceFlags, with_long_std};
 
 /// Exit code for wrong usage, or for an option that is not there yet.
 pub(crate) const EXIT_USAGE: i32 = 2;
@@ -168,6 +169,9 @@ pub(crate) struct RunOptions {
     pub(crate) trace: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(crate) source_flags: SourceFlags,
+
+    #[command(flatten)]
     absent: AbsentOptions,
 }
 
@@ -238,6 +242,9 @@ pub(crate) struct InspectOptions {
     /// IR whose function bodies may be inlined, and which is not otherwise linked, for --why.
     #[arg(long, value_name = "FILE")]
     pub(crate) inline_from: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) source_flags: SourceFlags,
 }
 
 /// Look after compiled code that was kept.
@@ -287,6 +294,9 @@ pub(crate) enum CacheAct {
         /// FILE would be loaded as code that will not be replaced.
         #[arg(long)]
         frozen: bool,
+
+        #[command(flatten)]
+        source_flags: SourceFlags,
     },
 }
 
@@ -375,6 +385,9 @@ pub(crate) struct ReplOptions {
     /// When to colour messages.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
+
+    #[command(flatten)]
+    pub(crate) source_flags: SourceFlags,
 }
 
 /// Languages of the REPL.

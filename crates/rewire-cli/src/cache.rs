@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rewire::cache::{Cache, Disk, DiskInfo, DiskOptions, Explanation, Trouble, Verification};
-use rewire::{CacheLookup, Engine, OptLevel, Options, escape_path};
+use rewire::{CacheLookup, Engine, Options, escape_path};
 
 use crate::args::{CacheAct, CacheOptions};
 use crate::cache_folder::usual_folder;
 use crate::input::{self, Fate};
 use crate::problem::Problem;
+use crate::sources::SourceOptions;
 use crate::{message, run};
 
 /// The exit code of `rewire cache` when the cache can't be used, or was damaged.
@@ -61,13 +62,15 @@ fn answer(disk: Disk, act: &CacheAct) -> Result<Answer, Trouble> {
             name,
             level,
             frozen,
+            source_flags,
         } => {
             let disk = Arc::new(disk);
             let fate = match frozen {
                 true => Fate::Frozen,
                 false => Fate::Replaceable,
             };
-            match lookup(&disk, file, name, level.level(), fate) {
+            let how = SourceOptions::baseline(level.level(), source_flags);
+            match lookup(&disk, file, name, how, fate) {
                 Ok(lookup) => Ok((explained(&disk, name, &lookup)?, 0)),
                 Err(problem) => Err(problem),
             }
@@ -125,11 +128,11 @@ fn lookup(
     disk: &Arc<Disk>,
     file: &Path,
     name: &str,
-    level: OptLevel,
+    how: SourceOptions<'_>,
     fate: Fate,
 ) -> Result<CacheLookup, Problem> {
     let engine = Engine::new(Options {
-        level,
+        level: how.level,
         cache: Some(Arc::new(Cache::new(disk.clone()))),
         ..Options::default()
     })?;
@@ -137,7 +140,7 @@ fn lookup(
         engine.load_library(&path.to_string_lossy())?;
         Ok(())
     };
-    input::load(&engine, file, level.into(), fate, &mut load_library)?;
+    input::load(&engine, file, how, fate, &mut load_library)?;
     Ok(engine.cache_lookup(name)?)
 }
 

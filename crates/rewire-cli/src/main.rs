@@ -29,6 +29,7 @@ mod repl;
 mod report;
 mod run;
 mod signals;
+mod source_flags;
 mod source_language;
 mod source_time;
 mod sources;

@@ -179,6 +179,7 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
     let how = SourceOptions {
         level,
         cpu: &run.cpu,
+        flags: &run.source_flags,
     };
     for file in &run.inline_from {
         input::load(&engine, file, how, Fate::Described, &mut |path| {

@@ -11,6 +11,7 @@ use rewire::{Level, OptLevel, escape_path};
 
 use crate::color::is_coloured;
 use crate::problem::Problem;
+use crate::source_flags::SourceFlags;
 use crate::source_language::Language;
 use crate::{message, source_time, trace};
 
@@ -23,18 +24,19 @@ pub(crate) struct SourceOptions<'o> {
     pub(crate) level: OptLevel,
     /// As `--cpu` has it: compilers note the processor in each function.
     pub(crate) cpu: &'o str,
-}
-
-impl From<OptLevel> for SourceOptions<'_> {
-    fn from(level: OptLevel) -> Self {
-        Self {
-            level,
-            cpu: "baseline",
-        }
-    }
+    pub(crate) flags: &'o SourceFlags,
 }
 
 impl<'o> SourceOptions<'o> {
+    /// For code that runs on any processor.
+    pub(crate) fn baseline(level: OptLevel, flags: &'o SourceFlags) -> Self {
+        Self {
+            level,
+            cpu: "baseline",
+            flags,
+        }
+    }
+
     /// The processor's name, unless it is the compilers' own choice.
     fn cpu_name(self) -> Option<&'o str> {
         let name = self.cpu.split(',').next()?;
@@ -61,8 +63,7 @@ pub(crate) fn compile(
     trace::timed(
         || format!("{compiler} {}", escape_path(path)),
         || match language {
-            Language::C => clang(path, "c", how),
-            Language::Cxx => clang(path, "c++", how),
+            Language::C | Language::Cxx => clang(path, language, how),
             Language::Rust => rust(path, how, library),
         },
     )
@@ -78,7 +79,7 @@ fn passes(level: OptLevel) -> Option<&'static str> {
     }
 }
 
-fn clang(path: &Path, language: &str, how: SourceOptions<'_>) -> Result<Vec<u8>, Problem> {
+fn clang(path: &Path, language: Language, how: SourceOptions<'_>) -> Result<Vec<u8>, Problem> {
     let mut arguments: Vec<OsString> = match passes(how.level) {
         None => vec!["-O0".into()],
         Some(level) => vec![
@@ -99,7 +100,12 @@ fn clang(path: &Path, language: &str, how: SourceOptions<'_>) -> Result<Vec<u8>,
     for feature in how.features() {
         arguments.extend(["-Xclang", "-target-feature", "-Xclang", feature].map(OsString::from));
     }
-    arguments.extend(["-c", "-emit-llvm", "-o", "-", colour, "-x", language].map(OsString::from));
+    arguments.extend(how.flags.arguments(language)?);
+    let name = match language {
+        Language::Cxx => "c++",
+        _ => "c",
+    };
+    arguments.extend(["-c", "-emit-llvm", "-o", "-", colour, "-x", name].map(OsString::from));
     arguments.push(as_file(path).into());
     for clang in CLANGS {
         if let Some(output) = run(clang, &arguments)? {
@@ -155,6 +161,7 @@ fn rust(
     if is_coloured(io::stderr().is_terminal()) {
         arguments.push("--color=always".into());
     }
+    arguments.extend(how.flags.arguments(Language::Rust)?);
     arguments.push(as_file(path).into());
     let output = run(&rustc, &arguments)?.ok_or_else(|| Problem::Source {
         what: format!(

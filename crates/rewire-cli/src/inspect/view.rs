@@ -2,13 +2,16 @@
 
 use std::cmp::Reverse;
 
-use rewire::{Engine, Home, Inspection, Linkage, Options, Symbol, SymbolId, SymbolKind, demangle};
+use rewire::{
+    Engine, Home, Inspection, Linkage, OptLevel, Options, Symbol, SymbolId, SymbolKind, demangle,
+};
 
 use super::exports::Exports;
 use crate::args::{InspectOptions, Sort};
 use crate::input::{self, Fate};
 use crate::libraries;
 use crate::problem::Problem;
+use crate::sources::SourceOptions;
 
 /// What the FILEs define and use, in the order in which it is shown.
 pub(super) struct View {
@@ -36,14 +39,10 @@ impl View {
             }
         }
         for file in &asked.files {
-            let level = rewire::OptLevel::Auto;
-            input::load(
-                &engine,
-                file,
-                level.into(),
-                Fate::Replaceable,
-                &mut |path| Ok(exports.read(path)?),
-            )?;
+            let how = SourceOptions::baseline(OptLevel::Auto, &asked.source_flags);
+            input::load(&engine, file, how, Fate::Replaceable, &mut |path| {
+                Ok(exports.read(path)?)
+            })?;
         }
         let seen = engine.inspect()?;
         Ok(Self::new(seen, exports, asked.sort))

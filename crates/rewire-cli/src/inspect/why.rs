@@ -10,6 +10,7 @@ use crate::args::InspectOptions;
 use crate::input::{self, Fate};
 use crate::libraries;
 use crate::problem::Problem;
+use crate::sources::SourceOptions;
 
 /// Compiles the function, and tells what its code is made from.
 pub(super) fn find(asked: &InspectOptions, name: &str) -> Result<BodyMaterials, Problem> {
@@ -26,13 +27,14 @@ pub(super) fn find(asked: &InspectOptions, name: &str) -> Result<BodyMaterials, 
     for library in &asked.libraries {
         libraries::load(&engine, library, &asked.library_paths)?;
     }
+    let how = SourceOptions::baseline(level, &asked.source_flags);
     let fates = [
         (&asked.inline_from, Fate::Described),
         (&asked.files, Fate::Replaceable),
     ];
     for (files, fate) in fates {
         for file in files {
-            input::load(&engine, file, level.into(), fate, &mut |path| {
+            input::load(&engine, file, how, fate, &mut |path| {
                 Ok(engine.load_library(&path.to_string_lossy())?)
             })?;
         }

@@ -51,6 +51,7 @@ use crate::args::{EXIT_USAGE, ReplOptions};
 use crate::input::Fate;
 use crate::problem::Problem;
 use crate::run::{self, report_problem};
+use crate::sources::SourceOptions;
 use crate::{color, libraries, loader_end, message, report};
 
 /// The exit code of `--strict` at the first error.
@@ -66,7 +67,7 @@ pub(crate) fn repl(repl: &ReplOptions, started: Instant) -> i32 {
         Ok(engine) => engine,
         Err(problem) => return report_problem(problem),
     };
-    let mut session = Session::new(engine.clone(), repl.level.level());
+    let mut session = Session::new(engine.clone(), repl.level.level(), &repl.source_flags);
     let recovery = Recovery::begin(stop::unable);
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let code = if is_terminal {
@@ -123,7 +124,7 @@ fn prepare(repl: &ReplOptions, started: Instant) -> Result<Engine, Problem> {
         crate::input::load(
             &engine,
             file,
-            level.into(),
+            SourceOptions::baseline(level, &repl.source_flags),
             Fate::Replaceable,
             &mut load_library,
         )?;
@@ -134,7 +135,7 @@ fn prepare(repl: &ReplOptions, started: Instant) -> Result<Engine, Problem> {
 
 /// Takes one input after the other; `begin` is called before anything is done with one.
 fn converse(
-    session: &mut Session,
+    session: &mut Session<'_>,
     inputs: &mut dyn Inputs,
     begin: impl Fn(),
     is_strict: bool,

@@ -16,6 +16,8 @@ use super::input::Input;
 use super::lexer::quote;
 use super::trouble::Trouble;
 use super::{explain, show};
+use crate::source_flags::SourceFlags;
+use crate::sources::SourceOptions;
 use crate::{input as files, message};
 
 /// How an input ended.
@@ -31,10 +33,11 @@ pub(crate) enum Ending {
 
 /// An engine, and what was said to it.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct Session<'s> {
     engine: Engine,
     library: Library,
-    level: OptLevel,
+    /// How sources are compiled.
+    how: SourceOptions<'s>,
     context: Context,
     calls: Calls,
     /// How many inputs changed something; units are called by it.
@@ -42,13 +45,13 @@ pub(crate) struct Session {
     is_timed: bool,
 }
 
-impl Session {
-    pub(crate) fn new(engine: Engine, level: OptLevel) -> Self {
+impl<'s> Session<'s> {
+    pub(crate) fn new(engine: Engine, level: OptLevel, flags: &'s SourceFlags) -> Self {
         Self {
             library: engine.main(),
             calls: Calls::new(&engine),
             engine,
-            level,
+            how: SourceOptions::baseline(level, flags),
             context: Context::default(),
             inputs: 0,
             is_timed: false,
@@ -197,7 +200,7 @@ impl Session {
     fn load(&mut self, path: &Path, line: usize) -> Result<String, Trouble> {
         let mut library = |path: &Path| Ok(self.engine.load_library(&path.to_string_lossy())?);
         let shown = path.display();
-        let Some(ir) = files::read(path, self.level.into(), &mut library)? else {
+        let Some(ir) = files::read(path, self.how, &mut library)? else {
             return Ok(format!("loaded {shown}"));
         };
         let changed = change::load(&self.engine, &path.to_string_lossy(), &ir)?;

@@ -37,6 +37,7 @@ mod repl;
 mod repl_terminal;
 mod report;
 mod skip;
+mod source_flags;
 mod start;
 mod streams;
 mod tiers;
