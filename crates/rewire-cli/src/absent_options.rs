@@ -3,6 +3,7 @@
 
 /// See the module's documentation.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options that are not there yet")]
 pub(crate) struct AbsentOptions {
     /// Load all members of the archives that follow (not there yet).
     #[arg(long)]
@@ -19,10 +20,6 @@ pub(crate) struct AbsentOptions {
     /// End the group (not there yet).
     #[arg(long)]
     end_group: bool,
-
-    /// Reload what changed whenever a FILE changes (not there yet).
-    #[arg(long)]
-    watch: bool,
 
     /// Register code with the debugger (not there yet).
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "WHEN")]
@@ -41,7 +38,6 @@ impl AbsentOptions {
             (self.no_whole_archive, "--no-whole-archive"),
             (self.start_group, "--start-group"),
             (self.end_group, "--end-group"),
-            (self.watch, "--watch"),
             (self.gdb.is_some(), "--gdb"),
             (self.perf, "--perf"),
         ];

@@ -168,6 +168,11 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 
+    /// Reload a FILE whenever it changes, or a header that a C or C++ source includes: callers
+    /// follow at once, and variables keep their values. An error leaves what runs as it is.
+    #[arg(long)]
+    pub(crate) watch: bool,
+
     #[command(flatten)]
     pub(crate) source_flags: SourceFlags,
 

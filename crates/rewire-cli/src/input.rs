@@ -79,6 +79,14 @@ pub(crate) fn read(
     }
 }
 
+/// The language of a source, by its extension.
+pub(crate) fn language_of(path: &Path) -> Option<Language> {
+    match by_extension(path) {
+        Some(FileKind::Source(language)) => Some(language),
+        _ => None,
+    }
+}
+
 /// What becomes IR, if it isn't IR.
 fn ir_of(
     path: &Path,

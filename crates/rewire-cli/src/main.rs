@@ -25,6 +25,7 @@ mod loader_end;
 mod message;
 mod output_file;
 mod problem;
+mod reload;
 mod repl;
 mod report;
 mod run;
@@ -36,6 +37,7 @@ mod sources;
 mod thread_end;
 mod tier_log;
 mod trace;
+mod watch;
 
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;

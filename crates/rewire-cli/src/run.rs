@@ -17,7 +17,7 @@ use crate::problem::Problem;
 use crate::sources::SourceOptions;
 use crate::{
     cache_folder, color, cpu, libraries, limits, loader_end, message, output_file, report,
-    tier_log, trace,
+    tier_log, trace, watch,
 };
 
 /// Runs the program and returns its exit code.
@@ -146,6 +146,7 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         Some(path) => Some(tier_log::begin(path, started, compile_observer)),
         None => compile_observer,
     };
+    let watch = run.watch.then(|| watch::begin(run)).transpose()?;
     let level = run.level.level();
     let cpu = cpu::parse(&run.cpu)?;
     let engine = Engine::new(Options {
@@ -205,6 +206,9 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
     check_entry(&engine, &run.entry)?;
     if run.eager {
         engine.compile_all()?;
+    }
+    if let Some(watch) = watch {
+        watch.follow(&engine);
     }
     Ok(engine)
 }

@@ -88,11 +88,29 @@ fn clang(path: &Path, language: Language, how: SourceOptions<'_>) -> Result<Vec<
             "-disable-llvm-passes".into(),
         ],
     };
-    let colour = if is_coloured(io::stderr().is_terminal()) {
-        "-fcolor-diagnostics"
-    } else {
-        "-fno-color-diagnostics"
-    };
+    arguments.extend(common_arguments(language, how)?);
+    arguments.extend(["-c", "-emit-llvm", "-o", "-"].map(OsString::from));
+    arguments.push(as_file(path).into());
+    run_clang(path, &arguments)
+}
+
+/// Returns what a C or C++ source includes, as a rule for make(1).
+pub(crate) fn dependencies(
+    path: &Path,
+    language: Language,
+    how: SourceOptions<'_>,
+) -> Result<String, Problem> {
+    let mut arguments = common_arguments(language, how)?;
+    arguments.push("-MM".into());
+    // The compiler has warned when it compiled.
+    arguments.push("-w".into());
+    arguments.push(as_file(path).into());
+    Ok(String::from_utf8_lossy(&run_clang(path, &arguments)?).into_owned())
+}
+
+/// The arguments of clang that say how it reads a source.
+fn common_arguments(language: Language, how: SourceOptions<'_>) -> Result<Vec<OsString>, Problem> {
+    let mut arguments = Vec::new();
     if let Some(name) = how.cpu_name() {
         let name = if name == "host" { "native" } else { name };
         arguments.push(format!("-march={name}").into());
@@ -101,14 +119,23 @@ fn clang(path: &Path, language: Language, how: SourceOptions<'_>) -> Result<Vec<
         arguments.extend(["-Xclang", "-target-feature", "-Xclang", feature].map(OsString::from));
     }
     arguments.extend(how.flags.arguments(language)?);
+    let colour = if is_coloured(io::stderr().is_terminal()) {
+        "-fcolor-diagnostics"
+    } else {
+        "-fno-color-diagnostics"
+    };
     let name = match language {
         Language::Cxx => "c++",
         _ => "c",
     };
-    arguments.extend(["-c", "-emit-llvm", "-o", "-", colour, "-x", name].map(OsString::from));
-    arguments.push(as_file(path).into());
+    arguments.extend([colour, "-x", name].map(OsString::from));
+    Ok(arguments)
+}
+
+/// Returns what clang writes to standard output.
+fn run_clang(path: &Path, arguments: &[OsString]) -> Result<Vec<u8>, Problem> {
     for clang in CLANGS {
-        if let Some(output) = run(clang, &arguments)? {
+        if let Some(output) = run(clang, arguments)? {
             return taken(path, clang, output);
         }
     }

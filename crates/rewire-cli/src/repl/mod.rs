@@ -25,7 +25,7 @@ mod disassembly;
 mod entity;
 mod explain;
 mod input;
-mod lexer;
+pub(crate) mod lexer;
 mod numbers;
 mod pipe;
 mod session;

@@ -18,7 +18,7 @@ use super::trouble::Trouble;
 use super::{explain, show};
 use crate::source_flags::SourceFlags;
 use crate::sources::SourceOptions;
-use crate::{input as files, message};
+use crate::{input as files, message, reload};
 
 /// How an input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,19 +203,9 @@ impl<'s> Session<'s> {
         let Some(ir) = files::read(path, self.how, &mut library)? else {
             return Ok(format!("loaded {shown}"));
         };
-        let changed = change::load(&self.engine, &path.to_string_lossy(), &ir)?;
+        let changed = reload::load(&self.engine, &path.to_string_lossy(), &ir)?;
         warn(&changed, line);
-        let counts = [
-            (changed.added.len(), "defined"),
-            (changed.replaced.len(), "replaced"),
-            (changed.removed.len(), "removed"),
-        ];
-        let counts = counts.into_iter().filter(|(count, _)| *count > 0);
-        let counts: Vec<String> = counts.map(|(n, what)| format!("{n} {what}")).collect();
-        let counts = match counts.as_slice() {
-            [] => "nothing defined".to_owned(),
-            some => some.join(", "),
-        };
+        let counts = reload::summary(&changed);
         Ok(format!("loaded {shown} ({counts})"))
     }
 
@@ -288,7 +278,7 @@ fn told_change(changed: &Changed) -> String {
 
 /// Tells of what a change left behind.
 fn warn(changed: &Changed, line: usize) {
-    for (what, help) in change::warnings(changed) {
+    for (what, help) in reload::warnings(changed) {
         message::warning(&format!("line {line}: {what}"), &help);
     }
 }

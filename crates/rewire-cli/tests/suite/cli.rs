@@ -17,7 +17,6 @@ const NOT_YET: &[&[&str]] = &[
     &["--no-whole-archive"],
     &["--start-group"],
     &["--end-group"],
-    &["--watch"],
     &["--gdb"],
     &["--perf"],
 ];

@@ -43,6 +43,7 @@ mod streams;
 mod tiers;
 mod trace;
 mod verifying;
+mod watch;
 
 use std::path::Path;
 use std::process::ExitCode;
