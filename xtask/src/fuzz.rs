@@ -25,7 +25,13 @@ pub(crate) struct Options {
 }
 
 /// The crates whose tests have a module `fuzz`.
-const CRATES: [&str; 4] = ["rewire-object", "rewire-check", "rewire-cache", "rewire"];
+const CRATES: [&str; 5] = [
+    "rewire-object",
+    "rewire-check",
+    "rewire-tables",
+    "rewire-cache",
+    "rewire",
+];
 
 /// Runs the targets; whether nothing failed.
 pub(crate) fn run(options: &Options) -> Result<bool> {
