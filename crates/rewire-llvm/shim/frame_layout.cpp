@@ -63,11 +63,10 @@ void FrameLayout::addTo(TargetPassConfig &config) {
   config.insertPass(&PrologEpilogCodeInserterID, new FrameLayoutPass(*this));
 }
 
-// The number of a value, and whether it is a phi of the head at which it is told.
-static DILocalVariable *variableOf(DISubprogram &scope, unsigned number, bool is_phi) {
+// What tells the number of a value.
+static DILocalVariable *variableOf(DISubprogram &scope, unsigned number) {
   return DILocalVariable::get(scope.getContext(), &scope, kVariable, scope.getFile(), number,
-                              nullptr, 0, is_phi ? DINode::FlagArtificial : DINode::FlagZero, 0,
-                              nullptr);
+                              nullptr, 0, DINode::FlagZero, 0, nullptr);
 }
 
 // The variable of a debug value of ours.
@@ -81,6 +80,7 @@ void FrameLayout::ask(Function &function, const LoopHeads &heads) {
   is_asked = true;
   buffer = -1;
   slots.clear();
+  phis.clear();
   found.clear();
   // The function itself gets no debug information, which would be written.
   LLVMContext &context = function.getContext();
@@ -93,17 +93,18 @@ void FrameLayout::ask(Function &function, const LoopHeads &heads) {
   for (const LoopHead &head : heads.heads)
     for (auto [value, offset] : head.values) {
       auto *phi = dyn_cast<PHINode>(value);
-      const bool is_phi = phi && phi->getParent() == head.block;
-      DILocalVariable *variable = variableOf(*scope, slots.size(), is_phi);
+      DILocalVariable *variable = variableOf(*scope, slots.size());
       slots.emplace_back();
+      phis.push_back(phi && phi->getParent() == head.block);
       head.block->insertDbgRecordBefore(
           DbgVariableRecord::createDbgVariableRecord(value, variable, nothing, place),
           head.block->getFirstNonPHIIt());
     }
   // A variable may be where the caller has put an argument.
   for (const FrameVariable &variable : heads.variables) {
-    DILocalVariable *named = variableOf(*scope, slots.size(), /*is_phi=*/false);
+    DILocalVariable *named = variableOf(*scope, slots.size());
     slots.emplace_back();
+    phis.push_back(false);
     function.getEntryBlock().insertDbgRecordBefore(
         DbgVariableRecord::createDVRDeclare(variable.alloca, named, nothing, place),
         function.getEntryBlock().getTerminator()->getIterator());
@@ -117,7 +118,7 @@ void FrameLayout::followPhis(MachineFunction &code) {
   for (MachineBasicBlock &block : code)
     for (MachineInstr &instruction : make_early_inc_range(block)) {
       const DILocalVariable *variable = variableOf(instruction);
-      if (!variable || !variable->isArtificial())
+      if (!variable || !phis[variable->getLine()])
         continue;
       MachineOperand &named = instruction.getDebugOperand(0);
       const bool is_virtual = named.isReg() && named.getReg().isVirtual();

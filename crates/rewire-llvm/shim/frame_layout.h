@@ -46,6 +46,8 @@ private:
   int buffer = -1;
   // Of the values of each head, then of the variables.
   std::vector<std::optional<int>> slots;
+  // Whether each is a phi of the head at which it is told.
+  std::vector<bool> phis;
   std::vector<int32_t> found;
 };
 

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::{Codegen, FrameLayout, InlineBudget, LlvmError, Ordinal};
+use rewire_llvm::{Codegen, FrameLayout, LlvmError, Ordinal};
 
 use super::compile_error;
-use super::importing::OtherUnits;
 use crate::base::error::Error;
 use crate::base::frame_text::FrameText;
 use crate::base::tier::{BodyPart, Tier};
@@ -60,15 +59,13 @@ impl Core {
         how: &MadeFrom,
     ) -> Result<(Vec<u8>, FrameLayout), LlvmError> {
         let unit = copy.unit;
-        let budget = match self.transform {
-            Some(_) => InlineBudget::NONE,
-            None => how.budget,
-        };
-        let mut others = OtherUnits::new(self, unit);
-        let folds = how.folds_constants;
-        let mut extracted = copy.extract(&how.roots, how.scope, folds, budget, &mut others)?;
-        self.apply_transform(&mut extracted, unit, &how.roots)?;
-        extracted.find_places(codegen);
+        let (mut extracted, _) = self.extract(copy, how)?;
+        if !extracted.find_places(codegen) {
+            return Err(LlvmError::Body {
+                module: unit.name.clone(),
+                reason: "it has no loop whose values stay in its quick body's frame".to_owned(),
+            });
+        }
         codegen.optimise(&mut extracted)?;
         let object = codegen.emit(extracted)?.to_vec();
         Ok((object, codegen.frame_layout()))

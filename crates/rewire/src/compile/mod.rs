@@ -328,19 +328,8 @@ impl Core {
     ) -> Result<Generated, LlvmError> {
         let mut timer = self.timings.start(Phase::Extract);
         let unit = copy.unit;
-        // What the client transforms is each function as it is compiled, not copies of it.
-        let budget = match self.transform {
-            Some(_) => InlineBudget::NONE,
-            None => how.budget,
-        };
-        let mut others = OtherUnits::new(self, unit);
-        let fold = how.folds_constants;
-        let mut extracted = copy.extract(&how.roots, how.scope, fold, budget, &mut others)?;
-        let imports = others.into_imports();
+        let (mut extracted, imports) = self.extract(copy, how)?;
         let mut folds = extracted.folds();
-        if how.scope != ExtractScope::PrefixedStub {
-            self.apply_transform(&mut extracted, unit, &how.roots)?;
-        }
         let stays_in_frame =
             how.scope == ExtractScope::Values && self.check_loops(codegen, &mut extracted, how)?;
         let mut identity = None;
@@ -384,6 +373,28 @@ impl Core {
             imports,
             stays_in_frame,
         })
+    }
+
+    /// Takes what is to be compiled out of its module, as the client transforms it.
+    fn extract<'c>(
+        &self,
+        copy: &'c mut ModuleLease<'_>,
+        how: &MadeFrom,
+    ) -> Result<(Extracted<'c>, Imports), LlvmError> {
+        let unit = copy.unit;
+        // What the client transforms is each function as it is compiled, not copies of it.
+        let budget = match self.transform {
+            Some(_) => InlineBudget::NONE,
+            None => how.budget,
+        };
+        let mut others = OtherUnits::new(self, unit);
+        let fold = how.folds_constants;
+        let mut extracted = copy.extract(&how.roots, how.scope, fold, budget, &mut others)?;
+        let imports = others.into_imports();
+        if how.scope != ExtractScope::PrefixedStub {
+            self.apply_transform(&mut extracted, unit, &how.roots)?;
+        }
+        Ok((extracted, imports))
     }
 
     /// Adds checks to the heads of loops, where the body may be left for another, and makes the
