@@ -11,6 +11,7 @@
 // ALIAS: also_stays=stays
 // ALIAS: second_winner=winner
 // ALIAS: second_prize=prize
+// NOT-GCC: an option of clang's
 #include <stdio.h>
 
 #define WEAK __attribute__((weak))

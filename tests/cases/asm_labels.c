@@ -1,6 +1,7 @@
 // Labels that assembly within functions defines and others name: before the function is compiled and
 // after, in sections of their own, with values of their own, for the file alone, weak.
 // FILES: parts/asm_labels_2.c
+// NOT-GCC: LLVM's assembler
 #include <stdio.h>
 
 extern char before[], after[], only_here[], in_second[], weak_one[], seven[];

@@ -1,5 +1,6 @@
 // Inline assembly with symbol operands, local labels, `asm goto`, memory and register
 // operands, and a call of an external function from assembly.
+// NOT-GCC: an operand of clang's
 #include <stdio.h>
 #include <string.h>
 

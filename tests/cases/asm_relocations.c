@@ -1,6 +1,7 @@
 // Inline assembly with every kind of reference that position-independent code has: relative words
 // of all sizes, through the GOT by each instruction that a linker may rewrite, relative to the
 // GOT, a size, calls and jumps by PLT and GOT, thread-locals by three models, label differences.
+// NOT-GCC: LLVM's assembler
 #include <stdint.h>
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 // What module assembly defines that is no code: numbers, sizes, common memory, and weak definitions
 // that others beat or that beat others' weak ones; read by C, by its tables, and from another file.
 // FILES: parts/asm_values_2.c
+// NOT-GCC: LLVM's assembler
 #include <stdio.h>
 
 __asm__(".globl number\n.set number, 1234\n"

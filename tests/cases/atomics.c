@@ -1,5 +1,6 @@
 // Atomics of one to eight bytes, fences, flags, and counters over threads.
 // LINK: pthread
+// NOT-GCC: needs -latomic
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

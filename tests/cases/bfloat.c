@@ -3,6 +3,7 @@
 // STDOUT: 3.140625 6.281250
 // STDOUT: 1.101562 inf
 // STDOUT: 0.333984
+// NOT-GCC: a type of clang's
 #include <stdio.h>
 
 static volatile float f32 = 3.14159274f, large = 3.4e38f;

@@ -1,6 +1,9 @@
 ; COMDATs of both kinds that ELF has, aliases of aliases in and across them, hidden and protected
 ; members, a COMDAT whose key is a variable, one that the other file wins with all its members.
 ; FILES: parts/comdat_aliases_2.ll
+; ALIAS: group=group_c
+; ALIAS: group_a=group_c
+; ALIAS: group_b=group_c
 ; ALIAS: group_a=group
 ; ALIAS: group_b=group
 ; ALIAS: group_c=group

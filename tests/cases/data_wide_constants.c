@@ -1,4 +1,5 @@
 // Constants of every width, alignment beyond 16, and strings with zero bytes inside.
+// NOT-GCC: _BitInt
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 // All files of a program have one `__dso_handle`; what it registers by hand under another one goes by
 // that.
 // FILES: parts/dso_handle_other.cpp
+// NOT-GCC: a name of its own
 #include <cstdio>
 
 extern "C" {

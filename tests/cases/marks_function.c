@@ -3,6 +3,7 @@
 // FLAGS: -fsanitize=function -fsanitize-trap=function
 // FILES: parts/marks_function_2.c
 // SIGNAL: ILL
+// NOT-GCC: options of clang's
 #include <stdio.h>
 #include <stdlib.h>
 

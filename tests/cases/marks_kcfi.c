@@ -3,6 +3,7 @@
 // FLAGS: -fsanitize=kcfi
 // FILES: parts/marks_kcfi_2.c
 // EXIT: 0
+// NOT-GCC: options of clang's
 #include <stdio.h>
 
 typedef int (*operation)(int, int);

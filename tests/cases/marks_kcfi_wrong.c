@@ -1,6 +1,7 @@
 // A call through a pointer of another type than the function's ends the program.
 // FLAGS: -fsanitize=kcfi
 // SIGNAL: ILL
+// NOT-GCC: options of clang's
 #include <stdio.h>
 
 long widen(long x) { return x; }

@@ -1,5 +1,6 @@
 // clang's musttail attribute, in a direct-threaded interpreter: each step is a tail call through
 // a table, and the registers that the convention leaves are all in use.
+// NOT-GCC: an attribute of clang's
 #include <stdio.h>
 
 typedef long (*op)(const unsigned char *, long, long, long, long, long);

@@ -3,6 +3,7 @@
 // FLAGS: -Xclang -fsanitize=safe-stack
 // FILES: parts/safe_stack_2.c
 // EXIT: 0
+// NOT-GCC: options of clang's
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

@@ -68,7 +68,7 @@ impl Dump {
 fn meaning(binding: Binding) -> Option<Value> {
     Some(match binding {
         Binding::Own => return None,
-        Binding::Address(address) | Binding::Canonical(address) => {
+        Binding::Address(address) | Binding::Canonical(address) | Binding::Tied(address) => {
             json!({"kind": "address", "address": address.get(), "call": null})
         }
         Binding::Foreign { address, call } => {

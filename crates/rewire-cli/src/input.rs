@@ -25,6 +25,7 @@ pub(crate) enum Fate {
 enum FileKind {
     Source(Language),
     SharedLibrary,
+    Object,
     /// Something that rewire will take, but doesn't take yet: what such files are called.
     Absent(&'static str),
 }
@@ -46,6 +47,11 @@ pub(crate) fn load(
         (Found::IrFile, Fate::Frozen) => engine.add_file_frozen(path).map(drop)?,
         (Found::IrFile, Fate::Described) => engine.main().inline_from_file(path)?,
         (Found::Ir { name, bytes }, _) => add_ir(engine, fate, &name, &bytes)?,
+        (Found::Object(object), Fate::Replaceable) => match object {
+            None => engine.add_object_file(path).map(drop)?,
+            Some((name, bytes)) => engine.add_object(&name, bytes).map(drop)?,
+        },
+        (Found::Object(_), _) => return Err(needs_ir(path)),
         (Found::Other(kind), _) => match ir_of(path, kind, how, library)? {
             Some(bytes) => add_ir(engine, fate, &escape_path(path), &bytes)?,
             None => return Ok(()),
@@ -75,6 +81,7 @@ pub(crate) fn read(
             Ok(Some(read_all(file, path)?))
         }
         Found::Ir { bytes, .. } => Ok(Some(bytes)),
+        Found::Object(_) => Err(needs_ir(path)),
         Found::Other(kind) => ir_of(path, kind, how, library),
     }
 }
@@ -85,6 +92,13 @@ pub(crate) fn language_of(path: &Path) -> Option<Language> {
         Some(FileKind::Source(language)) => Some(language),
         _ => None,
     }
+}
+
+fn needs_ir(path: &Path) -> Problem {
+    Problem::usage(
+        format!("{}: an object file has no IR", escape_path(path)),
+        "give LLVM IR, which `clang -c -emit-llvm` makes, or a source",
+    )
 }
 
 /// What becomes IR, if it isn't IR.
@@ -106,6 +120,7 @@ fn ir_of(
             library(&here)?;
             Ok(None)
         }
+        FileKind::Object => Err(needs_ir(path)),
         FileKind::Absent(what) => Err(Problem::usage(
             format!("{}: {what} are not there yet", escape_path(path)),
             "give LLVM IR, which `clang -c -emit-llvm` makes, or a source",
@@ -119,6 +134,8 @@ enum Found {
     IrFile,
     /// IR from a pipe, which can be read once.
     Ir { name: String, bytes: Vec<u8> },
+    /// An object file; from a pipe, its name in messages and its bytes.
+    Object(Option<(String, Vec<u8>)>),
     /// Something else.
     Other(FileKind),
 }
@@ -144,7 +161,9 @@ fn recognise(path: &Path) -> Result<Found, Problem> {
     let length = read_start(&file, &mut start).map_err(|source| unreadable(path, source))?;
     match (by_content(&start[..length]), by_name) {
         (Some(Content::Bitcode), _) => Ok(Found::IrFile),
+        (Some(Content::Other(FileKind::Object)), _) => Ok(Found::Object(None)),
         (Some(Content::Other(kind)), _) => Ok(Found::Other(kind)),
+        (None, Some(FileKind::Object)) if length > 0 => Ok(Found::Object(None)),
         (None, Some(kind)) if length > 0 || matches!(kind, FileKind::Source(_)) => {
             Ok(Found::Other(kind))
         }
@@ -168,6 +187,7 @@ fn from_stream(from: impl Read, path: &Path, name: String) -> Result<Found, Prob
                 help: Some("give the file that it is in".to_owned()),
             });
         }
+        Some(Content::Other(FileKind::Object)) => Found::Object(Some((name, bytes))),
         Some(Content::Other(kind)) => Found::Other(kind),
         Some(Content::Bitcode) | None => Found::Ir { name, bytes },
     })
@@ -211,13 +231,12 @@ fn by_extension(path: &Path) -> Option<FileKind> {
         "cc" | "cpp" | "cxx" | "C" => FileKind::Source(Language::Cxx),
         "rs" => FileKind::Source(Language::Rust),
         "so" => FileKind::SharedLibrary,
-        "o" => FileKind::Absent(OBJECTS),
+        "o" => FileKind::Object,
         "a" => FileKind::Absent(ARCHIVES),
         _ => return None,
     })
 }
 
-const OBJECTS: &str = "object files";
 const ARCHIVES: &str = "archives";
 
 /// What the first bytes of a file tell.
@@ -241,7 +260,7 @@ fn by_content(start: &[u8]) -> Option<Content> {
         }
         // The loader says what is wrong with an executable.
         [0x7f, b'E', b'L', b'F', ..] => match *start.get(16)? {
-            RELOCATABLE => FileKind::Absent(OBJECTS),
+            RELOCATABLE => FileKind::Object,
             EXECUTABLE | SHARED_OBJECT => FileKind::SharedLibrary,
             _ => return None,
         },

@@ -37,6 +37,19 @@ pub struct ModuleIndex {
     pub used: Vec<Ordinal>,
     /// Whether there is module-level assembly.
     pub has_assembly: bool,
+    /// If this is the index of an object file: what its symbols don't tell.
+    pub object: Option<ObjectTraits>,
+}
+
+/// What has to be known of an object file besides its symbols.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObjectTraits {
+    /// Whether it has parts of tables that are walked as a whole: of constructors and destructors,
+    /// or sections whose names are C identifiers.
+    pub has_tables: bool,
+    /// Whether its functions have to call the very bodies of one another that they were compiled
+    /// with, because the compiler may have relied on what these do to registers and the stack.
+    pub is_tied: bool,
 }
 
 impl ModuleIndex {
@@ -138,6 +151,8 @@ pub enum GlobalKind {
         /// The resolver.
         resolver: Option<Ordinal>,
     },
+    /// A name that an object file uses without saying what it names. IR has none.
+    Untyped,
 }
 
 /// LLVM's linkage types, as far as they differ for a linker.

@@ -131,6 +131,7 @@ impl ModuleIndex {
             destructors: reader.structors()?,
             used: reader.list(|reader| Some(Ordinal::new(reader.number()?)))?,
             has_assembly: reader.byte()? != 0,
+            object: None,
         };
         (reader.0.is_empty() && index.is_consistent()).then_some(index)
     }
@@ -245,7 +246,8 @@ impl IndexWriter {
     fn kind(&mut self, kind: &GlobalKind) {
         match kind {
             GlobalKind::Function => self.byte(0),
-            GlobalKind::Intrinsic => self.byte(1),
+            // Only of IR are indices kept.
+            GlobalKind::Intrinsic | GlobalKind::Untyped => self.byte(1),
             GlobalKind::Variable {
                 size,
                 align,

@@ -62,7 +62,9 @@ pub use extraction::Extracted;
 pub use global_state::GlobalState;
 pub use identity::{CODEGEN_VERSION, IdentityPart, LLVM_VERSION};
 pub use imports::{Exported, Import, ImportSource, ImportedName};
-pub use index::{CoroutinePart, Global, GlobalKind, Linkage, ModuleIndex, Structor, Visibility};
+pub use index::{
+    CoroutinePart, Global, GlobalKind, Linkage, ModuleIndex, ObjectTraits, Structor, Visibility,
+};
 pub use initialisers::Initialiser;
 pub use inline_budget::InlineBudget;
 pub use level::Level;

@@ -129,6 +129,12 @@ impl Module {
         verification: Option<Arc<Verification>>,
         names: Names,
     ) -> Result<Self, LlvmError> {
+        if source.is_object() {
+            return Err(LlvmError::Malformed {
+                module: source.name.clone(),
+                reason: "it is machine code, of which there is no IR".to_owned(),
+            });
+        }
         let shares_context = context::can_be_shared(source);
         let mut module = Self {
             name: source.name.clone(),

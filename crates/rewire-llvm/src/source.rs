@@ -11,6 +11,8 @@ pub struct Source {
     pub bytes: Arc<[u8]>,
     /// They were written from a module that was verified.
     pub(crate) is_verified: bool,
+    /// Whether the bytes are an object file instead of IR.
+    is_object: bool,
 }
 
 impl Source {
@@ -20,6 +22,16 @@ impl Source {
             name: name.into(),
             bytes: bytes.into(),
             is_verified: false,
+            is_object: false,
+        }
+    }
+
+    /// An object file, which stands where IR may stand. LLVM doesn't read it:
+    /// [`Module::read`](crate::Module::read) returns an error.
+    pub fn object(name: impl Into<Arc<str>>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            is_object: true,
+            ..Self::new(name, bytes)
         }
     }
 
@@ -30,6 +42,12 @@ impl Source {
             is_verified: true,
             ..Self::new(name, bytes)
         }
+    }
+
+    /// Whether the bytes are an object file instead of IR.
+    #[must_use]
+    pub fn is_object(&self) -> bool {
+        self.is_object
     }
 
     /// Whether these are bitcode's magic numbers (LLVM Bitcode File Format, "Magic Numbers" and

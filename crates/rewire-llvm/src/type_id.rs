@@ -14,6 +14,9 @@ impl fmt::Debug for TypeId {
 }
 
 impl TypeId {
+    /// The identity of a type that isn't known, as in an object file. A type of IR has another.
+    pub const UNKNOWN: Self = Self([0; 16]);
+
     pub(crate) fn new(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }

@@ -19,6 +19,9 @@ pub enum Binding {
     /// ([`SectionRole::describes_bodies`](crate::graph::SectionRole::describes_bodies)) mean
     /// the body.
     Canonical(ExecAddr),
+    /// As [`Binding::Canonical`], but a direct call (`PLT32`) within the object goes to the
+    /// object's own body, because the compiler relied on what that body does.
+    Tied(ExecAddr),
     /// A function outside of the engine's memory: whoever takes its address gets `address`,
     /// and a direct call (`PLT32`) may go to `call`, which leads to the same function from
     /// nearby (psABI, section 5.2, "Procedure Linkage Table").

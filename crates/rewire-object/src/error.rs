@@ -160,6 +160,16 @@ pub enum LinkError {
         /// What is needed, in words.
         need: &'static str,
     },
+    /// The object was compiled on the assumption that the variable lies at a fixed distance from
+    /// the thread pointer (initial-exec or local-exec access), and it doesn't.
+    #[error(
+        "{at}: the thread-local variable isn't in the static thread-local storage of the program, \
+         as code compiled without -fPIC expects"
+    )]
+    StaticThread {
+        /// The relocation.
+        at: Box<Culprit>,
+    },
     /// A relocation's field lies outside of its section. Only with a graph that [`parse`] didn't
     /// make.
     ///

@@ -194,7 +194,7 @@ impl<'a, 'data> Fixer<'a, 'data> {
         let (value, other) = match binding {
             Binding::Own => (own, own),
             Binding::Address(address) => (address.get(), address.get()),
-            Binding::Canonical(address) => (address.get(), own),
+            Binding::Canonical(address) | Binding::Tied(address) => (address.get(), own),
             Binding::Foreign { address, .. } => (address.get(), address.get()),
             Binding::FixedSlot { slot, .. } => (slot.get(), slot.get()),
             Binding::Thread { module, offset } => (offset, module),
@@ -204,16 +204,18 @@ impl<'a, 'data> Fixer<'a, 'data> {
         let call = match binding {
             Binding::Foreign { call, .. } => call.get(),
             Binding::FixedSlot { function, .. } => function.get(),
+            Binding::Tied(_) => own,
             Binding::Null => self.null_jump,
             _ => value,
         };
         let body_state = match binding {
             // A resolver function has a body like any other.
-            Binding::Canonical(_) => match symbol_state::own_state(self.graph, id, place.is_some())
-            {
-                SymbolState::OwnIfunc => SymbolState::Address,
-                other => other,
-            },
+            Binding::Canonical(_) | Binding::Tied(_) => {
+                match symbol_state::own_state(self.graph, id, place.is_some()) {
+                    SymbolState::OwnIfunc => SymbolState::Address,
+                    other => other,
+                }
+            }
             _ => state,
         };
         let entry = match self.layout.got.offsets.get(id.index()) {

@@ -272,6 +272,8 @@ pub struct LinkGraph<'data> {
     pub symbols: Vec<Symbol<'data>>,
     /// Its COMDAT groups.
     pub groups: Vec<ComdatGroup<'data>>,
+    /// The bytes of `.comment`, in which compilers write their names; empty if there is none.
+    pub comment: &'data [u8],
 }
 
 impl<'data> LinkGraph<'data> {

@@ -273,6 +273,7 @@ impl Layout {
         let of = |(id, binding)| match binding {
             Binding::Address(address)
             | Binding::Canonical(address)
+            | Binding::Tied(address)
             | Binding::Foreign { address, .. }
             | Binding::FixedSlot { slot: address, .. } => known(address.get()),
             Binding::Own => match graph.symbol(id).map(|symbol| symbol.place) {

@@ -24,6 +24,7 @@
 
 pub mod addr;
 pub mod bind;
+mod calls;
 mod eh_frame;
 pub mod error;
 pub mod fixup;
@@ -42,6 +43,7 @@ pub mod x86_64;
 
 pub use addr::ExecAddr;
 pub use bind::{Binding, Bindings};
+pub use calls::called_symbols;
 pub use eh_frame::Frame;
 pub use error::{LinkError, ObjectError};
 pub use fixup::{Image, Placement, link};

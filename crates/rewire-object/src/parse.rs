@@ -34,6 +34,7 @@ pub fn parse<'data>(name: &str, bytes: &'data [u8]) -> Result<LinkGraph<'data>, 
         sections: Vec::with_capacity(file.loaded()),
         symbols: Vec::new(),
         groups: Vec::new(),
+        comment: file.comment(),
     };
     let section_ids = file.read_sections(&mut graph)?;
     let symbol_ids = SymbolReader {
@@ -101,6 +102,22 @@ impl<'a, 'data> File<'a, 'data> {
         let is_loaded =
             |header: &&elf::SectionHeader64<LE>| header.sh_flags(LE).0 & elf::SHF_ALLOC.0 != 0;
         headers.filter(is_loaded).count()
+    }
+
+    /// The bytes of `.comment`.
+    fn comment(&self) -> &'data [u8] {
+        let mut headers = self.sections.iter().filter(|header| {
+            // A section of strings that isn't loaded; only these few are looked at by name.
+            let flags = header.sh_flags(LE).0;
+            flags & elf::SHF_STRINGS.0 != 0 && flags & elf::SHF_ALLOC.0 == 0
+        });
+        let found = headers.find(|header| {
+            let name = self.sections.section_name(LE, *header);
+            name.is_ok_and(|name| name == b".comment")
+        });
+        found
+            .and_then(|header| header.data(LE, self.bytes).ok())
+            .unwrap_or_default()
     }
 
     #[cold]

@@ -46,6 +46,8 @@ pub(crate) enum Rewrite {
 const OPCODE_MOV: u8 = 0x8b;
 const OPCODE_TEST: u8 = 0x85;
 const OPCODE_GROUP5: u8 = 0xff;
+const OPCODE_CALL: u8 = 0xe8;
+const OPCODE_JMP: u8 = 0xe9;
 const MODRM_CALL_RIP: u8 = 0x15;
 const MODRM_JMP_RIP: u8 = 0x25;
 
@@ -66,6 +68,31 @@ pub(crate) fn plan(
         ..
     } = *relocation;
     plan_instruction(kind, section.data, offset, addend, symbol)
+}
+
+/// Whether a relocation belongs to an instruction that calls or jumps to the symbol: directly, or
+/// through the symbol's GOT entry.
+pub(crate) fn is_call(section: &Section<'_>, relocation: &Relocation) -> bool {
+    if !holds_instructions(section) || relocation.addend != -4 {
+        return false;
+    }
+    let Ok(field) = usize::try_from(relocation.offset) else {
+        return false;
+    };
+    let before = |count: usize| {
+        let start = field.checked_sub(count)?;
+        section.data.get(start..field)
+    };
+    match relocation.kind {
+        RelocKind::Plt32 => true,
+        // Some assemblers write `PC32` where others write `PLT32`.
+        RelocKind::Pc32 => matches!(before(1), Some([OPCODE_CALL | OPCODE_JMP])),
+        RelocKind::GotPcRel | RelocKind::GotPcRelX => matches!(
+            before(2),
+            Some([OPCODE_GROUP5, MODRM_CALL_RIP | MODRM_JMP_RIP])
+        ),
+        _ => false,
+    }
 }
 
 /// Whether the bytes before a field are an instruction. In other sections they are data, whatever

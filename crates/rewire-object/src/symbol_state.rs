@@ -38,9 +38,10 @@ pub(crate) fn state(
 ) -> SymbolState {
     match binding {
         Binding::Own => own_state(graph, symbol, placed),
-        Binding::Address(_) | Binding::Canonical(_) | Binding::Foreign { .. } => {
-            SymbolState::Address
-        }
+        Binding::Address(_)
+        | Binding::Canonical(_)
+        | Binding::Tied(_)
+        | Binding::Foreign { .. } => SymbolState::Address,
         Binding::FixedSlot { .. } => SymbolState::FixedSlot,
         Binding::Null => SymbolState::Null,
         Binding::Thread { .. } => SymbolState::Thread,
@@ -109,6 +110,9 @@ pub(crate) fn check_formula(
             at,
             need: "a module and an offset of a thread-local variable",
         },
+        (SymbolState::Thread | SymbolState::OwnThread, SymbolState::ThreadOffset) => {
+            LinkError::StaticThread { at }
+        }
         (_, SymbolState::ThreadOffset) => LinkError::Mismatch {
             at,
             need: "an offset from the thread pointer",

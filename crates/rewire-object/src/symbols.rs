@@ -21,6 +21,9 @@ const SHN_X86_64_LCOMMON: elf::SymbolSection = elf::SymbolSection(0xff02);
 /// The name that the layout answers for.
 const GOT_BASE: &str = "_GLOBAL_OFFSET_TABLE_";
 
+/// The symbol by which gcc marks objects that hold its own intermediate code and nothing else.
+const GCC_LTO: &str = "__gnu_lto_slim";
+
 /// Reads the symbol table.
 pub(crate) struct SymbolReader<'a, 'data> {
     pub(crate) object: &'a Arc<str>,
@@ -88,6 +91,12 @@ impl<'data> SymbolReader<'_, 'data> {
         let name = self.table.symbol_name(LE, raw);
         let name = name.map_err(|error| error.to_string())?;
         let name = str::from_utf8(name).map_err(|error| error.to_string())?;
+        if name == GCC_LTO {
+            return Err(
+                "gcc -flto has left out the machine code; compile with -ffat-lto-objects too"
+                    .to_owned(),
+            );
+        }
         let Some(place) = self.place(index, raw, name, graph)? else {
             return Ok(None);
         };

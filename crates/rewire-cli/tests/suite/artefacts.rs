@@ -243,7 +243,7 @@ fn compare_uses(
             None => wrong.push(format!(
                 "  in the ledger alone: {name} (symbol {symbol}) at {at:#x}"
             )),
-            Some(seen) if !same_entity(name, seen, aliases) => {
+            Some(seen) if !same_entity(name, seen, aliases) && !is_one_place(elf, name, seen) => {
                 wrong.push(format!(
                     "  at {at:#x}: {name} in the ledger, {seen} in the bytes"
                 ));
@@ -270,6 +270,16 @@ fn compare_uses(
         "{all} uses differ from the ledger's:\n{}",
         wrong.join("\n")
     ))
+}
+
+/// Whether two functions of an object have one place, so that one is an alias of the other.
+fn is_one_place(elf: &ElfFile64<'_>, one: &str, other: &str) -> bool {
+    let place = |name: &str| {
+        let mut symbols = elf.symbols().filter(ObjectSymbol::is_definition);
+        let found = symbols.find(|it| it.name() == Ok(name) && it.kind() == SymbolKind::Text)?;
+        Some((found.section_index()?, found.address()))
+    };
+    place(one).is_some_and(|at| place(other) == Some(at))
 }
 
 fn same_entity(in_ledger: &str, symbol: &str, aliases: &[(String, String)]) -> bool {

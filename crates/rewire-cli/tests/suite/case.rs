@@ -23,6 +23,8 @@ pub(crate) struct Case {
     pub(crate) opened: Vec<PathBuf>,
     /// Options for clang, for the native build and for making bitcode.
     pub(crate) flags: Vec<String>,
+    /// Why gcc isn't to compile it, if it isn't.
+    pub(crate) not_gcc: Option<String>,
     /// Options for clang, for the native build alone.
     pub(crate) native_flags: Vec<String>,
     /// Whether a native build gives the expectation.
@@ -117,6 +119,7 @@ impl Case {
                 self.ending = Some(Ending::Code(code));
             }
             "SIGNAL" => self.ending = Some(Ending::Signal(signal_number(value)?)),
+            "NOT-GCC" => self.not_gcc = Some(value.to_owned()),
             "NATIVE" => {
                 let reason = value
                     .strip_prefix("no,")
@@ -139,6 +142,20 @@ impl Case {
     /// Whether each file can be given to `rewire` as it is. C++ sources can't be yet.
     pub(crate) fn runs_as_source(&self) -> bool {
         self.flags.is_empty() && !self.is_cpp()
+    }
+
+    /// Whether a compiler makes object files of its files.
+    pub(crate) fn is_made_by(&self, compiler: &str) -> bool {
+        let kinds: &[&str] = match compiler {
+            "gcc" => &["c", "cpp", "s"],
+            _ => &["c", "cpp", "s", "ll"],
+        };
+        let made = |file: &PathBuf| {
+            kinds
+                .iter()
+                .any(|kind| file.extension().is_some_and(|e| e == *kind))
+        };
+        self.files.iter().all(made) && (compiler != "gcc" || self.not_gcc.is_none())
     }
 
     /// Whether a file of it is C++, so that a native build needs C++'s library.

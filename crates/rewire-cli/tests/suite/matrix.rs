@@ -30,9 +30,13 @@ enum Input {
     Optimised,
     /// The case's files as they are.
     Source,
+    /// Object files of this compiler, with its options.
+    Objects(&'static [&'static str]),
+    /// The same; of several files only every other one, the rest as sources.
+    Mixed(&'static [&'static str]),
 }
 
-pub(crate) const MODES: [Mode; 17] = [
+pub(crate) const MODES: [Mode; 23] = [
     Mode::new("lazy", &[], Input::Bitcode),
     Mode::new("lazy-O0", &["-O", "0"], Input::Bitcode),
     Mode::new("lazy-O1", &["-O", "1"], Input::Bitcode),
@@ -51,10 +55,20 @@ pub(crate) const MODES: [Mode; 17] = [
         Input::Optimised,
     ),
     Mode::new("source", &[], Input::Source),
+    Mode::new("objects", &[], Input::Objects(CLANG)),
+    Mode::new("objects-O2", &[], Input::Objects(CLANG_O2)),
+    Mode::new("objects-eager", &["--eager"], Input::Objects(CLANG_O2)),
+    Mode::new("objects-gcc", &[], Input::Objects(GCC)),
+    Mode::new("objects-mixed", &["-O", "2"], Input::Mixed(CLANG_O2)),
+    Mode::new("objects-mixed-stress", &["--stress=3"], Input::Mixed(GCC)),
     Mode::new("kept", &[KEPT, "kept"], Input::Bitcode),
     Mode::new("kept-O2", &[KEPT, "kept", "-O", "2"], Input::Optimised),
     Mode::new("kept-frozen", &[KEPT, "kept"], Input::Frozen),
 ];
+
+const CLANG: &[&str] = &["clang-22", "-w", "-O0", "-fPIC"];
+const CLANG_O2: &[&str] = &["clang-22", "-w", "-O2", "-fPIC"];
+const GCC: &[&str] = &["gcc", "-w", "-O2", "-fPIC"];
 
 /// With a cache, a case runs several times: first it fills the cache, then it is restored from it.
 const KEPT: &str = "--cache";
@@ -69,7 +83,14 @@ impl Mode {
     }
 
     pub(crate) fn applies_to(self, case: &Case) -> bool {
-        self.input != Input::Source || case.runs_as_source()
+        match self.input {
+            Input::Source => case.runs_as_source(),
+            Input::Objects(compiler) => case.is_made_by(compiler[0]),
+            Input::Mixed(compiler) => {
+                case.is_made_by(compiler[0]) && case.files.len() > 1 && case.runs_as_source()
+            }
+            _ => true,
+        }
     }
 
     /// Whether the case runs again, with a cache that the first run has filled.
@@ -80,7 +101,7 @@ impl Mode {
     /// Whether what the run compiles is what its source calls: not if all of a file is compiled at
     /// once, or if callees were inlined before.
     fn shows_laziness(self) -> bool {
-        !matches!(self.input, Input::Optimised | Input::Frozen)
+        matches!(self.input, Input::Bitcode | Input::Source)
             && !self.options.contains(&"--eager")
             && !self.is_kept()
     }
@@ -140,13 +161,23 @@ impl Prepared {
         fs::create_dir_all(&self.folder).map_err(|e| e.to_string())?;
         let made = self.libraries.get_or_init(|| self.make_libraries());
         made.as_ref()?;
-        let expected = self.expected.get_or_init(|| self.expect()).as_ref()?;
         let files = match mode.input {
             Input::Source => &self.case.files,
             Input::Bitcode | Input::Frozen => {
                 self.bitcode.get_or_init(|| self.bitcode("0")).as_ref()?
             }
             Input::Optimised => self.optimised.get_or_init(|| self.bitcode("2")).as_ref()?,
+            Input::Objects(compiler) => &self.objects(mode, compiler, 1)?,
+            Input::Mixed(compiler) => &self.objects(mode, compiler, 2)?,
+        };
+        let linked;
+        let expected = match mode.input {
+            // Compilers differ in the order in which they evaluate arguments, say.
+            Input::Objects(_) | Input::Mixed(_) => {
+                linked = self.expect_of(files, &format!("{}-native", mode.name))?;
+                &linked
+            }
+            _ => self.expected.get_or_init(|| self.expect()).as_ref()?,
         };
         let folder = self.folder.join(mode.name);
         let links = folder.join("links");
@@ -281,6 +312,11 @@ impl Prepared {
 
     /// What a correct run gives: what the native build gives, or what the case says.
     fn expect(&self) -> Result<Outcome, String> {
+        self.expect_of(&self.case.files, "native")
+    }
+
+    /// The same, of these files.
+    fn expect_of(&self, files: &[PathBuf], name: &str) -> Result<Outcome, String> {
         let case = &self.case;
         if !case.native {
             return Ok(Outcome {
@@ -289,13 +325,13 @@ impl Prepared {
                 stderr: Vec::new(),
             });
         }
-        let program = self.folder.join("native");
+        let program = self.folder.join(name);
         let mut compiler = process::clang();
         compiler
             .arg("-O0")
             .args(&case.flags)
             .args(&case.native_flags)
-            .args(&case.files);
+            .args(files);
         compiler.arg("-L").arg(self.library_folder());
         compiler.args(self.linked().map(|l| format!("-l{l}")));
         if case.is_cpp() {
@@ -343,6 +379,26 @@ impl Prepared {
                     .arg(&file);
                 process::build(&mut compiler)?;
             }
+            made.push(file);
+        }
+        Ok(made)
+    }
+
+    /// Compiles every `step`th file to an object file.
+    fn objects(&self, mode: Mode, compiler: &[&str], step: usize) -> Result<Vec<PathBuf>, String> {
+        let folder = self.folder.join(mode.name);
+        fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+        let mut made = Vec::new();
+        for (number, source) in self.case.files.iter().enumerate() {
+            if number % step != 0 {
+                made.push(source.clone());
+                continue;
+            }
+            let file = folder.join(format!("{number}.o"));
+            let mut command = Command::new(compiler[0]);
+            command.args(&compiler[1..]).args(&self.case.flags);
+            command.arg("-c").arg(source).arg("-o").arg(&file);
+            process::build(&mut command)?;
             made.push(file);
         }
         Ok(made)

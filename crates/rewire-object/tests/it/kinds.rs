@@ -1,8 +1,8 @@
 //! Each relocation kind against values computed by hand.
 
-use rewire_object::{Binding, ExecAddr, LinkError};
+use rewire_object::{Binding, ExecAddr, LinkError, called_symbols, parse};
 
-use crate::support::{CODE, DATA, READ_ONLY, at, build, number, signed32};
+use crate::support::{CODE, DATA, READ_ONLY, assemble, at, build, number, signed32};
 
 /// One relocation, in the data section at offset 16.
 fn one(kind: &str, width: usize, s: Binding, addend: &str) -> Result<u64, LinkError> {
@@ -178,6 +178,38 @@ fn a_canonical_address_is_what_everyone_gets_but_tables_of_bodies() {
     let body = (CODE + 1).to_le_bytes();
     let bodies = image.read_only.windows(8).filter(|word| *word == body);
     assert_eq!(bodies.count(), 2);
+}
+
+#[test]
+fn a_tied_function_is_called_where_it_is() {
+    let source = ".text\nnop\n.globl f\n.type f,@function\nf: call f\nlea f(%rip), %rax\nret\n\
+                  .data\n.quad f\n.section .gcc_except_table,\"a\"\n.quad f";
+    let canonical = CODE + 0x1000;
+    let binding = Binding::Tied(ExecAddr::new(canonical));
+    let image = build(source, &[("f", binding)]).unwrap();
+    assert_eq!(signed32(&image.code, 2), -5);
+    assert_eq!(
+        signed32(&image.code, 9),
+        canonical as i64 - (CODE + 13) as i64
+    );
+    assert_eq!(number(&image.data, 0, 8), canonical);
+    assert_eq!(image.read_only[..8], (CODE + 1).to_le_bytes());
+}
+
+#[test]
+fn what_is_only_called_is_told_by_the_instructions() {
+    let source = ".text\ncall direct\njmp direct\n.byte 0xe8\n.long near - . - 4\n\
+                  call *got@GOTPCREL(%rip)\ncall taken\nlea taken(%rip), %rax\n\
+                  mov loaded@GOTPCREL(%rip), %rax\n.data\n.quad pointed";
+    let object = assemble(source);
+    let graph = parse("test.o", &object).unwrap();
+    let called = called_symbols(&graph);
+    let mut names: Vec<&str> = graph
+        .symbol_ids()
+        .filter_map(|(id, symbol)| called[id.index()].then_some(symbol.name))
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["direct", "got", "near"]);
 }
 
 #[test]

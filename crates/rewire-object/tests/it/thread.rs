@@ -60,7 +60,7 @@ fn a_binding_of_another_model_is_an_error() {
     for (source, binding) in [
         (gd, Binding::ThreadOffset(0)),
         (gd, at(0)),
-        (ie, thread(1, 0)),
+        (ie, at(0)),
         (plain, thread(1, 0)),
     ] {
         let result = build(source, &[("x", binding)]);
@@ -69,9 +69,20 @@ fn a_binding_of_another_model_is_an_error() {
             "{result:?}"
         );
     }
+}
+
+#[test]
+fn exec_access_needs_a_place_at_the_thread_pointer() {
+    let other = "movq x@GOTTPOFF(%rip), %rax";
     // Own variables have no place until the caller gives them one.
     let own = "movq x@GOTTPOFF(%rip), %rax\n.section .tbss,\"awT\",@nobits\nx: .zero 8";
-    assert!(matches!(build(own, &[]), Err(LinkError::Mismatch { .. })));
+    for (source, names) in [(other, &[("x", thread(1, 0))][..]), (own, &[])] {
+        let error = build(source, names).unwrap_err();
+        assert!(matches!(error, LinkError::StaticThread { .. }), "{error}");
+        let told = error.to_string();
+        let [what, flag] = ["R_X86_64_GOTTPOFF against x", "-fPIC"];
+        assert!(told.contains(what) && told.contains(flag), "{told}");
+    }
 }
 
 #[test]

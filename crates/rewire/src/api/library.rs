@@ -143,7 +143,7 @@ impl Library {
         self.add_ir(&name, module)
     }
 
-    fn add(
+    pub(super) fn add(
         &self,
         read: impl FnOnce(&Core) -> Result<Source, Error>,
         is_frozen: bool,

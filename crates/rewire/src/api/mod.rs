@@ -8,3 +8,4 @@ pub(crate) mod function;
 pub(crate) mod inlining;
 pub(crate) mod levels;
 pub(crate) mod library;
+pub(crate) mod objects;

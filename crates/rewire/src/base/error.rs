@@ -328,12 +328,7 @@ impl Error {
             Self::Object(_) => {
                 "give what the message names another size, alignment or section, or leave it out"
             }
-            Self::Link(LinkError::TooLarge { .. }) => {
-                "divide the unit into smaller ones, or make its variables smaller"
-            }
-            Self::Link(_) => {
-                "change the assembly, section or code model that asks for this relocation"
-            }
+            Self::Link(error) => of_link(error),
             Self::Memory(error) => of_memory(error),
             Self::Duplicate { name, .. } => {
                 return Some(format!(
@@ -459,6 +454,18 @@ fn of_reading(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::PermissionDenied => "allow this user to read it (chmod, chown)",
         io::ErrorKind::IsADirectory => "give the files in it",
         _ => "give a file that can be read",
+    }
+}
+
+fn of_link(error: &LinkError) -> &'static str {
+    match error {
+        LinkError::TooLarge { .. } => {
+            "divide the unit into smaller ones, or make its variables smaller"
+        }
+        LinkError::StaticThread { .. } => {
+            "compile the object with -fPIC, which makes it ask for each thread's variables"
+        }
+        _ => "change the assembly, section or code model that asks for this relocation",
     }
 }
 

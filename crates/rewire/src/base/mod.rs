@@ -15,6 +15,7 @@ pub(crate) mod ids;
 pub(crate) mod ir;
 pub(crate) mod link_observer;
 pub(crate) mod module_hash;
+pub(crate) mod object_index;
 pub(crate) mod options;
 pub(crate) mod packed;
 pub(crate) mod program_image;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::{Global, GlobalKind, Ordinal};
+use rewire_llvm::{Global, GlobalKind, Ordinal, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::changed::Mismatch;
@@ -25,7 +25,10 @@ fn are_alike(one: &Global, other: &Global) -> bool {
     let says_nothing = |global: &Global| {
         FunctionType::parse(&global.type_name).is_some_and(|it| it.says_nothing())
     };
-    one.type_id == other.type_id && one.contract.passes_as(&other.contract)
+    let is_untyped = |global: &Global| global.type_id == TypeId::UNKNOWN;
+    is_untyped(one)
+        || is_untyped(other)
+        || one.type_id == other.type_id && one.contract.passes_as(&other.contract)
         || says_nothing(one)
         || says_nothing(other)
 }

@@ -91,12 +91,9 @@ impl<'c> PendingChange<'c> {
                     None => Why::Start,
                 };
                 core.observed(first, of_first, why, || {
-                    let bodies = roots.iter().map(|(unit, roots)| {
-                        Ok(Object::of_ir(
-                            unit,
-                            core.emit(unit, roots, ExtractScope::Values)?,
-                        ))
-                    });
+                    let bodies = roots
+                        .iter()
+                        .map(|(unit, roots)| core.object_of(unit, roots, ExtractScope::Values));
                     let mut objects = bodies.collect::<Result<Vec<_>, Error>>()?;
                     // Assembly comes first, so that its definitions are known when other objects
                     // are bound to them.

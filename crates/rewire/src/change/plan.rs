@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::{GlobalKind, Linkage, Ordinal};
+use rewire_llvm::{GlobalKind, Linkage, Ordinal, TypeId};
 
 use super::changed::Replaced;
 use super::host_addresses::check_host;
@@ -198,6 +198,7 @@ fn misfit(
     let entry = ledger.entry(id);
     if let Some(known) = entry.value_type()
         && known.id != global.type_id
+        && global.type_id != TypeId::UNKNOWN
     {
         return Some(match known.name == global.type_name {
             true => format!(

@@ -232,6 +232,17 @@ impl PendingChange<'_> {
             if staying.is_empty() {
                 continue;
             }
+            if unit.is_object() {
+                // All that it names is in the ledger once it is linked.
+                if unit.tables.get().is_none() {
+                    let named = unit.entries.iter().flatten().filter(|id| ids.contains(id));
+                    for id in named {
+                        let name = self.core.ledger().entry(*id).label().into();
+                        used.entry(name).or_default().push(unit.name.to_string());
+                    }
+                }
+                continue;
+            }
             let _guard = self.core.guard_reading(&unit.name);
             let module = unit.whole_module()?;
             for (ordinal, user) in staying {

@@ -43,7 +43,8 @@ impl Core {
     /// Compiles everything that isn't compiled yet, with as many threads as the options allow.
     pub(crate) fn compile_all(&self) -> Result<(), Error> {
         let units: Vec<Arc<Unit>> = self.ledger().units();
-        let (frozen, units): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| unit.is_frozen);
+        let (frozen, units): (Vec<_>, Vec<_>) =
+            units.into_iter().partition(|unit| unit.comes_whole());
         self.compile_frozen(&frozen)?;
         let plan = Mutex::new(EagerPlan::new(&self.ledger(), units));
         let work = || {
@@ -163,10 +164,7 @@ impl Core {
             || {
                 let mut objects = Vec::with_capacity(wholes.len());
                 for (unit, roots) in &wholes {
-                    objects.push(Object::of_ir(
-                        unit,
-                        self.emit(unit, roots, ExtractScope::Whole)?,
-                    ));
+                    objects.push(self.object_of(unit, roots, ExtractScope::Whole)?);
                 }
                 link::link(self, &objects, Purpose::Load).map(|_| ())
             },
@@ -276,7 +274,7 @@ fn absent(ledger: &Ledger, id: EntryId) -> Option<(UnitKey, Ordinal)> {
         (Definition::Ir(unit, ordinal), State::Absent)
             if entry.kind() == EntryKind::Function && !ledger.is_stale(id) =>
         {
-            let is_frozen = ledger.unit(unit).is_none_or(|unit| unit.is_frozen);
+            let is_frozen = ledger.unit(unit).is_none_or(|unit| unit.comes_whole());
             let is_alone = ledger.fixed_level(id).is_some();
             (!is_frozen && !is_alone).then_some((unit, ordinal))
         }

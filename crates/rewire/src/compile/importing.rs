@@ -75,6 +75,7 @@ impl<'c> OtherUnits<'c> {
         let unit = ledger.unit(unit)?.clone();
         // While new objects are constructed, most threads call the former bodies.
         let may_be_copied = offset == 0
+            && !unit.is_object()
             && unit.id != self.unit.id
             && !ordinal.is_own_copy()
             && !unit.is_apart(ordinal)

@@ -248,7 +248,7 @@ impl Core {
             },
             Definition::Ir(unit, ordinal) => {
                 let unit = ledger.unit(unit).cloned().ok_or(Error::NoUnit)?;
-                if unit.is_frozen && is_owner {
+                if unit.comes_whole() && is_owner {
                     let roots = claim_whole(&mut ledger, &unit, ordinal);
                     return Ok(Claimed {
                         work: MaterializeStep::CompileWhole(unit, roots),

@@ -42,8 +42,22 @@ impl Core {
         roots: &[Ordinal],
         purpose: Purpose<'_>,
     ) -> Result<Linked, Error> {
-        let object = Object::of_ir(unit, self.emit(unit, roots, ExtractScope::Values)?);
+        let object = self.object_of(unit, roots, ExtractScope::Values)?;
         link::link(self, &[object], purpose)
+    }
+
+    /// Returns the object with these definitions of a unit: compiled from its IR, or the object
+    /// file that the unit is.
+    pub(crate) fn object_of(
+        &self,
+        unit: &Arc<Unit>,
+        roots: &[Ordinal],
+        scope: ExtractScope,
+    ) -> Result<Object, Error> {
+        match unit.is_object() {
+            true => Object::of_file(unit),
+            false => Ok(Object::of_ir(unit, self.emit(unit, roots, scope)?)),
+        }
     }
 
     /// Compiles a function that is being called. If there are compile threads, they compile the
@@ -53,6 +67,9 @@ impl Core {
         unit: &Arc<Unit>,
         function: Ordinal,
     ) -> Result<Linked, Error> {
+        if unit.is_object() {
+            return self.compile(unit, &[function], Purpose::Load);
+        }
         let guard = self.guard(unit, &[function]);
         let timer = self.timings.start(Phase::Extract);
         let mut copy = self.copy_for(unit, &self.values_of(unit, vec![function]))?;
@@ -133,7 +150,7 @@ impl Core {
         let Some((unit, function)) = found else {
             return;
         };
-        let roots = if unit.is_frozen {
+        let roots = if unit.comes_whole() {
             claim_whole(&mut self.ledger(), &unit, function)
         } else {
             vec![function]
@@ -147,7 +164,7 @@ impl Core {
             &roots,
             || Why::Ahead,
             || {
-                if unit.is_frozen {
+                if unit.comes_whole() {
                     self.compile_whole(&unit, &roots).map(drop)
                 } else {
                     self.compile_unclaimed(id, &unit, function)
@@ -201,8 +218,7 @@ impl Core {
         roots: &[Ordinal],
     ) -> Result<Linked, Error> {
         let linked = self
-            .emit(unit, roots, ExtractScope::Whole)
-            .map(|emitted| Object::of_ir(unit, emitted))
+            .object_of(unit, roots, ExtractScope::Whole)
             .and_then(|object| link::link(self, &[object], Purpose::Load));
         let error = match linked {
             Ok(linked) => return Ok(linked),

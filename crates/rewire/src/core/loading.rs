@@ -10,6 +10,7 @@ use super::observations::ObservedLoading;
 use crate::base::error::Error;
 use crate::base::ids::LibraryId;
 use crate::base::module_hash::ModuleHash;
+use crate::base::object_index;
 use crate::base::report::Phase;
 use crate::base::sync::{LockRank, lock_ranked};
 use crate::ledger::unit::{Unit, UnitPlace};
@@ -24,7 +25,12 @@ impl Core {
         loading: ObservedLoading<'_>,
     ) -> Result<Arc<Unit>, Error> {
         let timer = self.timings.start(Phase::Index);
+        if source.is_object() {
+            // An image has only what was compiled from IR.
+            self.stop_keeping_image();
+        }
         let kept = self.kept.as_ref().filter(|_| !self.ledger().has_linked());
+        let kept = kept.filter(|_| !source.is_object());
         let hash = kept.map(|_| ModuleHash::of(&source));
         let known = kept.zip(hash);
         let known_index = known.and_then(|(kept, hash)| kept.find_index(hash));
@@ -35,7 +41,7 @@ impl Core {
                 if let Some((kept, hash)) = known {
                     kept.keep_index(hash, &index);
                 }
-                (Some(module), index)
+                (module, index)
             }
         };
         let unit = {
@@ -59,7 +65,17 @@ impl Core {
         Ok(unit)
     }
 
-    fn read(&self, source: &Source) -> Result<(Module, ModuleIndex), Error> {
+    /// Reads what a unit is made from; there is no module of an object file.
+    pub(crate) fn read(&self, source: &Source) -> Result<(Option<Module>, ModuleIndex), Error> {
+        if source.is_object() {
+            let graph = rewire_object::parse(&source.name, &source.bytes)?;
+            return Ok((None, object_index::index(&graph)?));
+        }
+        let (module, index) = self.read_ir(source)?;
+        Ok((Some(module), index))
+    }
+
+    fn read_ir(&self, source: &Source) -> Result<(Module, ModuleIndex), Error> {
         let _guard = self.guard_reading(&source.name);
         let module = Module::read(source)?;
         let index = module.index()?;
@@ -73,7 +89,7 @@ impl Core {
         library: LibraryId,
     ) -> Result<(), Error> {
         let timer = self.timings.start(Phase::Index);
-        let (module, index) = self.read(&source)?;
+        let (module, index) = self.read_ir(&source)?;
         // An image's key doesn't name it.
         if let Some(kept) = &self.kept {
             kept.images.stop();

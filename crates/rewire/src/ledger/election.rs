@@ -238,7 +238,7 @@ impl Ledger {
     pub(super) fn describe(&mut self, entry: EntryId, global: &Global) {
         let known = self.entry_mut(entry);
         if known.value_type.is_none() {
-            known.value_type = Some(ValueType::of(global));
+            known.value_type = ValueType::of(global);
             known.linkage = global.linkage;
         }
         if known.kind == EntryKind::Unknown {
@@ -297,7 +297,10 @@ impl Ledger {
         let entry = self.entry_mut(id);
         entry.definition = definition;
         entry.generation = entry.generation.next();
-        entry.value_type = Some(ValueType::of(global));
+        // Where the definition doesn't tell its type, what callers believe still counts.
+        if let Some(value_type) = ValueType::of(global) {
+            entry.value_type = Some(value_type);
+        }
         entry.linkage = global.linkage;
         entry.visibility = global.visibility;
         entry.size = size_of(global);

@@ -167,11 +167,12 @@ pub(crate) struct ValueType {
 }
 
 impl ValueType {
-    pub(crate) fn of(global: &Global) -> Self {
-        Self {
+    /// Returns the type of a global; `None` for one of an object file, which doesn't tell.
+    pub(crate) fn of(global: &Global) -> Option<Self> {
+        (global.type_id != TypeId::UNKNOWN).then(|| Self {
             name: global.type_name.clone(),
             id: global.type_id,
-        }
+        })
     }
 }
 

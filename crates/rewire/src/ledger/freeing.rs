@@ -218,8 +218,11 @@ impl Ledger {
             if self.blocks[block].live > 0 {
                 self.free_code(block, freed);
                 let heir = self.heir_of(block);
+                self.blocks[block].is_file = false;
                 self.move_block(block, heir);
-            } else if is_superseded && self.has_variables(block) || self.has_known_front(block) {
+            } else if is_superseded && !self.blocks[block].is_file && self.has_variables(block)
+                || self.has_known_front(block)
+            {
                 self.keep_variables(block, freed);
             } else {
                 self.free_block(block, freed);

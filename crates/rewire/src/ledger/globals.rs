@@ -22,7 +22,9 @@ pub(super) fn kind_of(global: &Global) -> EntryKind {
         } => EntryKind::ThreadLocal,
         GlobalKind::Variable { .. } => EntryKind::Data,
         // Decided by the aliasee.
-        GlobalKind::Alias { .. } | GlobalKind::Intrinsic => EntryKind::Unknown,
+        GlobalKind::Alias { .. } | GlobalKind::Intrinsic | GlobalKind::Untyped => {
+            EntryKind::Unknown
+        }
     }
 }
 

@@ -76,6 +76,9 @@ pub(crate) struct LinkedBlock {
     pub(crate) tier: Tier,
     /// What the checks at its loop heads read.
     pub(crate) loop_words: Option<LoopWords>,
+    /// Whether it is a client's object file, which is freed with its unit alone. Besides the
+    /// definitions in force it has copies of what other units define.
+    pub(crate) is_file: bool,
     /// The number of definitions in force that have code in this block.
     pub(crate) live_code: u32,
     /// The number of definitions in force in this block, including thread-local variables.

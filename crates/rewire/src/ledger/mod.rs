@@ -10,6 +10,7 @@
 //! some tens of microseconds. No thread holds it while LLVM works, while libraries of the host are
 //! searched, or while the program runs.
 
+mod array_piece;
 mod borrowing;
 mod call_target;
 mod canonical;
@@ -45,6 +46,7 @@ mod linked_block;
 mod mentions;
 pub(crate) mod module_pool;
 mod names;
+mod object_files;
 mod outside_definitions;
 mod own_copies;
 mod placed;
@@ -75,6 +77,7 @@ use rewire_memory::{ExecAddr, SlotId};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use slotmap::SlotMap;
 
+pub(crate) use array_piece::ArrayPiece;
 pub(crate) use closed_names::Admission;
 pub(crate) use continuation::{ContinuationKey, LoopWords};
 pub(crate) use continuations::AskingBody;

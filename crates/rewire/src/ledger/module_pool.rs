@@ -42,6 +42,9 @@ fn idle() -> Option<MutexGuard<'static, VecDeque<Idle>>> {
 }
 
 fn may_have_assembly(source: &Source) -> bool {
+    if source.is_object() {
+        return false;
+    }
     source.is_bitcode() || memchr::memmem::find(&source.bytes, b"asm").is_some()
 }
 
@@ -121,6 +124,11 @@ impl ModulePool {
         let mut copies = idle.iter();
         let place = copies.rposition(|one| one.pool == self.number && is_wanted(&one.module))?;
         idle.remove(place).map(|found| found.module)
+    }
+
+    /// Returns what was added.
+    pub(crate) fn source(&self) -> Result<Source, LlvmError> {
+        self.source.source()
     }
 
     /// Reads another copy.

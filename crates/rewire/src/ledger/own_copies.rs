@@ -64,7 +64,7 @@ impl Ledger {
         let own = ordinal.own_copy();
         let mut entry = Entry::new(unit.library, global.name.clone());
         entry.kind = kind_of(global);
-        entry.value_type = Some(ValueType::of(global));
+        entry.value_type = ValueType::of(global);
         entry.linkage = Linkage::Local;
         entry.size = size_of(global);
         entry.elected = Some((unit.id, own));

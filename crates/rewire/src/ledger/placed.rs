@@ -234,7 +234,10 @@ impl Ledger {
     /// Returns the number of bodies that are out of force but lie in a block together with bodies
     /// in force.
     pub(crate) fn definitions_beside(&self) -> u64 {
-        let blocks = self.blocks.values().filter(|block| block.live_code > 0);
+        let blocks = self
+            .blocks
+            .values()
+            .filter(|block| block.live_code > 0 && !block.is_file);
         let beside = blocks.map(|block| {
             let code = &block.memory.code;
             let definitions = block.definitions.iter();
@@ -331,6 +334,11 @@ impl Ledger {
 
     /// Retires a block, none of whose code is in force any more.
     pub(crate) fn retire(&mut self, id: BlockId) {
+        // The parts of an object file call and name one another in ways that the ledger doesn't
+        // know of, so they leave with their unit.
+        if self.block(id).is_some_and(|block| block.is_file) {
+            return;
+        }
         self.leaving.bytes += self.held_by_block(id);
         self.leaving.blocks.push(id);
     }

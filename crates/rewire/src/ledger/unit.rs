@@ -13,7 +13,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use slotmap::Key;
 
 use super::module_pool::ModulePool;
-use super::{FrameCounts, Standing};
+use super::{ArrayPiece, FrameCounts, Standing};
 use crate::base::assembly_names::defined_in;
 use crate::base::ids::{EngineNumber, EntryId, LibraryId, UnitId, UnitKey};
 use crate::base::sync::lock;
@@ -72,6 +72,8 @@ pub(crate) struct Unit {
     pub(crate) entries: Vec<Option<EntryId>>,
     states: Vec<AtomicU8>,
     modules: ModulePool,
+    /// If it is an object file: its parts of tables, once it is linked.
+    pub(crate) tables: OnceLock<Vec<ArrayPiece>>,
     /// Whether its module-level assembly is in memory.
     pub(crate) has_placed_assembly: AtomicBool,
     /// Whether its code has registered fork handlers with the C library.
@@ -112,6 +114,7 @@ impl Unit {
             is_frozen: place.is_frozen,
             entries,
             modules: ModulePool::new(source, module),
+            tables: OnceLock::new(),
             has_placed_assembly: AtomicBool::new(false),
             has_fork_handlers: AtomicBool::new(false),
             inherited,
@@ -150,6 +153,21 @@ impl Unit {
         let mut copies: Vec<_> = copies.iter().map(|(ordinal, id)| (*ordinal, *id)).collect();
         copies.sort_unstable();
         copies
+    }
+
+    /// Whether the unit is an object file rather than IR.
+    pub(crate) fn is_object(&self) -> bool {
+        self.index.object.is_some()
+    }
+
+    /// Whether the first call of one of its functions brings the whole unit.
+    pub(crate) fn comes_whole(&self) -> bool {
+        self.is_frozen || self.is_object()
+    }
+
+    /// Returns the bytes that were added.
+    pub(crate) fn source(&self) -> Result<Source, LlvmError> {
+        self.modules.source()
     }
 
     /// Returns the unit's public ID.

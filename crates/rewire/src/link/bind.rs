@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rewire_memory::ExecAddr;
-use rewire_object::{Binding, Bindings, SectionId, SymbolBinding, SymbolId, SymbolPlace};
+use rewire_object::{
+    Binding, Bindings, LinkGraph, SectionId, Symbol, SymbolBinding, SymbolId, SymbolKind,
+    SymbolPlace,
+};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
@@ -69,7 +72,7 @@ impl<'c> Binder<'c> {
         let mut seen: FxHashSet<EntryId> = FxHashSet::default();
         let is_alone = batch.len() == 1;
         for parsed in batch {
-            let (object, is_ir) = (parsed.object, parsed.object.origin == Origin::Ir);
+            let (object, is_ir) = (parsed.object, parsed.object.origin != Origin::Assembly);
             for meaning in parsed.meanings.iter_mut().flatten() {
                 // What the name stands for may have changed after the object was compiled.
                 let owns = || view.is_owner(&object.unit, meaning.entry);
@@ -119,22 +122,40 @@ impl<'c> Binder<'c> {
     ) -> Result<Bindings, Error> {
         let parsed = &batch[place];
         let mut bindings = parsed.graph.default_bindings();
+        let is_file = parsed.object.origin == Origin::File;
+        let is_tied = parsed.object.unit.index.object.is_some_and(|it| it.is_tied);
         let mut contents: SmallVec<[SectionContents; 8]> =
             smallvec![SectionContents::default(); parsed.graph.sections.len()];
         for (id, symbol) in parsed.graph.symbol_ids() {
             let Some(meaning) = parsed.meaning(id) else {
+                if is_file && is_thread_local(&parsed.graph, symbol) {
+                    // Its offset is filled in when it is known.
+                    let (module, offset) = (0, 0);
+                    bindings.set(id, Binding::Thread { module, offset });
+                }
                 continue;
             };
             let section = match symbol.place {
                 SymbolPlace::Defined { section, .. } => contents.get_mut(section.index()),
                 _ => None,
             };
-            let is_body = view.entry(meaning.entry).address_is_stub();
+            // An alias within an object file is another name of a body of it.
+            let (body, offset) = match is_file {
+                true => view.call_target(meaning.entry),
+                false => (meaning.entry, 0),
+            };
+            let is_body = offset == 0 && view.entry(body).address_is_stub();
             let binding = if is_body && let Some(section) = section {
                 // A section that contains a body is laid out, whatever else it contains.
                 section.has_owned = true;
                 // References to the function get its canonical address.
-                Binding::Canonical(view.canonical(meaning.entry, &self.core.slots)?.addr())
+                let canonical = view.canonical(body, &self.core.slots)?.addr();
+                let is_plain =
+                    symbol.binding == SymbolBinding::Global && symbol.kind == SymbolKind::Func;
+                match is_tied && is_plain {
+                    true => Binding::Tied(canonical),
+                    false => Binding::Canonical(canonical),
+                }
             } else if meaning.is_owner {
                 if let Some(section) = section {
                     section.has_owned = true;
@@ -183,6 +204,14 @@ impl<'c> Binder<'c> {
         meaning: SymbolMeaning,
     ) -> Result<Binding, Error> {
         let (slots, parsed) = (&self.core.slots, &batch[place]);
+        if meaning.aspect == UseAspect::Slot && parsed.object.origin == Origin::File {
+            // Code that wasn't made for slots calls the stub.
+            let (target, offset) = view.call_target(meaning.entry);
+            let stub = slots.canonical(view.slot(target, slots)?);
+            return Ok(Binding::Address(
+                stub.checked_add_signed(offset).unwrap_or(stub),
+            ));
+        }
         if meaning.aspect == UseAspect::Slot {
             let (target, offset) = view.call_target(meaning.entry);
             let slot = slots.slot(view.slot(target, slots)?);
@@ -325,6 +354,11 @@ impl<'c> Binder<'c> {
             return Ok(Binding::Null);
         }
         match view.entry(target).kind() {
+            // What an object file does more with than call it may be a variable.
+            EntryKind::Unknown if parsed.object.origin == Origin::File => Err(Error::MissingData {
+                unit: parsed.object.unit.name.clone(),
+                name: Arc::from(view.entry(target).label()),
+            }),
             // The missing function is an error only when it is called.
             EntryKind::Function | EntryKind::Unknown => {
                 debug_assert!(self.absent.contains(&target) || is_defined(parsed, id));
@@ -352,7 +386,11 @@ impl<'c> Binder<'c> {
 
     /// Whether a section of an object is discarded, because it contains only copies of what has
     /// memory already.
-    pub(crate) fn discards(&self, place: usize, section: SectionId) -> bool {
+    pub(crate) fn discards(&self, batch: &[Parsed<'_>], place: usize, section: SectionId) -> bool {
+        // Copies in an object file are kept, to take over from those that are in force.
+        if batch[place].object.origin == Origin::File {
+            return false;
+        }
         let contents = self.contents[place].get(section.index());
         contents.is_some_and(|contents| contents.has_copies && !contents.has_owned)
     }
@@ -360,18 +398,24 @@ impl<'c> Binder<'c> {
     /// Fills in the bindings that depend on where the batch's objects were placed.
     pub(crate) fn locate(
         &mut self,
+        view: &View<'_, '_>,
         batch: &[Parsed<'_>],
         staged: &mut [Staged<'_>],
     ) -> Result<(), Error> {
         let is_pending = !self.pending.is_empty();
         let mut found: HashMap<EntryId, DefinitionKind, FxBuildHasher> = HashMap::default();
         for (parsed, one) in batch.iter().zip(staged.iter_mut()) {
-            let mut module = None;
+            if parsed.object.origin == Origin::File {
+                one.locate_file(view, parsed);
+            }
             for (symbol, entry) in parsed.owned() {
                 let Some(known) = parsed.graph.symbol(symbol) else {
                     continue;
                 };
-                let is_body = matches!(one.bindings[symbol], Binding::Canonical(_));
+                let is_body = matches!(
+                    one.bindings[symbol],
+                    Binding::Canonical(_) | Binding::Tied(_)
+                );
                 let thread = match known.place {
                     SymbolPlace::Defined { section, offset } => {
                         let start = one.layout.thread_offset(section);
@@ -381,7 +425,9 @@ impl<'c> Binder<'c> {
                 };
                 let kind = match thread {
                     Some(offset) => DefinitionKind::Thread {
-                        module: *module.get_or_insert_with(thread_local::new_module),
+                        module: *one
+                            .thread_module
+                            .get_or_insert_with(thread_local::new_module),
                         offset,
                     },
                     None if is_body => DefinitionKind::Body,
@@ -432,5 +478,15 @@ impl<'c> Binder<'c> {
             staged[pending.from].bindings.set(pending.symbol, binding);
         }
         Ok(())
+    }
+}
+
+/// Whether an object defines a symbol in a thread-local section.
+fn is_thread_local(graph: &LinkGraph<'_>, symbol: &Symbol<'_>) -> bool {
+    match symbol.place {
+        SymbolPlace::Defined { section, .. } => graph
+            .section(section)
+            .is_some_and(|section| section.role.is_thread()),
+        _ => false,
     }
 }

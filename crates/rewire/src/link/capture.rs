@@ -117,7 +117,7 @@ impl Capture<'_, '_, '_> {
     fn lies(&self, symbol: SymbolId) -> Option<Lies> {
         let binding = self.one.bindings.get(symbol);
         let address = match binding {
-            Binding::Own | Binding::Canonical(_) => {
+            Binding::Own | Binding::Canonical(_) | Binding::Tied(_) => {
                 let place = self.parsed.graph.symbol(symbol)?.place;
                 let is_here = !matches!(place, SymbolPlace::Absolute(_));
                 return is_here.then_some(Lies::Inside);

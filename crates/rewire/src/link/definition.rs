@@ -22,6 +22,8 @@ pub(crate) enum DefinitionKind {
     Body,
     /// Data or code that is used by its own address.
     Fixed,
+    /// A copy in an object file of what another unit defines. It takes over if that leaves.
+    Spare,
     /// A thread-local variable: its module and offset.
     Thread { module: u64, offset: u64 },
 }

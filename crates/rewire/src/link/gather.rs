@@ -181,7 +181,6 @@ impl Core {
 
     /// Compiles variables of a unit, together with what their initial values name.
     fn compile_data(&self, unit: &Arc<Unit>, roots: &[Ordinal]) -> Result<Object, Error> {
-        let bytes = self.emit(unit, roots, ExtractScope::Values)?;
-        Ok(Object::of_ir(unit, bytes))
+        self.object_of(unit, roots, ExtractScope::Values)
     }
 }

@@ -480,6 +480,7 @@ impl<'c> Restorer<'c> {
                 start: at(place),
                 count,
             }),
+            is_file: false,
             live_code: 0,
             live: 0,
             pins: 0,

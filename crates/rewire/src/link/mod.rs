@@ -34,18 +34,17 @@ use smallvec::SmallVec;
 pub(crate) use frame::{QuickFrame, frame_text};
 pub(crate) use gather::enter_host;
 pub(crate) use imported::{Imported, Imports};
-pub(crate) use object::{
-    ArrayPiece, Emitted, Linked, LocalNumbers, MadeFrom, Object, Origin, Purpose, is_identifier,
-};
+pub(crate) use object::{Emitted, Linked, LocalNumbers, MadeFrom, Object, Origin, Purpose};
 pub(crate) use resolve::Parsed;
 pub(crate) use staged::Staged;
 pub(crate) use view::View;
 
+use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::report::Phase;
 use crate::core::Core;
 use crate::core::timings::Timer;
-use crate::ledger::EntryId;
+use crate::ledger::{EntryId, Ledger};
 use bind::Binder;
 use gather::Needs;
 use staged::StagedUndo;
@@ -106,6 +105,20 @@ fn complete(
         )));
     }
     let mut ledger = core.ledger();
+    let taken = take_copies(core, &mut ledger, &mut batch, purpose);
+    if batch.is_empty() {
+        let former = purpose.planned().map(|planned| {
+            ledger.hold_back(planned, &core.slots);
+            ledger.put_in_force(planned, &[], &core.slots)
+        });
+        drop(ledger);
+        timer.stop();
+        return Ok(Linked {
+            defined: taken,
+            former: former.unwrap_or_default(),
+            ..Linked::default()
+        });
+    }
     let mut view = View::new(&mut ledger, purpose);
     for parsed in &mut batch {
         parsed.resolve(&core.memory, &mut view)?;
@@ -143,6 +156,32 @@ fn complete(
     let timer = core.timings.start(Phase::Link);
     batch.extend(parse_all(&more)?);
     complete(core, batch, purpose, absent, round + 1, timer)
+}
+
+/// Takes the object files out of a batch that are linked already, and puts their definitions in
+/// force where names have come to stand for them.
+fn take_copies(
+    core: &Core,
+    ledger: &mut Ledger,
+    batch: &mut Vec<Parsed<'_>>,
+    purpose: Purpose<'_>,
+) -> Vec<(EntryId, BodyAddr)> {
+    let mut taken = Vec::new();
+    batch.retain(|parsed| {
+        let unit = &parsed.object.unit;
+        // What a change gives back to a file is found there when it is next needed.
+        if purpose.planned().is_some() && unit.tables.get().is_some() {
+            return false;
+        }
+        match ledger.take_copies_of_file(unit, &core.slots) {
+            Some(more) => {
+                taken.extend(more);
+                false
+            }
+            None => true,
+        }
+    });
+    taken
 }
 
 /// Compiles an object again, in the way that `change` makes of the way it was compiled in.
@@ -186,7 +225,7 @@ fn stage<'m>(
         let layout = Layout::new(
             &parsed.graph,
             &bindings,
-            |section| binder.discards(place, section),
+            |section| binder.discards(batch, place, section),
             core.memory.reach(),
         )?;
         staged.0.push(Staged {
@@ -198,6 +237,7 @@ fn stage<'m>(
                 data: ExecAddr::NULL,
             },
             definitions: SmallVec::new(),
+            thread_module: None,
             memory: SmallVec::new(),
             joined_end: None,
             image: Image::default(),
@@ -208,7 +248,7 @@ fn stage<'m>(
     for (parsed, one) in batch.iter().zip(&mut staged.0) {
         one.reserve(core, parsed)?;
     }
-    binder.locate(batch, &mut staged.0)?;
+    binder.locate(view, batch, &mut staged.0)?;
     for (parsed, one) in batch.iter().zip(&mut staged.0) {
         rewire_object::link(
             &parsed.graph,

@@ -10,10 +10,11 @@ use super::frame::QuickFrame;
 use super::imported::{Imported, Imports};
 use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
-use crate::base::ids::{EntryId, UnitKey};
+use crate::base::ids::EntryId;
+use crate::base::object_index::is_identifier;
 use crate::base::tier::{BodyPart, Tier};
 use crate::ledger::unit::{ExtractScope, Unit};
-use crate::ledger::{FormerMeaning, PlannedNames};
+use crate::ledger::{ArrayPiece, FormerMeaning, PlannedNames};
 
 /// An object file as LLVM's code generation wrote it.
 #[derive(Debug)]
@@ -133,7 +134,7 @@ pub(crate) struct Object {
     pub(crate) folds: Vec<Ordinal>,
     /// The tier of its bodies.
     pub(crate) tier: Tier,
-    /// How it was compiled; `None` for assembly.
+    /// How it was compiled; `None` for what wasn't compiled here.
     pub(crate) made_from: Option<MadeFrom>,
     pub(crate) locals: LocalNumbers,
     pub(crate) imports: Imports,
@@ -160,10 +161,21 @@ impl Object {
 
     /// An object that was assembled from a unit's module-level assembly.
     pub(crate) fn of_assembly(unit: &Arc<Unit>, bytes: Vec<u8>) -> Self {
+        Self::as_it_is(unit, bytes, Origin::Assembly)
+    }
+
+    /// The object file that a unit is.
+    pub(crate) fn of_file(unit: &Arc<Unit>) -> Result<Self, Error> {
+        let bytes = unit.source()?.bytes.to_vec();
+        Ok(Self::as_it_is(unit, bytes, Origin::File))
+    }
+
+    /// An object that LLVM hasn't compiled from IR.
+    fn as_it_is(unit: &Arc<Unit>, bytes: Vec<u8>, origin: Origin) -> Self {
         Self {
             unit: unit.clone(),
             bytes,
-            origin: Origin::Assembly,
+            origin,
             section: None,
             folds: Vec::new(),
             tier: Tier::Fixed(Level::O0),
@@ -258,18 +270,13 @@ impl Object {
     }
 }
 
-/// Whether a section's name can be part of `__start_NAME` in C.
-pub(crate) fn is_identifier(section: &str) -> bool {
-    let mut bytes = section.bytes();
-    let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    bytes.next().is_some_and(starts) && bytes.all(|byte| starts(byte) || byte.is_ascii_digit())
-}
-
 /// What an object was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// IR: its definitions are in the ledger already.
     Ir,
+    /// Nothing: it is the client's, and a unit by itself, whose definitions are in the ledger.
+    File,
     /// Module-level assembly: its names enter the ledger when it is linked.
     Assembly,
 }
@@ -296,15 +303,6 @@ impl Linked {
         let mut defined = self.defined.iter();
         defined.find(|one| one.0 == id).map(|one| one.1)
     }
-}
-
-/// One object's part of a table that the C library or the program walks.
-#[derive(Clone, Debug)]
-pub(crate) struct ArrayPiece {
-    pub(crate) unit: UnitKey,
-    pub(crate) section: Arc<str>,
-    pub(crate) start: ExecAddr,
-    pub(crate) size: u64,
 }
 
 /// Why something is linked, which decides when slots are pointed at the new bodies.

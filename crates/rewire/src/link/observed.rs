@@ -40,6 +40,10 @@ impl LinkRecord {
                 Binding::Own if graph.is_common(id) => {
                     Binding::Address(one.address(parsed, id).unwrap_or_default())
                 }
+                Binding::Tied(address) => Binding::Foreign {
+                    address,
+                    call: one.address(parsed, id).unwrap_or_default(),
+                },
                 binding => binding,
             };
             (symbol.elf_index, symbol.name.to_owned(), binding)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rewire_memory::{ExecAddr, RegionKind};
-use rewire_object::{RelocKind, SectionRole, Segment, Symbol, SymbolBinding};
+use rewire_object::{RelocKind, Segment, Symbol, SymbolBinding};
 use smallvec::SmallVec;
 
 use super::capture;
@@ -11,8 +11,9 @@ use super::definition::{DefinitionKind, LinkedDefinition};
 use super::gather::is_defined;
 use super::observed;
 use super::resolve::{self, Parsed};
-use super::{ArrayPiece, Linked, Origin, Purpose, Staged, is_identifier};
+use super::{Linked, Origin, Purpose, Staged};
 use crate::base::link_observer::LinkRecord;
+use crate::base::object_index::is_table;
 use crate::base::report::Phase;
 use crate::base::sync::Guard;
 use crate::core::Core;
@@ -20,9 +21,9 @@ use crate::core::recording::{self, Published};
 use crate::core::timings::Timer;
 use crate::host::thread_local;
 use crate::ledger::{
-    BLOCK_COUNTS, BlockId, BlockMemory, ContinuationKey, EntryId, FrameCounts, InheritedMemory,
-    Ledger, LinkedBlock, Located, LoopWords, PlacedDefinition, PlannedNames, StaleByte, State, Use,
-    UseAspect,
+    ArrayPiece, BLOCK_COUNTS, BlockId, BlockMemory, ContinuationKey, EntryId, FrameCounts,
+    InheritedMemory, Ledger, LinkedBlock, Located, LoopWords, PlacedDefinition, PlannedNames,
+    StaleByte, State, Use, UseAspect,
 };
 
 /// Registers unwind tables and stores the slots, then enters definitions and uses in the ledger.
@@ -56,13 +57,14 @@ pub(crate) fn publish(
         move_values(&ledger, planned, &staged);
     }
     for (parsed, one) in batch.iter().zip(&staged) {
-        // Frozen code calls bodies directly, so none of its bodies is ever left for another.
-        let counted = match parsed.object.unit.is_frozen {
+        // Frozen code calls bodies directly, so none of its bodies is ever left for another. For a
+        // body of an object file there is none that would be better.
+        let counted = match parsed.object.unit.comes_whole() {
             true => None,
             false => core.tiers.counted_calls(parsed.object.tier),
         };
         for definition in &one.definitions {
-            if continues(purpose, definition) {
+            if continues(purpose, definition) || definition.kind == DefinitionKind::Spare {
                 continue;
             }
             if definition.kind == DefinitionKind::Body {
@@ -75,6 +77,7 @@ pub(crate) fn publish(
     let mut linked = Linked::default();
     if let Some(planned) = purpose.planned() {
         let definitions = staged.iter().flat_map(|one| &one.definitions);
+        let definitions = definitions.filter(|one| one.kind != DefinitionKind::Spare);
         let arriving = definitions.map(|definition| definition.entry);
         let mut arriving: SmallVec<[EntryId; 4]> = arriving.collect();
         arriving.sort_unstable();
@@ -181,7 +184,7 @@ impl Recorder<'_, '_> {
     fn record(&mut self, parsed: &Parsed<'_>, one: &mut Staged<'_>) {
         let (core, ledger, linked) = (self.core, &mut *self.ledger, &mut self.linked);
         note_piece(parsed, one, linked);
-        note_arrays(parsed, one, linked);
+        note_arrays(ledger, parsed, one, linked);
         let mut block = block_of(ledger, parsed, one, self.purpose);
         block.unwind = one.unwind.take();
         if core.observer.is_some() {
@@ -196,12 +199,16 @@ impl Recorder<'_, '_> {
             linked.calls.extend(calls.map(|one| one.entry));
         }
         let block = ledger.add_block(block);
-        if core.kept.is_some() {
+        if core.kept.is_some() && parsed.object.origin == Origin::Ir {
             capture::keep(core, ledger, (parsed, one), block);
         }
         note_labels(ledger, parsed, one, block);
         let mut place = 0;
         for definition in &one.definitions {
+            if definition.kind == DefinitionKind::Spare {
+                place += 1;
+                continue;
+            }
             linked.defined.push((definition.entry, definition.start));
             if continues(self.purpose, definition) {
                 let at = (block, place as u32);
@@ -223,6 +230,7 @@ impl Recorder<'_, '_> {
             place += usize::from(!is_thread_local);
             if definition.kind == DefinitionKind::Body {
                 match is_better {
+                    _ if parsed.object.origin == Origin::File => {}
                     true => ledger.counts.functions_optimised += 1,
                     false => ledger.counts.functions_compiled += 1,
                 }
@@ -273,19 +281,11 @@ fn enter_continuation(
 /// Sets the initial values of the object's thread-local variables, from which each thread's copy is
 /// made.
 fn give_thread_image(one: &mut Staged<'_>) {
-    if let Some(module) = thread_module(one) {
+    if let Some(module) = one.thread_module {
         let extent = one.layout.thread_extent();
         let image = std::mem::take(&mut one.image.thread);
         thread_local::set_image(module, image, extent.size, extent.align);
     }
-}
-
-fn thread_module(one: &Staged<'_>) -> Option<u64> {
-    let mut definitions = one.definitions.iter();
-    definitions.find_map(|definition| match definition.kind {
-        DefinitionKind::Thread { module, .. } => Some(module),
-        _ => None,
-    })
 }
 
 /// Records where the object's part of a named section was placed.
@@ -309,6 +309,7 @@ fn note_labels(ledger: &mut Ledger, parsed: &Parsed<'_>, one: &Staged<'_>, block
     for (id, symbol) in parsed.graph.symbol_ids() {
         let is_label = match parsed.object.origin {
             Origin::Ir => resolve::is_label(symbol),
+            Origin::File => false,
             Origin::Assembly => symbol.binding == SymbolBinding::Local && is_defined(parsed, id),
         };
         if is_label
@@ -323,29 +324,41 @@ fn note_labels(ledger: &mut Ledger, parsed: &Parsed<'_>, one: &Staged<'_>, block
     }
 }
 
-/// Records where an object of assembly has parts of tables of constructors.
-fn note_arrays(parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
-    if parsed.object.origin != Origin::Assembly {
+/// Records where an object that LLVM didn't compile from IR has parts of tables of constructors.
+fn note_arrays(ledger: &Ledger, parsed: &Parsed<'_>, one: &Staged<'_>, linked: &mut Linked) {
+    let origin = parsed.object.origin;
+    if origin == Origin::Ir {
         return;
     }
+    let mut arrays = Vec::new();
     for (id, section) in parsed.graph.section_ids() {
-        let is_walked = match section.role {
-            SectionRole::InitArray | SectionRole::FiniArray => true,
-            SectionRole::Plain => is_identifier(section.name),
-            _ => false,
-        };
+        // Of the groups of one name, only the constructors of the one that counts run.
+        let group = section
+            .group
+            .and_then(|group| parsed.graph.groups.get(group as usize));
+        let is_left_out =
+            |unit| group.is_some_and(|group| ledger.has_other_group(unit, group.signature));
+        if origin == Origin::File && is_left_out(&parsed.object.unit) {
+            continue;
+        }
         // A part of the batch's named section is bounded together with the other parts.
-        if is_walked
+        if is_table(section)
             && parsed.object.section.as_deref() != Some(section.name)
             && let Some((segment, offset)) = one.layout.section_offset(id)
         {
-            linked.arrays.push(ArrayPiece {
+            arrays.push(ArrayPiece {
                 unit: parsed.object.unit.id,
                 section: section.name.into(),
                 start: one.placement.segment(segment) + offset,
                 size: section.size,
             });
         }
+    }
+    if origin == Origin::File {
+        // Whoever places what units need finds them there.
+        let _ = parsed.object.unit.tables.set(arrays);
+    } else {
+        linked.arrays.extend(arrays);
     }
 }
 
@@ -418,12 +431,13 @@ fn block_of(
         uses,
         unwind: None,
         folds: parsed.object.copied(),
-        thread_module: thread_module(one),
+        thread_module: one.thread_module,
         threads_aside: Vec::new(),
         stale_byte: stale_byte(parsed, one),
         frame_counts: frame_counts(parsed, one),
         tier: parsed.object.tier,
         loop_words: loop_words(parsed, one),
+        is_file: parsed.object.origin == Origin::File,
         live_code: 0,
         live: 0,
         pins: 0,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rewire_llvm::Linkage;
 use rewire_llvm::names::{self, Aspect, GlobalRef};
+use rewire_llvm::{GlobalKind, Linkage};
 use rewire_memory::CodeMemory;
 use rewire_object::{LinkGraph, Segment, Symbol, SymbolBinding, SymbolId, SymbolKind, SymbolPlace};
 use smallvec::SmallVec;
@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::{Object, Origin, View, frame_text};
 use crate::base::error::Error;
 use crate::base::frame_text::FrameText;
+use crate::base::object_index::{self, Numbering};
 use crate::ledger::unit::Unit;
 use crate::ledger::{
     AssemblySymbol, Definition, EntryId, EntryKind, Ledger, NOOP_FRAME, UseAspect,
@@ -54,6 +55,9 @@ impl<'a> Parsed<'a> {
                 section.segment = Segment::Data;
             }
         }
+        if object.origin == Origin::File {
+            bound_own_sections(&mut graph);
+        }
         Ok(Self {
             object,
             graph,
@@ -83,6 +87,10 @@ impl<'a> Parsed<'a> {
         if !self.meanings.is_empty() {
             return Ok(());
         }
+        if self.object.origin == Origin::File {
+            self.meanings = file_meanings(view, &self.object.unit, &self.graph)?;
+            return Ok(());
+        }
         let mut meanings = SmallVec::with_capacity(self.graph.symbols.len());
         for (id, symbol) in self.graph.symbol_ids() {
             let is_common = self.graph.is_common(id);
@@ -92,6 +100,72 @@ impl<'a> Parsed<'a> {
         self.meanings = meanings;
         Ok(())
     }
+}
+
+/// Makes `__start_NAME` and `__stop_NAME` mean the object's own section, if it has one of this
+/// name. Another object with such a section is refused where the bounds are entered.
+fn bound_own_sections(graph: &mut LinkGraph<'_>) {
+    for place in 0..graph.symbols.len() {
+        let symbol = &graph.symbols[place];
+        if symbol.place != SymbolPlace::Undefined {
+            continue;
+        }
+        let (name, is_end) = match symbol.name.strip_prefix("__start_") {
+            Some(name) => (name, false),
+            None => match symbol.name.strip_prefix("__stop_") {
+                Some(name) => (name, true),
+                None => continue,
+            },
+        };
+        let found = graph
+            .section_ids()
+            .find(|(_, one)| one.name == name && object_index::is_table(one));
+        let bound = found.map(|(id, one)| SymbolPlace::Defined {
+            section: id,
+            offset: if is_end { one.size } else { 0 },
+        });
+        if let Some(bound) = bound {
+            graph.symbols[place].place = bound;
+        }
+    }
+}
+
+/// Returns the meanings of the symbols of an object file.
+fn file_meanings(
+    view: &mut View<'_, '_>,
+    unit: &Unit,
+    graph: &LinkGraph<'_>,
+) -> Result<SmallVec<[Option<SymbolMeaning>; 4]>, Error> {
+    if view.record(unit.id).is_none_or(|record| record.has_left()) {
+        return Err(Error::NoUnit);
+    }
+    let numbering = Numbering::new(graph);
+    let symbols = numbering.ordinals().zip(&graph.symbols);
+    let meanings = symbols.map(|(ordinal, symbol)| {
+        let ordinal = ordinal?;
+        let entry = unit.entry(ordinal)?;
+        if symbol.place != SymbolPlace::Undefined {
+            // The bounds of its own sections mean what the object itself says.
+            let is_definition = unit.index.globals[ordinal.index()].is_definition;
+            return is_definition.then(|| SymbolMeaning {
+                entry,
+                aspect: UseAspect::Address,
+                is_owner: view.is_owner(unit, entry),
+            });
+        }
+        view.import(entry);
+        // What is only called needn't be found before it is called.
+        let is_called = unit.index.globals[ordinal.index()].kind == GlobalKind::Function;
+        Some(SymbolMeaning {
+            entry,
+            aspect: match is_called && symbol.kind == SymbolKind::None {
+                true => UseAspect::Slot,
+                false => UseAspect::Address,
+            },
+            is_owner: false,
+        })
+    });
+    Ok(meanings.collect())
 }
 
 fn meaning_of(
@@ -107,7 +181,7 @@ fn meaning_of(
     let unit = &object.unit;
     if symbol.place != SymbolPlace::Undefined {
         return match object.origin {
-            Origin::Ir => Ok(own_meaning(view, object, symbol)),
+            Origin::Ir | Origin::File => Ok(own_meaning(view, object, symbol)),
             Origin::Assembly => assembly_meaning(view, unit, symbol, is_common),
         };
     }

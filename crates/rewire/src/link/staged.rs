@@ -5,14 +5,20 @@ use std::ops::Range;
 use rewire_memory::unwind::UnwindRegistration;
 use rewire_memory::{ExecAddr, RegionKind, Reserved};
 use rewire_object::{
-    Bindings, Extent, Image, Layout, Placement, SectionRole, Segment, SymbolId, SymbolPlace,
+    Binding, Bindings, Extent, Image, Layout, Placement, SectionRole, Segment, SymbolId,
+    SymbolPlace,
 };
 use smallvec::SmallVec;
 
-use super::definition::LinkedDefinition;
+use super::definition::{DefinitionKind, LinkedDefinition};
 use super::resolve::Parsed;
+use super::view::View;
+use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
+use crate::base::object_index::Numbering;
 use crate::core::Core;
+use crate::host::thread_local;
+use crate::ledger::{Definition, Entry, EntryId, EntryKind};
 
 /// The byte that fills gaps in code (`int3`).
 const CODE_PADDING: u8 = 0xcc;
@@ -24,6 +30,8 @@ pub(crate) struct Staged<'m> {
     pub(crate) placement: Placement,
     /// The definitions that will be put in force, and their addresses.
     pub(crate) definitions: SmallVec<[LinkedDefinition; 2]>,
+    /// The module of the object's thread-local variables, if it has any.
+    pub(crate) thread_module: Option<u64>,
     /// The memory reserved for each segment, in the order of [`Segment::ALL`].
     pub(crate) memory: SmallVec<[Reserved<'m>; 3]>,
     /// If the read-only segment lies right behind the code, in the same reservation: the end of
@@ -143,6 +151,69 @@ impl<'m> Staged<'m> {
             Segment::ReadOnly => start..self.joined_end.unwrap_or(start + size),
             _ => start..start + size,
         }
+    }
+
+    /// Binds an object file's own thread-local symbols, and notes its copies of what other units
+    /// define.
+    pub(super) fn locate_file(&mut self, view: &View<'_, '_>, parsed: &Parsed<'_>) {
+        let unit = &parsed.object.unit;
+        let numbering = Numbering::new(&parsed.graph);
+        for (symbol, ordinal) in numbering.unnamed(&unit.own_copies()) {
+            if let Some(entry) = unit.entry(ordinal)
+                && view.needs_memory(entry)
+                && view.entry(entry).kind() == EntryKind::Function
+            {
+                self.push_body(parsed, symbol, entry, DefinitionKind::Body);
+            }
+        }
+        for (id, symbol) in parsed.graph.symbol_ids() {
+            let SymbolPlace::Defined { section, offset } = symbol.place else {
+                continue;
+            };
+            let meaning = parsed.meaning(id);
+            let Some(start) = self.layout.thread_offset(section) else {
+                // Other names of a function have no body of their own.
+                let is_other_name = |entry| {
+                    let entry: &Entry = view.entry(entry);
+                    let is_own = entry.elected().is_some_and(|one| one.0 == unit.id);
+                    is_own && !matches!(entry.definition(), Definition::Ir(..))
+                };
+                if let Some(meaning) = meaning
+                    && !meaning.is_owner
+                    && !is_other_name(meaning.entry)
+                {
+                    self.push_body(parsed, id, meaning.entry, DefinitionKind::Spare);
+                }
+                continue;
+            };
+            if meaning.is_none() {
+                let module = self
+                    .thread_module
+                    .get_or_insert_with(thread_local::new_module);
+                let bound = Binding::Thread {
+                    module: *module,
+                    offset: start.wrapping_add(offset),
+                };
+                self.bindings.set(id, bound);
+            }
+        }
+    }
+
+    fn push_body(
+        &mut self,
+        parsed: &Parsed<'_>,
+        symbol: SymbolId,
+        entry: EntryId,
+        kind: DefinitionKind,
+    ) {
+        let size = parsed.graph.symbol(symbol).map_or(0, |symbol| symbol.size);
+        self.definitions.push(LinkedDefinition {
+            entry,
+            start: BodyAddr::new(self.address(parsed, symbol).unwrap_or_default()),
+            size,
+            frame: None,
+            kind,
+        });
     }
 
     /// Returns the address of a symbol's definition in the object, or its absolute value.

@@ -58,7 +58,12 @@ pub(crate) fn find(core: &Core, name: &str) -> Result<Main, Error> {
         .type_name()
         .cloned()
         .unwrap_or_else(|| "unknown".into());
-    let signature = match (entry.kind(), Signature::parse(&found)) {
+    // Machine code doesn't tell; C has a main function return a status.
+    let parsed = match entry.type_name() {
+        Some(found) => Signature::parse(found),
+        None => Some(Signature::Returns { status: true }),
+    };
+    let signature = match (entry.kind(), parsed) {
         (EntryKind::Function, Some(signature)) => signature,
         _ => {
             return Err(Error::Signature {

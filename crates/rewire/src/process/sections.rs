@@ -8,17 +8,19 @@ use std::sync::atomic::Ordering;
 
 use rewire_llvm::{Global, GlobalKind, Ordinal};
 use rewire_memory::ExecAddr;
+use rewire_object::ObjectError;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::base::error::Error;
 use crate::base::events::Why;
 use crate::base::ids::UnitKey;
+use crate::base::object_index::is_identifier;
 use crate::base::sync::lock;
 use crate::core::Core;
 use crate::core::structors::Array;
 use crate::ledger::unit::{ExtractScope, Unit};
-use crate::ledger::{Definition, EntryKind, LibraryId, State};
-use crate::link::{self, ArrayPiece, Linked, Object, Purpose};
+use crate::ledger::{ArrayPiece, Definition, EntryKind, LibraryId, State};
+use crate::link::{self, Linked, Object, Purpose};
 
 /// Places what units need before their code runs, in the order of the units.
 pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
@@ -52,6 +54,12 @@ pub(crate) fn place(core: &Core, units: &[Arc<Unit>]) -> Result<(), Error> {
             other => other?,
         };
         arrays.insert(unit.id, linked.arrays);
+    }
+    let mut bounded: FxHashSet<(LibraryId, Arc<str>)> = sections.keys().cloned().collect();
+    for unit in units.iter().filter(|unit| has_tables(unit)) {
+        let tables = place_file(core, unit)?;
+        check_bounds(core, unit, &tables, &mut bounded)?;
+        arrays.insert(unit.id, tables);
     }
     // Sections with assembly come first, because others may refer to what the assembly defines.
     let has_assembly = |pieces: &SectionParts| pieces.iter().any(|piece| piece.assembly.is_some());
@@ -90,10 +98,60 @@ fn needs_placing(unit: &Unit) -> bool {
         _ => false,
     };
     index.has_assembly
+        || has_tables(unit)
         || !index.constructors.is_empty()
         || !index.destructors.is_empty()
         || !index.used.is_empty()
         || index.globals.iter().any(is_in_section)
+}
+
+/// Whether a unit is an object file with parts of tables.
+fn has_tables(unit: &Unit) -> bool {
+    unit.index.object.is_some_and(|object| object.has_tables)
+}
+
+/// Links an object file, unless it is linked, and returns its parts of tables.
+pub(crate) fn place_file(core: &Core, unit: &Arc<Unit>) -> Result<Vec<ArrayPiece>, Error> {
+    core.observed(
+        unit,
+        &[],
+        || Why::Start,
+        || link::link(core, &[Object::of_file(unit)?], Purpose::Load),
+    )?;
+    Ok(unit.tables.get().cloned().unwrap_or_default())
+}
+
+/// Checks that no other unit has a part of a section of an object file that the program walks by
+/// its bounds: the parts don't lie side by side. `bounded` are the sections of other units.
+fn check_bounds(
+    core: &Core,
+    unit: &Unit,
+    tables: &[ArrayPiece],
+    bounded: &mut FxHashSet<(LibraryId, Arc<str>)>,
+) -> Result<(), Error> {
+    let ledger = core.ledger();
+    for piece in tables.iter().filter(|one| is_identifier(&one.section)) {
+        let bounds = ["__start_", "__stop_"].map(|bound| format!("{bound}{}", piece.section));
+        let known = bounds.map(|name| ledger.find(unit.library, &name));
+        let known = known.iter().flatten().map(|id| ledger.entry(*id));
+        let (mut is_walked, mut is_other) = (false, false);
+        for known in known {
+            is_walked |= known.mentioned().next().is_some();
+            is_other |= known.is_present();
+        }
+        is_other |= !bounded.insert((unit.library, piece.section.clone()));
+        if is_walked && is_other {
+            return Err(Error::Object(ObjectError::Section {
+                object: unit.name.clone(),
+                section: piece.section.to_string(),
+                index: 0,
+                reason: "another unit has a part of it, and those of object files can't lie \
+                         beside other parts; join the object files with `ld -r`"
+                    .to_owned(),
+            }));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the units that weren't removed since they were added.
@@ -236,7 +294,7 @@ fn named_sections(
 /// Whether a section has to be placed as a whole: its name is an identifier, so that C code can
 /// refer to `__start_NAME`, or it is a table that the C library walks.
 fn is_whole(section: &str) -> bool {
-    link::is_identifier(section) || Array::of(section).is_some()
+    is_identifier(section) || Array::of(section).is_some()
 }
 
 fn place_section(
@@ -281,7 +339,7 @@ fn place_section(
 /// Enters the bounds of sections of assembly that no other unit has a part of.
 pub(crate) fn bound_own_sections(core: &Core, library: LibraryId, pieces: &[ArrayPiece]) {
     for piece in pieces {
-        if link::is_identifier(&piece.section) {
+        if is_identifier(&piece.section) {
             let bounds = [(piece.start, piece.size)];
             bound_section(core, library, &piece.section, bounds.into_iter());
         }

@@ -30,6 +30,7 @@ mod labels;
 mod ledger;
 mod libraries;
 mod looking_up;
+mod objects;
 mod observer;
 mod placing;
 mod quick_frames;

@@ -160,10 +160,12 @@ fn verify(record: &LinkRecord) {
 fn meaning(binding: Binding) -> Option<Meaning> {
     Some(match binding {
         Binding::Own => return None,
-        Binding::Address(address) | Binding::Canonical(address) => Meaning::Address {
-            address: address.get(),
-            call: None,
-        },
+        Binding::Address(address) | Binding::Canonical(address) | Binding::Tied(address) => {
+            Meaning::Address {
+                address: address.get(),
+                call: None,
+            }
+        }
         Binding::Foreign { address, call } => Meaning::Address {
             address: address.get(),
             call: Some(call.get()),

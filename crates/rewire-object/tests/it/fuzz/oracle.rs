@@ -105,6 +105,7 @@ fn culprit(error: &LinkError) -> Option<&Culprit> {
         | LinkError::OutOfRange { at, .. }
         | LinkError::Discarded { at }
         | LinkError::Mismatch { at, .. }
+        | LinkError::StaticThread { at }
         | LinkError::OutsideSection { at } => Some(at),
         _ => None,
     }
@@ -191,6 +192,13 @@ impl Link {
                 }
                 Binding::Own => continue,
                 Binding::Address(at) | Binding::Canonical(at) => address(at, None),
+                Binding::Tied(at) => {
+                    let place = layout.symbol_offset(id);
+                    address(
+                        at,
+                        place.map(|(segment, offset)| placement.segment(segment) + offset),
+                    )
+                }
                 Binding::Foreign { address: at, call } => address(at, Some(call)),
                 Binding::FixedSlot { slot, function } => address(slot, Some(function)),
                 Binding::Null => Meaning::Null,
@@ -260,6 +268,11 @@ impl Link {
                 )
             }
             LinkError::Discarded { .. } => is_discarded,
+            LinkError::StaticThread { .. } => {
+                let is_bound = matches!(symbol.bound, Bound::ThreadOffset(_));
+                let is_section = matches!(symbol.place, Place::SectionItself { .. });
+                is_thread && one.kind.of == Of::Offset && (!is_bound || is_section)
+            }
             LinkError::Mismatch { .. } => {
                 let in_thread = self.is_thread_section(object, &spot.0);
                 // Nobody answers for it.
