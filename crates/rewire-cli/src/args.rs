@@ -231,9 +231,10 @@ pub(crate) struct InspectOptions {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
 
-    /// Write one page with the call graph to FILE (not there yet).
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    /// Write one page to FILE, for a browser: what there is, and the call graph around it. It needs
+    /// no other file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["calls", "undefined", "json", "why"])]
+    pub(crate) html: Option<PathBuf>,
 
     /// Only what the code of the function NAME is made from: its IR, the bodies that were inlined
     /// into it, and the constants whose values it may hold. It is compiled for that.
@@ -503,10 +504,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
                 Err(EXIT_USAGE)
             }
         },
-        Sub::Inspect(inspect) => match &inspect.html {
-            Some(_) => Err(absent("--html")),
-            None => Ok(Invocation::Inspect(inspect)),
-        },
+        Sub::Inspect(inspect) => Ok(Invocation::Inspect(inspect)),
         Sub::Cache(cache) => Ok(Invocation::Cache(cache)),
         Sub::Completions { shell } => {
             let mut command = Arguments::command();

@@ -3,6 +3,7 @@
 //! libraries ([`exports`]).
 
 mod exports;
+mod html;
 mod json;
 mod table;
 mod text;
@@ -25,6 +26,9 @@ pub(crate) fn inspect(asked: &InspectOptions) -> i32 {
         Ok(view) => view,
         Err(problem) => return run::report_problem(problem),
     };
+    if let Some(path) = &asked.html {
+        return html::write(&view, path).map_or_else(run::report_problem, |()| 0);
+    }
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let shown = match show(&view, asked, &mut out) {
         Ok(Shown::All) => out.flush().map(|()| 0),

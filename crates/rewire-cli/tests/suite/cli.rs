@@ -28,15 +28,6 @@ fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         let name = format!("cli::not_yet::{}", option.join("_").trim_start_matches('-'));
         all.push(bench.test(name, move |folder| not_yet(folder, option)));
     }
-    all.push(bench.test("cli::not_yet::inspect_html", |folder| {
-        let path = folder.bitcode("main", MAIN)?;
-        let outcome = finish(
-            process::rewire()
-                .args(["inspect", "--html", "x.html"])
-                .arg(&path),
-        )?;
-        expect_error(&outcome, &[2], &["--html", "is not there yet"])
-    }));
     all.push(bench.test("cli::not_yet::files", files_not_yet));
     all
 }

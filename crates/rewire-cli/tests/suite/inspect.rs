@@ -543,9 +543,7 @@ fn wrong_usage(folder: &Folder) -> Result<(), String> {
         expect_code(&outcome, &[2]).map_err(|e| format!("{arguments:?}: {e}"))?;
         expect_stdout(&outcome, "")?;
     }
-    let outcome = finish(inspect(folder).args(["--html", "page.html", "counted.ll"]))?;
-    expect_error(&outcome, &[2], &["--html", "yet"])?;
-    expect_stdout(&outcome, "")
+    Ok(())
 }
 
 trial!(bad_input);
@@ -679,4 +677,50 @@ fn names_of_sources(folder: &Folder) -> Result<(), String> {
         Some(name) => Err(format!("no {name} in {table}")),
         None => Ok(()),
     }
+}
+
+trial!(html);
+/// The page has what the JSON has, names that look like HTML too, and refers to nothing else.
+fn html(folder: &Folder) -> Result<(), String> {
+    let strange = "define void @\"</script><b>\"() {\n  ret void\n}\n";
+    let source = folder.file("a.ll", format!("{COUNTED}{strange}"))?;
+    let page = folder.path.join("page.html");
+    let mut inspect = process::rewire();
+    let outcome = finish(inspect.args(["inspect", "--html"]).arg(&page).arg(&source))?;
+    expect_code(&outcome, &[0])?;
+    expect_stdout(&outcome, "")?;
+    let page = fs::read_to_string(&page).map_err(|e| e.to_string())?;
+    let begin = "<script type=\"application/json\" id=\"data\">";
+    let data = page
+        .split_once(begin)
+        .and_then(|(_, rest)| rest.split_once("</script>"));
+    let (data, _) = data.ok_or("no data in the page")?;
+    let found: Value = serde_json::from_str(data).map_err(|e| e.to_string())?;
+    let json = finish(process::rewire().args(["inspect", "--json"]).arg(&source))?;
+    let expected: Value = serde_json::from_slice(&json.stdout).map_err(|e| e.to_string())?;
+    if found != expected || !json.stdout_text().contains("</script><b>") {
+        return Err(format!("the page has other data than --json: {data}"));
+    }
+    let rest = page.replace("http://www.w3.org/2000/svg", "");
+    match rest.contains("http") || rest.contains(" src=") || rest.contains(" href=") {
+        true => Err("the page refers to something else".to_owned()),
+        false => Ok(()),
+    }
+}
+
+trial!(html_refused);
+fn html_refused(folder: &Folder) -> Result<(), String> {
+    let source = folder.file("a.ll", COUNTED)?;
+    for path in ["/nonexistent/page.html", "/dev/full"] {
+        let mut inspect = process::rewire();
+        let outcome = finish(inspect.args(["inspect", "--html", path]).arg(&source))?;
+        expect_error(&outcome, &[2], &["cannot write the page to", path])?;
+    }
+    let mut inspect = process::rewire();
+    let outcome = finish(
+        inspect
+            .args(["inspect", "--html", "x", "--json"])
+            .arg(&source),
+    )?;
+    expect_error(&outcome, &[2], &["--html", "--json"])
 }
