@@ -39,7 +39,7 @@ impl GotKind {
 pub(crate) const NO_ENTRY: u32 = u32::MAX;
 
 /// One entry, at an offset from the GOT's start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) symbol: SymbolId,
     pub(crate) offset: u32,
@@ -47,7 +47,7 @@ pub(crate) struct Entry {
 }
 
 /// The object's GOT.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Got {
     /// Offset of the first entry in the read-only segment.
     pub(crate) start: u64,

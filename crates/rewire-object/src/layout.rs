@@ -76,7 +76,7 @@ pub(crate) enum SectionPlace {
 }
 
 /// Where each kept section of a graph goes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     extents: [Extent; 3],
     thread: Extent,

@@ -25,6 +25,8 @@ pub enum TableKind {
     StackMap,
     /// A function's language-specific data area, a part of `.gcc_except_table`.
     Exception,
+    /// Frame descriptions, `.eh_frame`.
+    Frames,
 }
 
 impl fmt::Display for TableKind {
@@ -32,6 +34,7 @@ impl fmt::Display for TableKind {
         f.write_str(match self {
             Self::StackMap => ".llvm_stackmaps",
             Self::Exception => ".gcc_except_table",
+            Self::Frames => ".eh_frame",
         })
     }
 }
@@ -107,4 +110,13 @@ pub enum TableProblem {
     /// A filter leads outside of the table of filters.
     #[error("the table has no filter {0}")]
     FilterIndex(i64),
+    /// There is no frame description entry, or it refers to no common entry.
+    #[error("this is not a frame description entry, nor what one refers to")]
+    FrameRecord,
+    /// A common entry of an unknown version.
+    #[error("version {0} of a common information entry is not supported; expected 1 or 3")]
+    FrameVersion(u8),
+    /// A common entry with an unknown letter in its augmentation.
+    #[error("the augmentation has the unknown letter {0:#04x}")]
+    Augmentation(u8),
 }

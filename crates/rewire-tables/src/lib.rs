@@ -7,6 +7,7 @@
 //!   pairs of base and derived pointers.
 //! - [`SafepointTable`] keeps what a collector needs of many statepoints in few bytes, and finds it
 //!   by a return address, without a lock and without allocating.
+//! - [`frame_table`] finds a function's exception table by its frame description.
 //! - [`ExceptionTable`] reads the language-specific data area of one function, as C++, Rust and
 //!   other languages have it in `.gcc_except_table` (Itanium C++ ABI: Exception Handling, and the
 //!   LSDA format that GCC and LLVM share): call sites, landing pads, actions, types, filters.
@@ -21,6 +22,7 @@
 mod encoded;
 mod error;
 mod exception_table;
+mod frame_table;
 mod reader;
 mod safepoints;
 mod stack_map;
@@ -31,6 +33,7 @@ pub use error::{TableError, TableKind, TableProblem};
 pub use exception_table::{
     Action, Actions, CallSite, CallSites, ExceptionTable, FilterTypes, Protection,
 };
+pub use frame_table::frame_table;
 pub use safepoints::{
     DeoptState, Root, RootLocation, Roots, Safepoint, SafepointTable, StackObjects,
 };

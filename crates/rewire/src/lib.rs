@@ -80,6 +80,10 @@ pub use base::function_type::FunctionType;
 pub use base::ids::{EntryKind, Generation, LibraryId, UnitId};
 pub use base::ir::Ir;
 pub use base::link_observer::{LinkObserver, LinkRecord, RecordedUse};
+pub use base::listener::{
+    CodeId, CodeListener, CodeTier, FunctionPart, LoadedCode, LoadedFunction, LoadedSection,
+    LoadedSymbol, UnloadedCode,
+};
 pub use base::options::{
     CodeMapping, Cpu, HotThresholds, InlineBudget, KnownCpus, Level, OptLevel, Options, Passes,
 };
@@ -90,6 +94,7 @@ pub use base::tier_events::{TierDecision, TierStep};
 pub use base::transform::Transform;
 pub use change::{Change, Changed, Mismatch, Replaced, TypeChange};
 pub use compile::cache_lookup::CacheLookup;
+pub use core::listeners::Listening;
 pub use host::at_exit::at_exit;
 pub use introspect::inspect::{
     FunctionSize, Home, InspectedUnit, Inspection, Structor, Symbol, SymbolId, SymbolKind,
@@ -106,7 +111,9 @@ pub use rewire_llvm::Linkage;
 pub use rewire_memory::fault::sigaction;
 pub use rewire_memory::scan::{StackRegistration, register_stack};
 pub use rewire_memory::{ExecAddr, MapCount, count_maps};
-pub use rewire_object::{Binding, RelocKind};
+pub use rewire_object::{Binding, Frame, RelocKind, Segment};
+/// Stack maps and exception tables, as [`LoadedCode`] gives them.
+pub use rewire_tables as tables;
 
 // The examples are also run as documentation tests.
 #[cfg(all(doctest, feature = "inkwell"))]

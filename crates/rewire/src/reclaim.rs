@@ -19,6 +19,7 @@ use rustc_hash::FxHashSet;
 use crate::base::events::ReclaimedCode;
 use crate::base::ids::UnitKey;
 use crate::base::sync::lock;
+use crate::compile::client_calls;
 use crate::core::{Core, LastLook};
 use crate::host::fork_lock;
 use crate::host::thread_local;
@@ -80,7 +81,8 @@ impl Core {
     /// Scans all stacks and frees what no thread can return into, if enough has accumulated.
     pub(crate) fn reclaim_if_much(&self, caller: &Caller) {
         let no_fork = fork_lock::enter_engine();
-        let (pieces, bytes) = self.tidy();
+        let (freed, (pieces, bytes)) = self.tidy();
+        self.release_memory(freed);
         let last = self.reclaimer.lock_if_free();
         let Some(mut last) = last else {
             return;
@@ -94,8 +96,9 @@ impl Core {
         let (many, much) = (MANY >> halvings, MUCH >> halvings);
         if pieces >= last.pieces + many || bytes >= last.bytes + much {
             let mut ending = Vec::new();
-            let reclaimed = self.reclaim_now(caller, &mut last, &mut ending);
+            let (mut reclaimed, freed) = self.reclaim_now(caller, &mut last, &mut ending);
             drop(last);
+            reclaimed.bytes = self.release_all(freed);
             drop(no_fork);
             self.tell_reclaimed(&reclaimed);
             // These units are freed after the next scan.
@@ -115,9 +118,9 @@ impl Core {
         }
     }
 
-    /// Frees what no thread can be in, without scanning. Returns how much else waits, in items and
-    /// bytes.
-    fn tidy(&self) -> (usize, u64) {
+    /// Removes what no thread can be in, without scanning. Returns it, to be released without
+    /// locks, and how much else waits, in items and bytes.
+    fn tidy(&self) -> (Freed, (usize, u64)) {
         let (copied, freed, waiting) = {
             let mut ledger = self.ledger();
             let freed = ledger.free_names(&self.slots);
@@ -126,10 +129,7 @@ impl Core {
         for unit in copied {
             unit.free_copies();
         }
-        if !freed.entries.is_empty() {
-            self.release_memory(freed);
-        }
-        waiting
+        (freed, waiting)
     }
 
     /// Scans all stacks and frees what no thread can return into.
@@ -141,7 +141,10 @@ impl Core {
             let again = {
                 let _no_fork = fork_lock::enter_engine();
                 let mut last = self.reclaimer.lock();
-                self.reclaim_now(caller, &mut last, &mut ending)
+                let (mut again, freed) = self.reclaim_now(caller, &mut last, &mut ending);
+                drop(last);
+                again.bytes = self.release_all(freed);
+                again
             };
             self.tell_reclaimed(&again);
             reclaimed = Reclaimed {
@@ -167,14 +170,16 @@ impl Core {
         }
     }
 
-    /// Scans and frees. Units that only wait for their destructors to run are added to `ending`.
+    /// Scans, and removes from the ledger what can be freed. Returns that, to be released when the
+    /// reclaimer's lock is dropped, because listeners are told first. Units that only wait for
+    /// their destructors to run are added to `ending`.
     fn reclaim_now(
         &self,
         caller: &Caller,
         last: &mut LastLook,
         ending: &mut Vec<Arc<Unit>>,
-    ) -> Reclaimed {
-        self.tidy();
+    ) -> (Reclaimed, [Freed; 2]) {
+        let (tidied, _) = self.tidy();
         let retired = self.ledger().retired(&self.slots, &self.memory);
         let mut ranges: Vec<(Range<ExecAddr>, usize)> = Vec::new();
         for (place, piece) in retired.iter().enumerate() {
@@ -242,7 +247,6 @@ impl Core {
                 code: piece.code.clone(),
             }));
         }
-        reclaimed.bytes = self.release_memory(freed);
         *last = {
             let (pieces, bytes) = self.ledger().waiting_to_leave();
             let unfinished = match may_free && !found.in_flight {
@@ -255,7 +259,12 @@ impl Core {
                 unfinished,
             }
         };
-        reclaimed
+        (reclaimed, [tidied, freed])
+    }
+
+    /// Frees what a scan removed; returns the number of bytes of code. No lock may be held.
+    fn release_all(&self, freed: [Freed; 2]) -> u64 {
+        freed.map(|one| self.release_memory(one)).iter().sum()
     }
 
     /// Returns the retired code that isn't freed.
@@ -306,8 +315,12 @@ impl Core {
         unit.filter(|unit| unit_endings::has_endings(self, unit))
     }
 
-    /// Frees what was removed from the ledger; returns the number of bytes of code.
+    /// Tells listeners what was removed from the ledger, and frees it; returns the number of bytes
+    /// of code. No lock may be held.
     pub(crate) fn release_memory(&self, freed: Freed) -> u64 {
+        if !freed.told.is_empty() {
+            client_calls::outside(|| freed.told.iter().for_each(|load| load.tell_unloaded()));
+        }
         // Deregister from the unwinder before freeing memory.
         let mut bytes = 0;
         drop(freed.unwind);
@@ -342,13 +355,14 @@ impl Core {
 /// run, because this thread is linking something: they wait for the next one.
 pub(crate) fn make_room(core: &Core) {
     let caller = Caller::here();
-    let reclaimed = {
-        let mut last = core.reclaimer.lock();
-        // What a scan frees is quarantined until the next.
-        [(); 2].map(|()| core.reclaim_now(&caller, &mut last, &mut Vec::new()))
-    };
-    for one in &reclaimed {
-        core.tell_reclaimed(one);
+    // What a scan frees is quarantined until the next.
+    for _ in 0..2 {
+        let (reclaimed, freed) = {
+            let mut last = core.reclaimer.lock();
+            core.reclaim_now(&caller, &mut last, &mut Vec::new())
+        };
+        core.release_all(freed);
+        core.tell_reclaimed(&reclaimed);
     }
 }
 

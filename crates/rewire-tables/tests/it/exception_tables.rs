@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use gimli::{BaseAddresses, CieOrFde, EhFrame, LittleEndian, Pointer, UnwindSection};
-use rewire_tables::ExceptionTable;
+use rewire_tables::{ExceptionTable, frame_table};
 
 use crate::support::section;
 
-/// The address of each exception table of a linked file, with that of its function.
+/// The address of each exception table of a linked file, with that of its function, as gimli reads
+/// them.
 pub(crate) fn tables_of(file: &Path) -> Vec<(u64, u64)> {
     let (frames, text) = (section(file, ".eh_frame"), section(file, ".text"));
     let bases = BaseAddresses::default()
@@ -19,6 +20,8 @@ pub(crate) fn tables_of(file: &Path) -> Vec<(u64, u64)> {
     while let Some(entry) = entries.next().unwrap() {
         if let CieOrFde::Fde(partial) = entry {
             let fde = partial.parse(EhFrame::cie_from_offset).unwrap();
+            let found = frame_table(&frames.bytes, frames.address, fde.offset()).unwrap();
+            assert_eq!(found, fde.lsda().map(Pointer::pointer));
             if let Some(Pointer::Direct(table)) = fde.lsda() {
                 tables.push((table, fde.initial_address()));
             }

@@ -2,7 +2,7 @@
 
 use rewire_tables::{
     Action, ExceptionTable, Protection, SafepointTable, StackMap, Statepoint, TableError,
-    TableProblem, TypeInfo,
+    TableProblem, TypeInfo, frame_table,
 };
 
 /// A stack map of one function with one record, in parts that a test can change.
@@ -311,4 +311,50 @@ fn what_a_call_site_says() {
     );
     assert_eq!(actions[3], Action::Cleanup);
     assert_eq!(actions.len(), 4);
+}
+
+/// A common entry, and at 21 an entry whose exception table is 0x40 behind the field that says so.
+const FRAMES: [u8; 42] = [
+    17, 0, 0, 0, 0, 0, 0, 0, 1, b'z', b'L', b'R', 0, 1, 0x78, 16, 2, 0x1b, 0x1b, 0,
+    0, // common
+    17, 0, 0, 0, 25, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 4, 0x40, 0, 0, 0,
+];
+
+#[test]
+fn frame_descriptions_that_are_damaged() {
+    assert_eq!(
+        frame_table(&FRAMES, 0x1000, 21),
+        Ok(Some(0x1000 + 38 + 0x40))
+    );
+    for length in 0..FRAMES.len() {
+        let error = frame_table(&FRAMES[..length], 0x1000, 21).unwrap_err();
+        assert_eq!(error.problem, TableProblem::Truncated, "{length}");
+    }
+    let changed = |place: usize, byte: u8| {
+        let mut bytes = FRAMES;
+        bytes[place] = byte;
+        let error = frame_table(&bytes, 0x1000, 21).map_err(|error| (error.offset, error.problem));
+        assert!(error.is_err() || error == Ok(None), "{error:?}");
+        error
+    };
+    assert_eq!(changed(21, 0), Err((21, TableProblem::FrameRecord)));
+    assert_eq!(changed(25, 0), Err((25, TableProblem::FrameRecord)));
+    assert_eq!(changed(25, 26), Err((25, TableProblem::FrameRecord)));
+    // The entry itself is no common entry.
+    assert_eq!(changed(25, 4), Err((25, TableProblem::FrameRecord)));
+    assert_eq!(changed(8, 2), Err((8, TableProblem::FrameVersion(2))));
+    assert_eq!(changed(9, b'e'), Err((9, TableProblem::Augmentation(b'e'))));
+    assert_eq!(
+        changed(10, b'X'),
+        Err((10, TableProblem::Augmentation(b'X')))
+    );
+    assert_eq!(
+        changed(17, 0x9b),
+        Err((38, TableProblem::PointerEncoding(0x9b)))
+    );
+    assert_eq!(changed(17, 0xff), Ok(None));
+    assert_eq!(changed(38, 0), Ok(None));
+    for entry in [0, 4, 42, usize::MAX] {
+        assert!(frame_table(&FRAMES, 0x1000, entry).is_err());
+    }
 }

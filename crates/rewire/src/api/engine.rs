@@ -56,7 +56,7 @@ use crate::reclaim::{self, Reclaimed, RetiredCode};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Engine {
-    core: HeldEngine,
+    pub(super) core: HeldEngine,
 }
 
 /// The functions of higher modules that lower modules call: see [`Above`].

@@ -8,4 +8,5 @@ pub(crate) mod function;
 pub(crate) mod inlining;
 pub(crate) mod levels;
 pub(crate) mod library;
+pub(crate) mod listening;
 pub(crate) mod objects;

@@ -144,6 +144,21 @@ pub enum Error {
         /// The name.
         name: Arc<str>,
     },
+    /// A listener panicked as it was told of code, which therefore wasn't loaded. During a first
+    /// call, the panic resumes in the code that made the call instead.
+    #[error("a listener panicked as code of {unit} was loaded")]
+    ListenerPanicked {
+        /// The unit of the code.
+        unit: Arc<str>,
+    },
+    /// Listeners had code loaded as they were told of code, which had listeners told, and so on.
+    #[error("listeners had code loaded, {depth} times inside one another; the last is of {unit}")]
+    ListenerDepth {
+        /// The unit of the code.
+        unit: Arc<str>,
+        /// How many loads were under way.
+        depth: u32,
+    },
     /// A function could not be compiled or resolved during a call that the client made
     /// ([`Library::call`](crate::Library::call)). The engine abandoned the call: it unwound the
     /// frames in between.
@@ -363,8 +378,11 @@ impl Error {
                 "a change can be undone once, and only the latest ones: Options::undo_depth says \
                  how many"
             }
-            Self::Panicked { .. } => {
-                "correct the resolver: the panic's message says where it failed"
+            Self::Panicked { .. } | Self::ListenerPanicked { .. } => {
+                "correct the closure: the panic's message says where it failed"
+            }
+            Self::ListenerDepth { .. } => {
+                "have the listener call only functions that are loaded, and not what it is told of"
             }
             Self::Stopped { .. } => {
                 "the call was left as it was: what it holds (memory, locks, objects) it keeps"
@@ -403,19 +421,20 @@ impl Error {
             Self::Alias { .. } => {
                 "make it an alias of one function or variable, at a constant offset"
             }
-            Self::Library { .. } => {
-                "check its name and folder (-L DIR for -l NAME); ldd lists the libraries that it needs \
-                 itself"
-            }
-            Self::TooManyEngines { .. } => {
-                "drop an engine that isn't used any more, with all handles to it; what has to be kept \
-                 apart may be libraries of one engine (Engine::new_library)"
-            }
+            Self::Library { .. } => OF_LIBRARY,
+            Self::TooManyEngines { .. } => OF_TOO_MANY_ENGINES,
             Self::Internal(_) => "report it with what led to it: the engine itself is wrong here",
         };
         Some(fixed.to_owned())
     }
 }
+
+const OF_LIBRARY: &str = "check its name and folder (-L DIR for -l NAME); ldd lists the libraries \
+                          that it needs itself";
+
+const OF_TOO_MANY_ENGINES: &str = "drop an engine that isn't used any more, with all handles to it; \
+                                   what has to be kept apart may be libraries of one engine \
+                                   (Engine::new_library)";
 
 fn of_llvm(error: &LlvmError) -> String {
     match error {

@@ -1,4 +1,4 @@
-//! Calls the client's closures: resolvers, and closures that make IR.
+//! Calls the client's closures: resolvers, closures that make IR, listeners.
 //!
 //! If a closure panics during a first call, the panic unwinds into the code that made the call, as
 //! if the called function had panicked. The panic can't unwind through the engine's own frames,
@@ -23,15 +23,26 @@ thread_local! {
 
 /// Calls a closure of the client's for a name. The closure may run compiled code.
 pub(crate) fn call<R>(name: &Arc<str>, work: impl FnOnce() -> R) -> Result<R, Error> {
+    call_or(|| Error::Panicked { name: name.clone() }, work)
+}
+
+/// As [`call`], with the error that a panic becomes.
+pub(crate) fn call_or<R>(
+    error: impl FnOnce() -> Error,
+    work: impl FnOnce() -> R,
+) -> Result<R, Error> {
     PANIC.set(None);
-    let result = {
-        let _outside = fork_lock::outside();
-        workers::as_program(|| catch_unwind(AssertUnwindSafe(work)))
-    };
+    let result = outside(|| catch_unwind(AssertUnwindSafe(work)));
     result.map_err(|payload| {
         PANIC.set(Some(payload));
-        Error::Panicked { name: name.clone() }
+        error()
     })
+}
+
+/// Runs code of the client's, which doesn't panic. No lock may be held.
+pub(crate) fn outside<R>(work: impl FnOnce() -> R) -> R {
+    let _outside = fork_lock::outside();
+    workers::as_program(work)
 }
 
 /// Returns the address that resumes a panic that was caught on this thread, for a call that returns

@@ -54,8 +54,10 @@ pub(crate) fn handle(call: FirstCall) -> Option<ExecAddr> {
         ),
     };
     drop(no_fork);
-    if matches!(error.cause(), Error::Panicked { .. })
-        && let Some(on) = client_calls::goes_on(call.caller)
+    if matches!(
+        error.cause(),
+        Error::Panicked { .. } | Error::ListenerPanicked { .. }
+    ) && let Some(on) = client_calls::goes_on(call.caller)
     {
         return Some(on);
     }

@@ -7,6 +7,7 @@ pub(crate) mod kept_code;
 pub(crate) mod kept_images;
 pub(crate) mod kept_modules;
 pub(crate) mod lifetime;
+pub(crate) mod listeners;
 pub(crate) mod loading;
 pub(crate) mod observations;
 pub(crate) mod outside_request;
@@ -41,6 +42,7 @@ use crate::base::transform::Transform;
 use crate::core::compile_queue::Workers;
 use crate::core::frames::Frames;
 use crate::core::kept_code::KeptCode;
+use crate::core::listeners::Listeners;
 use crate::core::program_state::Process;
 use crate::core::sure_calls::Foresight;
 use crate::core::tiers::{HotFunction, Tiers};
@@ -83,6 +85,8 @@ pub(crate) struct Core {
     pub(crate) guard_crashes: bool,
     pub(crate) observer: Option<Arc<dyn LinkObserver>>,
     pub(crate) compile_observer: Option<Arc<dyn CompileObserver>>,
+    /// Who is told of code that is loaded and unloaded.
+    pub(crate) listeners: Arc<Listeners>,
     pub(crate) timings: Timings,
     /// The cache of compiled code, if the client gave one.
     pub(crate) kept: Option<KeptCode>,
@@ -143,6 +147,22 @@ impl std::fmt::Debug for Core {
     }
 }
 
+impl Drop for Core {
+    fn drop(&mut self) {
+        if !self.listeners.are_any() {
+            return;
+        }
+        let told = {
+            let _no_fork = fork_lock::enter_engine();
+            self.ledger().take_told()
+        };
+        let _outside = fork_lock::outside();
+        for load in &told {
+            load.tell_unloaded();
+        }
+    }
+}
+
 impl Core {
     pub(crate) fn new(options: Options, above: Above) -> Result<Arc<Self>, Error> {
         {
@@ -177,6 +197,7 @@ impl Core {
             observer: options.observer,
             timings: Timings::new(options.compile_observer.is_some()),
             compile_observer: options.compile_observer,
+            listeners: Arc::default(),
             process: Process::default(),
             foresight: Foresight::default(),
             workers: Workers::new(options.threads),

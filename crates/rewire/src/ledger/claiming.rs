@@ -42,6 +42,8 @@ impl Ledger {
             Error::MissingFunction { .. }
             | Error::Removed { .. }
             | Error::Panicked { .. }
+            | Error::ListenerPanicked { .. }
+            | Error::ListenerDepth { .. }
             | Error::Memory(MemoryError::Full { .. }) => State::Absent,
             _ => State::Failed(Arc::new(error.clone())),
         };

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::retired::{Freed, Retired, RetiredItem};
 use super::{BlockId, BlockMemory, Definition, EntryId, Ledger, Standing};
 use crate::base::ids::UnitKey;
+use crate::base::told_load::ToldLoad;
 
 impl Ledger {
     /// Removes the `clean` items. An item stays if coroutines began in it, or calls were sent into
@@ -99,6 +100,16 @@ impl Ledger {
         freed
     }
 
+    /// Takes what listeners have to be told when the engine is dropped, in the order of linking.
+    pub(crate) fn take_told(&mut self) -> Vec<ToldLoad> {
+        let mut blocks: Vec<_> = self.blocks.values_mut().collect();
+        blocks.sort_unstable_by_key(|block| block.order);
+        blocks
+            .into_iter()
+            .filter_map(|block| block.told.take().map(|told| *told))
+            .collect()
+    }
+
     /// Returns what keeps a retired block in memory that no thread is in.
     pub(crate) fn namer_of_block(&self, id: BlockId) -> Option<String> {
         Some(self.describe_namer(self.namer_of_code(id)?))
@@ -137,6 +148,7 @@ impl Ledger {
         let code = std::mem::replace(&mut block.memory.code, start..start);
         block.definitions.retain(|one| !one.is_in(&code));
         freed.unwind.extend(block.unwind.take());
+        freed.told.extend(block.told.take().map(|told| *told));
         self.renumber(id);
         self.by_code.remove(&start);
         self.forget_uses(id, &code);
@@ -167,9 +179,10 @@ impl Ledger {
         self.forget_folds(id);
         self.forget_labels(id);
         self.move_block(id, None);
-        let Some(block) = self.blocks.remove(id) else {
+        let Some(mut block) = self.blocks.remove(id) else {
             return;
         };
+        freed.told.extend(block.told.take().map(|told| *told));
         self.kept_blocks.remove(&id);
         if !block.memory.code.is_empty() {
             self.by_code.remove(&block.memory.code.start);

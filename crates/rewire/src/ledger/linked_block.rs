@@ -12,6 +12,7 @@ use crate::base::addresses::BodyAddr;
 use crate::base::frame_text::FrameText;
 use crate::base::ids::{EntryId, UnitKey};
 use crate::base::tier::Tier;
+use crate::base::told_load::ToldLoad;
 
 /// The address of a pair of counters for coroutine frames ([`super::coroutines`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub(crate) struct LinkedBlock {
     /// Whether it is a client's object file, which is freed with its unit alone. Besides the
     /// definitions in force it has copies of what other units define.
     pub(crate) is_file: bool,
+    /// The listeners that were told that it was loaded. Taken when they are told that it left.
+    pub(crate) told: Option<Box<ToldLoad>>,
     /// The number of definitions in force that have code in this block.
     pub(crate) live_code: u32,
     /// The number of definitions in force in this block, including thread-local variables.

@@ -11,6 +11,7 @@ use super::linked_block::LinkedBlock;
 use super::unit::Unit;
 use super::uses::BlockId;
 use crate::base::ids::{EntryId, UnitKey};
+use crate::base::told_load::ToldLoad;
 
 /// Everything that waits to be freed.
 #[derive(Debug, Default)]
@@ -61,6 +62,8 @@ pub(crate) struct Freed {
     /// Blocks, with their unwinder registrations.
     pub(crate) blocks: Vec<LinkedBlock>,
     pub(crate) unwind: Vec<UnwindRegistration>,
+    /// What listeners have to be told before the memory is freed.
+    pub(crate) told: Vec<ToldLoad>,
     pub(crate) memory: Vec<(RegionKind, Range<ExecAddr>)>,
     /// Slots whose stubs were scanned for, and in which no thread is.
     pub(super) looked_at: FxHashSet<SlotId>,

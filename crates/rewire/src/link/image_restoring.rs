@@ -38,7 +38,8 @@ impl Core {
         let Some(kept) = self.kept.as_ref().filter(|kept| kept.images.are_on()) else {
             return;
         };
-        if !kept.images.begin_looking() {
+        // Listeners are told of symbols and sections, which an image doesn't have.
+        if self.listeners.are_any() || !kept.images.begin_looking() {
             return;
         }
         let find = self.timings.start(Phase::Find);
@@ -481,6 +482,7 @@ impl<'c> Restorer<'c> {
                 count,
             }),
             is_file: false,
+            told: None,
             live_code: 0,
             live: 0,
             pins: 0,

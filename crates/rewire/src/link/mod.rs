@@ -8,6 +8,7 @@
 //! memory yet. Once everything is at hand, the ledger stays locked until the batch is published, so
 //! that other threads see all of the batch or nothing, and an error leaves nothing behind.
 
+mod announce;
 mod bind;
 mod capture;
 mod definition;
@@ -27,7 +28,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use rewire_memory::{ExecAddr, MemoryError};
-use rewire_object::{Image, Layout, Placement};
+use rewire_object::{Bindings, Image, Layout, Placement};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
@@ -45,6 +46,7 @@ use crate::base::report::Phase;
 use crate::core::Core;
 use crate::core::timings::Timer;
 use crate::ledger::{EntryId, Ledger};
+use announce::{Announced, Bound};
 use bind::Binder;
 use gather::Needs;
 use staged::StagedUndo;
@@ -65,8 +67,10 @@ fn link_once(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Li
     let timer = core.timings.start(Phase::Link);
     let batch = parse_all(objects)?;
     let timer = timer.then(Phase::Link);
-    let linked = complete(core, batch, purpose, &mut HashSet::default(), 0, timer);
-    if linked.is_ok() || !objects.iter().any(Object::has_inlined) {
+    let mut absent = HashSet::default();
+    let linked = complete(core, batch, purpose, &mut absent, 0, timer, None);
+    let is_of_client = matches!(linked, Err(Error::ListenerPanicked { .. }));
+    if linked.is_ok() || is_of_client || !objects.iter().any(Object::has_inlined) {
         return linked;
     }
     // A function must not fail because of what another one names that it has inlined.
@@ -77,8 +81,12 @@ fn link_once(core: &Core, objects: &[Object], purpose: Purpose<'_>) -> Result<Li
     let plain = plain.collect::<Result<Vec<_>, Error>>()?;
     let timer = core.timings.start(Phase::Link);
     let batch = parse_all(plain.iter().map(|one| &**one))?;
-    complete(core, batch, purpose, &mut HashSet::default(), 0, timer)
+    let mut absent = HashSet::default();
+    complete(core, batch, purpose, &mut absent, 0, timer, None)
 }
+
+/// How the objects of a batch are bound and laid out.
+type BoundObjects = SmallVec<[(Bindings, Layout); 1]>;
 
 /// The maximum number of rounds of gathering. Each round may find names that the next has to
 /// resolve.
@@ -88,14 +96,16 @@ fn parse_all<'o>(objects: impl IntoIterator<Item = &'o Object>) -> Result<Vec<Pa
     objects.into_iter().map(Parsed::new).collect()
 }
 
-/// Extends the batch until nothing is missing, then links it.
-fn complete(
-    core: &Core,
+/// Extends the batch until nothing is missing, then links it. `announced` is what was linked in the
+/// round before, if listeners were told of it.
+fn complete<'c>(
+    core: &'c Core,
     mut batch: Vec<Parsed<'_>>,
     purpose: Purpose<'_>,
     absent: &mut FxHashSet<EntryId>,
     round: usize,
-    timer: Timer<'_>,
+    timer: Timer<'c>,
+    mut announced: Option<Announced<'c>>,
 ) -> Result<Linked, Error> {
     if round == MOST_ROUNDS {
         let unit = batch.first().map(|one| one.object.unit.name.clone());
@@ -128,6 +138,7 @@ fn complete(
     if let Some(place) = outdated {
         drop(ledger);
         timer.stop();
+        drop(announced);
         // A copy may stay out of date: because what was copied changes all the time, or because
         // this very change moves its name. Then the object had better hold none.
         let object = batch[place].object;
@@ -139,23 +150,41 @@ fn complete(
         let mut batch: Vec<Parsed<'_>> = batch;
         let timer = core.timings.start(Phase::Link);
         batch[place] = Parsed::new(&again)?;
-        return complete(core, batch, purpose, absent, round + 1, timer);
+        return complete(core, batch, purpose, absent, round + 1, timer, None);
     }
     if needs.is_empty() {
-        let staged = stage(core, &mut view, &mut batch, absent)?;
-        return Ok(publish::publish(
-            core, ledger, &batch, staged, purpose, timer,
-        ));
+        let (binder, bound) = bind_all(core, &mut view, &mut batch, absent)?;
+        let now = Bound::of_listened(core, &view, &bound, &batch);
+        if let Some(fitting) = announced.take_if(|one| one.fits(now.as_deref())) {
+            let staged = fitting.into_staged();
+            return Ok(publish::publish(
+                core, ledger, &batch, staged, purpose, timer,
+            ));
+        }
+        let staged = stage(core, &view, binder, bound, &batch)?;
+        let Some(bound) = now else {
+            return Ok(publish::publish(
+                core, ledger, &batch, staged, purpose, timer,
+            ));
+        };
+        let facts = announce::describe(&view, &batch, &staged, purpose);
+        drop(ledger);
+        timer.stop();
+        drop(announced);
+        let told = announce::announce(core, &batch, staged, bound, facts)?;
+        let timer = core.timings.start(Phase::Link);
+        return complete(core, batch, purpose, absent, round + 1, timer, Some(told));
     }
     drop(ledger);
     timer.stop();
+    drop(announced);
     needs.ask_outside(core, absent)?;
     let more = needs.extract(core)?;
     // Shortens the lifetime of the batch's objects to that of the objects added here.
     let mut batch: Vec<Parsed<'_>> = batch;
     let timer = core.timings.start(Phase::Link);
     batch.extend(parse_all(&more)?);
-    complete(core, batch, purpose, absent, round + 1, timer)
+    complete(core, batch, purpose, absent, round + 1, timer, None)
 }
 
 /// Takes the object files out of a batch that are linked already, and puts their definitions in
@@ -207,19 +236,18 @@ fn outdated(view: &View<'_, '_>, batch: &[Parsed<'_>]) -> Option<usize> {
     })
 }
 
-/// Allocates memory for each object, and fixes its bytes up for their addresses. On an error, all
-/// memory is freed.
-fn stage<'m>(
-    core: &'m Core,
+/// Binds the symbols of each object and lays it out.
+fn bind_all<'c>(
+    core: &'c Core,
     view: &mut View<'_, '_>,
     batch: &mut [Parsed<'_>],
-    absent: &FxHashSet<EntryId>,
-) -> Result<Vec<Staged<'m>>, Error> {
+    absent: &'c FxHashSet<EntryId>,
+) -> Result<(Binder<'c>, BoundObjects), Error> {
     let mut binder = Binder::new(core, absent);
     binder.find_owners(view, batch);
     binder.make_room(view, batch);
     let batch = &*batch;
-    let mut staged = StagedUndo(Vec::with_capacity(batch.len()));
+    let mut bound = BoundObjects::with_capacity(batch.len());
     for (place, parsed) in batch.iter().enumerate() {
         let bindings = binder.bind(view, batch, place)?;
         let layout = Layout::new(
@@ -228,6 +256,22 @@ fn stage<'m>(
             |section| binder.discards(batch, place, section),
             core.memory.reach(),
         )?;
+        bound.push((bindings, layout));
+    }
+    Ok((binder, bound))
+}
+
+/// Allocates memory for each object, and fixes its bytes up for their addresses. On an error, all
+/// memory is freed.
+fn stage<'m>(
+    core: &'m Core,
+    view: &View<'_, '_>,
+    mut binder: Binder<'_>,
+    bound: BoundObjects,
+    batch: &[Parsed<'_>],
+) -> Result<Vec<Staged<'m>>, Error> {
+    let mut staged = StagedUndo(Vec::with_capacity(batch.len()));
+    for (bindings, layout) in bound {
         staged.0.push(Staged {
             bindings,
             layout,
@@ -242,6 +286,7 @@ fn stage<'m>(
             joined_end: None,
             image: Image::default(),
             unwind: None,
+            told: None,
             observed: Vec::new(),
         });
     }

@@ -187,6 +187,7 @@ impl Recorder<'_, '_> {
         note_arrays(ledger, parsed, one, linked);
         let mut block = block_of(ledger, parsed, one, self.purpose);
         block.unwind = one.unwind.take();
+        block.told = one.told.take();
         if core.observer.is_some() {
             let record = LinkRecord::new(ledger, parsed, one, &block);
             self.notes.records.push(record);
@@ -438,6 +439,7 @@ fn block_of(
         tier: parsed.object.tier,
         loop_words: loop_words(parsed, one),
         is_file: parsed.object.origin == Origin::File,
+        told: None,
         live_code: 0,
         live: 0,
         pins: 0,

@@ -16,6 +16,7 @@ use super::view::View;
 use crate::base::addresses::BodyAddr;
 use crate::base::error::Error;
 use crate::base::object_index::Numbering;
+use crate::base::told_load::ToldLoad;
 use crate::core::Core;
 use crate::host::thread_local;
 use crate::ledger::{Definition, Entry, EntryId, EntryKind};
@@ -40,6 +41,8 @@ pub(crate) struct Staged<'m> {
     pub(crate) image: Image,
     /// The registration of its frames with the unwinder, once it is published.
     pub(crate) unwind: Option<UnwindRegistration>,
+    /// The listeners that were told of it.
+    pub(crate) told: Option<Box<ToldLoad>>,
     /// For an observer: the bytes in memory before other threads could run or change them.
     pub(crate) observed: Vec<(ExecAddr, Vec<u8>)>,
 }

@@ -113,6 +113,11 @@ impl<'l, 'p> View<'l, 'p> {
         }
     }
 
+    /// Whether a name will stand for another definition than it does now.
+    pub(crate) fn changes(&self, id: EntryId) -> bool {
+        self.target(id).is_some() || self.planned_assembly(id).is_some()
+    }
+
     /// Returns what all definitions and declarations of a variable require of its memory.
     pub(crate) fn demand(&self, id: EntryId) -> Demand {
         let elected = self.target(id).map(|target| (target.unit, target.ordinal));

@@ -29,6 +29,7 @@ mod kept_images;
 mod labels;
 mod ledger;
 mod libraries;
+mod listening;
 mod looking_up;
 mod objects;
 mod observer;

@@ -2,7 +2,7 @@
 
 use arbitrary::Arbitrary;
 use rewire_fuzz::{Damage, list};
-use rewire_tables::{Action, ExceptionTable, Protection, TableError, TypeInfo};
+use rewire_tables::{Action, ExceptionTable, Protection, TableError, TypeInfo, frame_table};
 
 #[derive(Arbitrary, Clone, Debug)]
 pub(crate) struct Handlers {
@@ -287,6 +287,10 @@ pub(crate) fn take_through(bytes: &[u8]) {
             "{error}"
         );
     };
+    // Whatever the bytes are meant for.
+    for entry in 0..bytes.len().min(32) {
+        let _ = frame_table(bytes, ADDRESS, entry);
+    }
     let table = match ExceptionTable::parse(bytes, ADDRESS, 0x1000) {
         Ok(table) => table,
         Err(error) => return check(error),

@@ -94,6 +94,8 @@ examples! { errors: Error,
     Changing { name: name() }
     NothingToUndo {}
     Panicked { name: name() }
+    ListenerPanicked { unit: name() }
+    ListenerDepth { unit: name(), depth: 8 }
     Call { function: None, error: Arc::new(Error::NoUnit), callers: Vec::new() }
     Stopped { stopped: Box::new(stopped()) }
     Unknown { name: name() }
