@@ -20,14 +20,6 @@ pub(crate) struct AbsentOptions {
     /// End the group (not there yet).
     #[arg(long)]
     end_group: bool,
-
-    /// Register code with the debugger (not there yet).
-    #[arg(long, num_args = 0..=1, require_equals = true, value_name = "WHEN")]
-    gdb: Option<Option<String>>,
-
-    /// Write perf's map and jitdump (not there yet).
-    #[arg(long)]
-    perf: bool,
 }
 
 impl AbsentOptions {
@@ -38,8 +30,6 @@ impl AbsentOptions {
             (self.no_whole_archive, "--no-whole-archive"),
             (self.start_group, "--start-group"),
             (self.end_group, "--end-group"),
-            (self.gdb.is_some(), "--gdb"),
-            (self.perf, "--perf"),
         ];
         given.into_iter().find(|one| one.0).map(|one| one.1)
     }

@@ -168,6 +168,24 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 
+    /// Make compiled functions known to gdb and lldb: breakpoints by name, names in back-traces.
+    /// `auto`, which is the default, does so when a debugger is attached as the program starts;
+    /// --gdb alone is `always`.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "auto",
+        default_missing_value = "always"
+    )]
+    pub(crate) gdb: DebuggerWhen,
+
+    /// Make compiled functions known to perf: write jit-PROCESS.dump, here or in JITDUMPDIR, and
+    /// /tmp/perf-PROCESS.map. `perf record -k 1 rewire run --perf ...`, then `perf inject --jit`.
+    #[arg(long)]
+    pub(crate) perf: bool,
+
     /// Reload a FILE whenever it changes, or a header that a C or C++ source includes: callers
     /// follow at once, and variables keep their values. An error leaves what runs as it is.
     #[arg(long)]
@@ -403,6 +421,17 @@ pub(crate) enum Lang {
     Ir,
     /// C (not there yet).
     C,
+}
+
+/// When compiled functions are made known to debuggers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DebuggerWhen {
+    /// If one is attached when the program starts.
+    Auto,
+    /// Whether or not one is attached.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// What comes first in a list.

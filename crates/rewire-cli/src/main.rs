@@ -16,6 +16,7 @@ mod cache;
 mod cache_folder;
 mod color;
 mod cpu;
+mod debugging;
 mod dump;
 mod input;
 mod inspect;

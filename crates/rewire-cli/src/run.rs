@@ -16,8 +16,8 @@ use crate::input::{self, Fate};
 use crate::problem::Problem;
 use crate::sources::SourceOptions;
 use crate::{
-    cache_folder, color, cpu, libraries, limits, loader_end, message, output_file, report,
-    tier_log, trace, watch,
+    cache_folder, color, cpu, debugging, libraries, limits, loader_end, message, output_file,
+    report, tier_log, trace, watch,
 };
 
 /// Runs the program and returns its exit code.
@@ -158,8 +158,10 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
         observer,
         compile_observer,
         cache: cache_folder::open(run),
+        code_mapping: debugging::code_mapping(run),
         ..Options::default()
     })?;
+    debugging::begin(&engine, run)?;
     trace::also_at_failure(&engine);
     engine.on_failure(|failure| end_by(failure));
     if let Some(to) = &run.report {

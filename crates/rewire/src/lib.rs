@@ -64,6 +64,7 @@ mod reclaim;
 mod resolve;
 
 pub use api::code::{MachineCode, Pin};
+pub use api::debugging::{DebuggerListener, PerfListener};
 pub use api::dynamic_call::Value;
 pub use api::engine::Engine;
 pub use api::function::{Data, Function, FunctionPointer, Passed};

@@ -17,8 +17,6 @@ const NOT_YET: &[&[&str]] = &[
     &["--no-whole-archive"],
     &["--start-group"],
     &["--end-group"],
-    &["--gdb"],
-    &["--perf"],
 ];
 
 trials!(trials);

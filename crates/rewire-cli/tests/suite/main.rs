@@ -23,6 +23,7 @@ mod bad_input;
 mod cache;
 mod case;
 mod cli;
+mod debugging;
 mod inlining;
 mod inspect;
 mod languages;

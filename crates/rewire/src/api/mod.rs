@@ -2,6 +2,7 @@
 //! whose types are known only at run time.
 
 pub(crate) mod code;
+pub(crate) mod debugging;
 pub(crate) mod dynamic_call;
 pub(crate) mod engine;
 pub(crate) mod function;
