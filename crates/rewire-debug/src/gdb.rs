@@ -2,7 +2,8 @@
 //!
 //! Images of code form a list, and a function is called whenever the list changes; the debugger has
 //! a breakpoint there. gdb's time to take an image grows with the images that there are: 2,000 of
-//! them take more than a minute. So when there are many, the oldest are merged into one.
+//! them take more than a minute. So of many images one is made, of many such one that is larger
+//! still, and so on: a function is in few images in its life, and there are never many of them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,11 +13,9 @@ use rewire_sync::Mutex;
 
 use crate::{EhFrame, Function, image};
 
-/// No more images than this at once.
-const MOST_IMAGES: usize = 100;
-
-/// How many of the oldest images become one.
-const MERGED: usize = 64;
+/// So many images of one level become one of the next. That makes at most 93 images of 30,000
+/// registrations.
+const MERGED: usize = 32;
 
 /// An image is made again when more than one in so many of its groups have left.
 const MOST_LEFT: usize = 8;
@@ -89,10 +88,8 @@ pub fn register(functions: &[Function<'_>]) -> Registration {
     let group = images.next_group;
     images.next_group += 1;
     images.make_room(functions);
-    images.add(BTreeMap::from([(group, Group::new(functions))]));
-    if images.list.len() > MOST_IMAGES {
-        images.merge_oldest();
-    }
+    images.add(BTreeMap::from([(group, Group::new(functions))]), 0);
+    images.merge();
     Registration { group }
 }
 
@@ -165,12 +162,14 @@ struct Known {
     /// Groups that have left and are still in the image. Making an image costs what is in it, so it
     /// is made again when they are many, or when other code comes to lie where theirs was.
     left: BTreeMap<u64, Group>,
+    /// How often its groups were merged.
+    level: usize,
     entry: *mut CodeEntry,
     /// What the entry leads to.
     _bytes: Box<[u8]>,
 }
 
-/// All images of this process, the oldest first.
+/// All images of this process.
 struct Images {
     list: Vec<Known>,
     next_group: u64,
@@ -191,7 +190,7 @@ fn lock() -> rewire_sync::MutexGuard<'static, Images> {
 }
 
 impl Images {
-    fn add(&mut self, groups: BTreeMap<u64, Group>) {
+    fn add(&mut self, groups: BTreeMap<u64, Group>, level: usize) {
         let functions: Vec<Function<'_>> = groups.values().flat_map(Group::functions).collect();
         let Some(bytes) = image::of(&functions).map(Vec::into_boxed_slice) else {
             return;
@@ -215,6 +214,7 @@ impl Images {
         self.list.push(Known {
             groups,
             left: BTreeMap::new(),
+            level,
             entry,
             _bytes: bytes,
         });
@@ -250,20 +250,26 @@ impl Images {
     }
 
     fn make_again(&mut self, at: usize) {
+        let level = self.list[at].level;
         let groups = self.forget(at);
         if !groups.is_empty() {
-            self.add(groups);
+            self.add(groups, level);
         }
     }
 
-    fn merge_oldest(&mut self) {
-        let mut groups = BTreeMap::new();
-        for _ in 0..MERGED {
-            groups.append(&mut self.forget(0));
+    /// Makes one image of the many of each level.
+    fn merge(&mut self) {
+        for level in 0.. {
+            let is_of_level = |known: &Known| known.level == level;
+            if self.list.iter().filter(|known| is_of_level(known)).count() < MERGED {
+                return;
+            }
+            let mut groups = BTreeMap::new();
+            while let Some(at) = self.list.iter().position(is_of_level) {
+                groups.append(&mut self.forget(at));
+            }
+            self.add(groups, level + 1);
         }
-        self.add(groups);
-        // The merged one is the oldest.
-        self.list.rotate_right(1);
     }
 
     /// Has debuggers forget an image.
