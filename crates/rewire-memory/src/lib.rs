@@ -46,6 +46,7 @@ mod valgrind;
 mod writer;
 
 pub use error::MemoryError;
+pub use limits::memory_limits;
 pub use maps::{MapCount, count_maps};
 pub use memory::{CodeMapping, CodeMemory, Reserved, Usage};
 pub use region_kind::RegionKind;

@@ -7,6 +7,16 @@ pub(crate) fn file_size() -> u64 {
     limit(libc::RLIMIT_FSIZE)
 }
 
+/// The limits of the process's memory that are in force: what the shell calls each, and its bytes.
+pub fn memory_limits() -> impl Iterator<Item = (&'static str, u64)> {
+    let limits = [
+        ("ulimit -v", libc::RLIMIT_AS),
+        ("ulimit -d", libc::RLIMIT_DATA),
+    ];
+    let limits = limits.map(|(name, which)| (name, limit(which)));
+    limits.into_iter().filter(|one| one.1 != u64::MAX)
+}
+
 /// How many bytes of addresses the process may still map; `u64::MAX` without a limit.
 pub(crate) fn addresses_left() -> u64 {
     match limit(libc::RLIMIT_AS) {

@@ -344,7 +344,7 @@ impl Error {
                 "give what the message names another size, alignment or section, or leave it out"
             }
             Self::Link(error) => of_link(error),
-            Self::Memory(error) => of_memory(error),
+            Self::Memory(error) => return Some(of_memory(error)),
             Self::Duplicate { name, .. } => {
                 return Some(format!(
                     "load only one of them, or make {name} static in one"
@@ -488,8 +488,8 @@ fn of_link(error: &LinkError) -> &'static str {
     }
 }
 
-fn of_memory(error: &MemoryError) -> &'static str {
-    match error {
+fn of_memory(error: &MemoryError) -> String {
+    let help = match error {
         MemoryError::Reserve { .. } => "raise the limit of address space (ulimit -v)",
         MemoryError::Full { .. } => "remove code that isn't needed any more, or load less of it",
         MemoryError::Protect { .. } | MemoryError::Write { .. } => {
@@ -499,7 +499,14 @@ fn of_memory(error: &MemoryError) -> &'static str {
             "report it with what led to it: the engine itself is wrong here"
         }
         MemoryError::Proc { .. } => "mount /proc: the engine reads there where threads' stacks are",
+    };
+    let mut help = help.to_owned();
+    if help.contains("ulimit") {
+        for (name, bytes) in rewire_memory::memory_limits() {
+            help.push_str(&format!("; {name} is {} KiB", bytes / 1024));
+        }
     }
+    help
 }
 
 fn of_missing(name: &str) -> String {

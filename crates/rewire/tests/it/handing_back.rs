@@ -148,7 +148,7 @@ const ALL: [&str; 8] = [
     "jumps",
 ];
 
-fn each_way(test: impl Fn(&Engine, Way)) {
+fn each_way(test: impl Fn(&Engine, Way) + Sync) {
     for way in WAYS {
         at_each_level(|engine| test(&engine, way));
     }

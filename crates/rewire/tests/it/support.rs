@@ -184,12 +184,15 @@ fn meaning(binding: Binding) -> Option<Meaning> {
 /// Runs a test on a stack that no thread has had before. Stacks of ended threads are used again.
 /// What is left on them may be an address at which the test's engine has code too, which then
 /// counts as entered.
-pub(crate) fn on_fresh_stack(test: impl FnOnce() + Send + 'static) {
+pub(crate) fn on_fresh_stack(test: impl FnOnce() + Send) {
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
     // The C library takes a stack that is as large, or somewhat larger.
     let size = (64 + TAKEN.fetch_add(1, Ordering::Relaxed)) << 20;
-    let thread = thread::Builder::new().stack_size(size).spawn(test);
-    if let Err(panic) = thread.unwrap().join() {
-        resume_unwind(panic);
-    }
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(size);
+        let thread = thread.spawn_scoped(scope, test).unwrap();
+        if let Err(panic) = thread.join() {
+            resume_unwind(panic);
+        }
+    });
 }

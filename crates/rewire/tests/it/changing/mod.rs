@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use rewire::{CodeMapping, Engine, Level, OptLevel, Options, Reclaimed, RetiredCode, UnitId};
 
+use crate::support::on_fresh_stack;
+
 pub(crate) type Plain = extern "C-unwind" fn() -> i32;
 pub(crate) type WithData = extern "C-unwind" fn(*mut c_void) -> i32;
 
@@ -240,9 +242,9 @@ pub(crate) const CALLER: &str = "declare i32 @f()
     }";
 
 /// Runs a test at each level, with changes that can be undone.
-pub(crate) fn at_each_level(test: impl Fn(Engine)) {
+pub(crate) fn at_each_level(test: impl Fn(Engine) + Sync) {
     for level in [Level::O0, Level::O2] {
-        test(Case::new(level, 8).engine());
+        on_fresh_stack(|| test(Case::new(level, 8).engine()));
     }
 }
 
