@@ -8,9 +8,9 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use rewire::{Level, OptLevel};
 
-use crate::absent_options::AbsentOptions;
 use crate::color::{Color, is_coloured};
 use crate::cpu;
+use crate::link_order::LinkOrder;
 use crate::message;
 use crate::source_flags::{SourceFlags, with_long_std};
 
@@ -62,7 +62,8 @@ enum Sub {
   rewire run hello.bc -- an argument
   rewire run --trace hello.json hello.bc    # then open hello.json with ui.perfetto.dev
 
-FILEs are LLVM IR (.bc, .ll; `-` reads it from standard input), shared libraries (.so), and sources
+FILEs are LLVM IR (.bc, .ll; `-` reads it from standard input), object files (.o), archives of both
+(.a), of which the members are loaded that FILEs before them need, shared libraries (.so), and sources
 that the installed clang turns into IR (C: .c; C++: .cc, .cpp, .cxx, .C) or the installed rustc
 (Rust: .rs, one file, edition 2024). argv[0] is the first FILE, a frozen one if there is no other.
 
@@ -70,6 +71,11 @@ IR of C++ gets libstdc++ by itself. IR of rustc needs
   -L $(rustc --print target-libdir) -l std-HASH"
 )]
 pub(crate) struct RunOptions {
+    /// FILEs, libraries and what is said of archives, in their order. It comes first, because the
+    /// fields behind it take their values away from the reader of options.
+    #[command(flatten)]
+    pub(crate) order: LinkOrder,
+
     /// What to load.
     #[arg(value_name = "FILE", required_unless_present_any = ["frozen", "cpu"])]
     pub(crate) files: Vec<PathBuf>,
@@ -96,7 +102,8 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "NAME", default_value = "main")]
     pub(crate) entry: String,
 
-    /// Load the shared library libNAME.so.
+    /// Load the shared library libNAME.so, or what is needed of the archive libNAME.a; `:NAME` is
+    /// the name of a file.
     #[arg(short = 'l', value_name = "NAME")]
     pub(crate) libraries: Vec<String>,
 
@@ -193,9 +200,6 @@ pub(crate) struct RunOptions {
 
     #[command(flatten)]
     pub(crate) source_flags: SourceFlags,
-
-    #[command(flatten)]
-    absent: AbsentOptions,
 }
 
 /// Show what would be loaded: units, functions and variables with their sizes, who calls whom.
@@ -519,11 +523,8 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
         error.exit_code()
     })?;
     match arguments.command {
-        Sub::Run(run) => match run.absent.first() {
-            Some(option) => Err(absent(option)),
-            None if run.cpu == cpu::HELP => Err(cpu::list()),
-            None => Ok(Invocation::Run(run)),
-        },
+        Sub::Run(run) if run.cpu == cpu::HELP => Err(cpu::list()),
+        Sub::Run(run) => Ok(Invocation::Run(run)),
         Sub::Repl(repl) => match repl.lang {
             Lang::Ir => Ok(Invocation::Repl(repl)),
             Lang::C => {
@@ -543,12 +544,6 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
             Err(written.map_or_else(|error| message::no_output(&error), |()| 0))
         }
     }
-}
-
-fn absent(what: &str) -> i32 {
-    let help = "leave it out; --help lists what there is";
-    message::error(&format!("{what} is not there yet"), Some(help));
-    EXIT_USAGE
 }
 
 impl RunOptions {

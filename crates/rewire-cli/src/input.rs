@@ -264,7 +264,9 @@ fn by_content(start: &[u8]) -> Option<Content> {
             EXECUTABLE | SHARED_OBJECT => FileKind::SharedLibrary,
             _ => return None,
         },
-        _ if start.starts_with(b"!<arch>\n") => FileKind::Absent(ARCHIVES),
+        _ if start.starts_with(b"!<arch>\n") || start.starts_with(b"!<thin>\n") => {
+            FileKind::Absent(ARCHIVES)
+        }
         _ => return None,
     };
     Some(Content::Other(other))

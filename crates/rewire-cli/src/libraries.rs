@@ -1,6 +1,7 @@
 //! Finds what `-l` names, as a linker does.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rewire::{Engine, Error};
@@ -21,6 +22,42 @@ pub(crate) fn load(engine: &Engine, name: &str, paths: &[PathBuf]) -> Result<(),
     Ok(())
 }
 
+/// Returns the archive that `-l NAME` means, if it means one: the first folder that has a library
+/// of this name has no shared one.
+pub(crate) fn archive(name: &str, paths: &[PathBuf]) -> Option<PathBuf> {
+    for folder in folders(paths) {
+        if let Some(file) = name.strip_prefix(':') {
+            let file = folder.join(file);
+            if file.is_file() {
+                return Some(file).filter(|file| is_archive(file));
+            }
+            continue;
+        }
+        if folder.join(format!("lib{name}.so")).is_file() {
+            return None;
+        }
+        let archive = folder.join(format!("lib{name}.a"));
+        if is_archive(&archive) {
+            return Some(archive);
+        }
+        if find_in(&folder, name).is_some() {
+            return None;
+        }
+    }
+    None
+}
+
+/// Whether a file is an archive, regular or thin (ar(5)). What comes from a pipe can be read once,
+/// so it isn't looked at.
+pub(crate) fn is_archive(path: &Path) -> bool {
+    if !path.is_file() {
+        return false;
+    }
+    let mut start = [0; 8];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && (start == *b"!<arch>\n" || start == *b"!<thin>\n")
+}
+
 /// Where libraries may be, in order.
 pub(crate) fn folders(paths: &[PathBuf]) -> Vec<PathBuf> {
     let system = SYSTEM.iter().map(PathBuf::from);
@@ -31,7 +68,10 @@ pub(crate) fn folders(paths: &[PathBuf]) -> Vec<PathBuf> {
 pub(crate) fn find(name: &str, paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     let not_found = || Error::Library {
         name: format!("-l{name}"),
-        reason: format!("there is no lib{name}.so in the library path"),
+        reason: match name.strip_prefix(':') {
+            Some(file) => format!("there is no {file} in the library path"),
+            None => format!("there is no lib{name}.so and no lib{name}.a in the library path"),
+        },
     };
     let directories = folders(paths);
     let mut found = directories.iter().map(|directory| find_in(directory, name));
@@ -40,6 +80,10 @@ pub(crate) fn find(name: &str, paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error>
 
 /// The shared objects that a directory has for a name.
 fn find_in(directory: &Path, name: &str) -> Option<Vec<PathBuf>> {
+    if let Some(file) = name.strip_prefix(':') {
+        let file = directory.join(file);
+        return file.is_file().then(|| vec![absolute(file)]);
+    }
     let plain = directory.join(format!("lib{name}.so"));
     if let Ok(bytes) = fs::read(&plain) {
         if bytes.starts_with(b"\x7fELF") {

@@ -9,8 +9,8 @@
 //! native one would: SIGPIPE at its default, no handlers, no alternate stack.
 #![no_main]
 
-mod absent_options;
 mod allocator;
+mod archives;
 mod args;
 mod cache;
 mod cache_folder;
@@ -22,6 +22,7 @@ mod input;
 mod inspect;
 mod libraries;
 mod limits;
+mod link_order;
 mod loader_end;
 mod message;
 mod output_file;

@@ -16,8 +16,8 @@ use crate::input::{self, Fate};
 use crate::problem::Problem;
 use crate::sources::SourceOptions;
 use crate::{
-    cache_folder, color, cpu, debugging, libraries, limits, loader_end, message, output_file,
-    report, tier_log, trace, watch,
+    archives, cache_folder, color, cpu, debugging, libraries, limits, loader_end, message,
+    output_file, report, tier_log, trace, watch,
 };
 
 /// Runs the program and returns its exit code.
@@ -167,7 +167,8 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
     if let Some(to) = &run.report {
         report::at_exit(&engine, to.clone(), started);
     }
-    for library in &run.libraries {
+    let is_shared = |name: &&String| libraries::archive(name, &run.library_paths).is_none();
+    for library in run.libraries.iter().filter(is_shared) {
         trace::timed(
             || format!("load -l{library}"),
             || libraries::load(&engine, library, &run.library_paths),
@@ -198,9 +199,12 @@ fn prepare(run: &RunOptions, started: Instant) -> Result<Engine, Problem> {
     for file in &run.frozen {
         input::load(&engine, file, how, Fate::Frozen, &mut load_library)?;
     }
-    for file in &run.files {
-        input::load(&engine, file, how, Fate::Replaceable, &mut load_library)?;
-    }
+    let inputs = archives::LinkInputs {
+        steps: &run.order.0,
+        library_paths: &run.library_paths,
+        how,
+    };
+    archives::link(&engine, &inputs, &mut load_library)?;
     engine.finish_loading()?;
     for (name, level) in &run.pin {
         engine.main().set_level(name, Some(*level))?;

@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+mod archive;
 pub mod bind;
 mod calls;
 mod eh_frame;
@@ -42,6 +43,7 @@ mod symbols;
 pub mod x86_64;
 
 pub use addr::ExecAddr;
+pub use archive::{ArchiveContents, ArchiveMember, read_archive};
 pub use bind::{Binding, Bindings};
 pub use calls::called_symbols;
 pub use eh_frame::Frame;

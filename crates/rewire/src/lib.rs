@@ -63,6 +63,7 @@ mod process;
 mod reclaim;
 mod resolve;
 
+pub use api::archives::Archive;
 pub use api::code::{MachineCode, Pin};
 pub use api::debugging::{DebuggerListener, PerfListener};
 pub use api::dynamic_call::Value;

@@ -1,34 +1,12 @@
-//! The command line itself: help, wrong usage, options that are not there yet, and kinds of files.
+//! The command line itself: help, wrong usage, and kinds of files.
 
 use std::process::Command;
-use std::sync::Arc;
-
-use libtest_mimic::Trial;
 
 use crate::process::{self, Ending};
-use crate::support::{Bench, Folder, expect_code, expect_error, expect_stdout, finish};
+use crate::support::{Folder, expect_code, expect_error, expect_stdout, finish};
 
 const MAIN: &str = "#include <stdio.h>\nint other(void) { puts(\"other\"); return 6; }\n\
                     int main(void) { puts(\"ran\"); return 0; }\n";
-
-/// Options of the interface that this version doesn't have. Take an option out when it comes.
-const NOT_YET: &[&[&str]] = &[
-    &["--whole-archive"],
-    &["--no-whole-archive"],
-    &["--start-group"],
-    &["--end-group"],
-];
-
-trials!(trials);
-fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
-    let mut all = Vec::new();
-    for option in NOT_YET {
-        let name = format!("cli::not_yet::{}", option.join("_").trim_start_matches('-'));
-        all.push(bench.test(name, move |folder| not_yet(folder, option)));
-    }
-    all.push(bench.test("cli::not_yet::files", files_not_yet));
-    all
-}
 
 trial!(help);
 fn help(_: &Folder) -> Result<(), String> {
@@ -92,29 +70,11 @@ fn wrong_usage(folder: &Folder) -> Result<(), String> {
     Ok(())
 }
 
-fn not_yet(folder: &Folder, option: &[&str]) -> Result<(), String> {
-    let path = folder.bitcode("main", MAIN)?;
-    let outcome = finish(folder.rewire_run().args(option).arg(&path))?;
-    // "not there yet", and not what is said of an option that nobody knows.
-    let name = option[0].split('=').next().unwrap_or_default();
-    let name = match name.starts_with("--") || name == "-std" {
-        true => name,
-        false => &name[..2],
-    };
-    expect_error(
-        &outcome,
-        &[2],
-        &[&format!("error: {name} is not there yet")],
-    )?;
-    expect_stdout(&outcome, "")
-}
-
-/// Kinds of files of the interface that this version doesn't take. Take one out when it comes.
+trial!(files_not_yet);
 fn files_not_yet(folder: &Folder) -> Result<(), String> {
     let archive = folder.file("archive.a", "!<arch>\n")?;
-    let outcome = finish(folder.rewire_run().arg(archive))?;
-    expect_error(&outcome, &[2], &["yet"])?;
-    Ok(())
+    let outcome = finish(folder.rewire_run().arg("--frozen").arg(archive))?;
+    expect_error(&outcome, &[2], &["yet"])
 }
 
 trial!(entry);

@@ -18,6 +18,7 @@
 #[macro_use]
 mod support;
 
+mod archives;
 mod artefacts;
 mod bad_input;
 mod cache;

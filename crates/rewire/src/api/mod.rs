@@ -1,6 +1,7 @@
 //! The types that clients hold: engines, libraries, typed functions and variables, pins, and values
 //! whose types are known only at run time.
 
+pub(crate) mod archives;
 pub(crate) mod code;
 pub(crate) mod debugging;
 pub(crate) mod dynamic_call;

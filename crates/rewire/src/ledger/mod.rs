@@ -67,6 +67,7 @@ mod units;
 mod unused_names;
 mod uses;
 mod waiting;
+mod wants;
 mod withdrawing;
 
 use std::collections::{BTreeMap, HashMap};
@@ -96,6 +97,7 @@ pub(crate) use standing::Standing;
 pub(crate) use undoable_changes::{History, RememberedChange};
 pub use uses::UseAspect;
 pub(crate) use uses::{BlockId, Use, UseRef};
+pub(crate) use wants::Want;
 
 pub(crate) use crate::base::ids::{EntryId, EntryKind, Generation, LibraryId, ThreadKey};
 

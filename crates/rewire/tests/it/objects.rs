@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use rewire::{Engine, Error, Level, OptLevel, Options, UseAspect};
+use rewire::{Archive, Engine, Error, Level, OptLevel, Options, UseAspect};
 
 use crate::support::Checked;
 
@@ -261,4 +261,60 @@ fn a_function_that_is_only_called_may_be_missing() {
     assert_eq!(state.users[0].aspect, UseAspect::Slot);
     assert_eq!(state.users[0].name.as_deref(), Some("here"));
     checked.verify();
+}
+
+#[test]
+fn an_archive_gives_what_units_need_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let member = |name: &str, source: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, object(GCC, source)).unwrap();
+        path
+    };
+    let members = [
+        member("f.o", "int g(void); int f(void) { return g() + 1; }"),
+        member("g.o", "int g(void) { return 10; }"),
+        member("h.o", "int h(void) { return 7; }"),
+    ];
+    let path = folder.path().join("lib.a");
+    let made = Command::new("ar")
+        .arg("rcs")
+        .arg(&path)
+        .args(members)
+        .output();
+    assert!(made.unwrap().status.success());
+
+    let archive = Archive::open(&path).unwrap();
+    assert_eq!(archive.members().collect::<Vec<_>>(), ["f.o", "g.o", "h.o"]);
+    let checked = Checked::new(Level::O1);
+    let (engine, main) = (&checked.engine, checked.engine.main());
+    assert_eq!(main.add_archive(&archive).unwrap(), []);
+    engine
+        .add_ir(
+            "caller.ll",
+            "declare i32 @f()
+            define i32 @calls() {
+              %a = call i32 @f()
+              ret i32 %a
+            }",
+        )
+        .unwrap();
+    assert_eq!(main.add_archive(&archive).unwrap().len(), 2);
+    assert_eq!(main.add_archive(&archive).unwrap(), []);
+    assert_eq!(checked.function::<Plain>("calls")(), 11);
+    assert!(engine.lookup("h").is_err());
+    let units = main.add_whole_archive(&archive);
+    assert!(matches!(units, Err(Error::Duplicate { .. })));
+    // Another library is another program.
+    let other = engine.new_library("other").unwrap();
+    assert_eq!(other.add_whole_archive(&archive).unwrap().len(), 3);
+    checked.verify();
+
+    let bytes = std::fs::read(&path).unwrap();
+    for end in 0..bytes.len() {
+        // Whatever is cut off, it is an error or has fewer members.
+        if let Ok(archive) = Archive::new("cut.a", &bytes[..end]) {
+            assert!(archive.members().count() < 3 || end + 2 > bytes.len());
+        }
+    }
 }
