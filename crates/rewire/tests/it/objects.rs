@@ -7,7 +7,8 @@ use std::thread;
 
 use rewire::{Archive, Engine, Error, Level, OptLevel, Options, UseAspect};
 
-use crate::support::Checked;
+use crate::changing::reclaim_all;
+use crate::support::{Checked, on_fresh_stack};
 
 type Plain = extern "C" fn() -> i32;
 
@@ -137,27 +138,29 @@ fn a_copy_takes_over_when_the_unit_with_the_other_leaves() {
 
 #[test]
 fn a_removed_object_leaves_nothing() {
-    let engine = Engine::new(Options {
-        undo_depth: 0,
-        ..Options::default()
+    on_fresh_stack(|| {
+        let engine = Engine::new(Options {
+            undo_depth: 0,
+            ..Options::default()
+        });
+        let engine = engine.unwrap();
+        let source = "static int count; static int next(void) { return ++count; }
+            int counts(void) { return next(); }";
+        let bytes = object(GCC, source);
+        let mut held = None;
+        for _ in 0..4 {
+            let unit = engine.add_object("counts.o", bytes.clone()).unwrap();
+            // SAFETY: it has this type.
+            let counts = unsafe { engine.main().function::<Plain>("counts").unwrap() };
+            assert_eq!([counts(), counts()], [1, 2]);
+            drop(counts);
+            engine.remove_unit(unit).unwrap();
+            reclaim_all(&engine);
+            let report = engine.report();
+            let now = (report.code_bytes, report.data_bytes);
+            assert_eq!(*held.get_or_insert(now), now);
+        }
     });
-    let engine = engine.unwrap();
-    let source = "static int count; static int next(void) { return ++count; }
-        int counts(void) { return next(); }";
-    let bytes = object(GCC, source);
-    let mut held = None;
-    for _ in 0..4 {
-        let unit = engine.add_object("counts.o", bytes.clone()).unwrap();
-        // SAFETY: it has this type.
-        let counts = unsafe { engine.main().function::<Plain>("counts").unwrap() };
-        assert_eq!([counts(), counts()], [1, 2]);
-        drop(counts);
-        engine.remove_unit(unit).unwrap();
-        engine.reclaim();
-        let report = engine.report();
-        let now = (report.code_bytes, report.data_bytes);
-        assert_eq!(*held.get_or_insert(now), now);
-    }
 }
 
 #[test]
