@@ -2,10 +2,12 @@
 //! message says which limit is too low.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 use libtest_mimic::Trial;
+use object::{Object, ObjectSegment};
 
 use crate::process::{self, Outcome};
 use crate::support::{Bench, Folder, expect_code, expect_error, expect_stdout, finish};
@@ -74,15 +76,14 @@ fn run_limited(folder: &Folder, limit: &str) -> Result<Outcome, String> {
 /// From where the kernel can just load the program to where it has room: each run is right, or says
 /// which limit it met.
 fn enough_or_told(folder: &Folder, option: &str) -> Result<(), String> {
-    let rewire = process::rewire();
-    let program = fs::metadata(rewire.get_program()).map_err(|e| e.to_string())?;
+    let program = loaded_size(Path::new(process::rewire().get_program()))?;
     let mut refused = 0;
     let mut ran = 0;
     // With little memory, the thread that runs the program and the one that compiles often find
     // none at the same time.
     let little = (1..=4).cycle().take(32);
     for mebibytes in little.chain([8, 16, 24, 32, 48, 64, 96, 128, 256, 512, 2048]) {
-        let kibibytes = program.len() / 1024 + mebibytes * 1024;
+        let kibibytes = (program + LIBRARIES) / 1024 + mebibytes * 1024;
         let outcome = run_limited(folder, &format!("{option} {kibibytes}"))?;
         if expect_code(&outcome, &[3]).is_ok() {
             expect_stdout(&outcome, PRINTED)?;
@@ -100,6 +101,16 @@ fn enough_or_told(folder: &Folder, option: &str) -> Result<(), String> {
         ("-v", 0, _) => Err("every limit was enough: the smallest one is too large".into()),
         _ => Ok(()),
     }
+}
+
+/// What the loader takes for the shared libraries that the program is linked with, in bytes.
+const LIBRARIES: u64 = 4 << 20;
+
+/// How many bytes of addresses a program itself takes. Its file may be much larger.
+fn loaded_size(program: &Path) -> Result<u64, String> {
+    let bytes = fs::read(program).map_err(|e| e.to_string())?;
+    let file = object::File::parse(&*bytes).map_err(|e| e.to_string())?;
+    Ok(file.segments().map(|segment| segment.size()).sum())
 }
 
 fn expect_one_error(outcome: &Outcome) -> Result<(), String> {
