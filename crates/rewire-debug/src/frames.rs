@@ -1,9 +1,9 @@
 //! Frame descriptions for readers that don't read them where they are.
 
-use gimli::write::{Address, EhFrame, EndianVec, FrameTable, Writer};
+use gimli::write::{Address, EhFrame as WrittenFrames, EndianVec, FrameTable, Writer};
 use gimli::{LittleEndian, UnwindSection as _};
 
-use crate::Function;
+use crate::{EhFrame, Function, PlacedFunction};
 
 /// Returns the frame description of a function as an `.eh_frame` section that lies `distance` bytes
 /// behind the function's first byte, and the description's offset in it; `None` if it has none.
@@ -11,11 +11,14 @@ pub(crate) fn behind(function: &Function<'_>, distance: u64) -> Option<(Vec<u8>,
     let range = function.range();
     // What isn't the function's own (personalities, exception tables, other functions) is of no use
     // to a profiler, and may be too far away to be named.
-    let table = read(function, &|address| match range.contains(&address) {
-        true => (address - range.start).wrapping_sub(distance),
-        false => 0,
-    })?;
-    let mut section = EhFrame(EndianVec::new(LittleEndian));
+    let table = read(
+        function.frames?,
+        &|address| match range.contains(&address) {
+            true => (address - range.start).wrapping_sub(distance),
+            false => 0,
+        },
+    )?;
+    let mut section = WrittenFrames(EndianVec::new(LittleEndian));
     table.write_eh_frame(&mut section).ok()?;
     // The end of the list.
     section.0.write_u32(0).ok()?;
@@ -45,16 +48,15 @@ fn description_of_start(section: &[u8], address: u64) -> Option<usize> {
 /// Returns the frame descriptions of functions as one `.eh_frame` section, for a reader to which it
 /// lies at the address `base`. Functions of one section of frame descriptions have to follow one
 /// another.
-pub(crate) fn at<'f>(base: u64, functions: impl Iterator<Item = Function<'f>>) -> Vec<u8> {
-    let mut section = EhFrame(EndianVec::new(LittleEndian));
+pub(crate) fn at(base: u64, functions: &[PlacedFunction<'_>]) -> Vec<u8> {
+    let mut section = WrittenFrames(EndianVec::new(LittleEndian));
     let mut last = None;
     for function in functions {
-        let address = function.frames.map(|frames| frames.address);
-        if address.is_none() || last == address {
+        let Some(frames) = function.frames.filter(|it| last != Some(it.address)) else {
             continue;
-        }
-        last = address;
-        let table = read(&function, &|address| {
+        };
+        last = Some(frames.address);
+        let table = read(frames, &|address| {
             let distance = address.wrapping_sub(base);
             // What is out of reach isn't code: a debugger doesn't call personalities.
             match i32::try_from(distance.cast_signed()) {
@@ -72,10 +74,9 @@ pub(crate) fn at<'f>(base: u64, functions: impl Iterator<Item = Function<'f>>) -
     section.0.into_vec()
 }
 
-/// Reads the section that a function's description is in. `place` says what to write for an
+/// Reads a section of frame descriptions. `place` says what to write for an
 /// address.
-fn read(function: &Function<'_>, place: &dyn Fn(u64) -> u64) -> Option<FrameTable> {
-    let frames = function.frames?;
+fn read(frames: EhFrame<'_>, place: &dyn Fn(u64) -> u64) -> Option<FrameTable> {
     let mut section = gimli::EhFrame::new(frames.bytes, LittleEndian);
     section.set_address_size(8);
     // The reader takes the section to begin at address 0.

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::ptr;
 
-use rewire_sync::Mutex;
+use rewire_sync::{Mutex, unpoisoned};
 
-use crate::{EhFrame, Function, image};
+use crate::{EhFrame, Function, PlacedFunction, image};
 
 /// So many images of one level become one of the next. That makes at most 93 images of 30,000
 /// registrations.
@@ -84,7 +84,7 @@ pub struct Registration {
 ///
 /// May be called from any thread.
 pub fn register(functions: &[Function<'_>]) -> Registration {
-    let mut images = lock();
+    let mut images = unpoisoned(IMAGES.lock());
     let group = images.next_group;
     images.next_group += 1;
     images.make_room(functions);
@@ -95,7 +95,7 @@ pub fn register(functions: &[Function<'_>]) -> Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        lock().remove(self.group);
+        unpoisoned(IMAGES.lock()).remove(self.group);
     }
 }
 
@@ -118,8 +118,7 @@ struct Group {
 
 struct KeptFunction {
     name: Box<str>,
-    start: u64,
-    code: Box<[u8]>,
+    range: Range<u64>,
     /// An index of the group's sections.
     frames: Option<usize>,
 }
@@ -129,8 +128,7 @@ impl Group {
         let mut frames: Vec<(u64, Box<[u8]>)> = Vec::new();
         let kept = |function: &Function<'_>| KeptFunction {
             name: function.name.into(),
-            start: function.start,
-            code: function.code.into(),
+            range: function.range(),
             frames: function.frames.map(|section| {
                 let known = frames.iter().position(|known| known.0 == section.address);
                 known.unwrap_or_else(|| {
@@ -143,11 +141,10 @@ impl Group {
         Self { functions, frames }
     }
 
-    fn functions(&self) -> impl Iterator<Item = Function<'_>> {
-        self.functions.iter().map(|kept| Function {
+    fn functions(&self) -> impl Iterator<Item = PlacedFunction<'_>> {
+        self.functions.iter().map(|kept| PlacedFunction {
             name: &kept.name,
-            start: kept.start,
-            code: &kept.code,
+            range: kept.range.clone(),
             frames: kept.frames.map(|index| EhFrame {
                 address: self.frames[index].0,
                 bytes: &self.frames[index].1,
@@ -183,17 +180,11 @@ static IMAGES: Mutex<Images> = Mutex::new(Images {
     next_group: 0,
 });
 
-fn lock() -> rewire_sync::MutexGuard<'static, Images> {
-    IMAGES
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 impl Images {
     fn add(&mut self, groups: BTreeMap<u64, Group>, level: usize) {
-        let functions: Vec<Function<'_>> = groups.values().flat_map(Group::functions).collect();
-        let Some(bytes) = image::of(&functions).map(Vec::into_boxed_slice) else {
-            return;
+        let functions = groups.values().flat_map(Group::functions).collect();
+        let Some(bytes) = image::of(functions).map(Vec::into_boxed_slice) else {
+            return self.add_in_parts(groups, level);
         };
         let entry = Box::into_raw(Box::new(CodeEntry {
             next: ptr::null_mut(),
@@ -220,6 +211,19 @@ impl Images {
         });
     }
 
+    /// Makes several images of groups that one can't hold.
+    fn add_in_parts(&mut self, mut groups: BTreeMap<u64, Group>, level: usize) {
+        let Some(middle) = groups.keys().nth(groups.len() / 2).copied() else {
+            return;
+        };
+        // What was registered together stays together, and isn't known if it is too much.
+        if groups.len() > 1 {
+            let others = groups.split_off(&middle);
+            self.add(groups, level);
+            self.add(others, level);
+        }
+    }
+
     fn remove(&mut self, group: u64) {
         let holds = |known: &Known| known.groups.contains_key(&group);
         let Some(at) = self.list.iter().position(holds) else {
@@ -240,7 +244,7 @@ impl Images {
             left.any(|left| {
                 functions
                     .iter()
-                    .any(|new| overlap(&left.range(), &new.range()))
+                    .any(|new| overlap(&left.range, &new.range()))
             })
         };
         let is_outdated = |known: &Known| known.left.values().any(is_taken);

@@ -4,7 +4,7 @@ use object::elf;
 use object::write::StringId;
 use object::write::elf::{FileHeader, SectionHeader, SectionIndex, Sym, Writer};
 
-use crate::{Function, frames};
+use crate::{PlacedFunction, frames};
 
 /// Code that lies together: a section of the image, and its functions.
 struct Run {
@@ -27,21 +27,20 @@ struct FrameSection {
 const GAP: u64 = 64;
 
 /// A section can't have a number from here on in the header of a file of this kind.
-pub(crate) const MOST_SECTIONS: usize = 0xff00 - 8;
+const MOST_SECTIONS: usize = 0xff00 - 8;
 
 /// Makes the image of functions: their names, and their frame descriptions. The code isn't in it,
 /// because it is in memory. `None` where an image can't hold that.
-pub(crate) fn of(functions: &[Function<'_>]) -> Option<Vec<u8>> {
-    let mut sorted = functions.to_vec();
-    sorted.sort_by_key(|function| function.start);
+pub(crate) fn of(mut sorted: Vec<PlacedFunction<'_>>) -> Option<Vec<u8>> {
+    sorted.sort_by_key(|function| function.range.start);
     let mut bytes = Vec::new();
     let mut writer = Writer::new(object::Endianness::Little, true, &mut bytes);
     writer.reserve_file_header();
     writer.reserve_null_section_index();
     let runs = runs(&sorted, &mut writer)?;
     // No bytes of the program are there: only distances from it count.
-    let base = sorted.first().map_or(0, |function| function.start);
-    let descriptions = frames::at(base, sorted.iter().copied());
+    let base = sorted.first().map_or(0, |function| function.range.start);
+    let descriptions = frames::at(base, &sorted);
     let frame_name = writer.add_section_name(b".eh_frame");
     writer.reserve_section_index();
     let frame_offset = writer.reserve(descriptions.len() as u64, 8);
@@ -84,8 +83,8 @@ pub(crate) fn of(functions: &[Function<'_>]) -> Option<Vec<u8>> {
                 st_info: elf::SymbolInfo::new(elf::STB_GLOBAL, elf::STT_FUNC),
                 st_other: elf::STV_DEFAULT.into(),
                 st_shndx: elf::SHN_UNDEF,
-                st_value: function.start,
-                st_size: function.code.len() as u64,
+                st_value: function.range.start,
+                st_size: function.range.end - function.range.start,
             });
         }
     }
@@ -102,10 +101,10 @@ pub(crate) fn of(functions: &[Function<'_>]) -> Option<Vec<u8>> {
 }
 
 /// Finds what lies together, and reserves a section for each.
-fn runs<'w>(sorted: &[Function<'_>], writer: &mut Writer<'w>) -> Option<Vec<Run>> {
+fn runs<'w>(sorted: &[PlacedFunction<'_>], writer: &mut Writer<'w>) -> Option<Vec<Run>> {
     let mut runs: Vec<Run> = Vec::new();
     for (number, function) in sorted.iter().enumerate() {
-        let range = function.range();
+        let range = &function.range;
         match runs.last_mut() {
             Some(run) if range.start < run.end.saturating_add(GAP) => {
                 run.end = run.end.max(range.end);

@@ -39,7 +39,7 @@ pub struct JitDump {
     process: u32,
     /// The number of functions that were written.
     count: AtomicU64,
-    mapped: Marker,
+    _marker: Marker,
 }
 
 /// A page of the file that is mapped as code, which tells perf where the file is.
@@ -94,7 +94,7 @@ impl JitDump {
         header.extend(0_u64.to_ne_bytes());
         file.write_all(&header)?;
         Ok(Self {
-            mapped: Marker::new(&file)?,
+            _marker: Marker::new(&file)?,
             path,
             process,
             count: AtomicU64::new(0),
@@ -152,7 +152,6 @@ impl Drop for JitDump {
         let mut record = Vec::new();
         push_record(&mut record, CODE_CLOSE, &[]);
         let _ = self.append(&record);
-        let _ = &self.mapped;
     }
 }
 

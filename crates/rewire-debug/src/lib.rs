@@ -37,6 +37,14 @@ pub struct EhFrame<'a> {
     pub bytes: &'a [u8],
 }
 
+/// What debuggers, which read the code in memory, are told of a function.
+#[derive(Clone, Debug)]
+struct PlacedFunction<'a> {
+    name: &'a str,
+    range: std::ops::Range<u64>,
+    frames: Option<EhFrame<'a>>,
+}
+
 impl Function<'_> {
     /// Its addresses.
     fn range(&self) -> std::ops::Range<u64> {

@@ -156,6 +156,18 @@ fn images() -> Vec<Vec<u8>> {
     found
 }
 
+/// The names in all images.
+fn names() -> Result<Vec<String>, Box<dyn Error>> {
+    let mut names = Vec::new();
+    for image in images() {
+        let file = object::File::parse(&*image)?;
+        for symbol in file.symbols().filter(|symbol| symbol.is_definition()) {
+            names.push(symbol.name()?.to_owned());
+        }
+    }
+    Ok(names)
+}
+
 /// One test, since the list is the process's.
 #[test]
 fn debuggers_find_what_is_registered_and_nothing_else() -> Tested {
@@ -191,8 +203,13 @@ fn debuggers_find_what_is_registered_and_nothing_else() -> Tested {
     assert_eq!(found.initial_address(), START + LENGTH);
     drop(both);
     assert!(images().is_empty());
+    many_registrations_make_few_images()?;
+    more_code_than_an_image_holds()?;
+    code_takes_the_place_of_other_code()
+}
 
-    // Many registrations: few images, and each leaves by itself.
+/// Each leaves by itself.
+fn many_registrations_make_few_images() -> Tested {
     let many: Vec<gdb::Registration> = (0..1000_u64)
         .map(|number| {
             gdb::register(&[Function {
@@ -203,16 +220,6 @@ fn debuggers_find_what_is_registered_and_nothing_else() -> Tested {
             }])
         })
         .collect();
-    let names = || -> Result<Vec<String>, Box<dyn Error>> {
-        let mut names = Vec::new();
-        for image in images() {
-            let file = object::File::parse(&*image)?;
-            for symbol in file.symbols().filter(|symbol| symbol.is_definition()) {
-                names.push(symbol.name()?.to_owned());
-            }
-        }
-        Ok(names)
-    };
     assert!(images().len() <= 100);
     assert_eq!(names()?.len(), 1000);
     for (number, registration) in many.into_iter().enumerate() {
@@ -223,8 +230,31 @@ fn debuggers_find_what_is_registered_and_nothing_else() -> Tested {
         std::mem::forget(registration);
     }
     assert_eq!(names()?, ["f500"]);
+    Ok(())
+}
 
-    // Of two in one image one leaves, and other code takes its place.
+/// Registrations that are to be merged, with more stretches of code than an image has sections.
+fn more_code_than_an_image_holds() -> Tested {
+    let scattered = |from: u64, count: u64| {
+        let at = |number: u64| Function {
+            name: "scattered",
+            start: START + (number << 12),
+            code: CODE,
+            frames: None,
+        };
+        let functions: Vec<Function<'_>> = (from..from + count).map(at).collect();
+        gdb::register(&functions)
+    };
+    let many = [1 << 20, 1 << 21].map(|from| scattered(from, 40_000));
+    let few: Vec<_> = (0..40).map(|n| scattered((1 << 22) + n, 1)).collect();
+    assert_eq!(names()?.len(), 1 + 80_040);
+    drop((many, few));
+    assert_eq!(names()?, ["f500"]);
+    Ok(())
+}
+
+/// Of two functions in one image one leaves, and another takes its place.
+fn code_takes_the_place_of_other_code() -> Tested {
     let far = START + (1 << 24);
     let at = |name: &'static str, number: u64| Function {
         name,

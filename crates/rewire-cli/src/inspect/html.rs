@@ -1,6 +1,5 @@
 //! One page for a browser, with all that is known and nothing to fetch.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use super::json;
@@ -17,8 +16,7 @@ const MARK: &str = "DATA";
 /// Writes the page to a file.
 pub(super) fn write(view: &View, path: &Path) -> Result<(), Problem> {
     output_file::claim("page", path)?;
-    let written = page(view).and_then(|page| std::fs::write(path, page));
-    written.map_err(|error| {
+    std::fs::write(path, page(view)).map_err(|error| {
         let path = rewire::escape_path(path);
         Problem::usage(
             format!("cannot write the page to {path}: {error}"),
@@ -27,14 +25,10 @@ pub(super) fn write(view: &View, path: &Path) -> Result<(), Problem> {
     })
 }
 
-fn page(view: &View) -> io::Result<Vec<u8>> {
+fn page(view: &View) -> String {
     let (before, after) = PAGE.split_once(MARK).unwrap_or((PAGE, ""));
     // A name may contain what ends the element (HTML, "Restrictions for contents of script
     // elements"). JSON allows the escape in strings, and has the sign nowhere else.
     let data = json::all(view).to_string().replace('<', "\\u003c");
-    let mut page = Vec::with_capacity(PAGE.len() + data.len());
-    for part in [before, &data, after] {
-        page.write_all(part.as_bytes())?;
-    }
-    Ok(page)
+    [before, &data, after].concat()
 }

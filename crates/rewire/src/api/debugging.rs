@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rewire_debug::jitdump::JitDump;
 use rewire_debug::perf_map::PerfMap;
 use rewire_debug::{EhFrame, Function, gdb};
-use rewire_object::Segment;
 use rewire_sync::Mutex;
 use rustc_hash::FxHashMap;
 
@@ -163,37 +162,25 @@ impl NamedFunction<'_> {
 
 /// The functions of a piece of code whose bytes are known.
 fn functions<'a>(code: &LoadedCode<'a>, named: impl Fn(&str) -> String) -> Vec<NamedFunction<'a>> {
-    let sections = code.sections();
-    let frames = sections.iter().find(|section| section.name == ".eh_frame");
+    let frames = code
+        .sections()
+        .iter()
+        .find(|section| section.name == ".eh_frame");
     let frames = frames.map(|section| EhFrame {
         address: section.address.get(),
         bytes: section.bytes,
     });
     let with_code = code.functions().iter().filter_map(|function| {
-        let range = &function.code;
-        let inside = |address| (section_range(address)).contains(&range.start);
-        let mut sections = sections
-            .iter()
-            .filter(|section| section.segment == Segment::Code);
-        let section = sections.find(|section| inside(section))?;
-        let from = range.start.offset_from(section.address) as usize;
-        let until = range.end.offset_from(section.address) as usize;
         let name = named(&function.name);
         Some(NamedFunction {
             name: match function.part {
                 FunctionPart::FromLoopHead(head) => format!("{name} [loop {head}]"),
                 FunctionPart::Whole => name,
             },
-            start: range.start.get(),
-            code: section.bytes.get(from..until)?,
+            start: function.code.start.get(),
+            code: code.bytes_of(function)?,
             frames,
         })
     });
     with_code.collect()
-}
-
-fn section_range(
-    section: &crate::base::listener::LoadedSection<'_>,
-) -> std::ops::Range<rewire_memory::ExecAddr> {
-    section.address..section.address + section.size
 }

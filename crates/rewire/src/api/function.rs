@@ -71,8 +71,7 @@ unsafe impl<T> Passed for *mut T {
     const IR: &'static [&'static str] = &["ptr"];
 }
 
-// SAFETY: as above; the unsafe lookup (`Library::function`) vouches
-// that the reference is valid.
+// SAFETY: as above; the unsafe lookup, `Library::function`, vouches that the reference is valid.
 unsafe impl<T> Passed for &T {
     const IR: &'static [&'static str] = &["ptr"];
 }

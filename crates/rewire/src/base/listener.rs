@@ -318,6 +318,13 @@ impl<'a> LoadedCode<'a> {
         ExceptionTable::parse(bytes, address, frame.start.get()).map(Some)
     }
 
+    /// Returns a function's machine code.
+    pub(crate) fn bytes_of(&self, function: &LoadedFunction) -> Option<&'a [u8]> {
+        let (section, from) = self.bytes_at(function.code.start)?;
+        let size = function.code.end.offset_from(function.code.start) as usize;
+        section.bytes.get(from..from.checked_add(size)?)
+    }
+
     /// The section that an address is in, and where it is there.
     fn bytes_at(&self, address: ExecAddr) -> Option<(&'a LoadedSection<'a>, usize)> {
         let mut sections = self.sections.iter();

@@ -432,19 +432,26 @@ fn loads_inside_loads_end_somewhere() {
     assert_eq!(unary(&engine, "f8")(0), 8);
 }
 
+/// A log that does something with the engine when it is first told of the function `f`.
+fn log_that_meets_f(
+    engine: &Arc<Engine>,
+    act: impl Fn(&Engine) + Send + Sync + 'static,
+) -> Arc<Log> {
+    let engine = Arc::downgrade(engine);
+    let is_first = AtomicBool::new(true);
+    Log::with(move |code| {
+        let is_f = code.functions().iter().any(|one| &*one.name == "f");
+        if is_f && is_first.swap(false, Ordering::SeqCst) {
+            act(&Weak::upgrade(&engine).unwrap());
+        }
+    })
+}
+
 #[test]
 fn code_is_linked_again_if_a_variable_got_memory_meanwhile() {
     let engine = Arc::new(engine_at(OptLevel::Fixed(Level::O0), 0));
-    let log = Log::with({
-        let engine = Arc::downgrade(&engine);
-        let is_first = AtomicBool::new(true);
-        move |code| {
-            let is_f = code.functions().iter().any(|one| &*one.name == "f");
-            if is_f && is_first.swap(false, Ordering::SeqCst) {
-                let engine = Weak::upgrade(&engine).unwrap();
-                assert_eq!(unary(&engine, "g")(6), 5);
-            }
-        }
+    let log = log_that_meets_f(&engine, |engine| {
+        assert_eq!(unary(engine, "g")(6), 5);
     });
     let _listening = engine.listen(log.clone());
     let exchange = |name: &str| {
@@ -473,16 +480,8 @@ fn code_is_linked_again_if_a_variable_got_memory_meanwhile() {
 #[test]
 fn code_is_made_again_if_what_it_inlines_was_replaced_meanwhile() {
     let engine = Arc::new(engine_at(OptLevel::Fixed(Level::O2), 0));
-    let log = Log::with({
-        let engine = Arc::downgrade(&engine);
-        let is_first = AtomicBool::new(true);
-        move |code| {
-            let is_f = code.functions().iter().any(|one| &*one.name == "f");
-            if is_f && is_first.swap(false, Ordering::SeqCst) {
-                let engine = Weak::upgrade(&engine).unwrap();
-                engine.replace("g", returning("g", 2).as_bytes()).unwrap();
-            }
-        }
+    let log = log_that_meets_f(&engine, |engine| {
+        engine.replace("g", returning("g", 2).as_bytes()).unwrap();
     });
     let _listening = engine.listen(log.clone());
     let f = "define i32 @f(i32 %x) {\n  %y = call i32 @g(i32 %x)\n  ret i32 %y\n}\n";
